@@ -1,0 +1,1 @@
+"""Readers, validated tables, splits and the demo data."""

@@ -1,0 +1,1 @@
+"""Why an item was recommended: contributions and paths."""

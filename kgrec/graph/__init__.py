@@ -1,0 +1,1 @@
+"""From store or tables to index arrays and tensors."""

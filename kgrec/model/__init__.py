@@ -1,0 +1,1 @@
+"""Scorers and losses: plain tensors only."""

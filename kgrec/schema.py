@@ -1,0 +1,121 @@
+"""Node labels, relationship types and keys: the only source of names that reach a store.
+
+Cypher cannot take labels and types as parameters, so every name that is written into a statement
+is made or checked here, and nowhere else.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kgrec.errors import SchemaError
+
+_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
+_PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+class NodeLabel(StrEnum):
+    """The node labels of the graph; every node has a string `id`, unique within its label."""
+
+    USER = "User"
+    ITEM = "Item"
+    ENTITY = "Entity"
+
+
+class Split(StrEnum):
+    """The parts of the interactions."""
+
+    TRAIN = "train"
+    VALID = "valid"
+    TEST = "test"
+
+
+#: Held-out interactions have relationship types of their own, so that a statement which reads
+#: INTERACTED cannot see them, whatever filters its author forgot.
+INTERACTION_TYPES: dict[Split, str] = {
+    Split.TRAIN: "INTERACTED",
+    Split.VALID: "HELD_OUT_VALID",
+    Split.TEST: "HELD_OUT_TEST",
+}
+
+#: The property that shows a node to people. Never two of them on one label (kglite keeps
+#: `title` and `name` in one field).
+DISPLAY_PROPERTY: dict[NodeLabel, str | None] = {
+    NodeLabel.USER: None,
+    NodeLabel.ITEM: "title",
+    NodeLabel.ENTITY: "name",
+}
+
+#: Properties that kgrec keeps on nodes and relationships for itself.
+RESERVED_PROPERTIES = frozenset({"id", "index", "load", "embedding", "synthetic"})
+
+
+@dataclass(frozen=True, order=True)
+class EdgeKey:
+    """One set of edges: a relationship type between two labels.
+
+    Attributes:
+        type: Relationship type, as `relation_type` makes it.
+        head: Label at the start of the edge.
+        tail: Label at the end of the edge.
+    """
+
+    type: str
+    head: NodeLabel
+    tail: NodeLabel
+
+    def __post_init__(self) -> None:
+        if not _TYPE.fullmatch(self.type):
+            raise SchemaError(
+                f"relationship type {self.type!r} is not a name kgrec writes into Cypher; "
+                f"expected {_TYPE.pattern}; make it with kgrec.schema.relation_type"
+            )
+        object.__setattr__(self, "head", NodeLabel(self.head))
+        object.__setattr__(self, "tail", NodeLabel(self.tail))
+
+    def __str__(self) -> str:
+        return f"({self.head})-[{self.type}]->({self.tail})"
+
+
+def interaction_key(split: Split) -> EdgeKey:
+    """Gives the edge set that holds the interactions of a split."""
+    return EdgeKey(INTERACTION_TYPES[Split(split)], NodeLabel.USER, NodeLabel.ITEM)
+
+
+def relation_type(name: str) -> str:
+    """Gives the relationship type of a relation's name in the data.
+
+    `film.film.directed_by` becomes `FILM_FILM_DIRECTED_BY`, `7` becomes `REL_7`.
+
+    Raises:
+        SchemaError: If nothing of the name is left, it is too long, or it would be taken for an
+            interaction.
+    """
+    kind = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
+    if kind[:1].isdigit():
+        kind = f"REL_{kind}"
+    if not _TYPE.fullmatch(kind):
+        raise SchemaError(
+            f"relation {name!r} gives no relationship type; expected a name with Latin letters or "
+            f"digits, at most 63 of them; rename it under [data.relations]"
+        )
+    if kind in INTERACTION_TYPES.values() or kind in {"RECOMMENDED", "SIMILAR", "SYNTHETIC"}:
+        raise SchemaError(
+            f"relation {name!r} would become {kind}, which kgrec keeps for its own edges; "
+            f"rename it under [data.relations]"
+        )
+    return kind
+
+
+def property_name(name: str) -> str:
+    """Checks a property name before it is written into a statement.
+
+    Raises:
+        SchemaError: If it is not a plain lower-case identifier.
+    """
+    if not _PROPERTY.fullmatch(name):
+        raise SchemaError(
+            f"property {name!r} cannot be written into Cypher; expected {_PROPERTY.pattern}; "
+            f"rename the column"
+        )
+    return name

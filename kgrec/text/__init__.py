@@ -1,0 +1,1 @@
+"""Node texts, their encoder and its cache."""

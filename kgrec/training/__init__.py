@@ -1,0 +1,1 @@
+"""The training loop, its samplers and its checkpoints."""
