@@ -10,7 +10,7 @@
     │   ├── StoreUnavailable (ConnectionError)   nothing answers, or it refuses the credentials
     │   ├── StoreBusy                            another process holds the writer's lease
     │   └── QueryFailed                          a statement failed
-    ├── RunError                            a run directory is incomplete, damaged or of another graph
+    ├── RunError                            a run directory is damaged or of another graph
     ├── NotFittedError      (RuntimeError)  a scorer is asked before it was fitted
     └── TrainingDiverged    (ArithmeticError)  the loss is no longer finite
 

@@ -1,4 +1,4 @@
-"""The graph in memory: vocabularies, properties and index arrays, free of torch and of any store."""
+"""The graph in memory: vocabularies, properties, index arrays; free of torch and of any store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

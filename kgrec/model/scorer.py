@@ -1,0 +1,74 @@
+"""The one seam of every model: scores for users over all items, and what a score is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What the scores of one user and k items are made of.
+
+    Both ways of adding up give the score: by the user's own items, `by_item.sum(1) + rest`, and by
+    relation, `by_relation.sum(1)`.
+
+    Attributes:
+        score: (k,) float, equal to the served scores.
+        own_items: (h,) int64, the user's training items.
+        by_item: (k, h), what each own item adds.
+        rest: (k,), what no own item accounts for (the user's own embedding, popularity …).
+        relation_names: r names; "self" is what reaches an item through no edge.
+        by_relation: (k, r), what each relation adds.
+        exact: Whether `by_item` follows from the score's formula; else it is a first-order
+            estimate.
+        relations_exact: The same for `by_relation`.
+    """
+
+    score: Tensor
+    own_items: Tensor
+    by_item: Tensor
+    rest: Tensor
+    relation_names: tuple[str, ...]
+    by_relation: Tensor
+    exact: bool = True
+    relations_exact: bool = True
+
+
+class Scorer(Protocol):
+    """Scores every item for a batch of users; fitted when made, immutable afterwards."""
+
+    @property
+    def num_users(self) -> int:
+        """Number of users."""
+
+    @property
+    def num_items(self) -> int:
+        """Number of items."""
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives logits (B, num_items) float32 for users (B,) int64; seen items are not masked."""
+
+    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
+        """Decomposes the scores of one user and items (k,) int64."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives tensors and JSON values from which `from_state` makes an equal scorer."""
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described."""
+
+
+def interaction_csr(
+    user_index: Tensor, item_index: Tensor, num_users: int, num_items: int
+) -> Tensor:
+    """Gives the binary user-item matrix (num_users, num_items) as a float32 sparse CSR tensor."""
+    values = torch.ones(len(user_index), dtype=torch.float32, device=user_index.device)
+    pairs = torch.stack([user_index, item_index])
+    coo = torch.sparse_coo_tensor(pairs, values, (num_users, num_items), is_coalesced=False)
+    csr: Tensor = coo.coalesce().to_sparse_csr()
+    csr.values().fill_(1.0)
+    return csr
