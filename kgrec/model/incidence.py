@@ -1,0 +1,157 @@
+"""Who met what, as index arrays: rows of a binary matrix, and products of it with itself.
+
+Plain tensors instead of torch's sparse layouts: those warn that they are in beta, and the two
+things needed here (rows of users, counts of pairs) are gathers and sums.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kgrec.errors import ShapeError
+
+#: Pairs that `Incidence.gram_rows` holds at once; about 100 MB of working memory.
+_PAIRS_AT_ONCE = 2_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Incidence:
+    """A binary matrix (num_rows, num_columns) by rows, without its zeros.
+
+    Attributes:
+        pointer: (num_rows + 1,) int64; row i has the columns `columns[pointer[i]:pointer[i + 1]]`.
+        columns: (n,) int64, ascending and unique within a row.
+        num_columns: Number of columns.
+    """
+
+    pointer: Tensor
+    columns: Tensor
+    num_columns: int
+
+    @classmethod
+    def from_pairs(
+        cls, row_index: Tensor, column_index: Tensor, num_rows: int, num_columns: int
+    ) -> "Incidence":
+        """Sorts pairs (n,) int64 into rows; repeats count once.
+
+        Raises:
+            ShapeError: If the arrays differ in shape or an index is out of range.
+        """
+        if row_index.ndim != 1 or row_index.shape != column_index.shape:
+            raise ShapeError(
+                f"expected two index arrays of one shape (n,), got {tuple(row_index.shape)} and "
+                f"{tuple(column_index.shape)}; pass the two ends of the same edges"
+            )
+        for name, index, size in (
+            ("row", row_index, num_rows),
+            ("column", column_index, num_columns),
+        ):
+            if len(index) and not (int(index.min()) >= 0 and int(index.max()) < size):
+                raise ShapeError(
+                    f"{name} indices run from {int(index.min())} to {int(index.max())}; expected "
+                    f"0 to {size - 1}; check the counts against the vocabularies"
+                )
+        pairs = torch.unique(row_index.long() * num_columns + column_index.long())
+        lengths = torch.bincount(pairs // max(num_columns, 1), minlength=num_rows)
+        pointer = torch.zeros(num_rows + 1, dtype=torch.int64, device=pairs.device)
+        torch.cumsum(lengths, 0, out=pointer[1:])
+        return cls(pointer, pairs % max(num_columns, 1), num_columns)
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return len(self.pointer) - 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays live."""
+        return self.pointer.device
+
+    @property
+    def lengths(self) -> Tensor:
+        """Number of columns of each row, (num_rows,) int64."""
+        return self.pointer.diff()
+
+    @property
+    def rows(self) -> Tensor:
+        """The row of each entry, (n,) int64."""
+        return torch.repeat_interleave(
+            torch.arange(self.num_rows, device=self.device), self.lengths
+        )
+
+    def transposed(self) -> "Incidence":
+        """The same matrix by columns."""
+        return Incidence.from_pairs(self.columns, self.rows, self.num_columns, self.num_rows)
+
+    def row(self, index: int) -> Tensor:
+        """The columns of one row, (h,) int64."""
+        return self.columns[int(self.pointer[index]) : int(self.pointer[index + 1])]
+
+    def take(self, row_indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Gathers rows.
+
+        Args:
+            row_indices: (B,) int64, repeats allowed.
+
+        Returns:
+            The columns of these rows one after the other, (m,) int64, and how many each row has,
+            (B,) int64.
+        """
+        starts = self.pointer[row_indices]  # (B,)
+        lengths = self.pointer[row_indices + 1] - starts  # (B,)
+        shifts = starts - (lengths.cumsum(0) - lengths)  # from place in the answer to place here
+        places = torch.repeat_interleave(shifts, lengths)  # (m,)
+        places += torch.arange(len(places), device=self.device)
+        return self.columns[places], lengths
+
+    def gram(self, row_weight: Tensor | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Gives XᵀX, or Xᵀ diag(row_weight) X, dense (num_columns, num_columns).
+
+        Without weights, entry (i, j) counts the rows that have both i and j.
+        """
+        return self.gram_rows(self.transposed(), 0, self.num_columns, row_weight, dtype)
+
+    def gram_rows(
+        self,
+        by_column: "Incidence",
+        start: int,
+        stop: int,
+        row_weight: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Gives rows start … stop - 1 of `gram`, dense (stop - start, num_columns).
+
+        The work is the number of pairs within the rows, the memory that of the result.
+
+        Args:
+            by_column: `self.transposed()`, made once by who calls this for many blocks.
+            start: First column of X.
+            stop: One past the last column of X.
+            row_weight: (num_rows,); None weighs every row 1.
+            dtype: Of the result; counts are exact in float32 up to 2²⁴.
+        """
+        block = torch.arange(start, stop, device=self.device)
+        rows, degrees = by_column.take(block)  # (e,) the rows that have a column of the block
+        local = torch.repeat_interleave(block - start, degrees)  # (e,)
+        gram = torch.zeros((stop - start) * self.num_columns, dtype=dtype, device=self.device)
+        one = torch.ones((), dtype=dtype, device=self.device)
+        for part in _parts(self.lengths[rows], _PAIRS_AT_ONCE):
+            others, lengths = self.take(rows[part])  # (p,) the columns beside it in its row
+            cells = torch.repeat_interleave(local[part] * self.num_columns, lengths) + others
+            if row_weight is None:
+                values = one.expand(len(cells))
+            else:
+                values = torch.repeat_interleave(row_weight[rows[part]].to(dtype), lengths)
+            gram.index_add_(0, cells, values)
+        return gram.view(stop - start, self.num_columns)
+
+
+def _parts(costs: Tensor, limit: int) -> Iterator[slice]:
+    """Cuts a sequence where its running cost passes multiples of the limit."""
+    if not len(costs):
+        return
+    part = torch.div(costs.cumsum(0) - 1, limit, rounding_mode="floor").clamp_(min=0)
+    ends = torch.cumsum(torch.unique_consecutive(part, return_counts=True)[1], 0).tolist()
+    yield from (slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True))
