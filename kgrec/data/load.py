@@ -145,8 +145,8 @@ def _described(path: Path | None, label: NodeLabel, notes: list[str]) -> pd.Data
 
 
 def _union(ids: pd.Series, described: pd.DataFrame | None) -> pd.Index:
-    known = pd.Index(ids.unique())
-    return known if described is None else known.union(pd.Index(described["id"]))
+    given = [ids] if described is None else [ids, described["id"]]
+    return pd.Index(pd.concat(given).unique())
 
 
 def _facts(

@@ -32,18 +32,14 @@ _WHEEL = "recbole-1.2.1-py3-none-any.whl"
 _REQUIREMENT = "recbole==1.2.1"
 _WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 _IN_WHEEL = "recbole/dataset_example/ml-100k/"
-_FROM_WHEEL = {
+_EXTRACTED = {
     "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
     "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
     "ml-100k.kg": "200a0636fa07c218119a42e5bac7aa3e26e3665a6f919c1b22909bd412b14779",
 }
-_FROM_PACKAGE = {
-    "ml-100k-link.tsv.gz": "05c27f834b2a26f605827fe73dc74c3b648e3c281efc025fcfe58dfe6efcf885",
-    "ml-100k-entity-names.tsv.gz": "849622a2e7a61c285e07fdcdf079ffdc183f1b0533d74f70c83bc841d2d9abb2",
-}
 _MADE = {"items.tsv": "140df5d78b7117935f38648f059a59d13c5302518349d768ec3a2bd2781ca147"}
-_ALL = {**_FROM_WHEEL, **_FROM_PACKAGE, **_MADE}
+_PACKAGED = ("ml-100k-link.tsv.gz", "ml-100k-entity-names.tsv.gz")
 
 # "Usual Suspects, The" and "Postino, Il (The Postman)" as they are said.
 _ARTICLE = re.compile(
@@ -75,7 +71,7 @@ def fetch_movielens(cache: Path | None = None) -> Path:
             _put(made_folder, folder)
     except OSError as exc:
         raise DataError(
-            f"cannot write the cache {cache}: {exc}; set KGREC_CACHE to a folder that can be written"
+            f"cannot write the cache {cache}: {exc}; set KGREC_CACHE to a folder that takes files"
         ) from exc
     return folder
 
@@ -97,7 +93,9 @@ def demo_config(cache: Path | None = None) -> Config:
 def _intact(folder: Path) -> bool:
     """Tells whether all files are there with their checksums."""
     try:
-        return all(_sha256((folder / name).read_bytes()) == sha for name, sha in _ALL.items())
+        return all(
+            _sha256((folder / name).read_bytes()) == sha for name, sha in _checksums().items()
+        )
     except OSError:
         return False
 
@@ -146,12 +144,12 @@ def _fill(folder: Path, wheel: Path) -> None:
     """Writes all files of the demo and verifies them."""
     try:
         with zipfile.ZipFile(wheel) as archive:
-            contents = {name: archive.read(_IN_WHEEL + name) for name in _FROM_WHEEL}
+            contents = {name: archive.read(_IN_WHEEL + name) for name in _EXTRACTED}
     except (zipfile.BadZipFile, KeyError) as exc:
         raise DataError(f"{wheel} is damaged: {exc}; remove it and fetch it again") from exc
-    contents |= {name: _resource(name) for name in _FROM_PACKAGE}
+    contents |= {name: _resource(name) for name in _PACKAGED}
     contents["items.tsv"] = _items(contents["ml-100k.item"].decode())
-    for name, sha in _ALL.items():
+    for name, sha in _checksums().items():
         if _sha256(contents[name]) != sha:
             raise DataError(
                 f"{name} is not what was expected (SHA-256 {_sha256(contents[name])}, not {sha}); "
@@ -193,6 +191,10 @@ def spoken_title(title: str) -> str:
         return "unknown" if title == "unkonwn" else title
     space = "" if found["article"].endswith("'") else " "
     return f"{found['article']}{space}{found['title']}{found['rest']}"
+
+
+def _checksums() -> dict[str, str]:
+    return {**_EXTRACTED, **_MADE, **{name: _sha256(_resource(name)) for name in _PACKAGED}}
 
 
 def _resource(name: str) -> bytes:

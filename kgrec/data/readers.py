@@ -225,7 +225,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _opened(path: Path) -> io.TextIOBase:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
 
 
@@ -241,8 +241,8 @@ def _separator(path: Path, header: str) -> str:
 
 
 def _names(path: Path, header: str, separator: str, quoted: bool) -> list[str]:
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    cells = next(csv.reader([header.rstrip("\r\n")], delimiter=separator, quoting=quoting))
+    line = header.rstrip("\r\n")
+    cells = next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
     names = []
     for position, cell in enumerate(cells, start=1):
         atomic = _ATOMIC.fullmatch(cell.strip())

@@ -77,10 +77,7 @@ def _cut_per_user(
     "Last" is by time, then by item id; for the kind `random`, by a drawn number.
     """
     user, _ = pd.factorize(rows["user"])  # rows are sorted by user: codes ascend
-    if config.kind == "random":
-        rank_in = rng.random(len(rows))
-    else:
-        rank_in = rows["time"].to_numpy()
+    rank_in = rng.random(len(rows)) if config.kind == "random" else rows["time"].to_numpy()
     order = np.lexsort((np.arange(len(rows)), rank_in, user))
     counts = np.bincount(user)
     ends = np.cumsum(counts)
@@ -94,23 +91,20 @@ def _cut_per_user(
 
 
 def _held_out_counts(counts: _Index, config: SplitConfig) -> tuple[_Index, _Index]:
-    """Gives how many interactions each user gives to valid and to test."""
-    if config.kind == "leave_last_out":
-        held_out = [np.ones_like(counts), np.ones_like(counts)]
-    else:
-        held_out = [
-            np.maximum(np.floor(counts * share + 0.5).astype(np.int64), 1)
-            if share > 0
-            else np.zeros_like(counts)
-            for share in (config.valid, config.test)
-        ]
-    valid, test = held_out
-    # Rounding up may ask for everything a user has (2 of 3 at shares of .45): train keeps one.
-    spare = counts - 1 - test
-    valid = np.where(valid > spare, np.maximum(spare, np.minimum(valid, 1)), valid)
-    test = np.minimum(test, np.maximum(counts - 1 - valid, np.minimum(test, 1)))
-    parts = int(config.valid > 0 or config.kind == "leave_last_out") + int(
-        config.test > 0 or config.kind == "leave_last_out"
-    )
-    enough = (counts >= config.min_interactions) & (counts > parts)
+    """Gives how many interactions each user, of `counts` (users,), gives to valid and to test."""
+    one_each = config.kind == "leave_last_out"
+    least_valid, least_test = one_each or config.valid > 0, one_each or config.test > 0
+    valid, test = np.full_like(counts, least_valid), np.full_like(counts, least_test)
+    if not one_each:
+        valid = np.maximum(valid, _rounded(counts * config.valid))
+        test = np.maximum(test, _rounded(counts * config.test))
+    # Rounded up, the two may ask for all a user has (3 of 3 at shares of .5 and .4): first valid
+    # and then test gives back what train needs to keep one.
+    valid = np.maximum(np.minimum(valid, counts - 1 - test), least_valid)
+    test = np.maximum(np.minimum(test, counts - 1 - valid), least_test)
+    enough = counts >= max(config.min_interactions, 1 + least_valid + least_test)
     return np.where(enough, valid, 0), np.where(enough, test, 0)
+
+
+def _rounded(shares: npt.NDArray[np.float64]) -> _Index:
+    return np.floor(shares + 0.5).astype(np.int64)

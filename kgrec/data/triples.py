@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +47,8 @@ class Facts:
         """
         named: dict[str, str] = {}
         tables = []
-        for (name, head_is_item, tail_is_item), rows in self.frame.groupby(
-            ["relation", "head_is_item", "tail_is_item"], sort=True
-        ):
+        for group, rows in self.frame.groupby(["relation", "head_is_item", "tail_is_item"]):
+            name, head_is_item, tail_is_item = cast(tuple[str, bool, bool], group)
             kind = relation_type(name)
             if named.setdefault(kind, name) != name:
                 raise DataError(
@@ -133,11 +133,12 @@ def _read_link(path: Path | None, items: pd.Index, notes: list[str]) -> pd.DataF
     if path is None:
         return pd.DataFrame({"item": pd.Series(dtype="str"), "entity": pd.Series(dtype="str")})
     link = read_ids(path, ("item", "entity")).frame.drop_duplicates()
-    known = link["item"].isin(items)
+    known = _among(link["item"], items)
     if not known.any():
         raise DataError(
-            f"{path} links no known item: {link['item'].iloc[0]!r} and {len(link) - 1:,} others are "
-            f"in neither the interactions nor the item table; check that it belongs to this data"
+            f"{path} links no known item: {link['item'].iloc[0]!r} and {len(link) - 1:,} others "
+            f"are in neither the interactions nor the item table; check that it belongs to this "
+            f"data"
         )
     if not known.all():
         notes.append(f"{path}: {(~known).sum():,} links of unknown items were left out")
@@ -152,10 +153,10 @@ def _recognised(frame: pd.DataFrame, end: str, link: pd.DataFrame, items: pd.Ind
             link.rename(columns={"entity": end, "item": "linked"}), on=end, how="left"
         )
         linked = frame.pop("linked")
-        frame[f"{end}_is_item"] = linked.notna() | frame[end].isin(items)
+        frame[f"{end}_is_item"] = linked.notna() | _among(frame[end], items)
         frame[end] = linked.where(linked.notna(), frame[end])
         return frame
-    return frame.assign(**{f"{end}_is_item": frame[end].isin(items)})
+    return frame.assign(**{f"{end}_is_item": _among(frame[end], items)})
 
 
 def _about_items(frame: pd.DataFrame, table: Table, unknown: str, notes: list[str]) -> pd.DataFrame:
@@ -195,6 +196,12 @@ def _connected_to_items(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     known = np.zeros(size, dtype=bool)
     known[component[nodes[is_item]]] = True
     return np.asarray(known[component[head]])
+
+
+def _among(values: pd.Series, ids: pd.Index) -> pd.Series:
+    """Tells which values are ids; far faster than `isin` where values repeat."""
+    codes, unique = pd.factorize(values)
+    return pd.Series((ids.get_indexer(pd.Index(unique)) >= 0)[codes], index=values.index)
 
 
 def _label(is_item: bool) -> NodeLabel:
