@@ -4,7 +4,7 @@ The seam is narrow on purpose: named statements from `cypher/`, a bulk path, col
 Nothing here or below imports torch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -64,15 +64,34 @@ class GraphStore(Protocol):
     def apply_schema(self) -> None:
         """Makes the unique constraints on `id` and the indexes; does nothing when they exist."""
 
-    def read(self, name: str, /, **params: Any) -> list[Row]:
+    def read(
+        self,
+        name: str,
+        /,
+        *,
+        key: EdgeKey | None = None,
+        label: NodeLabel | None = None,
+        **params: Any,
+    ) -> list[Row]:
         """Runs the read-only statement `cypher/<name>.cypher`.
+
+        A statement for one relationship type or label has placeholders for them, which are
+        filled from `key` or `label` and from nowhere else.
 
         Raises:
             SchemaError: If there is no such statement, or a parameter is missing or unknown.
             QueryFailed: If the store refuses it.
         """
 
-    def write(self, name: str, /, **params: Any) -> list[Row]:
+    def write(
+        self,
+        name: str,
+        /,
+        *,
+        key: EdgeKey | None = None,
+        label: NodeLabel | None = None,
+        **params: Any,
+    ) -> list[Row]:
         """Runs a writing statement in one transaction; raises as `read`."""
 
     def write_rows(
@@ -85,22 +104,21 @@ class GraphStore(Protocol):
         batch_size: int = 10_000,
         **params: Any,
     ) -> None:
-        """Runs a writing statement once per batch, the batch as `$rows` (lists, not maps).
-
-        A statement for one relationship type or label has placeholders for them, which are
-        filled from `key` or `label` and from nowhere else.
-        """
+        """Runs a writing statement once per batch, the batch as `$rows` (lists, not maps)."""
 
     def bulk_load(
         self,
         nodes: Mapping[NodeLabel, pd.DataFrame],
         edges: Mapping[EdgeKey, pd.DataFrame],
+        *,
+        on_rows: Callable[[int], None] | None = None,
     ) -> None:
         """Loads into an empty graph, by the engine's fastest way.
 
         Args:
             nodes: Frames with `id`, `index` and properties.
             edges: Frames with `head`, `tail` (positions in the node frames, int64) and properties.
+            on_rows: Called with the number of rows that have just been loaded, for progress.
         """
 
     def export_nodes(self, label: NodeLabel) -> pd.DataFrame:

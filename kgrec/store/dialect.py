@@ -1,0 +1,198 @@
+"""What both engines do alike: named statements, batches, schema, nodes, vectors."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kgrec.errors import SchemaError, ShapeError, StoreError
+from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, EdgeKey, NodeLabel
+from kgrec.store.base import Row
+from kgrec.store.cypher import Statement, get_statement
+
+logger = logging.getLogger(__name__)
+
+#: Names that mean something else on nodes of the embedded engine; the display property aside.
+SHADOWED_PROPERTIES = frozenset({"type", "title", "name", "label"})
+
+
+class CypherStore(ABC):
+    """A store that speaks the statements under `cypher/`.
+
+    Args:
+        engine: Folder of the engine's own statements.
+        read_only: Whether writes are refused.
+    """
+
+    #: Nodes a record batch; vectors are some kilobytes each.
+    node_block = 20_000
+    vector_block = 2_000
+
+    def __init__(self, engine: str, *, read_only: bool) -> None:
+        self._engine = engine
+        self._read_only = read_only
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """The address without credentials."""
+
+    @abstractmethod
+    def _run(self, text: str, params: Mapping[str, Any], *, writes: bool) -> list[Row]:
+        """Runs a statement in a transaction of its own; raises QueryFailed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Releases the store; safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def apply_schema(self) -> None:
+        """Makes the unique constraints on `id` and the indexes; does nothing when they exist."""
+        for label in NodeLabel:
+            self._execute("constraint_node", label=label)
+            self._execute("index_node", label=label)
+        self._execute("constraint_graph")
+        self._execute("constraint_relation")
+
+    def read(
+        self,
+        name: str,
+        /,
+        *,
+        key: EdgeKey | None = None,
+        label: NodeLabel | None = None,
+        **params: Any,
+    ) -> list[Row]:
+        """Runs a read-only statement; see `GraphStore.read`."""
+        if self._statement(name).writes:
+            raise SchemaError(f"statement {name} writes; run it with write()")
+        return self._execute(name, params, key=key, label=label)
+
+    def write(
+        self,
+        name: str,
+        /,
+        *,
+        key: EdgeKey | None = None,
+        label: NodeLabel | None = None,
+        **params: Any,
+    ) -> list[Row]:
+        """Runs a writing statement in one transaction; see `GraphStore.write`."""
+        return self._execute(name, params, key=key, label=label)
+
+    def write_rows(
+        self,
+        name: str,
+        rows: Sequence[Sequence[Any]],
+        *,
+        key: EdgeKey | None = None,
+        label: NodeLabel | None = None,
+        batch_size: int = 10_000,
+        **params: Any,
+    ) -> None:
+        """Runs a writing statement once per batch; see `GraphStore.write_rows`."""
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            self._execute(name, {**params, "rows": batch}, key=key, label=label)
+
+    def export_nodes(self, label: NodeLabel) -> pd.DataFrame:
+        """Gives all nodes of a label, ordered by `index`; see `GraphStore.export_nodes`."""
+        names = self._property_names(label)
+        ids: list[str] = []
+        index: list[int] = []
+        columns: list[list[Any]] = [[] for _ in names]
+        for low, high in self._index_ranges(label, self.node_block):
+            rows = self.read("export_nodes", label=label, low=low, high=high, properties=names)
+            ids += [row["id"] for row in rows]
+            index += [row["index"] for row in rows]
+            for row in rows:
+                for column, value in zip(columns, row["values"], strict=True):
+                    column.append(value)
+        frame = pd.DataFrame({"id": ids, "index": np.asarray(index, dtype=np.int64)})
+        for name, column in zip(names, columns, strict=True):
+            frame[name] = pd.Series(column, dtype=None if column else object)
+        return frame
+
+    def write_vectors(
+        self, label: NodeLabel, ids: Sequence[str], matrix: npt.NDArray[np.float32]
+    ) -> None:
+        """Writes one vector a node and makes the vector index; see `GraphStore.write_vectors`.
+
+        Raises:
+            ShapeError: If the matrix is not (len(ids), d), or has a value that is not finite.
+        """
+        matrix = np.asarray(matrix, dtype=np.float32)
+        if matrix.ndim != 2 or len(matrix) != len(ids) or not np.isfinite(matrix).all():
+            raise ShapeError(
+                f"vectors of {label} have the shape {matrix.shape}; expected ({len(ids)}, d), "
+                f"finite; encode the texts again"
+            )
+        self._execute("drop_vector_index", label=label)
+        self._execute("clear_vectors", label=label)
+        for start in range(0, len(ids), self.vector_block):
+            stop = start + self.vector_block
+            rows = list(zip(ids[start:stop], matrix[start:stop].tolist(), strict=True))
+            self._execute("write_vectors", {"rows": [list(row) for row in rows]}, label=label)
+        if len(ids):
+            self._execute("vector_index", label=label, dimensions=matrix.shape[1])
+
+    def vectors(self, label: NodeLabel) -> tuple[list[str], npt.NDArray[np.float32]]:
+        """Gives the ids and vectors of the nodes that have one; see `GraphStore.vectors`."""
+        ids: list[str] = []
+        blocks: list[npt.NDArray[np.float32]] = []
+        for low, high in self._index_ranges(label, self.vector_block):
+            rows = self.read("vectors", label=label, low=low, high=high)
+            ids += [row["id"] for row in rows]
+            if rows:
+                blocks.append(np.asarray([row["vector"] for row in rows], dtype=np.float32))
+        return ids, np.concatenate(blocks) if blocks else np.empty((0, 0), dtype=np.float32)
+
+    def checkpoint(self) -> None:
+        """Makes all acknowledged writes durable and visible to new readers."""
+        logger.debug("every write to %s is durable when acknowledged", self.uri)
+
+    def _statement(self, name: str) -> Statement:
+        return get_statement(self._engine, name)
+
+    def _execute(
+        self,
+        name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        key: EdgeKey | None = None,
+        label: NodeLabel | None = None,
+        dimensions: int | None = None,
+    ) -> list[Row]:
+        statement = self._statement(name)
+        if statement.writes and self._read_only:
+            raise StoreError(f"{self.uri} is open for reading; open it for writing to run {name}")
+        text = statement.fill(key, label, dimensions)
+        return self._run(text, statement.bind(params or {}), writes=statement.writes)
+
+    def _property_names(self, label: NodeLabel) -> list[str]:
+        """The properties that came from the data, as opposed to kgrec's and the engine's own."""
+        found = {row["name"] for row in self.read("node_properties", label=label)}
+        display = DISPLAY_PROPERTY[label]
+        names = found - RESERVED_PROPERTIES - SHADOWED_PROPERTIES
+        return sorted(names | {display} if display else names)
+
+    def _index_ranges(self, label: NodeLabel, step: int) -> Iterator[tuple[int, int]]:
+        """Ranges [low, high) that cover the indices of a label."""
+        rows = self.read("index_bound", label=label)
+        for low in range(0, rows[0]["bound"] if rows else 0, step):
+            yield low, low + step

@@ -1,0 +1,259 @@
+"""The embedded store: one file, read and written in this process by kglite.
+
+The engine holds the graph in memory. Nothing reaches the file before `checkpoint`, which writes a
+sibling file and renames it over the old one, so that a killed process leaves the file as it was
+and readers see either the old graph or the new one. One process may write at a time; any number
+may read. About 200 bytes an edge: up to some 20 million edges on a machine with 16 GB.
+"""
+
+import importlib.metadata
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import kglite
+import numpy as np
+import pandas as pd
+
+from kgrec.errors import QueryFailed, StoreBusy, StoreError, StoreUnavailable
+from kgrec.schema import DISPLAY_PROPERTY, EdgeKey, NodeLabel
+from kgrec.store.base import Capabilities, EdgeBlock, Row
+from kgrec.store.dialect import CypherStore
+
+logger = logging.getLogger(__name__)
+
+#: Edges an exported block aims at.
+EDGE_BLOCK = 250_000
+
+
+class EmbeddedStore(CypherStore):
+    """A graph file.
+
+    Used as a context manager, it is checkpointed at the end of a block that raised nothing; what
+    was written since the last checkpoint is forgotten when the block raises.
+
+    Args:
+        path: The file, by convention `*.kgl`; made if absent, unless `read_only`.
+        read_only: Takes no lease and sees the last checkpoint.
+
+    Raises:
+        StoreUnavailable: If `read_only` and there is no such file, or it cannot be read.
+        StoreBusy: If another process writes the file.
+        StoreError: If the file is damaged.
+    """
+
+    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+        super().__init__("embedded", read_only=read_only)
+        self.path = Path(path)
+        self._dirty = False
+        # Statements about labels that have no node yet are normal here.
+        kglite.set_query_warning_policy("silent")
+        self._graph: Any = _open(self.path, read_only)
+
+    @property
+    def uri(self) -> str:
+        """The address, `embedded:PATH`."""
+        return f"embedded:{self.path}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine offers."""
+        return Capabilities(
+            engine="embedded",
+            version=importlib.metadata.version("kglite"),
+            vector_index=True,
+            concurrent_writers=False,
+        )
+
+    def bulk_load(
+        self,
+        nodes: Mapping[NodeLabel, pd.DataFrame],
+        edges: Mapping[EdgeKey, pd.DataFrame],
+        *,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> None:
+        """Loads into an empty graph; see `GraphStore.bulk_load`."""
+        graph = self._writable()
+        self._dirty = True
+        for label, frame in nodes.items():
+            if len(frame):
+                display = DISPLAY_PROPERTY[label]
+                title = display if display in frame.columns else None
+                with _translated(f"loading {label} nodes"):
+                    graph.add_nodes(_plain(frame), label.value, "id", node_title_field=title)
+            if on_rows:
+                on_rows(len(frame))
+        ids = {label: frame["id"].to_numpy(dtype=object) for label, frame in nodes.items()}
+        for key, frame in edges.items():
+            if len(frame):
+                ends = {
+                    "head": ids[key.head][frame["head"].to_numpy()],
+                    "tail": ids[key.tail][frame["tail"].to_numpy()],
+                }
+                with _translated(f"loading {key}"):
+                    graph.add_relationships(
+                        _plain(frame.assign(**ends)),
+                        key.type,
+                        key.head.value,
+                        "head",
+                        key.tail.value,
+                        "tail",
+                    )
+            if on_rows:
+                on_rows(len(frame))
+
+    def export_edges(self, key: EdgeKey, properties: Sequence[str] = ()) -> Iterator[EdgeBlock]:
+        """Streams all edges of a set in blocks; see `GraphStore.export_edges`."""
+        bound = self.read("index_bound", label=key.tail)[0]["bound"]
+        low, step = 0, 256
+        while low < bound:
+            rows = self._edge_rows(key, properties, low, low + step)
+            low += step
+            block = _edge_block(rows, properties)
+            # The next block should hold about EDGE_BLOCK edges, whatever the degrees.
+            found = max(len(block.head_index), 1)
+            step = int(np.clip(step * EDGE_BLOCK / found, 1, 4 * step))
+            if len(block.head_index):
+                yield block
+
+    def checkpoint(self) -> None:
+        """Writes the graph to its file, atomically and flushed to the disk."""
+        if self._graph is not None and self._dirty:
+            with _translated(f"writing {self.path}"):
+                self._graph.save()
+            self._dirty = False
+
+    def close(self) -> None:
+        """Checkpoints what was written and releases the file; safe to call twice."""
+        self.checkpoint()
+        self._release()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._release()
+
+    def _run(self, text: str, params: Mapping[str, Any], *, writes: bool) -> list[Row]:
+        graph = self._writable() if writes else self._opened()
+        self._dirty |= writes
+        with _translated(text.splitlines()[0]):
+            rows: list[Row] = graph.cypher(text, params=dict(params)).to_list()
+        return rows
+
+    def _edge_rows(self, key: EdgeKey, properties: Sequence[str], low: int, high: int) -> list[Row]:
+        if properties:
+            return self.read(
+                "export_edges_with_properties",
+                key=key,
+                low=low,
+                high=high,
+                properties=list(properties),
+            )
+        return self.read("export_edges", key=key, low=low, high=high)
+
+    def _opened(self) -> Any:
+        if self._graph is None:
+            raise StoreError(f"{self.uri} is closed; open it again")
+        return self._graph
+
+    def _writable(self) -> Any:
+        if self._read_only:
+            raise StoreError(f"{self.uri} is open for reading; open it for writing")
+        return self._opened()
+
+    def _release(self) -> None:
+        graph, self._graph = self._graph, None
+        if graph is not None and not self._read_only:
+            # Leaving the engine's block with an error gives the lease back without a save.
+            graph.__exit__(StoreError, StoreError("released"), None)
+
+
+class _translated:  # noqa: N801 - reads as a clause: with _translated(...)
+    """Turns the engine's errors into kgrec's."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, kglite.WriterLeaseHeldError):
+            raise StoreBusy(f"{self._doing}: {_one_line(error)}") from error
+        if isinstance(error, kglite.KgError | ValueError) and not isinstance(error, StoreError):
+            raise QueryFailed(f"the embedded store refused: {self._doing}: {error}") from error
+
+
+def _open(path: Path, read_only: bool) -> Any:
+    if read_only and not path.exists():
+        raise StoreUnavailable(
+            f"there is no graph at {path}; make it with kgrec ingest, or check [store] uri"
+        )
+    quarantine = sorted(path.parent.glob(f"{path.name}*quarantine-*"))
+    if quarantine:
+        raise StoreError(
+            f"{quarantine[0]} lies beside the graph: the engine put damaged data aside; move it "
+            f"and {path} away and run kgrec ingest"
+        )
+    try:
+        if read_only:
+            return kglite.load(str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return kglite.open(str(path), durable="off")
+    except kglite.WriterLeaseHeldError as exc:
+        holder = getattr(exc, "holder", None) or {}
+        raise StoreBusy(
+            f"{path} is being written by process {holder.get('pid', 'unknown')}; only one process "
+            f"may write an embedded graph; wait for it to end, or use Neo4j for several writers"
+        ) from exc
+    except kglite.FileFormatError as exc:
+        raise StoreError(
+            f"{path} is not a graph file or is damaged: {_one_line(exc)}; move it away and run "
+            f"kgrec ingest"
+        ) from exc
+    except (kglite.KgError, OSError, ValueError) as exc:
+        raise StoreUnavailable(
+            f"cannot open the graph {path}: {_one_line(exc)}; check the path and its permissions"
+        ) from exc
+
+
+def _one_line(error: BaseException) -> str:
+    return str(error).splitlines()[0]
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Strings as Python objects with None for what is missing; the engine reads these fastest."""
+    text = {
+        str(name): column.astype(object).where(column.notna(), None)
+        for name, column in frame.items()
+        if not pd.api.types.is_numeric_dtype(column.dtype)
+    }
+    return frame.assign(**text).reset_index(drop=True)
+
+
+def _edge_block(rows: list[Row], properties: Sequence[str]) -> EdgeBlock:
+    counts = np.fromiter((len(row["heads"]) for row in rows), dtype=np.int64, count=len(rows))
+    tails = np.fromiter((row["tail"] for row in rows), dtype=np.int64, count=len(rows))
+    total = int(counts.sum())
+    width = 1 + len(properties)
+    flat = (head for row in rows for head in row["heads"])
+    if not properties:
+        heads = np.fromiter(flat, dtype=np.int64, count=total)
+        return EdgeBlock(heads, np.repeat(tails, counts), {})
+    table = np.array([value for head in flat for value in head], dtype=np.float64)
+    table = table.reshape(total, width)
+    columns = {name: table[:, at].copy() for at, name in enumerate(properties, start=1)}
+    return EdgeBlock(table[:, 0].astype(np.int64), np.repeat(tails, counts), columns)
