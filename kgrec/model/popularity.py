@@ -1,0 +1,72 @@
+"""Popularity: the floor below all floors, and the term that cosine scores lack."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from kgrec.model.incidence import Incidence
+from kgrec.model.scorer import Contributions
+
+
+class Popularity:
+    """Scores every item by log(1 + its number of training users), for every user alike.
+
+    Attributes:
+        history: The training items of each user.
+        item_score: (num_items,) float32.
+    """
+
+    def __init__(self, history: Incidence) -> None:
+        self.history = history
+        counts = torch.bincount(history.columns, minlength=history.num_columns)
+        self.item_score = torch.log1p(counts.float())
+
+    @classmethod
+    def fit(
+        cls,
+        train_user_index: Tensor,
+        train_item_index: Tensor,
+        num_users: int,
+        num_items: int,
+    ) -> Self:
+        """Counts the users (n,) int64 of each item (n,) int64; a repeated pair counts once."""
+        return cls(Incidence.from_pairs(train_user_index, train_item_index, num_users, num_items))
+
+    @property
+    def num_users(self) -> int:
+        """Number of users."""
+        return self.history.num_rows
+
+    @property
+    def num_items(self) -> int:
+        """Number of items."""
+        return self.history.num_columns
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives one row for all, (B, num_items) float32, the caller's to write to."""
+        return self.item_score.repeat(len(user_indices), 1)
+
+    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
+        """Gives everything to `rest` and to "self": popularity knows nothing of the user."""
+        own = self.history.row(user_index)
+        score = self.item_score[item_indices.to(own.device)]
+        return Contributions(
+            score=score,
+            own_items=own,
+            by_item=score.new_zeros(len(score), len(own)),
+            rest=score,
+            relation_names=("self",),
+            by_relation=score[:, None],
+        )
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives the history; the counts follow from it."""
+        tensors = {"pointer": self.history.pointer, "columns": self.history.columns}
+        return tensors, {"num_items": self.num_items}
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described."""
+        return cls(Incidence(tensors["pointer"], tensors["columns"], values["num_items"]))
