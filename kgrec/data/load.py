@@ -146,7 +146,8 @@ def _described(path: Path | None, label: NodeLabel, notes: list[str]) -> pd.Data
 
 def _union(ids: pd.Series, described: pd.DataFrame | None) -> pd.Index:
     given = [ids] if described is None else [ids, described["id"]]
-    return pd.Index(pd.concat(given).unique())
+    known: pd.Index = pd.Index(pd.concat(given).unique())
+    return known
 
 
 def _facts(

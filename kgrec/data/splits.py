@@ -96,8 +96,8 @@ def _held_out_counts(counts: _Index, config: SplitConfig) -> tuple[_Index, _Inde
     least_valid, least_test = one_each or config.valid > 0, one_each or config.test > 0
     valid, test = np.full_like(counts, least_valid), np.full_like(counts, least_test)
     if not one_each:
-        valid = np.maximum(valid, _rounded(counts * config.valid))
-        test = np.maximum(test, _rounded(counts * config.test))
+        valid = np.maximum(valid, _rounded(counts, config.valid))
+        test = np.maximum(test, _rounded(counts, config.test))
     # Rounded up, the two may ask for all a user has (3 of 3 at shares of .5 and .4): first valid
     # and then test gives back what train needs to keep one.
     valid = np.maximum(np.minimum(valid, counts - 1 - test), least_valid)
@@ -106,5 +106,6 @@ def _held_out_counts(counts: _Index, config: SplitConfig) -> tuple[_Index, _Inde
     return np.where(enough, valid, 0), np.where(enough, test, 0)
 
 
-def _rounded(shares: npt.NDArray[np.float64]) -> _Index:
-    return np.floor(shares + 0.5).astype(np.int64)
+def _rounded(counts: _Index, share: float) -> _Index:
+    rounded: _Index = np.floor(counts * share + 0.5).astype(np.int64)
+    return rounded

@@ -1,0 +1,234 @@
+"""Texts, text features and display names of a graph's nodes.
+
+Only the relations and the training interactions are read; held-out interactions are not.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kgrec.config import TextConfig
+from kgrec.data.cache import user_cache
+from kgrec.graph.data import GraphData, IndexArray
+from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel
+from kgrec.text.encoder import encode_texts
+from kgrec.text.templates import Link, describe, render_entity, render_item, render_user
+from kgrec.text.whiten import whiten
+
+logger = logging.getLogger(__name__)
+
+#: Neighbours told in a text, for each relation and direction.
+NEIGHBOURS_TOLD = 4
+#: An entity without a name gets a text from so many neighbours on: one neighbour only repeats what
+#: propagation brings anyway, and most entities (bit parts, say) have no more than one.
+LEAST_NEIGHBOURS = 2
+
+# Looked at per told neighbour, since names that differ only in case are told once.
+_SPARE = 2
+
+
+def node_texts(graph: GraphData, config: TextConfig) -> dict[NodeLabel, list[str]]:
+    """Gives the text of every node; "" for nodes that get none.
+
+    Items are told by title, properties and neighbours, users by profile and the titles of their
+    latest training items, entities by name and neighbours. An entity without a name gets a text
+    only if it has at least LEAST_NEIGHBOURS neighbours with one.
+
+    Args:
+        graph: The graph.
+        config: `history` is used.
+    """
+    neighbours = _Neighbours(graph)
+    items = [
+        render_item(name, properties, links)
+        for name, properties, links in neighbours.described(NodeLabel.ITEM)
+    ]
+    entities = [
+        render_entity(name, properties, links)
+        if name is not None or sum(link.total for link in links) >= LEAST_NEIGHBOURS
+        else ""
+        for name, properties, links in neighbours.described(NodeLabel.ENTITY)
+    ]
+    histories = _histories(graph, neighbours.own_names[NodeLabel.ITEM], config.history)
+    users = [
+        render_user(properties, history)
+        for properties, history in zip(_properties(graph, NodeLabel.USER), histories, strict=True)
+    ]
+    return {NodeLabel.USER: users, NodeLabel.ITEM: items, NodeLabel.ENTITY: entities}
+
+
+def text_features(
+    graph: GraphData, config: TextConfig, cache_dir: Path | None = None
+) -> dict[NodeLabel, npt.NDArray[np.float32]]:
+    """Gives frozen text features: encoded, then whitened over all labels together.
+
+    Args:
+        graph: The graph.
+        config: How to encode.
+        cache_dir: Where vectors are kept; None is `text` in the user's cache.
+
+    Returns:
+        Per label float32 (n, c), the same c for all, at most `components`; rows of zeros for nodes
+        without text, which propagation fills.
+
+    Raises:
+        ConfigError: If the model cannot be loaded.
+    """
+    texts = node_texts(graph, config)
+    stacked = [text for label in NodeLabel for text in texts[label]]
+    cache_dir = user_cache() / "text" if cache_dir is None else cache_dir
+    matrix = whiten(encode_texts(stacked, config, cache_dir), config.components)
+    ends = np.cumsum([len(texts[label]) for label in NodeLabel])
+    parts = np.split(matrix, ends[:-1])
+    return dict(zip(NodeLabel, parts, strict=True))
+
+
+def display_names(graph: GraphData) -> dict[NodeLabel, list[str]]:
+    """Gives what to call every node: its title or name, else what it is to others, else its id."""
+    neighbours = _Neighbours(graph)
+    return {
+        label: [
+            name or describe(neighbours.links[neighbours.offset[label] + index]) or key
+            for index, (name, key) in enumerate(
+                zip(neighbours.own_names[label], graph.vocabularies[label].ids, strict=True)
+            )
+        ]
+        for label in NodeLabel
+    }
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Edges of one relation seen from one of their ends; nodes of all labels in one numbering."""
+
+    relation: str
+    forward: bool
+    node: IndexArray
+    other: IndexArray
+
+
+class _Neighbours:
+    """Who is connected to whom by what, in names.
+
+    Attributes:
+        own_names: Per label the title or name of every node, or None.
+        offset: Per label the number of its first node in the numbering of all nodes.
+    """
+
+    def __init__(self, graph: GraphData) -> None:
+        self._graph = graph
+        self.own_names = {label: _own_names(graph, label) for label in NodeLabel}
+        sizes = [len(graph.vocabularies[label]) for label in NodeLabel]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        self.offset = {label: int(at) for label, at in zip(NodeLabel, starts, strict=False)}
+        self._size = int(starts[-1])
+        self._name_of = [name for label in NodeLabel for name in self.own_names[label]]
+
+    def described(
+        self, label: NodeLabel
+    ) -> list[tuple[str | None, dict[str, Any], Sequence[Link]]]:
+        """Gives name, other properties and links of every node of a label."""
+        names = self.own_names[label]
+        start = self.offset[label]
+        links = self.links[start : start + len(names)]
+        return list(zip(names, _properties(self._graph, label), links, strict=True))
+
+    @cached_property
+    def links(self) -> list[list[Link]]:
+        """The links of every node, from the relation that says something of most nodes on."""
+        links: list[list[Link]] = [[] for _ in range(self._size)]
+        ends = self._ends()
+        degree = np.zeros(self._size, dtype=np.int64)
+        for end in ends:
+            degree += np.bincount(end.node, minlength=self._size)
+        named = np.array([name is not None for name in self._name_of], dtype=bool)
+        told = [self._told(end, degree, named) for end in ends]
+        order = sorted(
+            range(len(ends)), key=lambda i: (-len(told[i]), ends[i].relation, ends[i].forward)
+        )
+        for i in order:
+            totals = np.bincount(ends[i].node, minlength=self._size)
+            for node, names in told[i].items():
+                links[node].append(
+                    Link(ends[i].relation, ends[i].forward, names, int(totals[node]))
+                )
+        return links
+
+    def _ends(self) -> list[_Ends]:
+        parts: dict[tuple[str, bool], list[tuple[IndexArray, IndexArray]]] = {}
+        for edges in self._graph.relations:
+            head = edges.head_index + self.offset[edges.key.head]
+            tail = edges.tail_index + self.offset[edges.key.tail]
+            parts.setdefault((edges.name, True), []).append((head, tail))
+            parts.setdefault((edges.name, False), []).append((tail, head))
+        return [
+            _Ends(
+                relation,
+                forward,
+                np.concatenate([node for node, _ in pairs]),
+                np.concatenate([other for _, other in pairs]),
+            )
+            for (relation, forward), pairs in parts.items()
+        ]
+
+    def _told(
+        self, end: _Ends, degree: IndexArray, named: npt.NDArray[np.bool_]
+    ) -> dict[int, tuple[str, ...]]:
+        """Gives the names to tell of each node's neighbours, the best connected first."""
+        kept = named[end.other]
+        node, other = end.node[kept], end.other[kept]
+        order = np.lexsort((other, -degree[other], node))
+        node, other = node[order], other[order]
+        first = np.searchsorted(node, node)  # where the node's neighbours begin
+        bounded = np.arange(len(node)) - first < NEIGHBOURS_TOLD * _SPARE
+        told: dict[int, dict[str, str]] = {}
+        for at, neighbour in zip(node[bounded].tolist(), other[bounded].tolist(), strict=True):
+            name = self._name_of[neighbour] or ""
+            told.setdefault(at, {}).setdefault(name.casefold(), name)
+        return {at: tuple(names.values())[:NEIGHBOURS_TOLD] for at, names in told.items()}
+
+
+def _own_names(graph: GraphData, label: NodeLabel) -> list[str | None]:
+    shown = DISPLAY_PROPERTY[label]
+    frame = graph.properties.get(label)
+    if shown is None or frame is None or shown not in frame.columns:
+        return [None] * len(graph.vocabularies[label])
+    return [
+        name.strip() if isinstance(name, str) and name.strip() else None for name in frame[shown]
+    ]
+
+
+def _properties(graph: GraphData, label: NodeLabel) -> list[dict[str, Any]]:
+    """Gives each node's properties that may be told, without its title or name."""
+    size = len(graph.vocabularies[label])
+    frame = graph.properties.get(label)
+    untold = RESERVED_PROPERTIES | {DISPLAY_PROPERTY[label]}
+    columns = [] if frame is None else [name for name in frame.columns if name not in untold]
+    if frame is None or not columns:
+        return [{} for _ in range(size)]
+    values = zip(*(frame[column].tolist() for column in columns), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in values]
+
+
+def _histories(graph: GraphData, titles: Sequence[str | None], most: int) -> list[tuple[str, ...]]:
+    """Gives each user's latest titles from train, latest first.
+
+    Without times the best rated count as the latest; without ratings too, the first items.
+    """
+    train = graph.train
+    ranked = train.time if train.time is not None else train.rating
+    latest = np.zeros(len(train)) if ranked is None else -np.nan_to_num(ranked, nan=-np.inf)
+    order = np.lexsort((train.item_index, latest, train.user_index))
+    histories: list[list[str]] = [[] for _ in range(graph.num_users)]
+    users, items = train.user_index[order].tolist(), train.item_index[order].tolist()
+    for user, item in zip(users, items, strict=True):
+        title = titles[item]
+        if title is not None and len(histories[user]) < most:
+            histories[user].append(title)
+    return [tuple(history) for history in histories]

@@ -1,0 +1,143 @@
+"""Words for nodes, from their properties and neighbours, the same for every data set.
+
+item    Heat (1995); genre: Crime, Thriller; directed by Michael Mann
+entity  Michael Mann; director of Heat, The Insider
+user    age 24, occupation technician; lately: Heat, Fargo
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+_LEADS_ON = re.compile(r".*(\b(by|in|of|to|with|from|for|on|at)|ing)$")
+
+#: What the tail of a relation is to its head, where the relation's own name does not say it.
+_ROLES: Mapping[str, str] = {
+    "authored by": "author of",
+    "cinematography": "cinematographer of",
+    "composed by": "composer of",
+    "created by": "creator of",
+    "designed by": "designer of",
+    "directed by": "director of",
+    "edited by": "editor of",
+    "illustrated by": "illustrator of",
+    "performed by": "performer of",
+    "produced by": "producer of",
+    "published by": "publisher of",
+    "starring": "actor in",
+    "written by": "writer of",
+}
+# A property with longer values is prose (a synopsis) and needs no label.
+_PROSE = 60
+
+
+@dataclass(frozen=True)
+class Link:
+    """The neighbours of one node over one relation in one direction.
+
+    Attributes:
+        relation: The relation's name.
+        forward: Whether the node is the head.
+        names: Names of the neighbours that are told, at least one.
+        total: Number of neighbours, told or not.
+    """
+
+    relation: str
+    forward: bool
+    names: tuple[str, ...]
+    total: int
+
+
+def relation_phrase(relation: str) -> str:
+    """Gives a relation's name in words: "film.film.directed_by" becomes "directed by"."""
+    last = re.split(r"[./#:]", relation.rstrip("./#:"))[-1]
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", last)
+    return re.sub(r"[\W_]+", " ", spaced).strip().lower() or relation
+
+
+def role_phrase(relation: str) -> str:
+    """Gives what a relation's tail is to its head: "directed_by" becomes "director of"."""
+    phrase = relation_phrase(relation)
+    if phrase in _ROLES:
+        return _ROLES[phrase]
+    return f"“{phrase}” of" if _LEADS_ON.fullmatch(phrase) else f"{phrase} of"
+
+
+def render_item(title: str | None, properties: Mapping[str, Any], links: Sequence[Link]) -> str:
+    """Gives an item's text: title and year, what it is connected to, its other properties."""
+    rest = {name: value for name, value in properties.items() if name != "year"}
+    year = _value(properties.get("year"))
+    if title is None:
+        lead = f"year {year}" if year else ""
+    else:
+        lead = f"{title} ({year})" if year else title
+    return _joined([lead, *map(_told, links), *_stated(rest)])
+
+
+def render_entity(name: str | None, properties: Mapping[str, Any], links: Sequence[Link]) -> str:
+    """Gives an entity's text: its name, if it has one, and what it is to its neighbours."""
+    return _joined([name or "", *map(_told, links), *_stated(properties)])
+
+
+def render_user(properties: Mapping[str, Any], history: Sequence[str]) -> str:
+    """Gives a user's text: profile, and the titles of the latest training items, latest first."""
+    lately = f"lately: {', '.join(history)}" if history else ""
+    return _joined([", ".join(_stated(properties)), lately])
+
+
+def describe(links: Sequence[Link]) -> str | None:
+    """Names a nameless node by the link that tells most: "the director of Heat and 2 others".
+
+    Args:
+        links: The node's links; those in which it is the tail are preferred.
+
+    Returns:
+        None if there are no links.
+    """
+    if not links:
+        return None
+    link = min(links, key=lambda link: (link.forward, -link.total, link.relation))
+    told = _and_others(link.names[:2], link.total)
+    if link.forward:
+        return f"the one {_lead(relation_phrase(link.relation))} {told}"
+    return f"the {role_phrase(link.relation)} {told}"
+
+
+def _told(link: Link) -> str:
+    names = ", ".join(link.names)
+    if link.forward:
+        return f"{_lead(relation_phrase(link.relation))} {names}"
+    return f"{role_phrase(link.relation)} {names}"
+
+
+def _lead(phrase: str) -> str:
+    return phrase if _LEADS_ON.fullmatch(phrase) else f"{phrase}:"
+
+
+def _and_others(names: Sequence[str], total: int) -> str:
+    others = total - len(names)
+    if others <= 0:
+        return " and ".join(names)
+    return f"{', '.join(names)} and {others} other{'s' if others > 1 else ''}"
+
+
+def _stated(properties: Mapping[str, Any]) -> list[str]:
+    stated = [(relation_phrase(name), _value(value)) for name, value in properties.items()]
+    short = [f"{name} {value}" for name, value in stated if 0 < len(value) <= _PROSE]
+    return short + [value for _, value in stated if len(value) > _PROSE]
+
+
+def _value(value: Any) -> str:
+    """Writes a property's value; missing ones are empty, 1995.0 is 1995."""
+    if value is None or (isinstance(value, Real) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, Real) and float(value).is_integer():
+        return str(int(value))
+    return " ".join(str(value).split())
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "; ".join(part for part in parts if part)
