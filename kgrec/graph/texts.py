@@ -25,9 +25,12 @@ logger = logging.getLogger(__name__)
 
 #: Neighbours told in a text, for each relation and direction.
 NEIGHBOURS_TOLD = 4
-#: An entity without a name gets a text from so many neighbours on: one neighbour only repeats what
-#: propagation brings anyway, and most entities (bit parts, say) have no more than one.
-LEAST_NEIGHBOURS = 2
+#: An entity without a name gets a text from so many neighbours on; the rest keep a row of zeros,
+#: which propagation fills. What a person of one or two films is told by are those films, so their
+#: text adds little, and they are most: of the demo's 33,128 entities 2,548 have a name; 5,409
+#: different texts are told from 3 neighbours on, 8,996 from 2 on, 12,459 from 1 on. With 3 the
+#: demo encodes 8,033 texts, items and users included, in 35 s on two cores.
+LEAST_NEIGHBOURS = 3
 
 # Looked at per told neighbour, since names that differ only in case are told once.
 _SPARE = 2

@@ -9,8 +9,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
+
+import numpy as np
 
 _LEADS_ON = re.compile(r".*(\b(by|in|of|to|with|from|for|on|at)|ing)$")
 
@@ -132,9 +133,9 @@ def _stated(properties: Mapping[str, Any]) -> list[str]:
 
 def _value(value: Any) -> str:
     """Writes a property's value; missing ones are empty, 1995.0 is 1995."""
-    if value is None or (isinstance(value, Real) and not math.isfinite(value)):
+    if value is None or (isinstance(value, int | float | np.number) and not math.isfinite(value)):
         return ""
-    if isinstance(value, Real) and float(value).is_integer():
+    if isinstance(value, int | float | np.number) and float(value).is_integer():
         return str(int(value))
     return " ".join(str(value).split())
 
