@@ -16,7 +16,7 @@ from kgrec.model.scorer import Contributions
 _DOUBLE_UP_TO = 4_000
 
 
-def ease_weights(gram: Tensor, ridge: float, *, overwrite: bool = False) -> Tensor:
+def solve_ease(gram: Tensor, ridge: float, *, overwrite: bool = False) -> tuple[Tensor, Tensor]:
     """Gives the item-item weights B that minimise |X - X B|² + ridge |B|² with a zero diagonal.
 
     With P = (G + ridge I)⁻¹, B_ij = -P_ij / P_jj and B_jj = 0. G may be any sum of (weighted) Gram
@@ -29,7 +29,8 @@ def ease_weights(gram: Tensor, ridge: float, *, overwrite: bool = False) -> Tens
             nothing of size (n, n) is allocated.
 
     Returns:
-        B, (n, n), of gram's dtype and device; scores are X B.
+        B, (n, n), of gram's dtype and device; scores are X B. And the diagonal of P, (n,), which
+        gives P back: P_ij = -B_ij P_jj.
 
     Raises:
         ShapeError: If gram is not a square float matrix.
@@ -63,9 +64,15 @@ def ease_weights(gram: Tensor, ridge: float, *, overwrite: bool = False) -> Tens
     with _one_thread():
         torch.cholesky_inverse(inverse, out=inverse)  # (n, n), P
     weights = gram  # the same memory by rows; P is symmetric
-    weights /= -weights.diagonal().clone()  # column j by -P_jj
+    diagonal = weights.diagonal().clone()
+    weights /= -diagonal  # column j by -P_jj
     weights.fill_diagonal_(0.0)
-    return weights
+    return weights, diagonal
+
+
+def ease_weights(gram: Tensor, ridge: float, *, overwrite: bool = False) -> Tensor:
+    """Gives only B of `solve_ease`."""
+    return solve_ease(gram, ridge, overwrite=overwrite)[0]
 
 
 @contextmanager

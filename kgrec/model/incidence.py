@@ -89,21 +89,26 @@ class Incidence:
         """The columns of one row, (h,) int64."""
         return self.columns[int(self.pointer[index]) : int(self.pointer[index + 1])]
 
-    def take(self, row_indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Gathers rows.
+    def places(self, row_indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Finds the entries of rows.
 
         Args:
             row_indices: (B,) int64, repeats allowed.
 
         Returns:
-            The columns of these rows one after the other, (m,) int64, and how many each row has,
-            (B,) int64.
+            Places in `columns` of these rows' entries, one row after the other, (m,) int64, and how
+            many each row has, (B,) int64.
         """
         starts = self.pointer[row_indices]  # (B,)
         lengths = self.pointer[row_indices + 1] - starts  # (B,)
         shifts = starts - (lengths.cumsum(0) - lengths)  # from place in the answer to place here
         places = torch.repeat_interleave(shifts, lengths)  # (m,)
         places += torch.arange(len(places), device=self.device)
+        return places, lengths
+
+    def take(self, row_indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Gathers the columns of rows; like `places`, with the columns instead of their places."""
+        places, lengths = self.places(row_indices)
         return self.columns[places], lengths
 
     def gram(self, row_weight: Tensor | None = None, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -97,9 +97,7 @@ class ItemKNN:
         """Gives the sums of similarities, (B, num_items) float32."""
         device = self.history.device
         own, lengths = self.history.take(user_indices.to(device))  # (m,)
-        places = torch.arange(len(self.similarity), device=device)
-        by_place = Incidence(self.influence.pointer, places, len(places))
-        entries, reach = by_place.take(own)  # (e,) entries of `influence`
+        entries, reach = self.influence.places(own)  # (e,)
         row = torch.repeat_interleave(torch.arange(len(user_indices), device=device), lengths)
         cells = torch.repeat_interleave(row * self.num_items, reach)
         cells += self.influence.columns[entries]

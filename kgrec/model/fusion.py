@@ -1,0 +1,162 @@
+"""Several scorers as one: each user's scores standardised, weighted and summed."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from kgrec.errors import RunError, ShapeError
+from kgrec.model.closed_form import ClosedForm
+from kgrec.model.ease import Ease
+from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.model.itemknn import ItemKnn
+from kgrec.model.popularity import Popularity
+from kgrec.model.scorer import Contributions, Scorer
+
+
+def standardise(scores: Tensor) -> Tensor:
+    """Gives (scores - mean) / standard deviation of each row (B, num_items)."""
+    deviation, mean = torch.std_mean(scores, dim=1, correction=0, keepdim=True)
+    return (scores - mean) / deviation.clamp(min=1e-9)
+
+
+class Fusion:
+    """Scores Σ_c α_c (s_c - mean_u(s_c)) / sd_u(s_c) over parts c.
+
+    Standardising one user's scores is affine, so what the parts decompose into still adds up.
+
+    Attributes:
+        parts: Scorers over the same users and items, by name.
+        part_weights: α by name; parts of weight 0 are not asked.
+
+    Raises:
+        ShapeError: If there is no part, or parts differ in their numbers of users or items.
+    """
+
+    def __init__(self, parts: Mapping[str, Scorer], part_weights: Mapping[str, float]) -> None:
+        sizes = {name: (part.num_users, part.num_items) for name, part in parts.items()}
+        if len(set(sizes.values())) != 1 or set(parts) != set(part_weights):
+            raise ShapeError(
+                f"a fusion needs parts over the same users and items, each with a weight; got "
+                f"{sizes} and weights for {sorted(part_weights)}"
+            )
+        self.parts = dict(parts)
+        self.part_weights = {name: float(weight) for name, weight in part_weights.items()}
+
+    @property
+    def num_users(self) -> int:
+        """Number of users."""
+        return next(iter(self.parts.values())).num_users
+
+    @property
+    def num_items(self) -> int:
+        """Number of items."""
+        return next(iter(self.parts.values())).num_items
+
+    def _used(self) -> list[tuple[float, Scorer]]:
+        used = [(w, self.parts[name]) for name, w in self.part_weights.items() if w != 0]
+        return used or [(1.0, next(iter(self.parts.values())))]
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives the weighted sum of standardised scores (B, num_items) float32."""
+        total: Tensor | None = None
+        for weight, part in self._used():
+            scores = standardise(part.score(user_indices)) * weight
+            total = scores if total is None else total.add_(scores)
+        assert total is not None
+        return total
+
+    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
+        """Decomposes through the parts; each part's mean is taken off `rest` and "self"."""
+        user = torch.tensor([user_index])
+        totals: list[Contributions] = []
+        for weight, part in self._used():
+            deviation, mean = torch.std_mean(part.score(user)[0], correction=0)
+            scale, shift = weight / deviation.clamp(min=1e-9), mean
+            totals.append(_affine(part.contributions(user_index, item_indices), scale, shift))
+        first, *others = totals
+        for other in others:
+            first = _add(first, other)
+        return first
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives the parts' states under their names."""
+        tensors: dict[str, Tensor] = {}
+        values: dict[str, Any] = {"part_weights": self.part_weights, "parts": {}}
+        for name, part in self.parts.items():
+            part_tensors, part_values = part.state()
+            tensors |= {f"{name}/{key}": tensor for key, tensor in part_tensors.items()}
+            values["parts"][name] = {"kind": type(part).__name__, "values": part_values}
+        return tensors, values
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described."""
+        parts: dict[str, Scorer] = {}
+        for name, part in values["parts"].items():
+            own = {
+                key.removeprefix(f"{name}/"): tensor
+                for key, tensor in tensors.items()
+                if key.startswith(f"{name}/")
+            }
+            parts[name] = scorer_kind(part["kind"]).from_state(own, part["values"])
+        return cls(parts, values["part_weights"])
+
+
+def scorer_kind(name: str) -> type[Scorer]:
+    """Gives the scorer class of a name that a checkpoint carries.
+
+    Raises:
+        RunError: If there is none of that name.
+    """
+    kinds: dict[str, type[Scorer]] = {
+        kind.__name__: kind
+        for kind in (
+            Popularity, ItemKnn, Ease, ClosedForm, PropagationScorer, EmbeddingScorer, Fusion,
+        )
+    }  # fmt: skip
+    if name not in kinds:
+        raise RunError(
+            f"the run holds a scorer of kind {name!r}, expected one of {sorted(kinds)}; "
+            f"it may come from another version of kgrec: train again"
+        )
+    return kinds[name]
+
+
+def _affine(part: Contributions, scale: Tensor, shift: Tensor) -> Contributions:
+    """The decomposition of scale · (score - shift)."""
+    by_relation = part.by_relation * scale
+    names = part.relation_names
+    if "self" not in names:
+        names = ("self", *names)
+        by_relation = torch.cat([torch.zeros_like(by_relation[:, :1]), by_relation], dim=1)
+    by_relation[:, names.index("self")] -= scale * shift
+    return Contributions(
+        score=(part.score - shift) * scale,
+        own_items=part.own_items,
+        by_item=part.by_item * scale,
+        rest=(part.rest - shift) * scale,
+        relation_names=names,
+        by_relation=by_relation,
+        exact=part.exact,
+        relations_exact=part.relations_exact,
+    )
+
+
+def _add(one: Contributions, other: Contributions) -> Contributions:
+    names = tuple(dict.fromkeys(one.relation_names + other.relation_names))
+    by_relation = one.by_relation.new_zeros(len(one.score), len(names))
+    for part in (one, other):
+        columns = torch.tensor([names.index(name) for name in part.relation_names])
+        by_relation.index_add_(1, columns.to(by_relation.device), part.by_relation)
+    return Contributions(
+        score=one.score + other.score,
+        own_items=one.own_items,
+        by_item=one.by_item + other.by_item,
+        rest=one.rest + other.rest,
+        relation_names=names,
+        by_relation=by_relation,
+        exact=one.exact and other.exact,
+        relations_exact=one.relations_exact and other.relations_exact,
+    )

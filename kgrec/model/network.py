@@ -1,0 +1,217 @@
+"""The graph network: node features through a relation-aware encoder to user and item embeddings."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import RGATConv
+
+from kgrec.errors import ShapeError
+from kgrec.model.adjacency import RelationAdjacency
+
+
+@dataclass(frozen=True)
+class GraphTensors:
+    """The whole graph in one index space: users, then items, then entities.
+
+    Attributes:
+        num_users: U.
+        num_items: I.
+        num_nodes: N, all nodes.
+        edge_index: int64 (2, E), sources above targets; both directions of every relation.
+        edge_type: int64 (E,).
+        relation_names: R names; "INTERACTED" and its reverse, then each relation and its reverse.
+        text: float32 (N, c), zero rows where a node has no text; None without text features.
+    """
+
+    num_users: int
+    num_items: int
+    num_nodes: int
+    edge_index: Tensor
+    edge_type: Tensor
+    relation_names: tuple[str, ...]
+    text: Tensor | None = None
+
+    @classmethod
+    def from_hetero(cls, data: HeteroData, *, use_graph: bool = True) -> "GraphTensors":
+        """Flattens a HeteroData with node types User, Item, Entity.
+
+        Edge types whose two names are equal up to their labels share one relation, hence one
+        weight. Node stores may carry `text`.
+
+        Args:
+            data: The graph; edge types come in both directions (`rev_` marks the reverse).
+            use_graph: Whether edge types other than the interactions take part.
+        """
+        offset, total = {}, 0
+        for label in ("User", "Item", "Entity"):
+            offset[label] = total
+            total += int(data[label].num_nodes)
+        names: dict[str, int] = {}
+        index, kinds = [], []
+        for head, name, tail in data.edge_types:
+            if not use_graph and name.removeprefix("rev_") != "INTERACTED":
+                continue
+            edges = data[head, name, tail].edge_index  # (2, e)
+            kind = names.setdefault(name, len(names))
+            index.append(edges + torch.tensor([[offset[head]], [offset[tail]]]))
+            kinds.append(torch.full((edges.shape[1],), kind))
+        text = None
+        if all("text" in data[label] for label in offset):
+            text = torch.cat([data[label].text for label in offset])
+        return cls(
+            num_users=int(data["User"].num_nodes),
+            num_items=int(data["Item"].num_nodes),
+            num_nodes=total,
+            edge_index=torch.cat(index, dim=1),
+            edge_type=torch.cat(kinds),
+            relation_names=tuple(names),
+            text=text,
+        )
+
+    def to(self, device: torch.device) -> "GraphTensors":
+        """The same graph on a device."""
+        return GraphTensors(
+            self.num_users,
+            self.num_items,
+            self.num_nodes,
+            self.edge_index.to(device),
+            self.edge_type.to(device),
+            self.relation_names,
+            None if self.text is None else self.text.to(device),
+        )
+
+
+class RelationPropagation(nn.Module):
+    """Relation-weighted linear propagation.
+
+        Z = 1/(L + 1) Σ_{l=0..L} P^l X,   P = Σ_r softplus(w_r) Â_r
+
+    with Â_r the symmetrically normalised adjacency of directed relation r and one learned scalar
+    w_r for each.
+
+    References:
+        LightGCN, He et al., arXiv:2002.02126 (no graph: its equations 3 and 4); one scalar a
+        directed relation as in LightKG, arXiv:2506.10347.
+    """
+
+    def __init__(self, graph: GraphTensors, num_layers: int) -> None:
+        super().__init__()
+        self.num_layers = num_layers
+        self.adjacency = RelationAdjacency(
+            graph.edge_index, graph.edge_type, graph.num_nodes, len(graph.relation_names)
+        )
+        # softplus(0.5413) = 1: every relation starts as plain LightGCN.
+        self.weight = nn.Parameter(torch.full((len(graph.relation_names),), 0.5413))
+
+    def relation_weights(self) -> Tensor:
+        """The positive weights (R,) that scale the normalised adjacencies."""
+        return functional.softplus(self.weight)
+
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """Gives X, P X, …, P^L X, each (N, d)."""
+        out = [x]
+        weights = self.relation_weights()
+        for _ in range(self.num_layers):
+            out.append(self.adjacency.propagate(out[-1], weights))
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gives Z (N, d)."""
+        return torch.stack(self.layers(x)).mean(dim=0)
+
+
+class RelationAttention(nn.Module):
+    """Attention over relations: torch-geometric's RGATConv with residual connections.
+
+        H_0 = X,   H_{l+1} = H_l + RGAT(H_l),   Z = 1/(L + 1) Σ_l H_l
+
+    References:
+        Busbridge et al., "Relational graph attention networks", arXiv:1904.05811.
+    """
+
+    def __init__(self, graph: GraphTensors, channels: int, num_layers: int, heads: int) -> None:
+        super().__init__()
+        self.register_buffer("edge_index", graph.edge_index, persistent=False)
+        self.register_buffer("edge_type", graph.edge_type, persistent=False)
+        self.convs = nn.ModuleList(
+            RGATConv(
+                channels,
+                channels,
+                num_relations=len(graph.relation_names),
+                num_bases=4,
+                heads=heads,
+                concat=False,
+            )
+            for _ in range(num_layers)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gives Z (N, d)."""
+        out = [x]
+        for conv in self.convs:
+            out.append(out[-1] + conv(out[-1], self.edge_index, self.edge_type))
+        return torch.stack(out).mean(dim=0)
+
+
+class GraphNetwork(nn.Module):
+    """Free embeddings and projected frozen text, encoded over the graph.
+
+        X = E + T W,   Z = encoder(X)
+
+    Args:
+        graph: The graph, on the device the network shall live on.
+        encoder: "propagation" or "attention".
+        channels: Embedding dimensions d.
+        num_layers: Rounds of message passing.
+        heads: Attention heads.
+        generator: Source of the initial values (on the CPU).
+
+    References:
+        Frozen whitened text beside a free embedding: see docs/architecture.md.
+    """
+
+    text: Tensor | None
+
+    def __init__(
+        self,
+        graph: GraphTensors,
+        *,
+        encoder: str = "propagation",
+        channels: int = 64,
+        num_layers: int = 2,
+        heads: int = 2,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.num_users, self.num_items = graph.num_users, graph.num_items
+        self.relation_names = graph.relation_names
+        start = torch.randn(graph.num_nodes, channels, generator=generator) * 0.1
+        self.embedding = nn.Parameter(start)  # (N, d)
+        self.register_buffer("text", graph.text, persistent=False)
+        if graph.text is not None:
+            width = graph.text.shape[1]
+            project = torch.randn(width, channels, generator=generator) * (0.1 / width**0.5)
+            self.project = nn.Parameter(project)  # (c, d)
+        if encoder == "propagation":
+            self.encoder: nn.Module = RelationPropagation(graph, num_layers)
+        elif encoder == "attention":
+            # PyG draws its initial values from the global generator.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+                self.encoder = RelationAttention(graph, channels, num_layers, heads)
+        else:
+            raise ShapeError(f"encoder {encoder!r} is neither 'propagation' nor 'attention'")
+
+    def features(self) -> Tensor:
+        """Gives X (N, d)."""
+        if self.text is None:
+            return self.embedding
+        return self.embedding + self.text @ self.project
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Gives the embeddings of users (U, d) and items (I, d)."""
+        z = self.encoder(self.features())
+        return z[: self.num_users], z[self.num_users : self.num_users + self.num_items]
