@@ -38,7 +38,7 @@ from kgrec.schema import (
     property_name,
 )
 from kgrec.store.base import GraphStore
-from kgrec.store.dialect import SHADOWED_PROPERTIES
+from kgrec.store.dialect import SHADOWED_PROPERTIES, plain_values
 from kgrec.store.state import (
     LOADING,
     READY,
@@ -149,7 +149,7 @@ def _merge(
     for label, frame in nodes.items():
         known = {row["name"] for row in store.read("node_properties", label=label)}
         if "embedding" in known:  # of another version's texts
-            store.write("clear_vectors", label=label)
+            store.clear_vectors(label)
         rows = _node_rows(frame, label, known)
         _write(store, "upsert_nodes", rows, on_rows, label=label, load=stamp)
     _write_catalogue(dataset, store)
@@ -160,7 +160,10 @@ def _merge(
         name = "upsert_edges"
         if key in _INTERACTION_KEYS:
             name = "upsert_interactions"
-            columns += [_values(frame.get(x), len(frame)) for x in INTERACTION_PROPERTIES]
+            columns += [
+                plain_values(frame[x]) if x in frame else [None] * len(frame)
+                for x in INTERACTION_PROPERTIES
+            ]
         rows = [list(row) for row in zip(*columns, strict=True)]
         _write(store, name, rows, on_rows, key=key, load=stamp)
     for key in sorted(stale | set(edges)):
@@ -254,22 +257,13 @@ def _node_rows(frame: pd.DataFrame, label: NodeLabel, known: set[str]) -> list[l
     """Rows of id and property map; properties that only an older version had become null."""
     display = DISPLAY_PROPERTY[label]
     kept = {"id", "type", "load", *frame.columns, *(SHADOWED_PROPERTIES - {display})}
-    columns = {name: _values(frame[name], len(frame)) for name in frame.columns if name != "id"}
+    columns = {name: plain_values(frame[name]) for name in frame.columns if name != "id"}
     columns |= {name: [None] * len(frame) for name in sorted(known - kept)}
     maps = zip(*columns.values(), strict=True)
     return [
         [key, dict(zip(columns, values, strict=True))]
         for key, values in zip(frame["id"], maps, strict=True)
     ]
-
-
-def _values(column: pd.Series | None, length: int) -> list[Any]:
-    """Plain Python values, None for what is missing."""
-    if column is None:
-        return [None] * length
-    plain = column.astype(object)
-    values: list[Any] = plain.where(column.notna(), None).tolist()
-    return values
 
 
 @contextmanager

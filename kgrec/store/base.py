@@ -132,6 +132,9 @@ class GraphStore(Protocol):
     ) -> None:
         """Writes one vector a node (n, d) and makes the vector index."""
 
+    def clear_vectors(self, label: NodeLabel) -> None:
+        """Removes the vectors of a label."""
+
     def vectors(self, label: NodeLabel) -> tuple[list[str], npt.NDArray[np.float32]]:
         """Gives the ids and the float32 matrix (n, d) of the nodes that have a vector."""
 

@@ -88,16 +88,18 @@ class Statement:
         """Gives the text with labels and types filled in.
 
         Raises:
-            SchemaError: If a placeholder has no value, or a value no placeholder.
+            SchemaError: If a placeholder has no value, or nothing takes what was given.
         """
-        values: dict[str, str] = {}
+        given: list[dict[str, str]] = []
         if key is not None:
-            values |= {"type": key.type, "head": key.head.value, "tail": key.tail.value}
+            given.append({"type": key.type, "head": key.head.value, "tail": key.tail.value})
         if label is not None:
-            values["label"] = NodeLabel(label).value
+            given.append({"label": NodeLabel(label).value})
         if dimensions is not None:
-            values["dimensions"] = str(int(dimensions))
-        if values.keys() != self.placeholders:
+            given.append({"dimensions": str(int(dimensions))})
+        values = {name: value for names in given for name, value in names.items()}
+        unused = [names for names in given if not names.keys() & self.placeholders]
+        if unused or not self.placeholders <= values.keys():
             raise SchemaError(
                 f"statement {self.name} has the placeholders {sorted(self.placeholders)}, "
                 f"got {sorted(values)}; give a key for type, head, tail and a label for label"

@@ -143,13 +143,20 @@ class CypherStore(ABC):
                 f"finite; encode the texts again"
             )
         self._execute("drop_vector_index", label=label)
-        self._execute("clear_vectors", label=label)
+        self.clear_vectors(label)
         for start in range(0, len(ids), self.vector_block):
             stop = start + self.vector_block
             rows = list(zip(ids[start:stop], matrix[start:stop].tolist(), strict=True))
             self._execute("write_vectors", {"rows": [list(row) for row in rows]}, label=label)
         if len(ids):
             self._execute("vector_index", label=label, dimensions=matrix.shape[1])
+
+    def clear_vectors(self, label: NodeLabel) -> None:
+        """Removes the vectors of a label."""
+        cleared = self.node_block
+        while cleared == self.node_block:
+            rows = self.write("clear_vectors", label=label, limit=self.node_block)
+            cleared = rows[0]["cleared"]
 
     def vectors(self, label: NodeLabel) -> tuple[list[str], npt.NDArray[np.float32]]:
         """Gives the ids and vectors of the nodes that have one; see `GraphStore.vectors`."""
@@ -196,3 +203,11 @@ class CypherStore(ABC):
         rows = self.read("index_bound", label=label)
         for low in range(0, rows[0]["bound"] if rows else 0, step):
             yield low, low + step
+
+
+def plain_values(column: pd.Series) -> list[Any]:
+    """Gives a column as Python values, None for what is missing."""
+    missing = column.isna()
+    if not missing.any():
+        return column.tolist()
+    return column.astype(object).where(~missing, None).tolist()

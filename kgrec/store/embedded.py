@@ -20,12 +20,10 @@ import pandas as pd
 from kgrec.errors import QueryFailed, StoreBusy, StoreError, StoreUnavailable
 from kgrec.schema import DISPLAY_PROPERTY, EdgeKey, NodeLabel
 from kgrec.store.base import Capabilities, EdgeBlock, Row
+from kgrec.store.blocks import EDGE_BLOCK, edge_block
 from kgrec.store.dialect import CypherStore
 
 logger = logging.getLogger(__name__)
-
-#: Edges an exported block aims at.
-EDGE_BLOCK = 250_000
 
 
 class EmbeddedStore(CypherStore):
@@ -111,7 +109,7 @@ class EmbeddedStore(CypherStore):
         while low < bound:
             rows = self._edge_rows(key, properties, low, low + step)
             low += step
-            block = _edge_block(rows, properties)
+            block = edge_block(rows, properties)
             # The next block should hold about EDGE_BLOCK edges, whatever the degrees.
             found = max(len(block.head_index), 1)
             step = int(np.clip(step * EDGE_BLOCK / found, 1, 4 * step))
@@ -242,18 +240,3 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
         if not pd.api.types.is_numeric_dtype(column.dtype)
     }
     return frame.assign(**text).reset_index(drop=True)
-
-
-def _edge_block(rows: list[Row], properties: Sequence[str]) -> EdgeBlock:
-    counts = np.fromiter((len(row["heads"]) for row in rows), dtype=np.int64, count=len(rows))
-    tails = np.fromiter((row["tail"] for row in rows), dtype=np.int64, count=len(rows))
-    total = int(counts.sum())
-    width = 1 + len(properties)
-    flat = (head for row in rows for head in row["heads"])
-    if not properties:
-        heads = np.fromiter(flat, dtype=np.int64, count=total)
-        return EdgeBlock(heads, np.repeat(tails, counts), {})
-    table = np.array([value for head in flat for value in head], dtype=np.float64)
-    table = table.reshape(total, width)
-    columns = {name: table[:, at].copy() for at, name in enumerate(properties, start=1)}
-    return EdgeBlock(table[:, 0].astype(np.int64), np.repeat(tails, counts), columns)

@@ -1,0 +1,277 @@
+"""The Neo4j store, over the official driver (with neo4j-rust-ext beside it).
+
+Community edition is enough. A first load groups edges by head and matches both ends by internal
+id, in transactions of `EDGE_ROWS` edges: one session of those keeps the server busy, and several
+sessions run into each other's locks on relationship chains. An export asks for one record per
+tail with the internal ids of its heads, which are mapped to indices here.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import neo4j
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from neo4j.exceptions import (
+    AuthError,
+    ClientError,
+    ConfigurationError,
+    DriverError,
+    Neo4jError,
+    ServiceUnavailable,
+    SessionExpired,
+)
+
+from kgrec.errors import ConfigError, QueryFailed, SchemaError, StoreError, StoreUnavailable
+from kgrec.schema import EdgeKey, NodeLabel
+from kgrec.store.base import Capabilities, EdgeBlock, Row
+from kgrec.store.blocks import EDGE_BLOCK, edge_block
+from kgrec.store.dialect import CypherStore, plain_values
+from kgrec.store.state import LOADING
+
+logger = logging.getLogger(__name__)
+
+#: Rows a transaction of a first load.
+NODE_ROWS = 10_000
+EDGE_ROWS = 50_000
+
+CONNECT_SECONDS = 10.0
+
+_IndexArray = npt.NDArray[np.int64]
+
+
+class Neo4jStore(CypherStore):
+    """A database of a Neo4j server.
+
+    Args:
+        uri: `bolt://HOST:PORT`, `neo4j://HOST`, `neo4j+s://HOST`; no credentials in it.
+        database: Name of the database.
+        user: User name.
+        password: Password; never logged.
+        read_only: Whether writes are refused.
+
+    Raises:
+        ConfigError: If the address cannot be used.
+        StoreUnavailable: If nothing answers, or it refuses the credentials.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        database: str = "neo4j",
+        user: str = "neo4j",
+        password: str = "",
+        read_only: bool = False,
+    ) -> None:
+        super().__init__("neo4j", read_only=read_only)
+        self._uri = uri
+        self._database = database
+        self._nodes: dict[NodeLabel, tuple[str, _IndexArray]] = {}
+        self._closed = False
+        try:
+            self._driver = neo4j.GraphDatabase.driver(
+                uri,
+                auth=(user, password),
+                telemetry_disabled=True,
+                notifications_min_severity="OFF",
+                warn_notification_severity="OFF",
+                connection_timeout=CONNECT_SECONDS,
+                user_agent="kgrec",
+            )
+        except (ConfigurationError, ValueError) as exc:
+            raise ConfigError(
+                f"store.uri {uri!r} is no Neo4j address: {exc}; expected bolt://HOST:PORT"
+            ) from exc
+        try:
+            self._agent = self._driver.get_server_info().agent
+        except (DriverError, Neo4jError, ValueError) as exc:
+            self._driver.close()
+            raise self._error(exc, "connecting") from exc
+        try:
+            self.read("graph_state")  # the database exists and may be read
+        except StoreError:
+            self.close()
+            raise
+
+    @property
+    def uri(self) -> str:
+        """The address without credentials."""
+        return self._uri
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine offers."""
+        return Capabilities(
+            engine="neo4j",
+            version=str(self._agent).removeprefix("Neo4j/"),
+            vector_index=True,
+            concurrent_writers=True,
+        )
+
+    def bulk_load(
+        self,
+        nodes: Mapping[NodeLabel, pd.DataFrame],
+        edges: Mapping[EdgeKey, pd.DataFrame],
+        *,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> None:
+        """Loads into an empty graph; see `GraphStore.bulk_load`."""
+        count = on_rows or _ignore
+        internal = {label: self._bulk_nodes(label, frame, count) for label, frame in nodes.items()}
+        for key, frame in edges.items():
+            self._bulk_edges(key, frame, internal[key.head], internal[key.tail], count)
+
+    def export_edges(self, key: EdgeKey, properties: Sequence[str] = ()) -> Iterator[EdgeBlock]:
+        """Streams all edges of a set in blocks; see `GraphStore.export_edges`."""
+        name = "export_edges_with_properties" if properties else "export_edges"
+        params = {"properties": list(properties)} if properties else {}
+        statement = self._statement(name)
+        heads, tails = self._index_of_node(key.head), self._index_of_node(key.tail)
+        try:
+            with self._session() as session:
+                result = session.run(statement.fill(key), statement.bind(params))
+                for rows in _batches(result, EDGE_BLOCK):
+                    block = edge_block(rows, properties)
+                    yield EdgeBlock(
+                        self._mapped(heads, block.head_index),
+                        self._mapped(tails, block.tail_index),
+                        block.properties,
+                    )
+        except (DriverError, Neo4jError) as exc:
+            raise self._error(exc, f"reading {key}") from exc
+
+    def write_vectors(
+        self, label: NodeLabel, ids: Sequence[str], matrix: npt.NDArray[np.float32]
+    ) -> None:
+        """Writes one vector a node and waits for the index; see `GraphStore.write_vectors`."""
+        super().write_vectors(label, ids, matrix)
+        self._execute("await_indexes")
+
+    def close(self) -> None:
+        """Releases the connections; safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._driver.close()
+
+    def _run(self, text: str, params: Mapping[str, Any], *, writes: bool) -> list[Row]:
+        if self._closed:
+            raise StoreError(f"{self.uri} is closed; open it again")
+        routing = neo4j.RoutingControl.WRITE if writes else neo4j.RoutingControl.READ
+        try:
+            result = self._driver.execute_query(
+                neo4j.Query(text), dict(params), routing_=routing, database_=self._database
+            )
+        except (DriverError, Neo4jError) as exc:
+            raise self._error(exc, text.splitlines()[0]) from exc
+        return [dict(record) for record in result.records]
+
+    def _session(self) -> neo4j.Session:
+        return self._driver.session(
+            database=self._database, default_access_mode=neo4j.READ_ACCESS, fetch_size=1_000
+        )
+
+    def _error(self, exc: Exception, doing: str) -> StoreError:
+        if isinstance(exc, AuthError) or "AuthenticationRateLimit" in str(exc):
+            return StoreUnavailable(
+                f"{self._uri} refuses the credentials; set KGREC_NEO4J_USER and "
+                f"KGREC_NEO4J_PASSWORD to those of the server"
+            )
+        if isinstance(exc, ServiceUnavailable | SessionExpired | ValueError):
+            return StoreUnavailable(
+                f'no Neo4j answers at {self._uri}; start it with "docker compose up -d --wait"'
+            )
+        if isinstance(exc, ClientError) and "DatabaseNotFound" in str(exc.code):
+            return StoreUnavailable(
+                f"{self._uri} has no database {self._database!r}; check store.database"
+            )
+        return QueryFailed(f"Neo4j refused: {doing}: {exc}")
+
+    def _bulk_nodes(
+        self, label: NodeLabel, frame: pd.DataFrame, on_rows: Callable[[int], None]
+    ) -> _IndexArray:
+        """Makes the nodes and gives their internal ids by position."""
+        internal = np.full(len(frame), -1, dtype=np.int64)
+        for start in range(0, len(frame), NODE_ROWS):
+            part = frame.iloc[start : start + NODE_ROWS]
+            names = [str(name) for name in part.columns if name != "id"]
+            values = zip(*(plain_values(part[name]) for name in names), strict=True)
+            maps = [dict(zip(names, row, strict=True)) for row in values]
+            positions = range(start, start + len(part))
+            rows = [list(row) for row in zip(part["id"], maps, positions, strict=True)]
+            for made in self._execute("bulk_nodes", {"rows": rows}, label=label):
+                internal[made["position"]] = made["node"]
+            on_rows(len(part))
+        return internal
+
+    def _bulk_edges(
+        self,
+        key: EdgeKey,
+        frame: pd.DataFrame,
+        heads: _IndexArray,
+        tails: _IndexArray,
+        on_rows: Callable[[int], None],
+    ) -> None:
+        names = [name for name in frame.columns if name not in {"head", "tail"}]
+        if not set(names) <= {"rating", "time"}:
+            raise SchemaError(f"{key} carries {names}; expected rating and time at most")
+        name = "bulk_interactions" if names else "bulk_edges"
+        frame = frame.sort_values("head", kind="stable")
+        for start in range(0, len(frame), EDGE_ROWS):
+            part = frame.iloc[start : start + EDGE_ROWS]
+            ends: list[Any] = tails[part["tail"].to_numpy()].tolist()
+            if names:
+                carried = [
+                    plain_values(part[x]) if x in names else [None] * len(part)
+                    for x in ("rating", "time")
+                ]
+                ends = [list(end) for end in zip(ends, *carried, strict=True)]
+            head = part["head"].to_numpy()
+            first = np.flatnonzero(np.diff(head, prepend=-1)).tolist()
+            rows = [
+                [int(heads[head[low]]), ends[low:high]]
+                for low, high in zip(first, [*first[1:], len(part)], strict=True)
+            ]
+            self._execute(name, {"rows": rows}, key=key)
+            on_rows(len(part))
+
+    def _index_of_node(self, label: NodeLabel) -> _IndexArray:
+        """Maps internal ids to indices, -1 elsewhere; kept as long as the graph's version stays."""
+        state = self.read("graph_state")
+        version = f"{state[0]['version']} {state[0]['state']}" if state else ""
+        known = self._nodes.get(label)
+        if known is None or known[0] != version or version.endswith(LOADING):
+            row = self.read("node_keys", label=label)[0]
+            nodes = np.asarray(row["nodes"], dtype=np.int64)
+            index = np.full(int(nodes.max()) + 1 if len(nodes) else 0, -1, dtype=np.int64)
+            index[nodes] = np.asarray(row["indices"], dtype=np.int64)
+            self._nodes[label] = (version, index)
+        return self._nodes[label][1]
+
+    def _mapped(self, index: _IndexArray, nodes: _IndexArray) -> _IndexArray:
+        if len(nodes) and nodes.max() < len(index):
+            found = index[nodes]
+            if found.min() >= 0:
+                return found
+        self._nodes.clear()
+        raise StoreError(f"the graph in {self.uri} changed while it was read; read it again")
+
+
+def _ignore(count: int) -> None:
+    """Stands in for a progress bar."""
+
+
+def _batches(result: Iterable[neo4j.Record], edges: int) -> Iterator[list[Row]]:
+    """Records until they hold about so many edges."""
+    rows: list[Row] = []
+    found = 0
+    for record in result:
+        rows.append({"tail": record["tail"], "heads": record["heads"]})
+        found += len(rows[-1]["heads"])
+        if found >= edges:
+            yield rows
+            rows, found = [], 0
+    if rows:
+        yield rows
