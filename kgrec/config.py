@@ -170,6 +170,7 @@ class TrainingConfig(_Settings):
         epochs: At most so many.
         batch_size: Interactions a step.
         learning_rate: Adam's.
+        relation_learning_rate: Adam's for the relation weights, which are few and must move far.
         weight_decay: L2 on the free embeddings.
         num_negatives: Negatives a step (shared by the batch) for sampled losses.
         patience: Evaluations on valid without improvement before stopping.
@@ -181,6 +182,7 @@ class TrainingConfig(_Settings):
     epochs: int = Field(60, ge=0)
     batch_size: int = Field(4096, ge=1)
     learning_rate: float = Field(0.01, gt=0)
+    relation_learning_rate: float = Field(0.05, gt=0)
     weight_decay: float = Field(1e-6, ge=0)
     num_negatives: int = Field(2048, ge=1)
     patience: int = Field(4, ge=1)

@@ -10,7 +10,7 @@ from kgrec.errors import RunError, ShapeError
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.ease import Ease
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
-from kgrec.model.itemknn import ItemKnn
+from kgrec.model.itemknn import ItemKNN
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Contributions, Scorer
 
@@ -113,7 +113,7 @@ def scorer_kind(name: str) -> type[Scorer]:
     kinds: dict[str, type[Scorer]] = {
         kind.__name__: kind
         for kind in (
-            Popularity, ItemKnn, Ease, ClosedForm, PropagationScorer, EmbeddingScorer, Fusion,
+            Popularity, ItemKNN, Ease, ClosedForm, PropagationScorer, EmbeddingScorer, Fusion,
         )
     }  # fmt: skip
     if name not in kinds:

@@ -27,17 +27,17 @@ def softmax_loss(scores: Tensor, target: Tensor, known: Tensor) -> Tensor:
 
 
 def sampled_softmax_loss(
-    positive: Tensor, negative: Tensor, log_probability: Tensor, known: Tensor
+    positive: Tensor, negative: Tensor, log_expected: Tensor, known: Tensor
 ) -> Tensor:
     """Cross-entropy against sampled negatives, corrected for how often each is drawn.
 
-        -log( exp(s_t) / (exp(s_t) + Σ_{j drawn, not known} exp(s_j - log(n q_j))) )
+        -log( exp(s_t) / (exp(s_t) + Σ_{j drawn, not known} exp(s_j - e_j)) )
 
     Args:
         positive: float (B,), scores of the targets.
-        negative: float (B, n), scores of the n drawn items, shared by the batch.
-        log_probability: float (n,), log q_j of each drawn item.
-        known: bool (B, n), where a drawn item is a known positive of the row's user.
+        negative: float (B, m), scores of the m distinct drawn items, shared by the batch.
+        log_expected: float (m,), e_j = log(n q_j / times drawn) for n draws with probability q.
+        known: bool (B, m), where a drawn item is a known positive of the row's user.
 
     Returns:
         Scalar, mean over the batch.
@@ -46,10 +46,8 @@ def sampled_softmax_loss(
         Jean et al., arXiv:1412.2007; Wu et al., "On the effectiveness of sampled softmax loss for
         item recommendation", arXiv:2201.02327.
     """
-    n = negative.shape[1]
-    corrected = negative - (log_probability + torch.log(torch.tensor(float(n))))  # (B, n)
-    corrected = corrected.masked_fill(known, -torch.inf)
-    everything = torch.cat([positive.unsqueeze(1), corrected], dim=1)  # (B, 1 + n)
+    corrected = (negative - log_expected).masked_fill(known, -torch.inf)  # (B, m)
+    everything = torch.cat([positive.unsqueeze(1), corrected], dim=1)  # (B, 1 + m)
     return (everything.logsumexp(dim=1) - positive).mean()
 
 
