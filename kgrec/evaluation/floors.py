@@ -1,0 +1,140 @@
+"""The floors, fitted on the same train and chosen on the same valid as everything else."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from kgrec.errors import DataError
+from kgrec.evaluation.cohorts import distinct_counts
+from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
+from kgrec.model.ease import Ease
+from kgrec.model.itemknn import ItemKNN
+from kgrec.model.popularity import Popularity
+from kgrec.model.scorer import Scorer
+from kgrec.schema import NodeLabel, Split
+from kgrec.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+#: Ridges tried for EASE, and the one taken where there is no valid split.
+RIDGES, DEFAULT_RIDGE = (50.0, 100.0, 200.0, 400.0, 800.0), 200.0
+#: Numbers of neighbours tried for ItemKNN, and the one taken where there is no valid split.
+NEIGHBOURS, DEFAULT_NEIGHBOURS = (20, 100, 300), 100
+
+#: Larger catalogues are searched on their so many most popular items.
+_SEARCH_ITEMS = 4_000
+#: At most so many users of valid judge a trial.
+_SEARCH_USERS = 5_000
+
+_Value = TypeVar("_Value", int, float)
+
+
+def fit_floors(
+    graph: GraphData, *, device: str = "cpu", max_items: int = 40_000
+) -> dict[str, Scorer]:
+    """Fits popularity, ItemKNN and EASE on train.
+
+    EASE's ridge (50, 100, 200, 400 or 800) and ItemKNN's neighbours (20, 100 or 300) are those with
+    the best NDCG@20 on valid; test is not looked at. Catalogues beyond 4,000 items are searched on
+    the 4,000 most popular ones and what happened among them, as each trial costs the cube of the
+    items. Without a valid split the ridge is 200 and the neighbours are 100.
+
+    Args:
+        graph: The graph.
+        device: Where the floors live.
+        max_items: Larger catalogues get no EASE, whose inverse is dense.
+
+    Returns:
+        The scorers by name: `popularity`, `itemknn`, `ease`.
+    """
+    small = most_popular(graph, _SEARCH_ITEMS) if graph.num_items > _SEARCH_ITEMS else graph
+
+    def ease(graph: GraphData, ridge: float) -> Scorer:
+        return Ease.fit(*_train(graph, device), ridge=ridge)
+
+    def itemknn(graph: GraphData, neighbours: int) -> Scorer:
+        return ItemKNN.fit(*_train(graph, device), neighbours=neighbours)
+
+    neighbours = choose(small, NEIGHBOURS, DEFAULT_NEIGHBOURS, itemknn)
+    floors: dict[str, Scorer] = {
+        "popularity": Popularity.fit(*_train(graph, device)),
+        "itemknn": itemknn(graph, neighbours),
+    }
+    if graph.num_items > max_items:
+        logger.warning("no EASE floor: items=%d at_most=%d", graph.num_items, max_items)
+        return floors
+    ridge = choose(small, RIDGES, DEFAULT_RIDGE, ease)
+    floors["ease"] = ease(graph, ridge)
+    logger.info("floors=fitted neighbours=%d ridge=%g", neighbours, ridge)
+    return floors
+
+
+def choose(
+    graph: GraphData,
+    values: Sequence[_Value],
+    default: _Value,
+    fit: Callable[[GraphData, _Value], Scorer],
+) -> _Value:
+    """Gives the value whose scorer has the best NDCG@20 on valid, or the default without valid."""
+    try:
+        task = RankingTask(graph, Split.VALID, max_users=_SEARCH_USERS)
+    except DataError:
+        return default
+    quality = [task.run(fit(graph, value))["ndcg@20"].mean() for value in values]
+    return values[int(np.argmax(quality))]
+
+
+def most_popular(graph: GraphData, num_items: int) -> GraphData:
+    """Gives the graph with only its most popular items in train, for searches.
+
+    All users stay; interactions and relations of other items go. Equally popular items are kept in
+    index order.
+    """
+    train = graph.train
+    counts = distinct_counts(train.item_index, train.user_index, graph.num_items)
+    kept = np.sort(np.argsort(-counts, kind="stable")[:num_items])
+    place = np.full(graph.num_items, -1)
+    place[kept] = np.arange(len(kept))
+    items = graph.vocabularies[NodeLabel.ITEM]
+    properties = dict(graph.properties)
+    if NodeLabel.ITEM in properties:
+        properties[NodeLabel.ITEM] = properties[NodeLabel.ITEM].iloc[kept].reset_index(drop=True)
+    return GraphData(
+        version=f"{graph.version}-top{len(kept)}",
+        vocabularies={
+            **graph.vocabularies,
+            NodeLabel.ITEM: Vocabulary((items.ids[i] for i in kept), items.label),
+        },
+        properties=properties,
+        train=_among(train, place),
+        held_out={split: _among(part, place) for split, part in graph.held_out.items()},
+        relations=tuple(_relation_among(edges, place) for edges in graph.relations),
+    )
+
+
+def _among(part: Interactions, place: IndexArray) -> Interactions:
+    kept = place[part.item_index] >= 0
+    return Interactions(
+        user_index=part.user_index[kept],
+        item_index=place[part.item_index[kept]],
+        rating=None if part.rating is None else part.rating[kept],
+        time=None if part.time is None else part.time[kept],
+    )
+
+
+def _relation_among(edges: RelationEdges, place: IndexArray) -> RelationEdges:
+    head = place[edges.head_index] if edges.key.head is NodeLabel.ITEM else edges.head_index
+    tail = place[edges.tail_index] if edges.key.tail is NodeLabel.ITEM else edges.tail_index
+    kept = (head >= 0) & (tail >= 0)
+    return replace(edges, head_index=head[kept], tail_index=tail[kept])
+
+
+def _train(graph: GraphData, device: str) -> tuple[torch.Tensor, torch.Tensor, int, int]:
+    user = torch.from_numpy(graph.train.user_index).to(device)
+    item = torch.from_numpy(graph.train.item_index).to(device)
+    return user, item, graph.num_users, graph.num_items

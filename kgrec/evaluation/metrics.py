@@ -1,0 +1,73 @@
+"""Ranking metrics, one number a user, from where the hits are in the lists.
+
+The ideal list of NDCG and the denominator of MAP come from the ground truth, never from the hits: a
+list that finds one of five relevant items at rank 1 is not perfect.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kgrec.errors import ConfigError, ShapeError
+
+FloatArray = npt.NDArray[np.float64]
+
+#: What `ranking_metrics` gives for every k.
+RANKING_METRICS = ("precision", "recall", "f1", "ndcg", "mrr", "map", "hit_rate")
+
+
+def ranking_metrics(
+    hits: npt.NDArray[np.bool_], num_truth: npt.NDArray[np.int64], k: Sequence[int]
+) -> dict[str, FloatArray]:
+    """Judges top lists.
+
+    With h_r = 1 if the item at rank r is relevant, H_k = Σ_{r≤k} h_r and T relevant items:
+    precision = H_k / k, recall = H_k / T, F1 their harmonic mean,
+    NDCG = Σ_{r≤k} h_r / log₂(r + 1) over Σ_{r≤min(T,k)} 1 / log₂(r + 1),
+    MRR = 1 / rank of the first hit (0 without one), MAP = Σ_{r≤k} h_r H_r / r over min(T, k),
+    hit rate = [H_k > 0].
+
+    Args:
+        hits: (n, m) bool, best first; lists shorter than k count as followed by misses.
+        num_truth: (n,) int64, relevant items of each user, at least 1.
+        k: List lengths.
+
+    Returns:
+        For each of `RANKING_METRICS` and each k an array (n,) float64 under `name@k`.
+
+    Raises:
+        ConfigError: If a k is not positive.
+        ShapeError: If the shapes disagree or a user has no relevant item.
+    """
+    if not k or min(k) < 1:
+        raise ConfigError(f"k must be positive, got {list(k)}; give list lengths such as 10 and 20")
+    if hits.ndim != 2 or num_truth.shape != hits.shape[:1]:
+        raise ShapeError(
+            f"expected hits (n, m) and num_truth (n,), got {hits.shape} and {num_truth.shape}"
+        )
+    if len(num_truth) and num_truth.min() < 1:
+        raise ShapeError(
+            "every judged user needs a relevant item, got one without; leave such users out"
+        )
+    rank = np.arange(1, hits.shape[1] + 1)
+    found = hits.cumsum(1)  # (n, m) H_r
+    gain = 1.0 / np.log2(np.arange(2, max(k) + 2))
+    ideal = np.concatenate([[0.0], gain.cumsum()])  # by number of relevant items in the list
+    discounted = (hits * (1.0 / np.log2(rank + 1))).cumsum(1)
+    precise = (hits * found / rank).cumsum(1)
+    first = np.where(hits.any(1), hits.argmax(1), np.iinfo(np.int64).max - 1) + 1  # (n,) rank
+    metrics: dict[str, FloatArray] = {}
+    for length in k:
+        last = min(length, hits.shape[1]) - 1
+        count = found[:, last].astype(np.float64)
+        best = np.minimum(num_truth, length)
+        metrics[f"precision@{length}"] = count / length
+        metrics[f"recall@{length}"] = count / num_truth
+        # 2PR / (P + R) without the 0 / 0 of a list without hits.
+        metrics[f"f1@{length}"] = 2 * count / (length + num_truth)
+        metrics[f"ndcg@{length}"] = discounted[:, last] / ideal[best]
+        metrics[f"mrr@{length}"] = np.where(first <= length, 1.0 / first, 0.0)
+        metrics[f"map@{length}"] = precise[:, last] / best
+        metrics[f"hit_rate@{length}"] = (count > 0).astype(np.float64)
+    return metrics
