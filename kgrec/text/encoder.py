@@ -98,24 +98,26 @@ class Encoder:
         Raises:
             ConfigError: If not even one text fits into memory.
         """
+        if not texts:
+            return np.zeros((0, 1), dtype=np.float32)
         tokens = self._tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens, return_attention_mask=False
         )["input_ids"]
         # Texts of a length share a batch, so little is padded; the longest come first, so memory
         # runs out at once or never.
         order = sorted(range(len(texts)), key=lambda row: (-len(tokens[row]), row))
-        result: npt.NDArray[np.float32] | None = None
-        start = 0
+        parts, start = [], 0
         while start < len(order):
             rows = order[start : start + self.batch_size]
             vectors = self._encode_or_halve([tokens[row] for row in rows])
             if vectors is None:
                 continue
-            if result is None:
-                result = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
-            result[rows] = vectors
+            parts.append(vectors)
             start += len(rows)
-        return np.zeros((0, 1), dtype=np.float32) if result is None else result
+        stacked = np.concatenate(parts)
+        result = np.empty_like(stacked)
+        result[order] = stacked
+        return result
 
     def _encode_or_halve(self, tokens: list[list[int]]) -> npt.NDArray[np.float32] | None:
         """Encodes a batch; halves the batch size and gives None when memory runs out."""

@@ -103,7 +103,8 @@ def describe(links: Sequence[Link]) -> str | None:
     link = min(links, key=lambda link: (link.forward, -link.total, link.relation))
     told = _and_others(link.names[:2], link.total)
     if link.forward:
-        return f"the one {_lead(relation_phrase(link.relation))} {told}"
+        phrase = relation_phrase(link.relation)
+        return f"the one {phrase if _LEADS_ON.fullmatch(phrase) else f'with {phrase}'} {told}"
     return f"the {role_phrase(link.relation)} {told}"
 
 

@@ -1,0 +1,173 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kgrec.config import TextConfig
+from kgrec.graph.data import GraphData, Interactions, RelationEdges
+from kgrec.graph.texts import display_names, node_texts, text_features
+from kgrec.schema import EdgeKey, NodeLabel, Split
+from kgrec.vocabulary import Vocabulary
+
+USER, ITEM, ENTITY = NodeLabel.USER, NodeLabel.ITEM, NodeLabel.ENTITY
+
+
+def edges(name: str, head: NodeLabel, tail: NodeLabel, *pairs: tuple[int, int]) -> RelationEdges:
+    ends = np.array(pairs, dtype=np.int64)
+    return RelationEdges(name, EdgeKey(name.upper(), head, tail), ends[:, 0], ends[:, 1])
+
+
+def interactions(*rows: tuple[int, int, float]) -> Interactions:
+    frame = np.array(rows).reshape(-1, 3)
+    return Interactions(
+        frame[:, 0].astype(np.int64), frame[:, 1].astype(np.int64), time=frame[:, 2]
+    )
+
+
+@pytest.fixture
+def graph() -> GraphData:
+    """Four films; Mann is named, the director of the other three is not."""
+    return GraphData(
+        version="v",
+        vocabularies={
+            USER: Vocabulary(["u1", "u2", "u3"], "User"),
+            ITEM: Vocabulary(["h", "f", "r", "b"], "Item"),
+            ENTITY: Vocabulary(["mann", "coen", "crime", "CRIME", "lone"], "Entity"),
+        },
+        properties={
+            USER: pd.DataFrame({"id": ["u1", "u2", "u3"], "index": [0, 1, 2], "age": [20, 30, 40]}),
+            ITEM: pd.DataFrame(
+                {
+                    "id": ["h", "f", "r", "b"],
+                    "title": ["Heat", "Fargo", "Raising Arizona", "Blood Simple"],
+                    "year": [1995, 1996, np.nan, 1984],
+                    "load": ["x"] * 4,
+                }
+            ),
+            ENTITY: pd.DataFrame({"name": ["Mann", None, "crime", "Crime", np.nan]}),
+        },
+        train=interactions((0, 0, 5), (0, 1, 9), (0, 2, 7), (1, 3, 1)),
+        held_out={
+            Split.VALID: interactions((0, 3, 99)),
+            Split.TEST: interactions((2, 3, 99)),
+        },
+        relations=(
+            edges("directed_by", ITEM, ENTITY, (0, 0), (1, 1), (2, 1), (3, 1)),
+            edges("genre", ITEM, ENTITY, (0, 2), (0, 3), (1, 2)),
+            edges("near", ITEM, ITEM, (0, 1)),
+            edges("born_in", ENTITY, ENTITY, (1, 4)),
+        ),
+    )
+
+
+def test_texts_by_hand(graph: GraphData) -> None:
+    texts = node_texts(graph, TextConfig(history=2))
+    assert texts[ITEM] == [
+        # The genre is told once, though two entities are called so.
+        "Heat (1995); genre: crime; directed by Mann; near: Fargo",
+        "Fargo (1996); genre: crime; near of Heat",
+        "Raising Arizona",
+        "Blood Simple (1984)",
+    ]
+    assert texts[USER] == [
+        "age 20; lately: Fargo, Raising Arizona",
+        "age 30; lately: Blood Simple",
+        "age 40",
+    ]
+    assert texts[ENTITY] == [
+        "Mann; director of Heat",
+        "director of Fargo, Raising Arizona, Blood Simple",
+        "crime; genre of Heat, Fargo",
+        "Crime; genre of Heat",
+        "",  # no name, and its only neighbour has none
+    ]
+
+
+def test_names_for_everything(graph: GraphData) -> None:
+    names = display_names(graph)
+    assert names[ITEM] == ["Heat", "Fargo", "Raising Arizona", "Blood Simple"]
+    assert names[USER] == ["u1", "u2", "u3"]
+    assert names[ENTITY] == [
+        "Mann",
+        "the director of Fargo, Raising Arizona and 1 other",
+        "crime",
+        "Crime",
+        "lone",
+    ]
+
+
+def test_held_out_interactions_reach_no_text(graph: GraphData) -> None:
+    told = node_texts(graph, TextConfig())
+    hidden = replace(graph, held_out={Split.VALID: interactions(), Split.TEST: interactions()})
+    assert node_texts(hidden, TextConfig()) == told
+    assert "Blood Simple" not in told[USER][0] + told[USER][2]
+
+
+def test_the_order_of_edges_and_interactions_changes_nothing(graph: GraphData) -> None:
+    order = np.array([3, 1, 0, 2])
+    train = graph.train
+    assert train.time is not None
+    turned = replace(
+        graph,
+        train=Interactions(
+            train.user_index[order], train.item_index[order], time=train.time[order]
+        ),
+        relations=tuple(
+            replace(part, head_index=part.head_index[::-1], tail_index=part.tail_index[::-1])
+            for part in graph.relations[::-1]
+        ),
+    )
+    assert node_texts(turned, TextConfig()) == node_texts(graph, TextConfig())
+    assert display_names(turned) == display_names(graph)
+
+
+def test_neighbours_are_bounded_and_the_best_connected_come_first() -> None:
+    films = 30
+    cast = [(film, person) for person in range(8) for film in range(films - 3 * person)]
+    graph = GraphData(
+        version="v",
+        vocabularies={
+            USER: Vocabulary([], "User"),
+            ITEM: Vocabulary(map(str, range(films)), "Item"),
+            ENTITY: Vocabulary(map(str, range(8)), "Entity"),
+        },
+        properties={ENTITY: pd.DataFrame({"name": [f"P{n}" for n in range(8)]})},
+        train=interactions(),
+        held_out={},
+        relations=(edges("starring", ITEM, ENTITY, *cast),),
+    )
+    texts = node_texts(graph, TextConfig())
+    assert texts[ITEM][0] == "starring P0, P1, P2, P3"
+    assert texts[ENTITY][7] == "P7"  # its films have no titles
+    names = display_names(graph)
+    assert names[ITEM][29] == "the one starring P0"
+    assert names[ITEM][28] == "the one starring P0"
+
+
+def test_without_times_the_best_rated_count_as_the_latest(graph: GraphData) -> None:
+    train = graph.train
+    rating = np.array([1.0, 2.0, 5.0, 3.0])
+    rated = replace(graph, train=Interactions(train.user_index, train.item_index, rating))
+    assert node_texts(rated, TextConfig(history=2))[USER][0].endswith(
+        "lately: Raising Arizona, Fargo"
+    )
+
+
+def test_features_are_whitened_over_all_labels_together(graph: GraphData, tmp_path: Path) -> None:
+    features = text_features(graph, TextConfig(components=6), tmp_path)
+    assert {label: matrix.shape for label, matrix in features.items()} == {
+        USER: (3, 6),
+        ITEM: (4, 6),
+        ENTITY: (5, 6),
+    }
+    stacked = np.concatenate(list(features.values()))
+    assert stacked.dtype == np.float32
+    assert not features[ENTITY][4].any()
+    told = stacked[stacked.any(axis=1)]
+    assert len(told) == 11
+    np.testing.assert_allclose(told.T @ told / 11, np.eye(6), atol=1e-3)
+    again = text_features(graph, TextConfig(components=6), tmp_path)
+    for label in NodeLabel:
+        np.testing.assert_array_equal(again[label], features[label])
