@@ -39,7 +39,8 @@ class SplitConfig(_Settings):
             cuts at one moment; `leave_last_out` takes the last and the one before.
         valid: Share of the interactions for validation.
         test: Share of the interactions for test.
-        min_interactions: Users with fewer keep everything in train.
+        min_interactions: Users with fewer keep everything in train (except `temporal_global`,
+            where that would put the future into train).
     """
 
     kind: Literal["random", "temporal_user", "temporal_global", "leave_last_out"] = "random"
