@@ -186,10 +186,14 @@ class CypherStore(ABC):
         dimensions: int | None = None,
     ) -> list[Row]:
         statement = self._statement(name)
-        if statement.writes and self._read_only:
-            raise StoreError(f"{self.uri} is open for reading; open it for writing to run {name}")
+        if statement.writes:
+            self._refuse_if_read_only()
         text = statement.fill(key, label, dimensions)
         return self._run(text, statement.bind(params or {}), writes=statement.writes)
+
+    def _refuse_if_read_only(self) -> None:
+        if self._read_only:
+            raise StoreError(f"{self.uri} is open for reading; open it for writing")
 
     def _property_names(self, label: NodeLabel) -> list[str]:
         """The properties that came from the data, as opposed to kgrec's and the engine's own."""

@@ -163,8 +163,7 @@ class EmbeddedStore(CypherStore):
         return self._graph
 
     def _writable(self) -> Any:
-        if self._read_only:
-            raise StoreError(f"{self.uri} is open for reading; open it for writing")
+        self._refuse_if_read_only()
         return self._opened()
 
     def _release(self) -> None:

@@ -119,6 +119,7 @@ class Neo4jStore(CypherStore):
         on_rows: Callable[[int], None] | None = None,
     ) -> None:
         """Loads into an empty graph; see `GraphStore.bulk_load`."""
+        self._refuse_if_read_only()
         count = on_rows or _ignore
         internal = {label: self._bulk_nodes(label, frame, count) for label, frame in nodes.items()}
         for key, frame in edges.items():

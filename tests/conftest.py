@@ -1,0 +1,110 @@
+"""Stores for the tests: the embedded engine always, a real Neo4j where there is one.
+
+`KGREC_TEST_NEO4J_URI` names a running server, which the tests empty; without it servers from Maven
+are started once a session, one for each version that an installed JDK can run.
+`KGREC_REQUIRE_NEO4J=1` makes a missing server a failure instead of a skip.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import neo4j
+import pytest
+
+from kgrec.store.base import GraphStore
+from kgrec.store.connect import open_store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import neo4j_server
+
+DEFAULT = neo4j_server.DEFAULT_VERSION
+GIVEN_URI = os.environ.get("KGREC_TEST_NEO4J_URI")
+REQUIRED = os.environ.get("KGREC_REQUIRE_NEO4J") == "1"
+MISSING = f"no Neo4j here: {neo4j_server.HOW_TO}"
+
+_servers: dict[str, neo4j_server.Server] = {}
+
+
+@cache
+def neo4j_versions() -> tuple[str, ...]:
+    """The versions this session can test against; a server that was given counts as the default."""
+    return (DEFAULT,) if GIVEN_URI else tuple(neo4j_server.runnable_versions())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs tests of `store_uri` once per engine and version."""
+    if "store_uri" in metafunc.fixturenames:
+        servers = [f"neo4j-{version}" for version in neo4j_versions() or (DEFAULT,)]
+        params = ["embedded", *(pytest.param(x, marks=pytest.mark.neo4j) for x in servers)]
+        metafunc.parametrize("store_uri", params, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs Neo4j, and skips it with one line where there is none."""
+    for item in items:
+        if "neo4j_uri" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.neo4j)
+        if item.get_closest_marker("neo4j") and not neo4j_versions() and not REQUIRED:
+            item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stop_servers() -> Iterator[None]:
+    yield
+    while _servers:
+        neo4j_server.stop(_servers.popitem()[1])
+
+
+@pytest.fixture
+def neo4j_uri(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an emptied Neo4j; its credentials are in the environment."""
+    return _emptied_neo4j(DEFAULT, monkeypatch)
+
+
+@pytest.fixture
+def store_uri(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The address of an empty store, once per engine."""
+    engine, _, version = request.param.partition("-")
+    if engine == "embedded":
+        return f"embedded:{tmp_path / 'graph.kgl'}"
+    return _emptied_neo4j(version, monkeypatch)
+
+
+@pytest.fixture
+def store(store_uri: str) -> Iterator[GraphStore]:
+    """An empty store that is open for writing, once per engine."""
+    opened = open_store(store_uri)
+    yield opened
+    opened.close()
+
+
+def _emptied_neo4j(version: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    if not neo4j_versions():
+        pytest.fail(MISSING)
+    uri = GIVEN_URI
+    if uri is None:
+        if version not in _servers:
+            _servers[version] = neo4j_server.start(version)
+        uri = _servers[version].uri
+        for name, value in _servers[version].environment().items():
+            monkeypatch.setenv(name, value)
+    user, password = (os.environ.get(f"KGREC_NEO4J_{name}", "") for name in ("USER", "PASSWORD"))
+    with neo4j.GraphDatabase.driver(
+        uri, auth=(user or "neo4j", password), telemetry_disabled=True
+    ) as driver:
+        deleted = 1
+        while deleted:
+            records = driver.execute_query(
+                "MATCH (n) WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS deleted"
+            ).records
+            deleted = records[0]["deleted"]
+        # Constraints may stay: every test makes the same ones. A vector index has one size.
+        for record in driver.execute_query("SHOW VECTOR INDEXES YIELD name").records:
+            driver.execute_query(f"DROP INDEX `{record['name']}`")
+    return uri

@@ -1,0 +1,316 @@
+"""One suite for every store, judged by a plain Python oracle."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from graph_oracle import Oracle, random_dataset
+
+from kgrec.data.tables import Dataset, RelationTable
+from kgrec.errors import QueryFailed, SchemaError, ShapeError, StoreError
+from kgrec.graph.data import GraphData
+from kgrec.graph.fetch import fetch_graph, graph_summary
+from kgrec.ingest import graph_version, ingest
+from kgrec.schema import EdgeKey, NodeLabel, Split, interaction_key
+from kgrec.store.base import GraphStore
+from kgrec.store.connect import open_store
+from kgrec.store.cypher import queries
+
+SEEDS = range(4)
+
+
+def edge_set(dataset: Dataset, split: Split) -> set[tuple[object, ...]]:
+    frame = dataset.interactions[split]
+    return set(frame.itertuples(index=False, name=None))
+
+
+def fetched_set(graph: GraphData, split: Split) -> set[tuple[object, ...]]:
+    part = graph.train if split == Split.TRAIN else graph.held_out[split]
+    users, items = (graph.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
+    columns = [[users[i] for i in part.user_index], [items[i] for i in part.item_index]]
+    columns += [list(c) for c in (part.rating, part.time) if c is not None]
+    return set(zip(*columns, strict=True))
+
+
+def assert_holds(store: GraphStore, dataset: Dataset) -> None:
+    """The store's graph equals the dataset, and nothing else is in it."""
+    graph = fetch_graph(store)
+    assert graph.version == dataset.fingerprint
+    for label in NodeLabel:
+        wanted = dataset.nodes[label].reset_index(drop=True)
+        assert graph.vocabularies[label].ids == tuple(wanted["id"])
+        got = graph.properties[label]
+        given = [c for c in wanted.columns if c != "id" and wanted[c].notna().any()]
+        for column in given:
+            for a, b in zip(got[column], wanted[column], strict=True):
+                assert (pd.isna(a) and pd.isna(b)) or a == b
+        extra = [c for c in got.columns if c not in given and got[c].notna().any()]
+        assert extra == []
+    for split in Split:
+        assert fetched_set(graph, split) == edge_set(dataset, split)
+    wanted_relations = {t.key: t for t in dataset.relations}
+    assert {r.key for r in graph.relations} == set(wanted_relations)
+    for relation in graph.relations:
+        heads = graph.vocabularies[relation.key.head].ids
+        tails = graph.vocabularies[relation.key.tail].ids
+        got_edges = [
+            (heads[a], tails[b])
+            for a, b in zip(relation.head_index, relation.tail_index, strict=True)
+        ]
+        table = wanted_relations[relation.key]
+        assert relation.name == table.name
+        assert len(got_edges) == len(set(got_edges))
+        assert set(got_edges) == set(table.edges.itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_ingested_is_fetched(store: GraphStore, seed: int) -> None:
+    dataset = random_dataset(seed, ratings=seed % 2 == 0)
+    report = ingest(dataset, store)
+    assert report.changed
+    assert report.nodes == 24
+    assert_holds(store, dataset)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_query_answers_as_the_oracle(store: GraphStore, seed: int) -> None:
+    dataset = random_dataset(seed, ratings=seed % 2 == 0)
+    ingest(dataset, store)
+    oracle = Oracle(dataset)
+    users, items = dataset.nodes[NodeLabel.USER]["id"], dataset.nodes[NodeLabel.ITEM]["id"]
+    asked = {"graph_state"}
+
+    def check(name: str, **params: object) -> None:
+        asked.add(name)
+        wanted = getattr(oracle, name)(**params)
+        got = store.read(name, **params)
+        assert got == [pytest.approx(row) if "cosine" in row else row for row in wanted]
+
+    for limit in (1, 3, 1000):
+        check("popular", limit=limit)
+        check("schema_summary", limit=limit)
+        for user in users:
+            check("user_history", user=user, limit=limit)
+            check("co_interacted", user=user, neighbours=2, limit=limit)
+        for item in items:
+            check("similar_items", item=item, limit=limit)
+            check("item_neighbourhood", item=item, limit=limit)
+            check("shared_entities", own=list(items[:4]), item=item, limit=limit)
+            check("paths", user=users[0], item=item, limit=limit)
+    check("relations")
+    assert store.read("graph_state")[0]["version"] == dataset.fingerprint
+    assert asked == {query.name for query in queries(store.capabilities.engine)}
+
+
+def test_columns_are_those_of_the_header(store: GraphStore) -> None:
+    dataset = random_dataset(1)
+    ingest(dataset, store)
+    user = dataset.interactions[Split.TRAIN]["user"].iloc[0]
+    for query in queries(store.capabilities.engine):
+        values = {"user": user, "item": dataset.nodes[NodeLabel.ITEM]["id"].iloc[0], "own": []}
+        params = {name: values[name] for name in query.parameters if name in values}
+        for row in store.read(query.name, **params):
+            assert tuple(row) == query.columns
+
+
+def test_second_ingest_writes_nothing(store: GraphStore) -> None:
+    dataset = random_dataset(2)
+    assert ingest(dataset, store).changed
+    assert not ingest(dataset, store).changed
+    assert_holds(store, dataset)
+
+
+def test_another_version_leaves_nothing_of_the_old_one(store: GraphStore) -> None:
+    for seed in (0, 1, 3, 0):
+        dataset = random_dataset(seed, users=5 + seed, ratings=seed != 1)
+        ingest(dataset, store)
+        assert_holds(store, dataset)
+        key = EdgeKey("GENRE", NodeLabel.ITEM, NodeLabel.ENTITY)
+        assert all(not block.properties for block in store.export_edges(key))
+
+
+def test_a_moved_split_leaves_no_train_edge_behind(store: GraphStore) -> None:
+    old = random_dataset(3)
+    frames = [old.interactions[split] for split in (Split.TEST, Split.VALID, Split.TRAIN)]
+    new = Dataset(old.nodes, dict(zip(Split, frames, strict=True)), old.relations)
+    ingest(old, store)
+    ingest(new, store)
+    assert_holds(store, new)
+    summary = graph_summary(store)
+    assert summary["interactions"] == {
+        split.value: len(frame) for split, frame in new.interactions.items()
+    }
+
+
+def test_an_interrupted_load_is_completed(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = random_dataset(0)
+    frames = {
+        label: dataset.nodes[label].assign(index=range(len(dataset.nodes[label])))
+        for label in NodeLabel
+    }
+    store.apply_schema()
+    store.write("set_graph_state", version="x", state="loading", interaction_properties=[])
+    store.bulk_load(frames, {})
+    with pytest.raises(StoreError, match="interrupted"):
+        graph_version(store)
+    with pytest.raises(StoreError, match="run kgrec ingest again"):
+        fetch_graph(store)
+    assert ingest(dataset, store).changed
+    assert_holds(store, dataset)
+
+
+def test_empty_store(store: GraphStore) -> None:
+    with pytest.raises(StoreError, match="fill it with kgrec ingest"):
+        fetch_graph(store)
+    assert graph_summary(store)["state"] == "empty"
+    assert store.read("popular") == []
+    assert store.export_nodes(NodeLabel.ITEM).empty
+    assert list(store.export_edges(interaction_key(Split.TRAIN))) == []
+    assert store.vectors(NodeLabel.ITEM)[0] == []
+
+
+def test_dataset_without_interactions_and_relations(store: GraphStore) -> None:
+    full = random_dataset(0)
+    empty = {split: frame.iloc[:0] for split, frame in full.interactions.items()}
+    dataset = Dataset(full.nodes, empty, ())
+    ingest(dataset, store)
+    assert_holds(store, dataset)
+    ingest(full, store)
+    ingest(dataset, store)
+    assert_holds(store, dataset)
+
+
+def test_queries_for_the_unknown_are_empty(store: GraphStore) -> None:
+    ingest(random_dataset(0), store)
+    assert store.read("user_history", user="nobody") == []
+    assert store.read("paths", user="nobody", item="nothing") == []
+    assert store.read("similar_items", item="nothing") == []
+
+
+def test_held_out_interactions_reach_no_query(store: GraphStore) -> None:
+    full = random_dataset(0)
+    user, item = full.nodes[NodeLabel.USER]["id"][0], full.nodes[NodeLabel.ITEM]["id"][0]
+    nothing = full.interactions[Split.TRAIN].iloc[:0]
+    tell_tale = pd.DataFrame({"user": [user], "item": [item], "rating": [5.0], "time": [1]})
+    splits = {Split.TRAIN: nothing, Split.VALID: nothing, Split.TEST: tell_tale}
+    ingest(Dataset(full.nodes, splits, ()), store)
+    for query in queries(store.capabilities.engine):
+        values = {"user": user, "item": item, "own": [item]}
+        params = {name: values[name] for name in query.parameters if name in values}
+        rows = store.read(query.name, **params)
+        if query.name in {"graph_state"}:
+            continue
+        assert rows == [], query.name
+
+
+def test_foreign_nodes_are_not_touched(store: GraphStore) -> None:
+    store.write_rows("upsert_nodes", [["mine", {"index": 0}]], label=NodeLabel.USER, load="x")
+    with pytest.raises(StoreError, match="kgrec did not write"):
+        ingest(random_dataset(0), store)
+    assert store.read("count_nodes", label=NodeLabel.USER) == [{"count": 1}]
+
+
+def test_upserts_are_idempotent_and_remove_what_is_null(store: GraphStore) -> None:
+    store.apply_schema()
+    store.apply_schema()
+    for rating in (1.5, None):
+        for label, key in ((NodeLabel.USER, "u"), (NodeLabel.ITEM, "i")):
+            row = [key, {"index": 0, "age": None if rating is None else 3}]
+            store.write_rows("upsert_nodes", [row, row], label=label, load="x")
+        rows = [["u", "i", rating, 7], ["u", "i", rating, 7]]
+        store.write_rows("upsert_interactions", rows, key=interaction_key(Split.TRAIN), load="x")
+        (block,) = store.export_edges(interaction_key(Split.TRAIN), ("rating", "time"))
+        assert block.head_index.tolist() == [0]
+        wanted = {"rating": [np.nan if rating is None else rating], "time": [7.0]}
+        for name, values in wanted.items():
+            np.testing.assert_array_equal(block.properties[name], values)
+        assert ("age" in store.export_nodes(NodeLabel.USER).columns) == (rating is not None)
+
+
+def test_vectors_are_written_read_and_searched(store: GraphStore) -> None:
+    dataset = random_dataset(0)
+    ingest(dataset, store)
+    ids = dataset.nodes[NodeLabel.ITEM]["id"].tolist()[1:]
+    rng = np.random.default_rng(0)
+    for width in (4, 3):  # the second write has another size
+        matrix = rng.normal(size=(len(ids), width)).astype(np.float32)
+        store.write_vectors(NodeLabel.ITEM, ids, matrix)
+        got_ids, got = store.vectors(NodeLabel.ITEM)
+        assert got_ids == ids
+        np.testing.assert_array_equal(got, matrix)
+        rows = store.read("nearest", label=NodeLabel.ITEM, vector=matrix[2].tolist(), limit=3)
+        unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+        nearest = np.argsort(-unit @ unit[2], kind="stable")[:3]
+        assert [row["id"] for row in rows] == [ids[i] for i in nearest]
+    assert "embedding" not in store.export_nodes(NodeLabel.ITEM).columns
+    ingest(random_dataset(1), store)
+    assert store.vectors(NodeLabel.ITEM)[0] == []
+
+
+def test_vectors_of_a_wrong_shape_are_refused(store: GraphStore) -> None:
+    with pytest.raises(ShapeError, match="expected"):
+        store.write_vectors(NodeLabel.ITEM, ["a"], np.zeros((2, 3), dtype=np.float32))
+    with pytest.raises(ShapeError, match="finite"):
+        store.write_vectors(NodeLabel.ITEM, ["a"], np.full((1, 3), np.nan, dtype=np.float32))
+
+
+def test_wrong_statements_and_parameters(store: GraphStore) -> None:
+    with pytest.raises(SchemaError, match="no statement 'nope'"):
+        store.read("nope")
+    with pytest.raises(SchemaError, match="missing 'user'"):
+        store.read("user_history", limit=3)
+    with pytest.raises(SchemaError, match="no parameter 'usr'"):
+        store.read("user_history", user="a", usr="b")
+    with pytest.raises(SchemaError, match="placeholders"):
+        store.read("count_nodes")
+    with pytest.raises(SchemaError, match="writes"):
+        store.read("sweep_relations", load="x")
+    with pytest.raises(QueryFailed):
+        store.read("popular", limit="many")
+
+
+def test_read_only_store_refuses_writes(store: GraphStore, store_uri: str) -> None:
+    dataset = random_dataset(0)
+    ingest(dataset, store)
+    with open_store(store_uri, read_only=True) as reader:
+        assert graph_version(reader) == dataset.fingerprint
+        assert_holds(reader, dataset)
+        with pytest.raises(StoreError, match="open for reading"):
+            reader.write("sweep_relations", load="x")
+        with pytest.raises(StoreError, match="open for reading"):
+            reader.bulk_load({}, {})
+
+
+def test_closed_store_refuses(store: GraphStore) -> None:
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.read("popular")
+
+
+def test_shadowed_property_names_are_refused(store: GraphStore) -> None:
+    full = random_dataset(0)
+    nodes = {**full.nodes, NodeLabel.ITEM: full.nodes[NodeLabel.ITEM].assign(type="film")}
+    with pytest.raises(SchemaError, match="item_type"):
+        ingest(Dataset(nodes, full.interactions, full.relations), store)
+    assert graph_summary(store)["state"] == "empty"
+
+
+def test_relation_between_other_labels_of_one_type(store: GraphStore) -> None:
+    full = random_dataset(0)
+    items = full.nodes[NodeLabel.ITEM]["id"].tolist()
+    entities = full.nodes[NodeLabel.ENTITY]["id"].tolist()
+    first = EdgeKey("ABOUT", NodeLabel.ITEM, NodeLabel.ENTITY)
+    second = EdgeKey("ABOUT", NodeLabel.ENTITY, NodeLabel.ENTITY)
+    tables = (
+        RelationTable("about", first, pd.DataFrame({"head": items[:3], "tail": entities[:3]})),
+        RelationTable("about", second, pd.DataFrame({"head": entities[1:3], "tail": entities[:2]})),
+    )
+    dataset = Dataset(full.nodes, full.interactions, tables)
+    ingest(dataset, store)
+    assert_holds(store, dataset)
+    smaller = Dataset(full.nodes, full.interactions, tables[:1])
+    ingest(smaller, store)
+    assert_holds(store, smaller)
+    assert store.read("count_edges", key=second) == [{"count": 0}]
