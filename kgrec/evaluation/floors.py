@@ -23,15 +23,16 @@ logger = logging.getLogger(__name__)
 
 #: Ridges tried for EASE, and the one taken where there is no valid split.
 RIDGES, DEFAULT_RIDGE = (50.0, 100.0, 200.0, 400.0, 800.0), 200.0
-#: Numbers of neighbours tried for ItemKNN, and the one taken where there is no valid split.
-NEIGHBOURS, DEFAULT_NEIGHBOURS = (20, 100, 300), 100
+#: (neighbours, shrink) tried for ItemKNN, and those taken where there is no valid split.
+NEIGHBOURHOODS = tuple((neighbours, shrink) for neighbours in (100, 300) for shrink in (0, 10, 100))
+DEFAULT_NEIGHBOURHOOD = (100, 10)
 
 #: Larger catalogues are searched on their so many most popular items.
 _SEARCH_ITEMS = 4_000
 #: At most so many users of valid judge a trial.
 _SEARCH_USERS = 5_000
 
-_Value = TypeVar("_Value", int, float)
+_Value = TypeVar("_Value")
 
 
 def fit_floors(
@@ -39,10 +40,11 @@ def fit_floors(
 ) -> dict[str, Scorer]:
     """Fits popularity, ItemKNN and EASE on train.
 
-    EASE's ridge (50, 100, 200, 400 or 800) and ItemKNN's neighbours (20, 100 or 300) are those with
-    the best NDCG@20 on valid; test is not looked at. Catalogues beyond 4,000 items are searched on
-    the 4,000 most popular ones and what happened among them, as each trial costs the cube of the
-    items. Without a valid split the ridge is 200 and the neighbours are 100.
+    EASE's ridge (50, 100, 200, 400 or 800) and ItemKNN's neighbours (100 or 300) and shrink (0, 10
+    or 100) are those with the best NDCG@20 on valid; test is not looked at. Catalogues beyond 4,000
+    items are searched on the 4,000 most popular ones and what happened among them, as each trial
+    costs the cube of the items. Without a valid split the ridge is 200, neighbours and shrink are
+    100 and 10.
 
     Args:
         graph: The graph.
@@ -57,20 +59,21 @@ def fit_floors(
     def ease(graph: GraphData, ridge: float) -> Scorer:
         return Ease.fit(*_train(graph, device), ridge=ridge)
 
-    def itemknn(graph: GraphData, neighbours: int) -> Scorer:
-        return ItemKNN.fit(*_train(graph, device), neighbours=neighbours)
+    def itemknn(graph: GraphData, neighbourhood: tuple[int, int]) -> Scorer:
+        neighbours, shrink = neighbourhood
+        return ItemKNN.fit(*_train(graph, device), neighbours=neighbours, shrink=shrink)
 
-    neighbours = choose(small, NEIGHBOURS, DEFAULT_NEIGHBOURS, itemknn)
+    neighbourhood = choose(small, NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, itemknn)
     floors: dict[str, Scorer] = {
         "popularity": Popularity.fit(*_train(graph, device)),
-        "itemknn": itemknn(graph, neighbours),
+        "itemknn": itemknn(graph, neighbourhood),
     }
     if graph.num_items > max_items:
         logger.warning("no EASE floor: items=%d at_most=%d", graph.num_items, max_items)
         return floors
     ridge = choose(small, RIDGES, DEFAULT_RIDGE, ease)
     floors["ease"] = ease(graph, ridge)
-    logger.info("floors=fitted neighbours=%d ridge=%g", neighbours, ridge)
+    logger.info("floors=fitted neighbours=%d shrink=%d ridge=%g", *neighbourhood, ridge)
     return floors
 
 
