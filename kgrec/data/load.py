@@ -2,17 +2,16 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kgrec.config import DataConfig, SplitConfig
-from kgrec.data.properties import list_values, node_frame, read_nodes
+from kgrec.data.properties import Described, list_values, node_frame, read_nodes
 from kgrec.data.readers import Table, read_interactions
 from kgrec.data.splits import split_interactions
 from kgrec.data.tables import Dataset
-from kgrec.data.triples import FACT_COLUMNS, Facts, read_facts
+from kgrec.data.triples import Facts, read_facts
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel, Split
 
@@ -37,12 +36,14 @@ def load_dataset(config: DataConfig, seed: int) -> Dataset:
     """
     notes: list[str] = []
     everything, interactions = _interactions(config, seed, notes)
-    items = _described(config.items, NodeLabel.ITEM, notes)
-    users = _described(config.users, NodeLabel.USER, notes)
+    users = None if config.users is None else read_nodes(config.users, NodeLabel.USER, notes).frame
+    described = _described_items(config, notes)
+    items = None if described is None else described.frame
     item_ids = _union(everything["item"], items)
 
-    facts, listed, items = _facts(config, items, item_ids, notes)
-    entities = _entities(config, facts, listed, notes)
+    listed, values = _listed(config, described)
+    facts = _joined([read_facts(config, item_ids, notes), *listed])
+    entities = _entities(config, facts, values, notes)
     for note in notes:
         logger.info("note=%s", note)
     return Dataset(
@@ -140,8 +141,15 @@ def _refuse_overlap(tables: Mapping[Split, Table]) -> None:
         seen.append(table)
 
 
-def _described(path: Path | None, label: NodeLabel, notes: list[str]) -> pd.DataFrame | None:
-    return None if path is None else read_nodes(path, label, notes)[1]
+def _described_items(config: DataConfig, notes: list[str]) -> Described | None:
+    if config.items is not None:
+        return read_nodes(config.items, NodeLabel.ITEM, notes, tuple(config.item_lists))
+    if config.item_lists:
+        raise ConfigError(
+            f"data.item_lists names the column {next(iter(config.item_lists))!r}, but there is no "
+            f"data.items; give the table that has it, or remove item_lists"
+        )
+    return None
 
 
 def _union(ids: pd.Series, described: pd.DataFrame | None) -> pd.Index:
@@ -150,39 +158,35 @@ def _union(ids: pd.Series, described: pd.DataFrame | None) -> pd.Index:
     return known
 
 
-def _facts(
-    config: DataConfig, items: pd.DataFrame | None, item_ids: pd.Index, notes: list[str]
-) -> tuple[Facts, pd.DataFrame, pd.DataFrame | None]:
-    """Gives all facts, the entities that lists made (`id`, `name`), and the items without lists."""
-    frames = [read_facts(config, item_ids, notes)]
-    made = []
-    for column, relation in config.item_lists.items():
-        if items is None or column not in items.columns:
-            found = "no item table" if items is None else ", ".join(items.columns[1:])
-            raise ConfigError(
-                f"data.item_lists names the item column {column!r}; found {found}; correct the "
-                f"name, or give data.items"
-            )
-        values = list_values(items[column].astype("str"))
+def _listed(config: DataConfig, items: Described | None) -> tuple[list[pd.DataFrame], pd.DataFrame]:
+    """Gives the facts in list columns, and the entities they make (`id`, `name`)."""
+    facts: list[pd.DataFrame] = []
+    made = [pd.DataFrame({"id": [], "name": []}, dtype="str")]
+    if items is None:
+        return facts, made[0]
+    for column, cells in items.lists.items():
+        relation = config.item_lists[column]
+        values = list_values(cells)
         tails = relation + ":" + values
         made.append(pd.DataFrame({"id": tails, "name": values}))
-        frames.append(
+        facts.append(
             pd.DataFrame(
                 {
                     "relation": relation,
-                    "head": items["id"].loc[values.index],
+                    "head": items.frame["id"].loc[values.index],
                     "head_is_item": True,
                     "tail": tails,
                     "tail_is_item": False,
                 }
             )
         )
-        items = items.drop(columns=column)
-    given = [frame for frame in frames if len(frame)]
-    facts = pd.concat(given, ignore_index=True) if given else pd.DataFrame(columns=FACT_COLUMNS)
-    facts = facts.astype({"head_is_item": bool, "tail_is_item": bool})
-    listed = pd.concat(made) if made else pd.DataFrame({"id": [], "name": []}, dtype="str")
-    return Facts(facts.drop_duplicates()), listed.drop_duplicates("id"), items
+    return facts, pd.concat(made).drop_duplicates("id")
+
+
+def _joined(frames: list[pd.DataFrame]) -> Facts:
+    given = [frame for frame in frames if len(frame)] or frames[:1]
+    facts = pd.concat(given, ignore_index=True)
+    return Facts(facts.astype({"head_is_item": bool, "tail_is_item": bool}).drop_duplicates())
 
 
 def _entities(
@@ -190,8 +194,9 @@ def _entities(
 ) -> pd.DataFrame:
     """Gives the node table of the entities that occur in facts."""
     ids = facts.entity_ids()
-    described = _described(config.entities, NodeLabel.ENTITY, notes)
-    if described is not None:
+    described = None
+    if config.entities is not None:
+        described = read_nodes(config.entities, NodeLabel.ENTITY, notes).frame
         occurs = described["id"].isin(ids)
         if not occurs.all():
             notes.append(

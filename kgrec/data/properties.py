@@ -1,14 +1,15 @@
 """Tables of users, items and entities: their ids, and typed properties that a store can keep."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from kgrec.data.readers import Table, read_table
-from kgrec.errors import DataError, SchemaError
+from kgrec.data.readers import read_table
+from kgrec.errors import ConfigError, DataError, SchemaError
 from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel, property_name
 
 _INTEGER = r"-?(0|[1-9]\d{0,17})"
@@ -16,7 +17,22 @@ _DECIMAL = r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?"
 _SHOWN = ("title", "name")
 
 
-def read_nodes(path: Path, label: NodeLabel, notes: list[str]) -> tuple[Table, pd.DataFrame]:
+@dataclass(frozen=True)
+class Described:
+    """What a table says of nodes, row by row as in the file.
+
+    Attributes:
+        frame: `id` (str, unique) and typed properties.
+        lists: Per list column its cells as text, under the frame's index.
+    """
+
+    frame: pd.DataFrame
+    lists: Mapping[str, pd.Series]
+
+
+def read_nodes(
+    path: Path, label: NodeLabel, notes: list[str], lists: Iterable[str] = ()
+) -> Described:
     """Reads a table of nodes; its first column is the id, whatever it is called.
 
     A column is int64 when all its cells are integers written without leading zeros (so a zip code
@@ -27,17 +43,22 @@ def read_nodes(path: Path, label: NodeLabel, notes: list[str]) -> tuple[Table, p
         path: The file.
         label: What its rows describe.
         notes: Receives sentences on what was renamed or left out.
-
-    Returns:
-        The file as text, and a frame with `id` (str, unique) and the typed properties, row by row
-        as in the file.
+        lists: Columns that hold lists, which are no properties.
 
     Raises:
         DataError: If the file cannot be read, an id is empty or occurs twice, or a column's name
             is kgrec's own or no name for a property.
+        ConfigError: If there is no such list column.
     """
     table = read_table(path)
     key, *columns = table.frame.columns
+    for column in lists:
+        if column not in columns:
+            raise ConfigError(
+                f"data.item_lists names {column!r}, but {path} has {', '.join(columns)}; correct "
+                f"the name"
+            )
+        columns.remove(column)
     ids = table.ids(key)
     table.refuse(
         ids.duplicated().to_numpy(dtype=bool),
@@ -52,7 +73,7 @@ def read_nodes(path: Path, label: NodeLabel, notes: list[str]) -> tuple[Table, p
             notes.append(f"{path}: the column {column!r} is empty and was left out")
         else:
             frame[name] = _typed(values)
-    return table, frame
+    return Described(frame, {column: table.frame[column] for column in lists})
 
 
 def node_frame(described: pd.DataFrame | None, ids: Iterable[str]) -> pd.DataFrame:

@@ -233,7 +233,8 @@ def test_an_entity_of_two_items_speaks_of_both_and_an_id_may_name_item_and_entit
         ({"relations": {"film.sequel": {"name": "film directed_by"}}}, DataError, "both become"),
         ({"relations": {"film.sequel": {"name": "interacted"}}}, SchemaError, "INTERACTED"),
         ({"link": "item entity\n77 m.heat\n"}, DataError, "links no known item"),
-        ({"item_lists": {"genres": "genre"}}, ConfigError, "'genres'; found title, year, tags"),
+        ({"item_lists": {"genres": "genre"}}, ConfigError, "'genres', but"),
+        ({"items": None, "item_lists": {"tags": "tag"}}, ConfigError, "there is no data.items"),
         ({"items": "id title name\n1 Heat Heat\n"}, DataError, "both 'title' and 'name'"),
         ({"items": "id index\n1 4\n"}, DataError, "'index', which kgrec keeps"),
         ({"items": "id 1st\n1 4\n"}, DataError, "rename the column"),
@@ -288,6 +289,8 @@ def test_lists_are_taken_apart_by_the_separator_the_column_has(tmp_path: Path) -
         ("2", "kind:War"),
     }
     assert values(("a b, c", "")) == {("1", "kind:a b"), ("1", "kind:c")}
+    # Cells that look like numbers stay as they are written.
+    assert values(("7", "")) == {("1", "kind:7")}
     assert values(("a  b a", "c")) == {("1", "kind:a"), ("1", "kind:b"), ("2", "kind:c")}
 
 
