@@ -167,7 +167,7 @@ class TrainingConfig(_Settings):
 
     Attributes:
         loss: `softmax` over all items, `sampled_softmax`, `bpr`, or `auto`: full softmax up to
-            20,000 items, sampled beyond.
+            5,000 items, sampled beyond.
         epochs: At most so many.
         batch_size: Interactions a step.
         learning_rate: Adam's.

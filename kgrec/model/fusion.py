@@ -10,6 +10,7 @@ from kgrec.errors import RunError, ShapeError
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.ease import Ease
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Contributions, Scorer
@@ -53,6 +54,12 @@ class Fusion:
     def num_items(self) -> int:
         """Number of items."""
         return next(iter(self.parts.values())).num_items
+
+    @property
+    def history(self) -> Incidence:
+        """The training items of each user."""
+        history: Incidence = next(iter(self.parts.values())).history  # type: ignore[attr-defined]
+        return history
 
     def _used(self) -> list[tuple[float, Scorer]]:
         used = [(w, self.parts[name]) for name, w in self.part_weights.items() if w != 0]

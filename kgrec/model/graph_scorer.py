@@ -152,6 +152,13 @@ class PropagationScorer:
     def _relation(self, name: str) -> int:
         return self.relation_names.index(name)
 
+    def to(self, device: torch.device) -> Self:
+        """The same scorer on a device."""
+        tensors, values = self.state()
+        return self.from_state(
+            {name: tensor.to(device) for name, tensor in tensors.items()}, values
+        )
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the parts of the embeddings and the edges."""
         tensors = {
@@ -231,6 +238,13 @@ class EmbeddingScorer:
             rest=score,
             relation_names=("self",),
             by_relation=score[:, None],
+        )
+
+    def to(self, device: torch.device) -> Self:
+        """The same scorer on a device."""
+        tensors, values = self.state()
+        return self.from_state(
+            {name: tensor.to(device) for name, tensor in tensors.items()}, values
         )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

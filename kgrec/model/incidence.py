@@ -81,6 +81,10 @@ class Incidence:
             torch.arange(self.num_rows, device=self.device), self.lengths
         )
 
+    def to(self, device: torch.device) -> "Incidence":
+        """The same matrix on a device."""
+        return Incidence(self.pointer.to(device), self.columns.to(device), self.num_columns)
+
     def transposed(self) -> "Incidence":
         """The same matrix by columns."""
         return Incidence.from_pairs(self.columns, self.rows, self.num_columns, self.num_rows)

@@ -31,8 +31,9 @@ from kgrec.training.sampling import (
 logger = logging.getLogger(__name__)
 
 #: Above so many items `auto` samples negatives instead of scoring them all.
-FULL_SOFTMAX_UP_TO = 20_000
+FULL_SOFTMAX_UP_TO = 5_000
 
+NetworkScorer = PropagationScorer | EmbeddingScorer
 Validate = Callable[[Scorer], float]
 
 
@@ -84,7 +85,7 @@ def train_network(
     validate: Validate | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
-) -> tuple[Scorer, GraphNetwork, Progress]:
+) -> tuple[NetworkScorer, GraphNetwork, Progress]:
     """Trains until the valid metric stops rising, and gives the best epoch's scorer.
 
     Args:
@@ -147,7 +148,7 @@ def train_network(
 
 def scorer_of(
     network: GraphNetwork, graph: GraphTensors, history: Incidence, temperature: float | None
-) -> Scorer:
+) -> NetworkScorer:
     """Gives the network as it stands as a scorer."""
     if isinstance(network.encoder, RelationPropagation):
         return PropagationScorer.from_network(network, graph, history, temperature)
