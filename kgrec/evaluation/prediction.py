@@ -71,14 +71,16 @@ def prediction_metrics(
             the users for the other half, both ways.
 
     Returns:
-        `roc_auc` over all pairs, `user_auc` as the mean within users (ties count half in both),
-        `accuracy`, `mse` and `rmse` of the calibrated probability; where ratings are known also
-        `rating_rmse`, and `rating_rmse_constant`, what the reference's mean rating reaches alone.
+        `roc_auc` over all pairs, `user_auc` as the mean within users (ties count half in both; left
+        out where no pair is negative), `accuracy`, `mse` and `rmse` of the calibrated probability;
+        where ratings are known also `rating_rmse`, and `rating_rmse_constant`, what the mean rating
+        that the line was fitted on reaches alone.
     """
-    metrics = {
-        "roc_auc": float(roc_auc(scores, pairs.label, np.zeros_like(pairs.row)).mean()),
-        "user_auc": float(roc_auc(scores, pairs.label, pairs.row).mean()),
-    }
+    metrics: dict[str, float] = {}
+    for name, group in (("roc_auc", np.zeros_like(pairs.row)), ("user_auc", pairs.row)):
+        areas = roc_auc(scores, pairs.label, group)
+        if len(areas):
+            metrics[name] = float(areas.mean())
     probability = np.full(len(scores), np.nan)
     predicted = np.full(len(scores), np.nan)
     constant = np.full(len(scores), np.nan)

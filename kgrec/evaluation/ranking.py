@@ -1,14 +1,11 @@
 """Full ranking of all items for the users of a held-out split, block by block."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from kgrec.errors import ConfigError, DataError, ShapeError, TrainingDiverged
@@ -16,6 +13,7 @@ from kgrec.evaluation.metrics import FloatArray, ranking_metrics
 from kgrec.graph.data import GraphData, IndexArray, Interactions
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
+from kgrec.progress import progress_bar
 from kgrec.schema import Split
 
 #: What a model may know when a split is judged; these items are masked.
@@ -156,23 +154,19 @@ class RankingTask:
                 f"the scorer knows {scorer.num_users:,} users and {scorer.num_items:,} items, the "
                 f"graph has {self.num_users:,} and {self.num_items:,}; they must be of one version"
             )
-        starts: Sequence[int] = range(0, len(self.users), self.block_size)
-        shown = track(
-            starts,
-            f"rank {self.split!s}",
-            console=Console(stderr=True),
-            transient=True,
-            disable=not (progress and sys.stderr.isatty()),
-        )
-        for start in shown:
-            block = slice(start, min(start + self.block_size, len(self.users)))
-            scores = scorer.score(torch.from_numpy(self.users[block]))
-            if scores.shape != (block.stop - block.start, self.num_items):
-                raise ShapeError(
-                    f"score gave {tuple(scores.shape)}, expected "
-                    f"{(block.stop - block.start, self.num_items)}: one row a user"
-                )
-            yield block, scores.float()
+        starts = range(0, len(self.users), self.block_size)
+        what = f"rank {self.split!s}"
+        with progress_bar(what, len(starts), shown=progress) as advance:
+            for start in starts:
+                block = slice(start, min(start + self.block_size, len(self.users)))
+                scores = scorer.score(torch.from_numpy(self.users[block]))
+                if scores.shape != (block.stop - block.start, self.num_items):
+                    raise ShapeError(
+                        f"score gave {tuple(scores.shape)}, expected "
+                        f"{(block.stop - block.start, self.num_items)}: one row a user"
+                    )
+                yield block, scores.float()
+                advance("")
 
     @torch.no_grad()
     def rank(

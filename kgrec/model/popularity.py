@@ -46,6 +46,11 @@ class Popularity:
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives one row for all, (B, num_items) float32, the caller's to write to."""
+        if len(user_indices) and int(user_indices.max()) >= self.num_users:
+            raise IndexError(
+                f"user index {int(user_indices.max())} is out of range, expected 0 to "
+                f"{self.num_users - 1}; take indices from the graph's vocabulary"
+            )
         return self.item_score.repeat(len(user_indices), 1)
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:

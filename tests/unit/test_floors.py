@@ -169,7 +169,7 @@ class TestEase:
             ease_weights(torch.eye(2), ridge)
 
     def test_a_matrix_that_is_not_positive_definite_names_the_way_out(self) -> None:
-        with pytest.raises(ConfigError, match="not positive definite.*try 10"):
+        with pytest.raises(ConfigError, match=r"not positive definite.*try 10"):
             ease_weights(torch.tensor([[1.0, 9.0], [9.0, 1.0]]), 1.0)
 
     def test_a_matrix_that_is_no_gram_is_refused(self) -> None:

@@ -1,0 +1,167 @@
+"""Imports run one way, rooms keep to themselves, and nothing grows too long.
+
+The syntax trees are read, not the modules, so a lazy import inside a function counts as well.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "kgrec"
+MAX_FILE_LINES = 350
+MAX_FUNCTION_LINES = 60
+
+_BASE = {"errors", "schema", "config", "vocabulary", "progress"}
+_BELOW_FACADE = _BASE | {
+    "data", "store", "ingest", "text", "graph", "model", "evaluation", "training", "explain",
+}  # fmt: skip
+
+#: What each room may import of kgrec besides itself; docs/architecture.md says it in words.
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "schema": {"errors"},
+    "vocabulary": {"errors"},
+    "config": {"errors", "schema"},
+    "data": _BASE,
+    "store": _BASE,
+    "ingest": _BASE | {"data", "store"},
+    "text": _BASE,
+    "graph": _BASE | {"data", "store", "text"},
+    "model": {"errors"},
+    "evaluation": _BASE | {"graph", "model"},
+    "training": _BASE | {"graph", "model", "evaluation"},
+    "explain": _BASE | {"graph", "model", "store"},
+    "queries": _BELOW_FACADE,
+    "explore": _BELOW_FACADE,
+    "recommend": _BELOW_FACADE | {"queries"},
+    "progress": set(),
+    "__init__": _BELOW_FACADE | {"queries", "explore", "recommend"},
+    "cli": _BELOW_FACADE | {"queries", "explore", "recommend", "__init__"},
+    "__main__": {"cli"},
+}
+
+#: Third-party packages that only some files may import (paths relative to the package).
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "neo4j": ("store/neo4j.py",),
+    "kglite": ("store/embedded.py",),
+    "transformers": ("text/",),
+    "typer": ("cli/",),
+}
+
+#: Rooms that must do without a package.
+NEVER_IN: dict[str, tuple[str, ...]] = {
+    "store": ("torch", "torch_geometric", "transformers"),
+    "data": ("torch", "torch_geometric", "transformers"),
+}
+
+#: All that model/ may import besides the standard library.
+MODEL_MAY_IMPORT = {"torch", "torch_geometric", "kgrec"}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Every imported module by its full dotted name, with the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}:{node.lineno}: relative import"
+            module = node.module or ""
+            if module == "kgrec":  # from kgrec import schema
+                yield from ((node.lineno, f"kgrec.{alias.name}") for alias in node.names)
+            else:
+                yield node.lineno, module
+
+
+def rooms_imported(path: Path) -> Iterator[tuple[int, str]]:
+    for line, module in imports(path):
+        top, _, rest = module.partition(".")
+        if top == "kgrec" and rest != "__version__":
+            room = rest.partition(".")[0]
+            yield line, room if room in ALLOWED else "__init__"
+
+
+def test_the_package_is_found() -> None:
+    assert {"errors", "model", "store"} <= {room_of(path) for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_run_one_way(path: Path) -> None:
+    room = room_of(path)
+    assert room in ALLOWED, f"{name_of(path)} is in no room of docs/architecture.md"
+    allowed = ALLOWED[room] | {room}
+    wrong = [
+        f"{line}: kgrec.{other}" for line, other in rooms_imported(path) if other not in allowed
+    ]
+    assert not wrong, f"{name_of(path)} imports upwards: {wrong}; allowed: {sorted(allowed)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_packages_stay_in_their_rooms(path: Path) -> None:
+    name = name_of(path)
+    for line, module in imports(path):
+        package = module.partition(".")[0]
+        homes = ONLY_IN.get(package, ("",))
+        assert name.startswith(homes), f"{name}:{line}: {package} belongs in {homes}"
+        banned = NEVER_IN.get(room_of(path), ())
+        assert package not in banned, f"{name}:{line}: no {package} in {room_of(path)}/"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room_of(path) == "model"], ids=name_of)
+def test_models_know_tensors_only(path: Path) -> None:
+    import sys
+
+    packages = {module.partition(".")[0] for _, module in imports(path)}
+    strangers = packages - MODEL_MAY_IMPORT - set(sys.stdlib_module_names)
+    assert not strangers, f"{name_of(path)} imports {sorted(strangers)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_only_the_command_line_prints(path: Path) -> None:
+    if room_of(path) == "cli":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "print", f"{name_of(path)}:{node.lineno}: print"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nothing_is_pickled(path: Path) -> None:
+    modules = {module.partition(".")[0] for _, module in imports(path)}
+    assert not modules & {"pickle", "shelve", "dill", "joblib", "marshal"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_and_functions_stay_short(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    lines = len(source.splitlines())
+    assert lines <= MAX_FILE_LINES, f"{name_of(path)} has {lines} lines, at most {MAX_FILE_LINES}"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = code_lines(node)
+            assert length <= MAX_FUNCTION_LINES, (
+                f"{name_of(path)}:{node.lineno}: {node.name} has {length} lines of code, "
+                f"at most {MAX_FUNCTION_LINES}"
+            )
+
+
+def code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring."""
+    assert node.end_lineno is not None
+    length = node.end_lineno - node.lineno + 1
+    first = node.body[0]
+    if ast.get_docstring(node) is not None:
+        assert first.end_lineno is not None
+        length -= first.end_lineno - first.lineno + 1
+    return length
