@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 from kgrec.data.tables import Dataset, RelationTable
+from kgrec.graph.data import GraphData
+from kgrec.graph.fetch import fetch_graph, graph_summary
 from kgrec.schema import EdgeKey, NodeLabel, Split
+from kgrec.store.base import GraphStore
 
 #: What ids and names may hold; each has broken some store or some careless statement.
 AWKWARD = (
@@ -294,3 +297,52 @@ class Oracle:
 
 def _order(row: Row) -> tuple[Any, ...]:
     return row["relation"], row["type"], not row["outgoing"]
+
+
+def _edge_set(dataset: Dataset, split: Split) -> set[tuple[object, ...]]:
+    frame = dataset.interactions[split]
+    return set(frame.itertuples(index=False, name=None))
+
+
+def _fetched_set(graph: GraphData, split: Split) -> set[tuple[object, ...]]:
+    part = graph.train if split == Split.TRAIN else graph.held_out[split]
+    users, items = (graph.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
+    columns = [[users[i] for i in part.user_index], [items[i] for i in part.item_index]]
+    columns += [list(c) for c in (part.rating, part.time) if c is not None]
+    return set(zip(*columns, strict=True))
+
+
+def assert_holds(store: GraphStore, dataset: Dataset) -> None:
+    """The store's graph equals the dataset, and nothing else is in it."""
+    graph = fetch_graph(store)
+    assert graph.version == dataset.fingerprint
+    for label in NodeLabel:
+        wanted = dataset.nodes[label].reset_index(drop=True)
+        assert graph.vocabularies[label].ids == tuple(wanted["id"])
+        got = graph.properties[label]
+        given = [c for c in wanted.columns if c != "id" and wanted[c].notna().any()]
+        for column in given:
+            for a, b in zip(got[column], wanted[column], strict=True):
+                assert (pd.isna(a) and pd.isna(b)) or a == b
+        extra = [c for c in got.columns if c not in given and got[c].notna().any()]
+        assert extra == []
+    for split in Split:
+        assert _fetched_set(graph, split) == _edge_set(dataset, split)
+    wanted_relations = {t.key: t for t in dataset.relations}
+    assert {r.key for r in graph.relations} == set(wanted_relations)
+    for relation in graph.relations:
+        heads = graph.vocabularies[relation.key.head].ids
+        tails = graph.vocabularies[relation.key.tail].ids
+        got_edges = [
+            (heads[a], tails[b])
+            for a, b in zip(relation.head_index, relation.tail_index, strict=True)
+        ]
+        table = wanted_relations[relation.key]
+        assert relation.name == table.name
+        assert len(got_edges) == len(set(got_edges))
+        assert set(got_edges) == set(table.edges.itertuples(index=False, name=None))
+    summary = graph_summary(store)
+    assert summary["nodes"] == {label.value: len(dataset.nodes[label]) for label in NodeLabel}
+    assert summary["interactions"] == {
+        split.value: len(frame) for split, frame in dataset.interactions.items()
+    }

@@ -1,0 +1,58 @@
+"""Ingests a random dataset and, asked to, kills itself in the middle of it.
+
+    python ingest_child.py URI SEED USERS KILL_AT
+
+Every statement and every checkpoint counts twice: before it is sent, and after it is done. At the
+count KILL_AT the process sends itself SIGKILL; 0 never.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from graph_oracle import random_dataset
+
+import kgrec.ingest
+import kgrec.store.neo4j
+from kgrec.store.connect import open_store
+
+#: Small batches make many places to be killed at.
+kgrec.ingest.MERGE_ROWS = 40
+kgrec.ingest.SWEEP_ROWS = 30
+kgrec.store.neo4j.NODE_ROWS = 10
+kgrec.store.neo4j.EDGE_ROWS = 40
+
+
+def main() -> None:
+    """Runs the ingest that the command line names."""
+    uri, seed, users, kill_at = sys.argv[1], *map(int, sys.argv[2:])
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+        if count == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(inner: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            step()
+            result = inner(*args, **kwargs)
+            step()
+            return result
+
+        return call
+
+    with open_store(uri) as store:
+        for name in ("_run", "bulk_load", "checkpoint"):
+            setattr(store, name, counted(getattr(store, name)))
+        kgrec.ingest.ingest(random_dataset(seed, users), store)
+        print(count)
+
+
+if __name__ == "__main__":
+    main()
