@@ -29,7 +29,7 @@ NEIGHBOURS_TOLD = 4
 #: which propagation fills. What a person of one or two films is told by are those films, so their
 #: text adds little, and they are most: of the demo's 33,128 entities 2,548 have a name; 5,409
 #: different texts are told from 3 neighbours on, 8,996 from 2 on, 12,459 from 1 on. With 3 the
-#: demo encodes 8,033 texts, items and users included, in 35 s on two cores.
+#: demo encodes 8,033 texts, items and users included, in 68 CPU-seconds (35 s on two cores).
 LEAST_NEIGHBOURS = 3
 
 # Looked at per told neighbour, since names that differ only in case are told once.
