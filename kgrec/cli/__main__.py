@@ -1,0 +1,7 @@
+"""`python -m kgrec.cli`."""
+
+import sys
+
+from kgrec.cli import main
+
+sys.exit(main())

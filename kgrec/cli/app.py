@@ -1,0 +1,152 @@
+"""The commands together, and what becomes of errors.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or settings, 130 interrupted.
+"""
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from kgrec import __version__
+from kgrec.cli.demo import demo
+from kgrec.cli.evaluate import evaluate
+from kgrec.cli.ingest import ingest
+from kgrec.cli.output import print_line
+from kgrec.cli.query import query
+from kgrec.cli.recommend import recommend, similar
+from kgrec.cli.status import status
+from kgrec.cli.train import train
+from kgrec.errors import ConfigError, KgrecError
+
+FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
+
+#: Flags of the whole program, which may stand anywhere on the command line.
+_ANYWHERE = ("--debug", "--verbose")
+
+app = typer.Typer(
+    name="kgrec",
+    help="Recommendations from a knowledge graph, with reasons that add up to the score.",
+    epilog="Start with: kgrec demo",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (demo, ingest, train, evaluate, recommend, similar, query, status):
+    app.command()(_command)
+
+# Older releases of typer use click's classes, newer ones their own; the names are the same.
+_UsageProblem = next(x for x in typer.BadParameter.__mro__ if x.__name__ == "ClickException")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kgrec {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _program(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks and debug messages.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show what is being done, on stderr.")
+    ] = False,
+) -> None:
+    del version, debug, verbose  # the first ends the program, `main` has read the others
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(BAD_USAGE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: Without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    flags = [flag for flag in _ANYWHERE if flag in given]
+    rest = [argument for argument in given if argument not in _ANYWHERE]
+    debug = "--debug" in flags
+    with _quiet(debug=debug, verbose="--verbose" in flags):
+        try:
+            code = app(args=[*flags, *rest], prog_name="kgrec", standalone_mode=False)
+        except BrokenPipeError:
+            # The reader of a pipe has gone, as in `kgrec query … | head`.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            return _tell(error)
+    if code == INTERRUPTED:
+        print_line(sys.stderr, "error", "interrupted; run it again to go on", "bold red")
+    return int(code or 0)
+
+
+def _tell(error: Exception) -> int:
+    """Says what went wrong in one line and gives the exit code."""
+    code = FAILED
+    if isinstance(error, _UsageProblem):
+        message, code = f"{error.format_message()}; see kgrec --help", BAD_USAGE  # type: ignore[attr-defined]
+    elif isinstance(error, KgrecError):
+        message = str(error)
+        code = BAD_USAGE if isinstance(error, ConfigError) else FAILED
+    else:
+        what = " ".join(str(error).split())
+        message = f"unexpected {type(error).__name__}: {what}; run again with --debug"
+    print_line(sys.stderr, "error", message, "bold red")
+    return code
+
+
+class _Lines(logging.Handler):
+    """Writes log records as lines like those of errors."""
+
+    _STYLES = {logging.WARNING: "bold yellow", logging.ERROR: "bold red"}  # noqa: RUF012
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.levelname.lower()
+        style = self._STYLES.get(record.levelno, "dim")
+        print_line(sys.stderr, kind, self.format(record), style)
+
+
+@contextmanager
+def _quiet(*, debug: bool, verbose: bool) -> Iterator[None]:
+    """Shows kgrec's own messages and keeps those of libraries away."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    own, root = logging.getLogger("kgrec"), logging.getLogger()
+    level = own.level
+    lines, nothing = _Lines(), logging.NullHandler()
+    own.addHandler(lines)
+    root.addHandler(nothing)  # else Python writes the warnings of libraries to stderr
+    own.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.simplefilter("ignore")
+            yield
+    finally:
+        own.removeHandler(lines)
+        root.removeHandler(nothing)
+        own.setLevel(level)

@@ -1,0 +1,87 @@
+"""`kgrec demo`: everything, on MovieLens-100k."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from kgrec.cli.options import AsJson, StoreUri, with_store
+from kgrec.cli.output import Reporter
+from kgrec.schema import NodeLabel, Split
+
+if TYPE_CHECKING:
+    from kgrec.graph.data import GraphData
+
+_NUM_SHOWN = 5
+
+
+def demo(
+    store: StoreUri = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="DIR", help="Default: in the user's cache.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything on MovieLens-100k: data, ingest, text, train, evaluate, recommend."""
+    with Reporter(as_json) as reporter, ExitStack() as stack:
+        from kgrec.cli.recommend import open_recommender
+        from kgrec.cli.steps import fetch, judge, load_and_ingest, train_run
+        from kgrec.cli.tables import evaluation_tables, recommendations_table
+        from kgrec.data.cache import user_cache
+        from kgrec.data.movielens import demo_config
+
+        place = user_cache() / "demo"
+        with reporter.step("fetch") as said:
+            settings = with_store(demo_config(), store or f"embedded:{place / 'graph.kgl'}")
+            said.append("MovieLens-100k with its Freebase graph")
+        run_dir = run or place / "run"
+        load_and_ingest(settings, reporter)
+        graph = fetch(settings, reporter)
+        trained = train_run(settings, graph, run_dir, reporter)
+        k = settings.evaluation.k
+        report = judge(trained, graph, Split.TEST, k, floors=True, reporter=reporter)
+        user, history = typical_user(graph)
+        with reporter.step("recommend") as said:
+            recommender = open_recommender(run_dir, settings.store.uri, reporter, stack)
+            found = recommender.recommend(user, max(k))
+            said.append(f"for user {user}, who has {len(history)} films")
+        picture = run_dir / "training.png"
+        reporter.answer(
+            {
+                "run": str(run_dir),
+                "store": settings.store.uri,
+                "evaluation": report,
+                "user": user,
+                "recommendations": [each.to_dict() for each in found],
+                "picture": str(picture),
+                "seconds": reporter.seconds,
+            },
+            "",
+            *evaluation_tables(report),
+            "",
+            recommendations_table(f"For user {user}", found[:_NUM_SHOWN]),
+            f"[dim]latest of the user's {len(history)}: {escape(', '.join(history[:6]))}[/dim]",
+            "",
+            f"picture: {picture}",
+            f"more:    kgrec recommend --run {run_dir} --user {user}",
+        )
+
+
+def typical_user(graph: GraphData) -> tuple[str, list[str]]:
+    """Gives a user with the median number of training items, and their titles, latest first."""
+    import numpy as np
+
+    from kgrec.graph.texts import display_names
+
+    counts = np.bincount(graph.train.user_index, minlength=graph.num_users)
+    user = int(np.argmin(np.abs(counts - np.median(counts))))
+    own = np.flatnonzero(graph.train.user_index == user)
+    if graph.train.time is not None:
+        own = own[np.argsort(-graph.train.time[own], kind="stable")]
+    names = display_names(graph)[NodeLabel.ITEM]
+    titles = [names[index] for index in graph.train.item_index[own]]
+    return graph.vocabularies[NodeLabel.USER].ids[user], titles

@@ -1,0 +1,105 @@
+"""Where output goes: the answer to stdout, everything else to stderr."""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import numpy as np
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+#: Columns of output that goes to a file or a pipe, where nobody says how wide it may be.
+_PIPE_WIDTH = 150
+
+
+def console_on(stream: TextIO) -> Console:
+    """Gives a console that neither wraps to 80 columns in a pipe nor colours what looks special."""
+    wide = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(file=stream, width=wide, highlight=False)
+
+
+def print_line(stream: TextIO, kind: str, text: str, style: str) -> None:
+    """Writes one line `kind: text`, the kind styled on a terminal."""
+    line = Text.assemble((f"{kind}:", style), " ", text)
+    console_on(stream).print(line, soft_wrap=True)
+
+
+class Reporter:
+    """What a command says; as a context manager it keeps stdout for the answer alone.
+
+    Args:
+        as_json: Whether the answer is JSON, and the steps are not told.
+
+    Attributes:
+        seconds: How long each step took, by name.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.seconds: dict[str, float] = {}
+        self._stdout = sys.stdout
+        self._redirect = redirect_stdout(sys.stderr)
+
+    def __enter__(self) -> Self:
+        self._redirect.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._redirect.__exit__(kind, error, trace)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[list[str]]:
+        """Times a step and tells it when it is done; the block adds what there is to say."""
+        notes: list[str] = []
+        start = time.perf_counter()
+        yield notes
+        self.seconds[name] = time.perf_counter() - start
+        if not self.as_json:
+            line = Text.assemble(
+                (f"{name:<10}", "bold"), (f"{self.seconds[name]:7.1f} s  ", "dim"), "; ".join(notes)
+            )
+            console_on(sys.stderr).print(line, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Says what is missing although the command goes on."""
+        print_line(sys.stderr, "warning", text, "bold yellow")
+
+    def answer(self, value: Mapping[str, Any], *shown: RenderableType) -> None:
+        """Writes the answer: the JSON object, or what a person reads."""
+        if self.as_json:
+            self._stdout.write(to_json(value) + "\n")
+        else:
+            console = console_on(self._stdout)
+            for part in shown:
+                console.print(part)
+        self._stdout.flush()
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Gives strict JSON: no NaN, and whatever a store returns as plain values."""
+    return json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [_plain(part) for part in value]
+    return str(value)

@@ -1,0 +1,110 @@
+"""What several commands do: fill a store, train, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kgrec.cli.output import Reporter
+from kgrec.config import Config
+from kgrec.schema import NodeLabel, Split
+
+if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help` need not wait
+    from kgrec.graph.data import GraphData
+    from kgrec.ingest import IngestReport
+    from kgrec.store.base import GraphStore
+    from kgrec.training.run import Run
+
+
+def load_and_ingest(config: Config, reporter: Reporter) -> tuple[IngestReport, tuple[str, ...]]:
+    """Brings the store to the state of the files; gives the report and the notes of reading.
+
+    The files are read before the store is opened, so that a bad file leaves it as it was.
+    """
+    from kgrec.data.load import load_dataset
+    from kgrec.ingest import ingest
+    from kgrec.store.connect import open_store
+
+    with reporter.step("data") as said:
+        dataset = load_dataset(config.data, config.seed)
+        said += [
+            f"{len(dataset.nodes[NodeLabel.USER]):,} users",
+            f"{len(dataset.nodes[NodeLabel.ITEM]):,} items",
+            f"{len(dataset.nodes[NodeLabel.ENTITY]):,} entities",
+            f"{sum(map(len, dataset.interactions.values())):,} interactions",
+            f"{sum(len(table.edges) for table in dataset.relations):,} facts",
+        ]
+    with reporter.step("ingest") as said:
+        with open_store(config.store) as store:
+            report = ingest(dataset, store, progress=not reporter.as_json)
+            said += [f"{store.uri}", "filled" if report.changed else "already up to date"]
+        said.append(f"version {report.version}")
+    return report, dataset.notes
+
+
+def fetch(config: Config, reporter: Reporter) -> GraphData:
+    """Reads the graph of the settings' store."""
+    from kgrec.graph.fetch import fetch_graph
+    from kgrec.store.connect import open_store
+
+    with reporter.step("graph") as said, open_store(config.store, read_only=True) as store:
+        graph = fetch_graph(store)
+        said.append(f"{len(graph.train):,} interactions to learn from")
+        said.append(f"{sum(map(len, graph.relations)):,} relation edges")
+    return graph
+
+
+def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporter) -> Run:
+    """Trains into a run directory."""
+    from kgrec.training.run import train
+
+    with reporter.step("train") as said:
+        run = train(config, graph, run_dir, progress=not reporter.as_json)
+        weights = run.record["fusion"]["weights"]
+        said.append(" + ".join(f"{weight:.2f} {name}" for name, weight in weights.items()))
+    return run
+
+
+def judge(
+    run: Run,
+    graph: GraphData,
+    split: Split,
+    k: tuple[int, ...],
+    *,
+    floors: bool,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Evaluates a run, its parts alone and the floors; gives the report with `parts`."""
+    from kgrec.evaluation.evaluate import evaluate
+    from kgrec.evaluation.floors import fit_floors
+    from kgrec.evaluation.report import build_report
+
+    options: dict[str, Any] = {
+        "k": k,
+        "block_size": run.config.evaluation.block_size,
+        "seed": run.config.seed,
+    }
+    with reporter.step("evaluate") as said:
+        evaluation = evaluate(run.scorer, graph, split, **options)
+        said.append(f"{evaluation.num_users:,} users of {split}")
+        parts = getattr(run.scorer, "parts", {})
+        alone = {name: evaluate(part, graph, split, **options) for name, part in parts.items()}
+    judged = {}
+    if floors:
+        with reporter.step("floors") as said:
+            fitted = fit_floors(graph)
+            judged = {
+                name: evaluate(floor, graph, split, **options) for name, floor in fitted.items()
+            }
+            said.append(", ".join(judged))
+    report = build_report(
+        str(run.directory), evaluation, judged, train_seconds=run.record["seconds"]["train"]
+    )
+    return {**report, "parts": {name: dict(part.metrics) for name, part in alone.items()}}
+
+
+def open_reader(config: Config) -> GraphStore:
+    """Opens the settings' store for reading."""
+    from kgrec.store.connect import open_store
+
+    return open_store(config.store, read_only=True)

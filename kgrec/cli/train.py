@@ -1,0 +1,47 @@
+"""`kgrec train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kgrec.cli.options import AsJson, ConfigFile, Overrides, StoreUri, load_config
+from kgrec.cli.output import Reporter
+
+
+def train(
+    config: ConfigFile,
+    store: StoreUri = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="Default: runs/<settings>-seed<seed>."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides the settings' seed.")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring store and text up to date, then train a run."""
+    changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
+    settings = load_config(config, store, changes)
+    run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
+    with Reporter(as_json) as reporter:
+        from kgrec.cli.steps import fetch, load_and_ingest, train_run
+
+        load_and_ingest(settings, reporter)
+        graph = fetch(settings, reporter)
+        trained = train_run(settings, graph, run_dir, reporter)
+        record = trained.record
+        reporter.answer(
+            {
+                "run": str(run_dir),
+                "store": settings.store.uri,
+                "graph_version": record["graph_version"],
+                "seed": record["seed"],
+                "fusion": record["fusion"],
+                "seconds": {**reporter.seconds, **record["seconds"]},
+                "peak_memory_mb": record["peak_memory_mb"],
+                "picture": str(run_dir / "training.png"),
+            },
+            f"run {run_dir}, picture {run_dir / 'training.png'}",
+            f"next: kgrec evaluate --run {run_dir}",
+        )
