@@ -14,6 +14,9 @@ from kgrec.errors import ShapeError
 
 #: Pairs that `Incidence.gram_rows` holds at once; about 100 MB of working memory.
 _PAIRS_AT_ONCE = 2_000_000
+#: A matrix of at most so many cells, this densely filled, is multiplied as a dense one: gathering
+#: its pairs would take several times longer.
+_DENSE_CELLS, _DENSE_SHARE = 20_000_000, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +118,12 @@ class Incidence:
         places, lengths = self.places(row_indices)
         return self.columns[places], lengths
 
+    def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The matrix with its zeros, (num_rows, num_columns)."""
+        matrix = torch.zeros(self.num_rows, self.num_columns, dtype=dtype, device=self.device)
+        matrix[self.rows, self.columns] = 1.0
+        return matrix
+
     def gram(self, row_weight: Tensor | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
         """Gives XᵀX, or Xᵀ diag(row_weight) X, dense (num_columns, num_columns).
 
@@ -141,6 +150,11 @@ class Incidence:
             row_weight: (num_rows,); None weighs every row 1.
             dtype: Of the result; counts are exact in float32 up to 2²⁴.
         """
+        size = self.num_rows * self.num_columns
+        if size <= _DENSE_CELLS and len(self.columns) >= _DENSE_SHARE * size:
+            X = self.dense(dtype)
+            weighted = X if row_weight is None else row_weight.to(dtype)[:, None] * X
+            return weighted[:, start:stop].mT @ X
         block = torch.arange(start, stop, device=self.device)
         rows, degrees = by_column.take(block)  # (e,) the rows that have a column of the block
         local = torch.repeat_interleave(block - start, degrees)  # (e,)

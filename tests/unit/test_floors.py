@@ -44,10 +44,12 @@ class TestIncidence:
         matrix = Incidence.from_pairs(USER, ITEM, *SIZE).transposed()
         assert [matrix.row(i).tolist() for i in range(3)] == [[0, 1], [0, 1, 2], [2]]
 
+    @pytest.mark.parametrize("dense_cells", [0, 10_000])
     @pytest.mark.parametrize("weighted", [False, True])
     def test_gram_is_the_matrix_product(
-        self, weighted: bool, monkeypatch: pytest.MonkeyPatch
+        self, weighted: bool, dense_cells: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("kgrec.model.incidence._DENSE_CELLS", dense_cells)
         monkeypatch.setattr("kgrec.model.incidence._PAIRS_AT_ONCE", 50)  # many parts
         user, item = random_pairs(0, 40, 25, 300)
         X = dense(user, item, 40, 25)
@@ -56,7 +58,7 @@ class TestIncidence:
         expected = X.T @ (X if weight is None else weight[:, None] * X)
         got = Incidence.from_pairs(user, item, 40, 25).gram(weight, torch.float64)
         torch.testing.assert_close(got, expected)
-        assert torch.equal(got, got.T)
+        torch.testing.assert_close(got, got.T, rtol=1e-15, atol=0)
 
     def test_an_empty_matrix_has_a_gram_of_zeros(self) -> None:
         empty = torch.tensor([], dtype=torch.int64)
