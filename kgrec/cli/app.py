@@ -107,14 +107,17 @@ def _tell(error: Exception) -> int:
     """Says what went wrong in one line and gives the exit code."""
     code = FAILED
     if isinstance(error, _UsageProblem):
-        message, code = f"{error.format_message()}; see kgrec --help", BAD_USAGE  # type: ignore[attr-defined]
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "kgrec"
+        problem = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
+        message = f"{problem}{' ' if problem.endswith('?') else '; '}see {command} --help"
+        code = BAD_USAGE
     elif isinstance(error, KgrecError):
         message = str(error)
         code = BAD_USAGE if isinstance(error, ConfigError) else FAILED
     else:
-        what = " ".join(str(error).split())
-        message = f"unexpected {type(error).__name__}: {what}; run again with --debug"
-    print_line(sys.stderr, "error", message, "bold red")
+        message = f"unexpected {type(error).__name__}: {error}; run again with --debug"
+    print_line(sys.stderr, "error", " ".join(message.split()), "bold red")
     return code
 
 

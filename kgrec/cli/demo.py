@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +45,7 @@ def demo(
         trained = train_run(settings, graph, run_dir, reporter)
         k = settings.evaluation.k
         report = judge(trained, graph, Split.TEST, k, floors=True, reporter=reporter)
-        user, history = typical_user(graph)
+        user, history = typical_user(graph, trained.names[NodeLabel.ITEM])
         with reporter.step("recommend") as said:
             recommender = open_recommender(run_dir, settings.store.uri, reporter, stack)
             found = recommender.recommend(user, max(k))
@@ -71,17 +72,14 @@ def demo(
         )
 
 
-def typical_user(graph: GraphData) -> tuple[str, list[str]]:
+def typical_user(graph: GraphData, names: Sequence[str]) -> tuple[str, list[str]]:
     """Gives a user with the median number of training items, and their titles, latest first."""
     import numpy as np
-
-    from kgrec.graph.texts import display_names
 
     counts = np.bincount(graph.train.user_index, minlength=graph.num_users)
     user = int(np.argmin(np.abs(counts - np.median(counts))))
     own = np.flatnonzero(graph.train.user_index == user)
     if graph.train.time is not None:
         own = own[np.argsort(-graph.train.time[own], kind="stable")]
-    names = display_names(graph)[NodeLabel.ITEM]
     titles = [names[index] for index in graph.train.item_index[own]]
     return graph.vocabularies[NodeLabel.USER].ids[user], titles

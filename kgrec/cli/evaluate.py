@@ -28,7 +28,7 @@ def evaluate(
         from kgrec.cli.steps import fetch, judge, open_reader
         from kgrec.cli.tables import evaluation_tables
         from kgrec.store.state import graph_version
-        from kgrec.training.run import load_run
+        from kgrec.training.directory import load_run
 
         trained = load_run(run)
         settings = with_store(trained.config, store)

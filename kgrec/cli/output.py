@@ -10,7 +10,6 @@ from contextlib import contextmanager, redirect_stdout
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-import numpy as np
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -92,7 +91,7 @@ def to_json(value: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):  # numpy's, which `kgrec --help` need not import
         value = value.tolist()
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -70,7 +70,7 @@ def open_recommender(
     """Loads a run with its store; without paths, and saying so, if the store cannot be opened."""
     from kgrec.cli.steps import open_reader
     from kgrec.recommend import Recommender
-    from kgrec.training.run import load_run
+    from kgrec.training.directory import load_run
 
     settings = with_store(load_run(run_dir).config, uri)
     try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help
     from kgrec.graph.data import GraphData
     from kgrec.ingest import IngestReport
     from kgrec.store.base import GraphStore
-    from kgrec.training.run import Run
+    from kgrec.training.directory import Run
 
 
 def load_and_ingest(config: Config, reporter: Reporter) -> tuple[IngestReport, tuple[str, ...]]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from kgrec.recommend import Recommendation
+
+
+#: Columns that a narrow terminal does without, the first of them first.
+_DISPENSABLE = ("precision", "map", "mrr", "novelty", "coverage", "hit_rate", "roc_auc")
 
 
 def evaluation_tables(report: dict[str, Any]) -> tuple[RenderableType, ...]:
@@ -25,10 +31,33 @@ def evaluation_tables(report: dict[str, Any]) -> tuple[RenderableType, ...]:
     shown = {**report, "run": "this run", "floors": {**report["floors"], **parts}}
     seconds = report["seconds"]
     summary = (
-        f"run {escape(report['run'])}: trained in {seconds['train']:.1f} s, judged in "
-        f"{seconds['evaluate']:.1f} s, at most {report['peak_memory_mb']:,.0f} MB"
+        f"[dim]run {escape(report['run'])}: trained in {seconds['train']:.1f} s, judged in "
+        f"{seconds['evaluate']:.1f} s, at most {report['peak_memory_mb']:,.0f} MB[/dim]"
     )
-    return metrics_table(shown), cohorts_table(report), summary
+    return _Compact(metrics_table(shown)), "", _Compact(cohorts_table(report)), "", summary
+
+
+class _Compact:
+    """A table without rules, `@k` said once in its title, as many columns as there is room for."""
+
+    def __init__(self, table: Table) -> None:
+        lengths = {str(c.header).partition("@")[2] for c in table.columns} - {""}
+        for column in table.columns:
+            column.header = str(column.header).partition("@")[0].replace("num_users", "users")
+        self._title = Text(f"{table.title}; lists of {', '.join(sorted(lengths))}", "bold")
+        table.title, table.box, table.pad_edge = None, None, False
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = self._table
+        for name in _DISPENSABLE:
+            if Measurement.get(console, options.update(max_width=1_000), table).maximum < (
+                options.max_width - 1
+            ):
+                break
+            table.columns = [c for c in table.columns if c.header != name]
+        yield self._title
+        yield table
 
 
 def recommendations_table(title: str, found: Sequence[Recommendation]) -> Table:
