@@ -1,24 +1,21 @@
 """A training run from a graph to a directory that serves it, and back."""
 
-import json
 import logging
-import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from kgrec import __version__
 from kgrec.config import Config
-from kgrec.errors import ConfigError, RunError
+from kgrec.errors import ConfigError
 from kgrec.evaluation.evaluate import peak_memory_mb
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
 from kgrec.graph.tensors import build_hetero
-from kgrec.graph.texts import display_names, text_features
+from kgrec.graph.texts import text_features
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.incidence import Incidence
@@ -27,47 +24,20 @@ from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
 from kgrec.schema import NodeLabel, Split
-from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.closed_form_search import relation_rows, search_closed_form
+from kgrec.training.directory import (
+    LAYOUT,
+    Run,
+    load_run,
+    open_partial,
+    publish,
+    refuse_foreign,
+    write_run,
+)
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.loop import train_network
-from kgrec.training.picture import draw_training
-from kgrec.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
-
-#: Version of the layout of a run directory.
-_LAYOUT = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A trained run.
-
-    Attributes:
-        directory: Where it lies.
-        config: The settings it was trained with.
-        record: What training chose and measured.
-        scorer: The recommender.
-        vocabularies: External ids of users, items and entities.
-        names: What to call each node, in index order.
-    """
-
-    directory: Path
-    config: Config
-    record: dict[str, Any]
-    scorer: Fusion
-    vocabularies: dict[NodeLabel, Vocabulary]
-    names: dict[NodeLabel, list[str]]
-
-    def check_version(self, version: str) -> None:
-        """Raises RunError if the run was trained on another version of the graph."""
-        if version != self.record["graph_version"]:
-            raise RunError(
-                f"run {self.directory} was trained on graph version "
-                f"{self.record['graph_version']}, the store holds {version}; train again on this "
-                f"graph, or ingest the data the run was trained on"
-            )
 
 
 def train(config: Config, graph: GraphData, run_dir: Path, *, progress: bool = True) -> Run:
@@ -87,18 +57,19 @@ def train(config: Config, graph: GraphData, run_dir: Path, *, progress: bool = T
         TrainingDiverged: If the loss is no longer finite.
         RunError: If `run_dir` holds something that is not a run.
     """
-    _refuse_foreign(run_dir)
+    refuse_foreign(run_dir)
     device = choose_device(config.training.device)
     started = time.perf_counter()
-    partial = _partial(config, graph, run_dir)
+    partial = open_partial(config, graph, run_dir)
     seconds: dict[str, float] = {}
     record: dict[str, Any] = {
-        "layout": _LAYOUT,
+        "layout": LAYOUT,
         "kgrec_version": __version__,
         "graph_version": graph.version,
         "seed": config.seed,
         "device": str(device),
         "seconds": seconds,
+        "fan_out": items_per_entity(graph),
     }
     history = _history(graph)
     parts: dict[str, Scorer] = {}
@@ -113,45 +84,9 @@ def train(config: Config, graph: GraphData, run_dir: Path, *, progress: bool = T
     scorer = _fusion(config, graph, parts, record)
     seconds["train"] = time.perf_counter() - started
     record["peak_memory_mb"] = peak_memory_mb()
-    _write(partial, config, graph, scorer, record)
-    _publish(partial, run_dir)
+    write_run(partial, config, graph, scorer, record)
+    publish(partial, run_dir)
     return load_run(run_dir)
-
-
-def load_run(run_dir: Path) -> Run:
-    """Reads a run directory.
-
-    Raises:
-        RunError: If there is none, or a file of it is missing or damaged.
-    """
-    run_dir = Path(run_dir)
-    if not (run_dir / "record.json").is_file():
-        raise RunError(
-            f"no run in {run_dir}; expected a directory that `kgrec train` made; "
-            f"run `kgrec train --config C.toml --run {run_dir}`"
-        )
-    record = read_json(run_dir / "record.json")
-    if record.get("layout") != _LAYOUT:
-        raise RunError(
-            f"run {run_dir} has layout {record.get('layout')}, this kgrec reads {_LAYOUT}; "
-            f"train again"
-        )
-    tensors, values = load_tensors(run_dir / "model.safetensors")
-    try:
-        config = Config.build(read_json(run_dir / "config.json"), base=run_dir)
-        nodes = pd.read_parquet(run_dir / "nodes.parquet")
-        scorer = Fusion.from_state(tensors, values)
-    except (OSError, ValueError, KeyError) as exc:
-        raise RunError(f"run {run_dir} is damaged: {exc}; train again, or copy it again") from exc
-    by_label = {label: nodes[nodes["label"] == str(label)] for label in NodeLabel}
-    return Run(
-        directory=run_dir,
-        config=config,
-        record=record,
-        scorer=scorer,
-        vocabularies={x: Vocabulary(frame["id"], x) for x, frame in by_label.items()},
-        names={x: frame["name"].tolist() for x, frame in by_label.items()},
-    )
 
 
 def choose_device(name: str) -> torch.device:
@@ -163,6 +98,20 @@ def choose_device(name: str) -> torch.device:
             "training.device is cuda, but torch sees no CUDA device; set it to auto or cpu"
         )
     return torch.device(name)
+
+
+def items_per_entity(graph: GraphData) -> dict[str, float]:
+    """Gives by relationship type how many items an entity has on average; few tell more."""
+    edges: dict[str, list[tuple[int, int]]] = {}
+    for relation in graph.relations:
+        ends = {relation.key.head: relation.head_index, relation.key.tail: relation.tail_index}
+        if NodeLabel.ENTITY in ends and NodeLabel.ITEM in ends:
+            entities = len(set(ends[NodeLabel.ENTITY].tolist()))
+            edges.setdefault(relation.key.type, []).append((len(relation), entities))
+    return {
+        kind: sum(count for count, _ in pairs) / max(sum(entities for _, entities in pairs), 1)
+        for kind, pairs in edges.items()
+    }
 
 
 def _history(graph: GraphData) -> Incidence:
@@ -270,69 +219,3 @@ def _fusion(
     record["fusion"] = {"weights": fusion.part_weights, "valid_ndcg@20": value}
     record["seconds"]["fusion"] = time.perf_counter() - started
     return fusion
-
-
-def _partial(config: Config, graph: GraphData, run_dir: Path) -> Path:
-    """Opens the directory to work in; what lies there is kept only if it is of the same run."""
-    partial = run_dir.with_name(run_dir.name + ".partial")
-    identity = {"config": json.loads(config.to_json()), "graph_version": graph.version}
-    mark = partial / "identity.json"
-    if partial.exists():
-        try:
-            same = read_json(mark) == identity
-        except RunError:
-            same = False
-        if not same:
-            shutil.rmtree(partial)
-    partial.mkdir(parents=True, exist_ok=True)
-    write_json(mark, identity)
-    return partial
-
-
-def _write(
-    partial: Path, config: Config, graph: GraphData, scorer: Fusion, record: dict[str, Any]
-) -> None:
-    (partial / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
-    names = display_names(graph)
-    frames = [
-        pd.DataFrame(
-            {"label": str(label), "id": graph.vocabularies[label].ids, "name": names[label]}
-        )
-        for label in NodeLabel
-    ]
-    pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
-    tensors, values = scorer.state()
-    save_tensors(partial / "model.safetensors", tensors, values)
-    draw_training(partial / "training.png", record)
-    _write_scalars(partial / "tensorboard", record)
-    write_json(partial / "record.json", record)
-
-
-def _write_scalars(folder: Path, record: dict[str, Any]) -> None:
-    from torch.utils.tensorboard import SummaryWriter  # slow to import, used once a run
-
-    with SummaryWriter(str(folder)) as writer:
-        for epoch in record.get("network", {}).get("history", []):
-            for name in ("loss", "valid", "seconds"):
-                if name in epoch:
-                    writer.add_scalar(name, epoch[name], int(epoch["epoch"]))
-
-
-def _publish(partial: Path, run_dir: Path) -> None:
-    """Puts the finished run in place of an earlier one; a reader finds one of the two."""
-    (partial / "checkpoint.safetensors").unlink(missing_ok=True)
-    (partial / "identity.json").unlink()
-    old = run_dir.with_name(run_dir.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if run_dir.exists():
-        run_dir.rename(old)
-    partial.rename(run_dir)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _refuse_foreign(run_dir: Path) -> None:
-    if run_dir.exists() and not (run_dir / "record.json").is_file() and any(run_dir.iterdir()):
-        raise RunError(
-            f"{run_dir} exists and is not a run; expected an empty or new directory, or a run to "
-            f"replace; give another --run"
-        )

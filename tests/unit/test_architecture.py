@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": {"errors"},
     "evaluation": _BASE | {"graph", "model"},
     "training": _BASE | {"graph", "model", "evaluation"},
-    "explain": _BASE | {"graph", "model", "store"},
+    "explain": _BASE | {"graph", "model", "store", "text"},
     "queries": _BELOW_FACADE,
     "explore": _BELOW_FACADE,
     "recommend": _BELOW_FACADE | {"queries"},

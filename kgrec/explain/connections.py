@@ -1,0 +1,100 @@
+"""How two items hang together in the store, in words."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kgrec.store.base import GraphStore
+from kgrec.text.templates import relation_phrase
+
+#: Rows a query may return: own items with many shared attributes have many.
+_MOST_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A path of one or two relations between an own item and another item.
+
+    Attributes:
+        own_id: The own item.
+        item_id: The other item.
+        own_type: Relationship type at the own item.
+        item_type: Relationship type at the other item.
+        entity_id: The entity between them; None if they are connected directly.
+        entity_name: What to call the entity.
+    """
+
+    own_id: str
+    item_id: str
+    own_type: str
+    item_type: str
+    entity_id: str | None = None
+    entity_name: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The connection in words: "both directed by Michael Mann"."""
+        phrase = relation_phrase(self.item_type)
+        if self.entity_id is None:
+            return f"connected by “{phrase}”"
+        if self.own_type == self.item_type:
+            return f"both {phrase} {self.entity_name}"
+        own = relation_phrase(self.own_type)
+        return f"{own} {self.entity_name}, who is here as “{phrase}”"
+
+
+def fetch_connections(
+    store: GraphStore,
+    own_ids: Sequence[str],
+    item_id: str,
+    *,
+    entity_names: Mapping[str, str],
+    fan_out: Mapping[str, float],
+    most: int = 2,
+) -> dict[str, tuple[Connection, ...]]:
+    """Finds what connects own items to an item, the most telling first.
+
+    A relation that few items share an entity of (a director) tells more than one that many share
+    (a language), so connections are ordered by how many items an entity of the relation has on
+    average.
+
+    Args:
+        store: Open for reading.
+        own_ids: Items of the user.
+        item_id: The other item.
+        entity_names: What to call entities, by id.
+        fan_out: Items per entity, by relationship type.
+        most: At most so many per own item.
+
+    Returns:
+        Connections by own item; own items without any are absent.
+
+    Raises:
+        StoreError: If the store refuses.
+    """
+    rows = store.read("shared_entities", own=list(own_ids), item=item_id, limit=_MOST_ROWS)
+    by_own: dict[str, list[Connection]] = defaultdict(list)
+    for row in rows:
+        entity = row["entity"]
+        name = None if entity is None else row["name"] or entity_names.get(entity, entity)
+        by_own[row["own"]].append(
+            Connection(row["own"], item_id, row["type_in"], row["type_out"], entity, name)
+        )
+
+    def telling(one: Connection) -> tuple[float, str, str, str]:
+        width = max(fan_out.get(one.own_type, 1.0), fan_out.get(one.item_type, 1.0))
+        same = one.own_type == one.item_type
+        return (width if one.entity_id else 0.0) + (not same), one.item_type, one.own_type, str(one)
+
+    return {
+        own: tuple(_distinct_entities(sorted(found, key=telling))[:most])
+        for own, found in by_own.items()
+    }
+
+
+def _distinct_entities(connections: Sequence[Connection]) -> list[Connection]:
+    """Keeps the first connection through each entity: its director may be its writer too."""
+    seen: dict[str | None, Connection] = {}
+    for connection in connections:
+        seen.setdefault(connection.entity_id, connection)
+    return list(seen.values())

@@ -1,0 +1,213 @@
+"""The facade: load a run, ask for recommendations, be told why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kgrec.errors import ConfigError, NotFittedError
+from kgrec.explain.connections import Connection, fetch_connections
+from kgrec.explain.reasons import Explanation, Reason, explain_scores
+from kgrec.model.closed_form import ClosedForm
+from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.schema import NodeLabel
+from kgrec.store.base import GraphStore
+from kgrec.store.state import graph_version
+from kgrec.training.directory import Run, load_run
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One place of a ranked list.
+
+    Attributes:
+        item_id: The item's external id.
+        name: What to call it.
+        score: A logit; comparable within one list only.
+        rank: From 1.
+        reasons: Why, largest share first.
+        cold: Whether this is the answer for a user the run does not know: the most popular items.
+    """
+
+    item_id: str
+    name: str
+    score: float
+    rank: int
+    reasons: tuple[Reason, ...] = ()
+    cold: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recommendation as JSON values."""
+        return asdict(self)
+
+
+class Recommender:
+    """Serves a run.
+
+    Args:
+        run: The run.
+        store: The graph it was trained on, for the paths behind reasons; None gives reasons
+            without paths.
+
+    Raises:
+        RunError: If the store holds another version of the graph.
+    """
+
+    def __init__(self, run: Run, store: GraphStore | None = None) -> None:
+        self.run = run
+        self.store = store
+        if store is not None:
+            run.check_version(graph_version(store))
+        self._items = run.vocabularies[NodeLabel.ITEM]
+        self._users = run.vocabularies[NodeLabel.USER]
+        entities = run.vocabularies[NodeLabel.ENTITY]
+        self._entity_names = dict(zip(entities.ids, run.names[NodeLabel.ENTITY], strict=True))
+        self._fan_out: Mapping[str, float] = run.record.get("fan_out", {})
+
+    @classmethod
+    def load(cls, run_dir: str | Path, store: GraphStore | None = None) -> Self:
+        """Loads a run directory; raises RunError if it is missing, damaged or of another graph."""
+        return cls(load_run(Path(run_dir)), store)
+
+    def recommend(self, user_id: str, k: int = 10, *, num_reasons: int = 3) -> list[Recommendation]:
+        """Gives the k best items the user has not met in training.
+
+        A user the run does not know gets the most popular items, marked `cold`.
+
+        Args:
+            user_id: External id.
+            k: List length; the list is shorter if fewer items are left.
+            num_reasons: At most so many reasons an item.
+
+        Raises:
+            ConfigError: If k is not positive.
+            StoreError: If the store fails.
+        """
+        _check_k(k)
+        if user_id not in self._users:
+            return self._popular(k)
+        user = self._users.index(user_id)
+        scores = self.run.scorer.score(torch.tensor([user]))[0].clone()  # (I,)
+        scores[self.run.scorer.history.row(user)] = -torch.inf
+        chosen = self._top(scores, k)
+        explanations = self.explain(user_id, [self._items.ids[i] for i, _ in chosen])
+        return [
+            self._place(rank, index, score, reasons=self._reasons(explanation, num_reasons))
+            for rank, ((index, score), explanation) in enumerate(
+                zip(chosen, explanations, strict=True), start=1
+            )
+        ]
+
+    def score(self, user_id: str, item_ids: Sequence[str]) -> list[float]:
+        """Gives the scores of items for a user; raises VocabularyError if one is unknown."""
+        user = torch.tensor([self._users.index(user_id)])
+        items = torch.from_numpy(self._items.indices(item_ids))
+        out: list[float] = self.run.scorer.score(user)[0, items].tolist()
+        return out
+
+    def explain(self, user_id: str, item_ids: Sequence[str]) -> list[Explanation]:
+        """Decomposes scores into own items and into relations.
+
+        Raises:
+            VocabularyError: If the user or an item is unknown.
+        """
+        run = self.run
+        return explain_scores(run.scorer, run.vocabularies, run.names, user_id, item_ids)
+
+    def similar_items(self, item_id: str, k: int = 10) -> list[Recommendation]:
+        """Gives the k items closest to one: by the network's cosine, else the closed form.
+
+        Raises:
+            VocabularyError: If the item is unknown.
+            ConfigError: If k is not positive.
+            NotFittedError: If the run has neither network nor closed form.
+        """
+        _check_k(k)
+        index = self._items.index(item_id)
+        scores = self._item_scores(index)
+        scores[index] = -torch.inf
+        chosen = self._top(scores, k)
+        return [
+            self._place(rank, i, score, reasons=self._shared(item_id, self._items.ids[i]))
+            for rank, (i, score) in enumerate(chosen, start=1)
+        ]
+
+    def _item_scores(self, index: int) -> Tensor:
+        parts = self.run.scorer.parts
+        network, closed = parts.get("network"), parts.get("closed_form")
+        if isinstance(network, PropagationScorer | EmbeddingScorer):
+            unit = functional.normalize(network.item_embedding, dim=1)
+            return unit @ unit[index]
+        if isinstance(closed, ClosedForm):
+            return closed.weights[index].clone()
+        raise NotFittedError(
+            f"run {self.run.directory} has neither network nor closed form, so items have no "
+            f"similarity; train with fusion.network or closed_form.enabled"
+        )
+
+    def _popular(self, k: int) -> list[Recommendation]:
+        history = self.run.scorer.history
+        counts = torch.bincount(history.columns, minlength=len(self._items)).float()
+        return [
+            self._place(
+                rank, index, count, cold=True,
+                reasons=(Reason(f"taken by {count:.0f} users", count),),
+            )
+            for rank, (index, count) in enumerate(self._top(counts, k), start=1)
+        ]  # fmt: skip
+
+    def _top(self, scores: Tensor, k: int) -> list[tuple[int, float]]:
+        # A stable sort puts equals in the order of their indices, hence of their ids.
+        order = torch.sort(scores, descending=True, stable=True)
+        pairs = zip(order.indices[:k].tolist(), order.values[:k].tolist(), strict=True)
+        return [(index, score) for index, score in pairs if score > -torch.inf]
+
+    def _place(
+        self,
+        rank: int,
+        index: int,
+        score: float,
+        *,
+        reasons: tuple[Reason, ...] = (),
+        cold: bool = False,
+    ) -> Recommendation:
+        name = self.run.names[NodeLabel.ITEM][index]
+        return Recommendation(self._items.ids[index], name, score, rank, reasons, cold)
+
+    def _reasons(self, explanation: Explanation, most: int) -> tuple[Reason, ...]:
+        own = [o for o in explanation.own_items if o.share > 0][:most]
+        found = self._connections([o.item_id for o in own], explanation.item_id)
+        reasons = []
+        for item in own:
+            connections = found.get(item.item_id, ())
+            told = [c.text for c in connections] or ["often taken together"]
+            reasons.append(
+                Reason(f"{item.name}: {'; '.join(told)}", item.share, item.item_id, connections)
+            )
+        return tuple(reasons)
+
+    def _shared(self, own_id: str, item_id: str) -> tuple[Reason, ...]:
+        connections = self._connections([own_id], item_id).get(own_id, ())
+        return tuple(Reason(c.text, 0.0, own_id, (c,)) for c in connections)
+
+    def _connections(
+        self, own_ids: Sequence[str], item_id: str
+    ) -> dict[str, tuple[Connection, ...]]:
+        if self.store is None or not own_ids:
+            return {}
+        return fetch_connections(
+            self.store,
+            own_ids,
+            item_id,
+            entity_names=self._entity_names,
+            fan_out=self._fan_out,
+        )
+
+
+def _check_k(k: int) -> None:
+    if k <= 0:
+        raise ConfigError(f"k must be positive, got {k}; give a list length such as 10")

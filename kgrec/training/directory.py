@@ -1,0 +1,156 @@
+"""A run directory: what is in it, how it comes to be whole, and how it is read."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kgrec.config import Config
+from kgrec.errors import RunError
+from kgrec.graph.data import GraphData
+from kgrec.graph.texts import display_names
+from kgrec.model.fusion import Fusion
+from kgrec.schema import NodeLabel
+from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
+from kgrec.training.picture import draw_training
+from kgrec.vocabulary import Vocabulary
+
+#: Version of the layout of a run directory.
+LAYOUT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained run.
+
+    Attributes:
+        directory: Where it lies.
+        config: The settings it was trained with.
+        record: What training chose and measured.
+        scorer: The recommender.
+        vocabularies: External ids of users, items and entities.
+        names: What to call each node, in index order.
+    """
+
+    directory: Path
+    config: Config
+    record: dict[str, Any]
+    scorer: Fusion
+    vocabularies: dict[NodeLabel, Vocabulary]
+    names: dict[NodeLabel, list[str]]
+
+    def check_version(self, version: str) -> None:
+        """Raises RunError if the run was trained on another version of the graph."""
+        if version != self.record["graph_version"]:
+            raise RunError(
+                f"run {self.directory} was trained on graph version "
+                f"{self.record['graph_version']}, the store holds {version}; train again on this "
+                f"graph, or ingest the data the run was trained on"
+            )
+
+
+def load_run(run_dir: Path) -> Run:
+    """Reads a run directory.
+
+    Raises:
+        RunError: If there is none, or a file of it is missing or damaged.
+    """
+    run_dir = Path(run_dir)
+    if not (run_dir / "record.json").is_file():
+        raise RunError(
+            f"no run in {run_dir}; expected a directory that `kgrec train` made; "
+            f"run `kgrec train --config C.toml --run {run_dir}`"
+        )
+    record = read_json(run_dir / "record.json")
+    if record.get("layout") != LAYOUT:
+        raise RunError(
+            f"run {run_dir} has layout {record.get('layout')}, this kgrec reads {LAYOUT}; "
+            f"train again"
+        )
+    tensors, values = load_tensors(run_dir / "model.safetensors")
+    try:
+        config = Config.build(read_json(run_dir / "config.json"), base=run_dir)
+        nodes = pd.read_parquet(run_dir / "nodes.parquet")
+        scorer = Fusion.from_state(tensors, values)
+    except (OSError, ValueError, KeyError) as exc:
+        raise RunError(f"run {run_dir} is damaged: {exc}; train again, or copy it again") from exc
+    by_label = {label: nodes[nodes["label"] == str(label)] for label in NodeLabel}
+    return Run(
+        directory=run_dir,
+        config=config,
+        record=record,
+        scorer=scorer,
+        vocabularies={x: Vocabulary(frame["id"], x) for x, frame in by_label.items()},
+        names={x: frame["name"].tolist() for x, frame in by_label.items()},
+    )
+
+
+def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:
+    """Opens the directory to work in; what lies there is kept only if it is of the same run."""
+    partial = run_dir.with_name(run_dir.name + ".partial")
+    identity = {"config": json.loads(config.to_json()), "graph_version": graph.version}
+    mark = partial / "identity.json"
+    if partial.exists():
+        try:
+            same = read_json(mark) == identity
+        except RunError:
+            same = False
+        if not same:
+            shutil.rmtree(partial)
+    partial.mkdir(parents=True, exist_ok=True)
+    write_json(mark, identity)
+    return partial
+
+
+def write_run(
+    partial: Path, config: Config, graph: GraphData, scorer: Fusion, record: dict[str, Any]
+) -> None:
+    """Writes settings, names, scorer, picture, scalars and, last, the record."""
+    (partial / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
+    names = display_names(graph)
+    frames = [
+        pd.DataFrame(
+            {"label": str(label), "id": graph.vocabularies[label].ids, "name": names[label]}
+        )
+        for label in NodeLabel
+    ]
+    pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
+    tensors, values = scorer.state()
+    save_tensors(partial / "model.safetensors", tensors, values)
+    draw_training(partial / "training.png", record)
+    _write_scalars(partial / "tensorboard", record)
+    write_json(partial / "record.json", record)
+
+
+def _write_scalars(folder: Path, record: dict[str, Any]) -> None:
+    from torch.utils.tensorboard import SummaryWriter  # slow to import, used once a run
+
+    with SummaryWriter(str(folder)) as writer:
+        for epoch in record.get("network", {}).get("history", []):
+            for name in ("loss", "valid", "seconds"):
+                if name in epoch:
+                    writer.add_scalar(name, epoch[name], int(epoch["epoch"]))
+
+
+def publish(partial: Path, run_dir: Path) -> None:
+    """Puts the finished run in place of an earlier one; a reader finds one of the two."""
+    (partial / "checkpoint.safetensors").unlink(missing_ok=True)
+    (partial / "identity.json").unlink()
+    old = run_dir.with_name(run_dir.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if run_dir.exists():
+        run_dir.rename(old)
+    partial.rename(run_dir)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def refuse_foreign(run_dir: Path) -> None:
+    """Raises RunError if a directory holds something that is not a run."""
+    if run_dir.exists() and not (run_dir / "record.json").is_file() and any(run_dir.iterdir()):
+        raise RunError(
+            f"{run_dir} exists and is not a run; expected an empty or new directory, or a run to "
+            f"replace; give another --run"
+        )
