@@ -1,3 +1,68 @@
-"""kgrec."""
+"""kgrec recommends items from a knowledge graph and says why.
+
+The names below are the whole public interface; everything heavy is imported when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kgrec.config import Config
+from kgrec.errors import KgrecError
+from kgrec.schema import NodeLabel, Split
+
+if TYPE_CHECKING:
+    from kgrec.data.load import load_dataset
+    from kgrec.data.movielens import demo_config
+    from kgrec.evaluation.evaluate import evaluate
+    from kgrec.evaluation.floors import fit_floors
+    from kgrec.graph.fetch import fetch_graph
+    from kgrec.ingestion import ingest
+    from kgrec.recommend import Recommendation, Recommender
+    from kgrec.store.connect import open_store
+    from kgrec.training.directory import load_run
+    from kgrec.training.run import train
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "KgrecError",
+    "NodeLabel",
+    "Recommendation",
+    "Recommender",
+    "Split",
+    "__version__",
+    "demo_config",
+    "evaluate",
+    "fetch_graph",
+    "fit_floors",
+    "ingest",
+    "load_dataset",
+    "load_run",
+    "open_store",
+    "train",
+]
+
+_LAZY = {
+    "Recommendation": "kgrec.recommend",
+    "Recommender": "kgrec.recommend",
+    "demo_config": "kgrec.data.movielens",
+    "evaluate": "kgrec.evaluation.evaluate",
+    "fetch_graph": "kgrec.graph.fetch",
+    "fit_floors": "kgrec.evaluation.floors",
+    "ingest": "kgrec.ingestion",
+    "load_dataset": "kgrec.data.load",
+    "load_run": "kgrec.training.directory",
+    "open_store": "kgrec.store.connect",
+    "train": "kgrec.training.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'kgrec' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -47,7 +47,7 @@ def demo(
         report = judge(trained, graph, Split.TEST, k, floors=True, reporter=reporter)
         user, history = typical_user(graph, trained.names[NodeLabel.ITEM])
         with reporter.step("recommend") as said:
-            recommender = open_recommender(run_dir, settings.store.uri, reporter, stack)
+            recommender = open_recommender(trained, settings.store.uri, reporter, stack)
             found = recommender.recommend(user, max(k))
             said.append(f"for user {user}, who has {len(history)} films")
         picture = run_dir / "training.png"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from kgrec.errors import StoreError
 
 if TYPE_CHECKING:
     from kgrec.recommend import Recommender
+    from kgrec.training.directory import Run
 
 
 def recommend(
@@ -27,13 +27,13 @@ def recommend(
     positive(k)
     with Reporter(as_json) as reporter, ExitStack() as stack:
         from kgrec.cli.tables import recommendations_table
+        from kgrec.training.directory import load_run
 
-        recommender = open_recommender(run, store, reporter, stack)
+        recommender = open_recommender(load_run(run), store, reporter, stack)
         found = recommender.recommend(user, k)
         cold = any(each.cold for each in found)
-        title = f"For user {user}"
         if cold:
-            title += f": the most popular, as no {user!r} is in the run"
+            reporter.warn(f"run {run} knows no user {user!r}: these are the most popular items")
         reporter.answer(
             {
                 "run": str(run),
@@ -41,7 +41,7 @@ def recommend(
                 "cold": cold,
                 "recommendations": [each.to_dict() for each in found],
             },
-            recommendations_table(title, found),
+            recommendations_table(f"For user {user}", found),
         )
 
 
@@ -49,15 +49,17 @@ def similar(
     run: RunDirectory,
     item: Annotated[str, typer.Option("--item", metavar="ID", help="The item's id.")],
     k: NumItems = 10,
+    store: StoreUri = None,
     as_json: AsJson = False,
 ) -> None:
     """Give the items that are most like one."""
     positive(k)
-    with Reporter(as_json) as reporter:
+    with Reporter(as_json) as reporter, ExitStack() as stack:
         from kgrec.cli.tables import recommendations_table
-        from kgrec.recommend import Recommender
+        from kgrec.training.directory import load_run
 
-        found = Recommender.load(run).similar_items(item, k)
+        recommender = open_recommender(load_run(run), store, reporter, stack)
+        found = recommender.similar_items(item, k)
         reporter.answer(
             {"run": str(run), "item": item, "similar": [each.to_dict() for each in found]},
             recommendations_table(f"Like item {item}", found),
@@ -65,17 +67,19 @@ def similar(
 
 
 def open_recommender(
-    run_dir: Path, uri: str | None, reporter: Reporter, stack: ExitStack
+    run: Run, uri: str | None, reporter: Reporter, stack: ExitStack
 ) -> Recommender:
-    """Loads a run with its store; without paths, and saying so, if the store cannot be opened."""
+    """Serves a run with its store, or with a warning without it if the store cannot be read.
+
+    Raises:
+        RunError: If the store holds another version of the graph.
+    """
     from kgrec.cli.steps import open_reader
     from kgrec.recommend import Recommender
-    from kgrec.training.directory import load_run
 
-    settings = with_store(load_run(run_dir).config, uri)
     try:
-        store = stack.enter_context(open_reader(settings))
+        store = stack.enter_context(open_reader(with_store(run.config, uri)))
+        return Recommender(run, store)
     except StoreError as error:
-        reporter.warn(f"reasons come without paths: {error}")
-        return Recommender.load(run_dir)
-    return Recommender.load(run_dir, store)
+        reporter.warn(f"reasons come without the paths of the graph: {error}")
+        return Recommender(run)

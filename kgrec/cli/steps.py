@@ -11,7 +11,7 @@ from kgrec.schema import NodeLabel, Split
 
 if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help` need not wait
     from kgrec.graph.data import GraphData
-    from kgrec.ingest import IngestReport
+    from kgrec.ingestion import IngestReport
     from kgrec.store.base import GraphStore
     from kgrec.training.directory import Run
 
@@ -22,7 +22,7 @@ def load_and_ingest(config: Config, reporter: Reporter) -> tuple[IngestReport, t
     The files are read before the store is opened, so that a bad file leaves it as it was.
     """
     from kgrec.data.load import load_dataset
-    from kgrec.ingest import ingest
+    from kgrec.ingestion import ingest
     from kgrec.store.connect import open_store
 
     with reporter.step("data") as said:

@@ -61,18 +61,26 @@ class _Compact:
 
 
 def recommendations_table(title: str, found: Sequence[Recommendation]) -> Table:
-    """Gives a ranked list with the reasons of each place and the share of the score they carry."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("", justify="right", style="dim")
-    table.add_column("item", header_style="bold", min_width=16)
-    table.add_column("score", justify="right", header_style="bold")
-    table.add_column("because", header_style="bold", ratio=1)
+    """Gives a ranked list with its reasons, and what each of these adds to the score."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("", justify="right", style="dim", vertical="top")
+    table.add_column("item", min_width=16)
+    table.add_column("score", justify="right")
+    table.add_column("because", ratio=1)
     for each in found:
         name = escape(each.name)
         if each.name != each.item_id:
             name += f" [dim]{escape(each.item_id)}[/dim]"
-        reasons = "\n".join(
-            f"[dim]{reason.share:4.0%}[/dim] {escape(reason.text)}" for reason in each.reasons
-        )
-        table.add_row(f"{each.rank}", name, f"{each.score:.3f}", reasons)
+        table.add_row(f"{each.rank}", name, f"{each.score:.3g}", _reasons(each))
     return table
+
+
+def _reasons(each: Recommendation) -> Table:
+    """Gives the reasons, each behind its share if it has one that is part of the score."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", style="dim")
+    grid.add_column()
+    for reason in each.reasons:
+        share = "" if each.cold or not reason.share else f"{reason.share:+.2f}"
+        grid.add_row(share, escape(reason.text))
+    return grid

@@ -269,7 +269,7 @@ def _batches(result: Iterable[neo4j.Record], edges: int) -> Iterator[list[Row]]:
     rows: list[Row] = []
     found = 0
     for record in result:
-        rows.append({"tail": record["tail"], "heads": record["heads"]})
+        rows.append(dict(record))
         found += len(rows[-1]["heads"])
         if found >= edges:
             yield rows

@@ -8,7 +8,7 @@ from graph_oracle import Oracle, assert_holds, random_dataset
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import QueryFailed, SchemaError, ShapeError, StoreError
 from kgrec.graph.fetch import fetch_graph, graph_summary
-from kgrec.ingest import graph_version, ingest
+from kgrec.ingestion import graph_version, ingest
 from kgrec.schema import EdgeKey, NodeLabel, Split, interaction_key
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store

@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from graph_oracle import random_dataset
 
-import kgrec.ingest
+import kgrec.ingestion
 import kgrec.store.neo4j
 from kgrec.store.connect import open_store
 
 #: Small batches make many places to be killed at.
-kgrec.ingest.MERGE_ROWS = 40
-kgrec.ingest.SWEEP_ROWS = 30
+kgrec.ingestion.MERGE_ROWS = 40
+kgrec.ingestion.SWEEP_ROWS = 30
 kgrec.store.neo4j.NODE_ROWS = 10
 kgrec.store.neo4j.EDGE_ROWS = 40
 

@@ -11,7 +11,7 @@ from graph_oracle import random_dataset
 
 from kgrec.config import StoreConfig
 from kgrec.errors import ConfigError, StoreBusy, StoreError, StoreUnavailable
-from kgrec.ingest import graph_version, ingest
+from kgrec.ingestion import graph_version, ingest
 from kgrec.store.connect import open_store
 
 

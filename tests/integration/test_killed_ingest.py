@@ -12,7 +12,7 @@ from graph_oracle import assert_holds, random_dataset
 
 from kgrec.errors import StoreError
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingest import ingest
+from kgrec.ingestion import ingest
 from kgrec.store.connect import open_store
 
 CHILD = Path(__file__).with_name("ingest_child.py")
@@ -58,7 +58,7 @@ def test_embedded_file_is_whole_whenever_the_writer_dies(tmp_path: Path) -> None
     program = f"""
 import sys; sys.path.insert(0, {str(CHILD.parents[1])!r})
 from graph_oracle import random_dataset
-from kgrec.ingest import ingest
+from kgrec.ingestion import ingest
 from kgrec.store.connect import open_store
 old, new = random_dataset(1, 150, 150), random_dataset(2, 150, 150)
 print("ready", flush=True)

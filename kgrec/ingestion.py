@@ -97,12 +97,14 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
         StoreError: If the store holds nodes that kgrec did not write.
     """
     start = time.perf_counter()
-    nodes = _node_frames(dataset)
-    edges = _edge_frames(dataset)
-    total = sum(map(len, nodes.values())), sum(map(len, edges.values()))
+    total = (
+        sum(map(len, dataset.nodes.values())),
+        sum(map(len, dataset.interactions.values())) + sum(len(t.edges) for t in dataset.relations),
+    )
     state = read_state(store)
     changed = state is None or state.state != READY or state.version != dataset.fingerprint
     if changed:
+        nodes, edges = _node_frames(dataset), _edge_frames(dataset)
         empty = not any(store.read("count_nodes", label=x)[0]["count"] for x in NodeLabel)
         if state is None and not empty:
             raise StoreError(
