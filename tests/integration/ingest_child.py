@@ -50,7 +50,7 @@ def main() -> None:
     with open_store(uri) as store:
         for name in ("_run", "bulk_load", "checkpoint"):
             setattr(store, name, counted(getattr(store, name)))
-        kgrec.ingest.ingest(random_dataset(seed, users), store)
+        kgrec.ingestion.ingest(random_dataset(seed, users), store)
         print(count)
 
 
