@@ -1,9 +1,9 @@
-// purpose: As export_edges; each head is a list of its index and the values of `properties`.
+// purpose: As export_edges, with one list of values (in the order of the heads) per property.
 // use: export
 // parameters: low, high, properties (names)
-// columns: tail, heads
+// columns: tail, heads, values
 // writes: no
 MATCH (b:{{tail}})
 WHERE b.index >= $low AND b.index < $high
-RETURN b.index AS tail,
-       [(b)<-[x:{{type}}]-(a:{{head}}) | [a.index] + [p IN $properties | x[p]]] AS heads
+RETURN b.index AS tail, [(b)<-[:{{type}}]-(a:{{head}}) | a.index] AS heads,
+       [p IN $properties | [(b)<-[x:{{type}}]-(a:{{head}}) | x[p]]] AS values

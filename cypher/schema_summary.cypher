@@ -1,13 +1,16 @@
-// purpose: The edge sets of the graph a model may learn from, with their sizes.
+// purpose: The relationship types a model may learn from: their sizes and what they connect.
 // use: query
 // parameters: limit = 200
-// columns: head, type, tail, edges
+// columns: type, edges, connects
 // writes: no
-MATCH (k:KgrecRelation)
-WITH collect(DISTINCT k.edge_type) + ['INTERACTED'] AS types
-MATCH (a)-[x]->(b)
-WHERE type(x) IN types
-WITH labels(a)[0] AS head, type(x) AS type, labels(b)[0] AS tail, count(*) AS edges
-RETURN head, type, tail, edges
-ORDER BY edges DESC, type, head, tail
+MATCH ()-[x]->()
+WITH type(x) AS type, count(*) AS edges
+OPTIONAL MATCH (k:KgrecRelation)
+WHERE k.edge_type = type
+WITH type, edges, k ORDER BY k.head, k.tail, k.id
+WITH type, edges, collect(k.head + '->' + k.tail) AS connects
+WITH type, edges, CASE WHEN type = 'INTERACTED' THEN ['User->Item'] ELSE connects END AS connects
+WHERE size(connects) > 0
+RETURN type, edges, connects
+ORDER BY edges DESC, type
 LIMIT $limit

@@ -3,13 +3,11 @@
 // parameters: item, limit = 20
 // columns: id, title, shared, cosine
 // writes: no
-MATCH (i:Item {id: $item})<-[:INTERACTED]-(u:User)
-WITH i, collect(u) AS readers
-UNWIND readers AS u
-MATCH (u)-[:INTERACTED]->(other:Item)
-WHERE other.id <> $item
-WITH other, size(readers) AS own, count(*) AS shared
-WITH other, shared, shared / sqrt(toFloat(own) * COUNT { (other)<-[:INTERACTED]-(:User) }) AS cosine
+MATCH (i:Item {id: $item})
+WITH i, COUNT { (i)<-[:INTERACTED]-() } AS own
+MATCH (i)<-[:INTERACTED]-(:User)-[:INTERACTED]->(other:Item)
+WITH own, other, count(*) AS shared
+WITH other, shared, shared / sqrt(toFloat(own) * COUNT { (other)<-[:INTERACTED]-() }) AS cosine
 RETURN other.id AS id, other.title AS title, shared, cosine
 ORDER BY cosine DESC, id
 LIMIT $limit

@@ -1,9 +1,10 @@
-// purpose: As export_edges; each head is a list of its internal id and the values of `properties`.
+// purpose: As export_edges, with one list of values (in the order of the heads) per property.
 // use: export
 // parameters: properties (names)
-// columns: tail, heads
+// columns: tail, heads, values
 // writes: no
 MATCH (b:{{tail}})
-WITH b, [(b)<-[x:{{type}}]-(a:{{head}}) | [id(a)] + [p IN $properties | x[p]]] AS heads
-WHERE size(heads) > 0
-RETURN id(b) AS tail, heads
+WITH b, [(b)<-[x:{{type}}]-(:{{head}}) | x] AS edges
+WHERE size(edges) > 0
+RETURN id(b) AS tail, [x IN edges | id(startNode(x))] AS heads,
+       [p IN $properties | [x IN edges | x[p]]] AS values
