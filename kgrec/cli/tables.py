@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
-from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -51,9 +51,8 @@ class _Compact:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = self._table
         for name in _DISPENSABLE:
-            if Measurement.get(console, options.update(max_width=1_000), table).maximum < (
-                options.max_width - 1
-            ):
+            natural = console.render_lines(table, options.update(max_width=1_000), pad=False)
+            if max(map(Segment.get_line_length, natural)) <= options.max_width:
                 break
             table.columns = [c for c in table.columns if c.header != name]
         yield self._title

@@ -1,0 +1,348 @@
+"""The command line: answers, exit codes, and what goes to which stream."""
+
+import datetime
+import json
+import logging
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from tiny import NUM_ITEMS, NUM_USERS, build_tiny, group_of
+
+from kgrec import __version__
+from kgrec.cli import main
+from kgrec.cli.demo import typical_user
+from kgrec.cli.options import absolute_uri, list_lengths, store_config
+from kgrec.cli.output import to_json
+from kgrec.cli.tables import evaluation_tables
+from kgrec.errors import ConfigError
+from kgrec.graph.data import GraphData, Interactions
+from kgrec.schema import NodeLabel
+from kgrec.vocabulary import Vocabulary
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with settings, a filled store and a trained run."""
+    folder = tmp_path_factory.mktemp("site")
+    build_tiny(folder)
+    assert main(["train", "--config", str(folder / "tiny.toml"), "--run", str(folder / "run")]) == 0
+    return folder
+
+
+def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    """What a command with --json says on stdout, which must be one object."""
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    value = json.loads(out)
+    assert isinstance(value, dict)
+    return value
+
+
+# --- the program ---------------------------------------------------------------------------------
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"kgrec {__version__}\n"
+
+
+def test_help_names_all_commands_and_is_bad_usage_without_a_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--help"]) == 0
+    helped = capsys.readouterr().out
+    assert main([]) == 2
+    assert capsys.readouterr().out.split() == helped.split()
+    commands = ("demo", "ingest", "train", "evaluate", "recommend", "similar", "query", "status")
+    assert all(command in helped for command in commands)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from kgrec.cli import main; main(['train', '--help']);"
+        "print(*{'torch', 'transformers', 'kglite', 'neo4j', 'pandas', 'numpy'} & set(sys.modules),"
+        "file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "--config" in done.stdout
+    assert done.stderr == "\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "error: interrupted; run it again to go on"),
+        (
+            RuntimeError("two\nlines [bold]"),
+            1,
+            "error: unexpected RuntimeError: two lines [bold]; run again with --debug",
+        ),
+    ],
+)
+def test_unexpected_ends(
+    error: BaseException,
+    code: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("kgrec.cli.query.store_config", fail)
+    assert main(["query", "popular"]) == code
+    assert capsys.readouterr() == ("", line + "\n")
+
+
+def test_debug_may_stand_behind_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("kgrec.cli.query.store_config", fail)
+    assert main(["query", "popular", "--debug"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback (most recent call last):")
+    assert 'raise RuntimeError("boom")' in err
+
+
+def test_only_own_messages_are_shown_and_stdout_is_for_the_answer(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kgrec.graph import fetch
+
+    inner = fetch.graph_summary
+
+    def noisy(store: object) -> object:
+        print("chatter of a library")
+        warnings.warn("a library is worried", stacklevel=1)
+        logging.getLogger("library").warning("a library complains")
+        logging.getLogger("kgrec.graph").info("told with --verbose")
+        logging.getLogger("kgrec.graph").warning("told always")
+        return inner(store)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fetch, "graph_summary", noisy)
+    arguments = ["status", "--store", f"embedded:{site / 'graph.kgl'}", "--json"]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["state"] == "ready"
+    assert err == "chatter of a library\nwarning: told always\n"
+    assert main([*arguments, "--verbose"]) == 0
+    assert "info: told with --verbose\n" in capsys.readouterr().err
+    assert not any(type(h).__name__ == "_Lines" for h in logging.getLogger("kgrec").handlers)
+
+
+# --- options and JSON ----------------------------------------------------------------------------
+
+
+def test_json_is_strict_and_plain() -> None:
+    value = {
+        "nan": float("nan"),
+        "numpy": np.array([[1, 2]]),
+        "number": np.float32(0.5),
+        "when": datetime.date(1995, 12, 15),
+        "tuple": ("ä", None, True),
+    }
+    assert json.loads(to_json(value)) == {
+        "nan": None,
+        "numpy": [[1, 2]],
+        "number": 0.5,
+        "when": "1995-12-15",
+        "tuple": ["ä", None, True],
+    }
+    assert "ä" in to_json(value)
+
+
+def test_list_lengths_are_sorted_and_checked() -> None:
+    assert list_lengths("20, 10,20") == (10, 20)
+    for bad in ("", "ten", "10,0", "1.5"):
+        with pytest.raises(ConfigError, match="--k 10,20"):
+            list_lengths(bad)
+
+
+def test_store_on_the_command_line_is_the_callers(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_uri("bolt://h:1") == "bolt://h:1"
+    assert store_config(None, None).uri == f"embedded:{tmp_path / 'graph.kgl'}"
+    # In a file a path is relative to the file, on the command line to where the caller stands.
+    assert store_config(site / "tiny.toml", None).uri == f"embedded:{site / 'graph.kgl'}"
+    assert store_config(site / "tiny.toml", "embedded:x").uri == f"embedded:{tmp_path / 'x'}"
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def test_ingest_is_idempotent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = build_tiny(tmp_path)
+    first = answer(["ingest", "--config", str(config)], capsys)
+    written = (tmp_path / "graph.kgl").read_bytes()
+    again = answer(["ingest", "--config", str(config)], capsys)
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["version"] == again["version"]
+    assert first["nodes"] == NUM_USERS + NUM_ITEMS + 7
+    assert first["edges"] == NUM_USERS * 13 + 90
+    assert (tmp_path / "graph.kgl").read_bytes() == written
+
+
+def test_status_counts_and_query_answers(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = ["--store", f"embedded:{site / 'graph.kgl'}"]
+    status = answer(["status", *store], capsys)
+    assert status["nodes"] == {"User": NUM_USERS, "Item": NUM_ITEMS, "Entity": 7}
+    assert status["interactions"] == {"train": 660, "valid": 60, "test": 60}
+
+    asked = answer(["query", "user_history", "-p", "user=u1", "-p", "limit=2", *store], capsys)
+    assert asked["query"] == "user_history"
+    rows = asked["rows"]
+    assert isinstance(rows, list)
+    assert [list(row) for row in rows] == [["id", "title", "rating", "time"]] * 2
+    assert rows[0]["time"] > rows[1]["time"]
+
+    listed = answer(["query"], capsys)["queries"]
+    assert isinstance(listed, list)
+    names = [query["name"] for query in listed]
+    assert names == sorted(names)
+    assert {"popular", "paths"} <= set(names)
+    assert not {"upsert_nodes", "sweep_nodes", "export_edges"} & set(names)
+
+
+def test_an_id_that_looks_like_a_number_stays_text_and_a_list_is_one(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ["--store", f"embedded:{site / 'graph.kgl'}"]
+    assert answer(["query", "user_history", "-p", "user=7", *store], capsys)["rows"] == []
+    shared = answer(
+        ["query", "shared_entities", "-p", 'own=["i0"]', "-p", "item=i2", *store], capsys
+    )
+    rows = shared["rows"]
+    assert isinstance(rows, list)
+    assert {(row["type_in"], row["entity"]) for row in rows} == {
+        ("GENRE", "genre_sea"),
+        ("SEQUEL", None),
+    }
+
+
+def test_a_table_shows_names_as_they_are(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = f"embedded:{site / 'graph.kgl'}"
+    assert main(["query", "item_neighbourhood", "-p", "item=i2", "--store", store]) == 0
+    out, err = capsys.readouterr()
+    assert "J. O'Shore" in out
+    assert err == ""
+    assert "\x1b" not in out  # no colours in a pipe
+    assert main(["status", "--store", store]) == 0
+    assert "(Item)-[DIRECTED_BY]->(Entity)" in capsys.readouterr().out
+
+
+def test_evaluate_reports_run_parts_floors_and_cohorts(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = answer(["evaluate", "--run", str(site / "run"), "--k", "5,20"], capsys)
+    assert report["run"] == str(site / "run")
+    assert (report["split"], report["seed"], report["num_users"]) == ("test", 0, NUM_USERS)
+    metrics, floors, parts = (report[name] for name in ("metrics", "floors", "parts"))
+    assert isinstance(metrics, dict)
+    assert isinstance(floors, dict)
+    assert isinstance(parts, dict)
+    assert list(floors) == ["popularity", "itemknn", "ease"]
+    assert list(parts) == ["network", "closed_form", "popularity"]
+    # The part is the same model as the floor, evaluated through another door.
+    assert parts["popularity"]["ndcg@5"] == floors["popularity"]["ndcg@5"]
+    # There are 20 items of a taste, 11 of them known: recall@20 is perfect for who tells tastes.
+    assert metrics["recall@20"] > 0.9 > floors["popularity"]["recall@20"]
+    assert set(report) >= {"cohorts", "differences", "seconds", "peak_memory_mb"}
+
+    short = answer(["evaluate", "--run", str(site / "run"), "--no-floors"], capsys)
+    assert short["floors"] == {}
+
+
+def test_evaluate_on_valid_shows_a_table(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--run", str(site / "run"), "--split", "valid"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"valid: {NUM_USERS} users; lists of 20")
+    first_words = [line.split("  ")[0].strip() for line in lines]
+    order = ["popularity", "itemknn", "ease", "network alone", "closed_form alone", "this run"]
+    assert first_words[2:8] == order
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 150])
+def test_table_fits_the_terminal_and_keeps_ndcg(
+    width: int, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = answer(["evaluate", "--run", str(site / "run")], capsys)
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(evaluation_tables(report)[0])
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "ndcg" in lines[1]
+    assert "…" not in capture.get()
+    assert len(lines) == 8
+
+
+def test_recommend_tells_tastes_apart_and_why(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = answer(["recommend", "--run", str(site / "run"), "--user", "u1", "-k", "5"], capsys)
+    found = told["recommendations"]
+    assert isinstance(found, list)
+    assert (told["user"], told["cold"]) == ("u1", False)
+    assert [each["rank"] for each in found] == [1, 2, 3, 4, 5]
+    assert {group_of(each["item_id"]) for each in found} == {"space"}
+    assert any("space story" in reason["text"] for reason in found[0]["reasons"])
+
+    store = f"embedded:{site / 'graph.kgl'}"
+    history = answer(["query", "user_history", "-p", "user=u1", "--store", store], capsys)["rows"]
+    assert isinstance(history, list)
+    assert not {row["id"] for row in history} & {each["item_id"] for each in found}
+
+    similar = answer(["similar", "--run", str(site / "run"), "--item", "i1", "-k", "3"], capsys)
+    likes = similar["similar"]
+    assert isinstance(likes, list)
+    assert {group_of(each["item_id"]) for each in likes} == {"space"}
+
+
+def test_recommend_without_the_store_warns(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["recommend", "--run", str(site / "run"), "--user", "u1", "-k", "1"]
+    assert main([*arguments, "--store", f"embedded:{site / 'none.kgl'}", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("warning: reasons come without the paths of the graph: there is no graph")
+    (found,) = json.loads(out)["recommendations"]
+    assert found["reasons"]
+    assert all(reason["connections"] == [] for reason in found["reasons"])
+
+
+def test_train_names_its_run_after_settings_and_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = build_tiny(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "--config", str(config), "--seed", "3", "--set", "training.epochs=1"]
+    trained = answer(arguments, capsys)
+    assert trained["run"] == "runs/tiny-seed3"
+    assert trained["seed"] == 3
+    saved = json.loads((tmp_path / "runs" / "tiny-seed3" / "config.json").read_text())
+    assert saved["training"]["epochs"] == 1
+    assert Path(str(trained["picture"])).read_bytes().startswith(b"\x89PNG")
+
+
+def test_typical_user_has_the_median_history_told_latest_first() -> None:
+    train = Interactions(
+        user_index=np.array([0, 1, 1, 1, 2, 2]),
+        item_index=np.array([0, 0, 1, 2, 1, 2]),
+        time=np.array([1.0, 1.0, 2.0, 3.0, 5.0, 9.0]),
+    )
+    ids = {NodeLabel.USER: ["a", "b", "c"], NodeLabel.ITEM: ["x", "y", "z"], NodeLabel.ENTITY: []}
+    vocabularies = {label: Vocabulary(known, label) for label, known in ids.items()}
+    graph = GraphData("v", vocabularies, {}, train, {}, ())
+    assert typical_user(graph, ["X", "Y", "Z"]) == ("c", ["Z", "Y"])
