@@ -52,7 +52,10 @@ class _Csr:
             warnings.filterwarnings(
                 "ignore", message="Sparse CSR tensor support", category=UserWarning
             )
-            return torch.sparse_csr_tensor(self.crow, self.col, values, (size, size))
+            # The pattern is checked by how it is made; saying so also silences a warning.
+            return torch.sparse_csr_tensor(
+                self.crow, self.col, values, (size, size), check_invariants=False
+            )
 
 
 class RelationAdjacency:
@@ -131,7 +134,7 @@ class _Propagate(torch.autograd.Function):
             grad_x = pattern.matrix(adjacency.values(weight)[pattern.order]) @ grad
         if ctx.needs_input_grad[1]:
             pattern = adjacency._by_target
-            mask = pattern.matrix(torch.zeros_like(adjacency.norm))
+            mask = pattern.matrix(grad.new_zeros(len(pattern.col)))
             # Only the E products that have an edge are computed, never grad @ xᵀ as a whole.
             products = torch.sparse.sampled_addmm(mask, grad, x.t(), beta=0.0).values()  # (E,)
             products = products * adjacency.norm[pattern.order]
