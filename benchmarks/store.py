@@ -153,7 +153,7 @@ def main() -> None:
         result = measure(uri or f"embedded:{Path(folder) / 'graph.kgl'}", dataset)
     result["interactions"] = options.interactions
     result["fingerprint_seconds"] = round(hashing, 2)
-    result["peak_memory_mb"] = round(psutil.Process().memory_info().rss / 2**20)
+    result["resident_memory_mb"] = round(psutil.Process().memory_info().rss / 2**20)
     json.dump(result, sys.stdout, indent=2)
     sys.stdout.write("\n")
 

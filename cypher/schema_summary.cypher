@@ -3,13 +3,14 @@
 // parameters: limit = 200
 // columns: type, edges, connects
 // writes: no
-MATCH ()-[x]->()
-WITH type(x) AS type, count(*) AS edges
-OPTIONAL MATCH (k:KgrecRelation)
-WHERE k.edge_type = type
-WITH type, edges, k ORDER BY k.head, k.tail, k.id
-WITH type, edges, collect(k.head + '->' + k.tail) AS connects
-WITH type, edges, CASE WHEN type = 'INTERACTED' THEN ['User->Item'] ELSE connects END AS connects
+MATCH (k:KgrecRelation)
+WITH k ORDER BY k.head, k.tail, k.id
+WITH collect([k.edge_type, k.head + '->' + k.tail]) + [['INTERACTED', 'User->Item']] AS known
+CALL () {
+  MATCH ()-[x]->()
+  RETURN type(x) AS type, count(*) AS edges
+}
+WITH type, edges, [k IN known WHERE k[0] = type | k[1]] AS connects
 WHERE size(connects) > 0
 RETURN type, edges, connects
 ORDER BY edges DESC, type

@@ -98,12 +98,13 @@ def _emptied_neo4j(version: str, monkeypatch: pytest.MonkeyPatch) -> str:
     with neo4j.GraphDatabase.driver(
         uri, auth=(user or "neo4j", password), telemetry_disabled=True
     ) as driver:
-        deleted = 1
-        while deleted:
-            records = driver.execute_query(
-                "MATCH (n) WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS deleted"
-            ).records
-            deleted = records[0]["deleted"]
+        for delete in ("()-[n]->() WITH n LIMIT 50000", "(n) WITH n LIMIT 50000"):
+            deleted = 1
+            while deleted:
+                records = driver.execute_query(
+                    f"MATCH {delete} DELETE n RETURN count(*) AS deleted"
+                )
+                deleted = records.records[0]["deleted"]
         # Constraints may stay: every test makes the same ones. A vector index has one size.
         for record in driver.execute_query("SHOW VECTOR INDEXES YIELD name").records:
             driver.execute_query(f"DROP INDEX `{record['name']}`")

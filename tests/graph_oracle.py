@@ -267,14 +267,18 @@ class Oracle:
         return [dict(zip(columns, map(list, path), strict=True)) for path in ordered][:limit]
 
     def schema_summary(self, limit: int) -> list[Row]:
-        counts = Counter((e.key.head.value, e.key.type, e.key.tail.value) for e in self.edges)
-        counts["User", "INTERACTED", "Item"] += len(self.dataset.interactions[Split.TRAIN])
+        counts = Counter(edge.key.type for edge in self.edges)
+        counts["INTERACTED"] += len(self.dataset.interactions[Split.TRAIN])
+        ends: dict[str, list[str]] = {"INTERACTED": ["User->Item"]}
+        for table in sorted(self.dataset.relations, key=lambda table: table.key):
+            key = table.key
+            ends.setdefault(key.type, []).append(f"{key.head.value}->{key.tail.value}")
         rows = [
-            {"head": head, "type": kind, "tail": tail, "edges": count}
-            for (head, kind, tail), count in counts.items()
+            {"type": kind, "edges": count, "connects": ends[kind]}
+            for kind, count in counts.items()
             if count
         ]
-        return sorted(rows, key=lambda r: (-r["edges"], r["type"], r["head"], r["tail"]))[:limit]
+        return sorted(rows, key=lambda row: (-row["edges"], row["type"]))[:limit]
 
     def relations(self) -> list[Row]:
         rows = [

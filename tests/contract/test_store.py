@@ -67,10 +67,25 @@ def test_columns_are_those_of_the_header(store: GraphStore) -> None:
             assert tuple(row) == query.columns
 
 
-def test_second_ingest_writes_nothing(store: GraphStore) -> None:
+def test_second_ingest_writes_nothing(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     dataset = random_dataset(2)
-    assert ingest(dataset, store).changed
-    assert not ingest(dataset, store).changed
+    first = ingest(dataset, store)
+    relations = sum(len(table.edges) for table in dataset.relations)
+    interactions = sum(map(len, dataset.interactions.values()))
+    assert (first.version, first.nodes) == (dataset.fingerprint, 9 + 8 + 7)
+    assert (first.edges, first.changed) == (interactions + relations, True)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("an unchanged graph is not written")
+
+    with monkeypatch.context() as patch:
+        for name in ("write", "write_rows", "bulk_load", "checkpoint", "apply_schema"):
+            patch.setattr(store, name, refuse)
+        second = ingest(dataset, store)
+    assert (second.edges, second.changed) == (first.edges, False)
+    assert capfd.readouterr() == ("", "")  # no bar where stderr is no terminal
     assert_holds(store, dataset)
 
 

@@ -79,6 +79,14 @@ def test_damaged_file_is_refused_and_left_alone(tmp_path: Path, read_only: bool)
         open_store(f"embedded:{path}", read_only=read_only)
 
 
+def test_data_put_aside_by_the_engine_is_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "graph.kgl"
+    open_store(f"embedded:{path}").close()
+    (tmp_path / "graph.kgl-wal.quarantine-1").write_bytes(b"x")
+    with pytest.raises(StoreError, match="quarantine-1 lies beside the graph"):
+        open_store(f"embedded:{path}")
+
+
 def test_second_writer_is_told_who_writes(tmp_path: Path) -> None:
     uri = f"embedded:{tmp_path / 'graph.kgl'}"
     dataset = random_dataset(0)
