@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
-from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -43,6 +42,7 @@ class _Compact:
     def __init__(self, table: Table) -> None:
         lengths = {str(c.header).partition("@")[2] for c in table.columns} - {""}
         for column in table.columns:
+            column.no_wrap = True
             column.header = str(column.header).partition("@")[0].replace("num_users", "users")
         self._title = Text(f"{table.title}; lists of {', '.join(sorted(lengths))}", "bold")
         table.title, table.box, table.pad_edge = None, None, False
@@ -51,8 +51,8 @@ class _Compact:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = self._table
         for name in _DISPENSABLE:
-            natural = console.render_lines(table, options.update(max_width=1_000), pad=False)
-            if max(map(Segment.get_line_length, natural)) <= options.max_width:
+            shown = "".join(segment.text for segment in console.render(table, options))
+            if "…" not in shown:  # nothing is cut
                 break
             table.columns = [c for c in table.columns if c.header != name]
         yield self._title
