@@ -19,6 +19,7 @@ from kgrec.cli.demo import typical_user
 from kgrec.cli.options import absolute_uri, list_lengths, store_config
 from kgrec.cli.output import to_json
 from kgrec.cli.tables import evaluation_tables
+from kgrec.config import Config
 from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.schema import NodeLabel
@@ -346,3 +347,31 @@ def test_typical_user_has_the_median_history_told_latest_first() -> None:
     vocabularies = {label: Vocabulary(known, label) for label, known in ids.items()}
     graph = GraphData("v", vocabularies, {}, train, {}, ())
     assert typical_user(graph, ["X", "Y", "Z"]) == ("c", ["Z", "Y"])
+
+
+def test_demo_does_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Config.load(build_tiny(tmp_path / "data"))
+    monkeypatch.setattr("kgrec.data.movielens.demo_config", lambda: settings)
+    monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
+    told = answer(["demo"], capsys)
+    assert told["run"] == str(tmp_path / "cache" / "demo" / "run")
+    assert told["store"] == f"embedded:{tmp_path / 'cache' / 'demo' / 'graph.kgl'}"
+    evaluation, seconds, found = (told[x] for x in ("evaluation", "seconds", "recommendations"))
+    assert isinstance(evaluation, dict)
+    assert isinstance(seconds, dict)
+    assert isinstance(found, list)
+    assert set(evaluation["floors"]) == {"popularity", "itemknn", "ease"}
+    assert list(seconds) == [
+        "fetch", "data", "ingest", "graph", "train", "evaluate", "floors", "recommend"
+    ]  # fmt: skip
+    assert len(found) == 20
+    assert Path(str(told["picture"])).is_file()
+
+    assert main(["demo"]) == 0  # again, for people: nothing is loaded twice
+    out, err = capsys.readouterr()
+    assert "already up to date" in err
+    assert "this run" in out
+    assert f"For user {told['user']}" in out
+    assert f"picture: {told['picture']}" in out
