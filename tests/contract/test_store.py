@@ -10,7 +10,7 @@ from kgrec.errors import QueryFailed, SchemaError, ShapeError, StoreError
 from kgrec.graph.fetch import fetch_graph, graph_summary
 from kgrec.ingestion import graph_version, ingest
 from kgrec.schema import EdgeKey, NodeLabel, Split, interaction_key
-from kgrec.store.base import GraphStore
+from kgrec.store.base import GraphStore, Row
 from kgrec.store.connect import open_store
 from kgrec.store.cypher import queries
 
@@ -284,3 +284,38 @@ def test_relation_between_other_labels_of_one_type(store: GraphStore) -> None:
     ingest(smaller, store)
     assert_holds(store, smaller)
     assert store.read("count_edges", key=second) == [{"count": 0}]
+
+
+def test_properties_of_an_older_version_are_removed(store: GraphStore) -> None:
+    full = random_dataset(0)
+    bare = {
+        label: frame.drop(columns=["age", "year"], errors="ignore")
+        for label, frame in full.nodes.items()
+    }
+    smaller = Dataset(bare, full.interactions, full.relations)
+    for dataset in (full, smaller, full):
+        ingest(dataset, store)
+        assert_holds(store, dataset)
+
+
+def test_edges_outside_the_catalogue_reach_no_query(store: GraphStore) -> None:
+    dataset = random_dataset(0)
+    ingest(dataset, store)
+    items = dataset.nodes[NodeLabel.ITEM]["id"].tolist()
+    entity = dataset.nodes[NodeLabel.ENTITY]["id"].iloc[0]
+    user = dataset.nodes[NodeLabel.USER]["id"].iloc[0]
+
+    def answers() -> list[list[Row]]:
+        values = {"user": user, "item": items[0], "own": items[1:], "limit": 1000}
+        return [
+            store.read(query.name, **{p: values[p] for p in query.parameters if p in values})
+            for query in queries(store.capabilities.engine)
+        ]
+
+    before = answers()
+    synthetic = EdgeKey("SYNTHETIC", NodeLabel.ITEM, NodeLabel.ENTITY)
+    store.write_rows("upsert_edges", [[item, entity] for item in items], key=synthetic, load="x")
+    similar = EdgeKey("SIMILAR", NodeLabel.ITEM, NodeLabel.ITEM)
+    store.write_rows("upsert_edges", [[item, items[0]] for item in items], key=similar, load="x")
+    assert store.read("count_edges", key=synthetic) == [{"count": len(items)}]
+    assert answers() == before
