@@ -58,7 +58,7 @@ class Reason:
     """One reason in words.
 
     Attributes:
-        text: A sentence part, e.g. "you had Heat; both directed by Michael Mann".
+        text: A sentence part, e.g. "Heat: both directed by Michael Mann".
         share: What the own item adds, in units of the score.
         item_id: The own item; None for reasons without one.
         connections: The store paths the text names.

@@ -218,7 +218,7 @@ def weighted_gram(
         history.num_columns,
     )
     row_weight = torch.cat(
-        [torch.full((p.num_rows,), w) for p, w in zip(parts, weights, strict=True)]
+        [torch.full((p.num_rows,), w, dtype=dtype) for p, w in zip(parts, weights, strict=True)]
     )
     return stacked.gram(row_weight.to(history.device), dtype)
 

@@ -18,8 +18,18 @@ from kgrec.model.scorer import Contributions, Scorer
 
 def standardise(scores: Tensor) -> Tensor:
     """Gives (scores - mean) / standard deviation of each row (B, num_items)."""
+    deviation, mean = _moments(scores)
+    return (scores - mean) / deviation
+
+
+def _moments(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Standard deviation and mean of each row, (B, 1).
+
+    What rounding leaves of a row of equal scores counts as no deviation: it would be blown up.
+    """
     deviation, mean = torch.std_mean(scores, dim=1, correction=0, keepdim=True)
-    return (scores - mean) / deviation.clamp(min=1e-9)
+    flat = deviation <= 1e-6 * mean.abs() + 1e-9
+    return deviation.masked_fill(flat, torch.inf), mean
 
 
 class Fusion:
@@ -79,8 +89,8 @@ class Fusion:
         user = torch.tensor([user_index])
         totals: list[Contributions] = []
         for weight, part in self._used():
-            deviation, mean = torch.std_mean(part.score(user)[0], correction=0)
-            scale, shift = weight / deviation.clamp(min=1e-9), mean
+            deviation, mean = _moments(part.score(user))
+            scale, shift = weight / deviation[0, 0], mean[0, 0]
             totals.append(_affine(part.contributions(user_index, item_indices), scale, shift))
         first, *others = totals
         for other in others:

@@ -136,7 +136,7 @@ class RelationAttention(nn.Module):
         super().__init__()
         self.register_buffer("edge_index", graph.edge_index, persistent=False)
         self.register_buffer("edge_type", graph.edge_type, persistent=False)
-        self.convs = nn.ModuleList(
+        convs = [
             RGATConv(
                 channels,
                 channels,
@@ -146,7 +146,11 @@ class RelationAttention(nn.Module):
                 concat=False,
             )
             for _ in range(num_layers)
-        )
+        ]
+        for conv in convs:
+            # RGATConv leaves this unused parameter as the memory was, which may be NaN.
+            nn.init.constant_(conv.l2, 1 / channels)
+        self.convs = nn.ModuleList(convs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Gives Z (N, d)."""

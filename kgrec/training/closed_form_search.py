@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from kgrec.config import ClosedFormConfig
+from kgrec.errors import ConfigError
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.closed_form import ClosedForm, RelationRows
@@ -21,6 +22,7 @@ from kgrec.schema import NodeLabel, Split
 logger = logging.getLogger(__name__)
 
 _RIDGES = (20.0, 50.0, 100.0, 200.0, 400.0, 800.0)
+_DEFAULT_RIDGE = 200.0
 _START = 1.0
 _STEP = 4.0
 _MOST_STEPS = 4
@@ -54,6 +56,8 @@ def relation_rows(graph: GraphData) -> list[RelationRows]:
     rows: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {}
     for relation in graph.relations:
         head, tail = relation.head_index, relation.tail_index
+        if not len(relation):
+            continue
         if relation.key.head == item and relation.key.tail == item:
             every = np.unique(np.concatenate([head, tail]))
             entry = (np.concatenate([head, tail, every]), np.concatenate([tail, head, every]))
@@ -95,11 +99,20 @@ def search_closed_form(
         config: Given values are not searched.
         seed: Of the inner split.
         on_trial: Is told what is tried.
+
+    Raises:
+        ConfigError: If a given weight is negative or of a relation that has no rows over items.
     """
     relations = relation_rows(graph)
+    _refuse_unknown(config.relation_weights or {}, {relation.name for relation in relations})
     if config.ridge is not None and config.relation_weights is not None:
         return ClosedFormSettings(config.ridge, dict(config.relation_weights), None)
     inner, rows = inner_graph(graph, relations, config.search_items, seed)
+    if not len(inner.held_out[Split.VALID]):
+        logger.warning("closed_form: no user has 3 training items, so nothing is searched")
+        return ClosedFormSettings(
+            config.ridge or _DEFAULT_RIDGE, dict(config.relation_weights or {}), None
+        )
     task = RankingTask(inner, Split.VALID, max_users=_MOST_USERS, seed=seed)
     history = Incidence.from_pairs(
         torch.from_numpy(inner.train.user_index),
@@ -130,15 +143,29 @@ def search_closed_form(
     return ClosedFormSettings(ridge, weights, (plain, best))
 
 
+def _refuse_unknown(weights: Mapping[str, float], names: set[str]) -> None:
+    for name, weight in weights.items():
+        if name not in names:
+            raise ConfigError(
+                f"closed_form.relation_weights names {name!r}, expected one of {sorted(names)}; "
+                f"check its spelling"
+            )
+        if weight < 0:
+            raise ConfigError(
+                f"closed_form.relation_weights.{name} is {weight}, expected 0 or more; "
+                f"0 leaves the relation out"
+            )
+
+
 def _climb(
     name: str,
     best: float,
     weights: dict[str, float],
     judge: Callable[[Mapping[str, float]], float],
 ) -> tuple[float, dict[str, float]]:
-    """Tries `name` at 1, then on up or down by factors of 4 while that helps."""
+    """Tries `name` at 1 and on up while that helps, else at 1/4 and on down."""
     for factor in (_STEP, 1 / _STEP):
-        value = weights.get(name, 0.0) * factor or _START
+        value = weights[name] * factor if name in weights else min(_START, _START * factor)
         for _ in range(_MOST_STEPS):
             trial = weights | {name: value}
             score = judge(trial)

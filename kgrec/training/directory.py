@@ -89,11 +89,20 @@ def load_run(run_dir: Path) -> Run:
 
 
 def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:
-    """Opens the directory to work in; what lies there is kept only if it is of the same run."""
+    """Opens the directory to work in; what lies there is kept only if it is of the same run.
+
+    Raises:
+        RunError: If something lies there that no training run left.
+    """
     partial = run_dir.with_name(run_dir.name + ".partial")
     identity = {"config": json.loads(config.to_json()), "graph_version": graph.version}
     mark = partial / "identity.json"
     if partial.exists():
+        if not partial.is_dir() or not (mark.is_file() or _is_bare(partial, mark)):
+            raise RunError(
+                f"{partial} is in the way and no training run left it; expected nothing or a run "
+                f"that was interrupted; move it or give another --run"
+            )
         try:
             same = read_json(mark) == identity
         except RunError:
@@ -103,6 +112,11 @@ def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:
     partial.mkdir(parents=True, exist_ok=True)
     write_json(mark, identity)
     return partial
+
+
+def _is_bare(partial: Path, mark: Path) -> bool:
+    """Whether a run was killed here before its mark was written."""
+    return all(path.name == f"{mark.name}.part" for path in partial.iterdir())
 
 
 def write_run(
@@ -138,18 +152,21 @@ def _write_scalars(folder: Path, record: dict[str, Any]) -> None:
 def publish(partial: Path, run_dir: Path) -> None:
     """Puts the finished run in place of an earlier one; a reader finds one of the two."""
     (partial / "checkpoint.safetensors").unlink(missing_ok=True)
-    (partial / "identity.json").unlink()
-    old = run_dir.with_name(run_dir.name + ".old")
+    # A name that nobody would give to a run they want to keep.
+    old = run_dir.with_name(f".{run_dir.name}.replaced")
     shutil.rmtree(old, ignore_errors=True)
     if run_dir.exists():
         run_dir.rename(old)
     partial.rename(run_dir)
+    (run_dir / "identity.json").unlink(missing_ok=True)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def refuse_foreign(run_dir: Path) -> None:
     """Raises RunError if a directory holds something that is not a run."""
-    if run_dir.exists() and not (run_dir / "record.json").is_file() and any(run_dir.iterdir()):
+    if not run_dir.exists() or (run_dir / "record.json").is_file():
+        return
+    if not run_dir.is_dir() or any(run_dir.iterdir()):
         raise RunError(
             f"{run_dir} exists and is not a run; expected an empty or new directory, or a run to "
             f"replace; give another --run"

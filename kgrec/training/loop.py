@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.config import ModelConfig, TrainingConfig
-from kgrec.errors import TrainingDiverged
+from kgrec.errors import RunError, TrainingDiverged
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
 from kgrec.model.losses import bpr_loss, sampled_softmax_loss, softmax_loss
@@ -95,7 +95,7 @@ def train_network(
         training: How.
         seed: Of initial values, batches and negatives.
         validate: Judges a scorer on valid, higher is better; None trains all epochs.
-        checkpoint: File to save to after every evaluation and to resume from.
+        checkpoint: File to save to every `evaluate_every` epochs and to resume from.
         on_epoch: Is told each epoch's record.
 
     Returns:
@@ -132,17 +132,22 @@ def train_network(
             optimizer.step()
             total += float(loss.detach()) * len(batch)
         record = progress.note_epoch(total / max(len(users), 1), time.perf_counter() - started)
-        last = progress.epoch == training.epochs
-        if validate is not None and (progress.epoch % training.evaluate_every == 0 or last):
+        due = progress.epoch % training.evaluate_every == 0 or progress.epoch == training.epochs
+        if validate is not None and due:
             record["valid"] = validate(scorer_of(network, graph, history, temperature))
             if progress.note_valid(record["valid"]):
                 best = _copy(network)
         logger.info(" ".join(f"{key}={value:.6g}" for key, value in record.items()))
         on_epoch(record)
-        if checkpoint is not None and ("valid" in record or last):
+        if checkpoint is not None and due:
             _save(checkpoint, network, best, optimizer, generator, progress)
     if validate is not None and progress.best_epoch:
         network.load_state_dict(best)
+    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+        raise TrainingDiverged(
+            f"after epoch {progress.epoch} the network holds numbers that are not finite; "
+            f"lower training.learning_rate"
+        )
     return scorer_of(network, graph, history, temperature), network, progress
 
 
@@ -237,7 +242,12 @@ def _resume(
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> tuple[Progress, dict[str, Tensor]]:
-    tensors, values = load_tensors(path)
+    try:
+        tensors, values = load_tensors(path)
+    except RunError as exc:
+        raise RunError(
+            f"cannot resume: {exc.args[0].partition(';')[0]}; delete it to train from the start"
+        ) from exc
     device = network.embedding.device
 
     def part(prefix: str) -> dict[str, Tensor]:

@@ -171,7 +171,7 @@ def _network(
     record["network"] = {
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,
-        "valid_ndcg@20": state.best if task is not None else None,
+        "valid_ndcg@20": state.best if state.best_epoch else None,
         "parameters": sum(p.numel() for p in network.parameters()),
         "text": text is not None,
         "history": state.history,

@@ -78,6 +78,8 @@ def test_known_positives_stand_in_the_row_of_their_user() -> None:
     }
     items = torch.tensor([8, 1, 10, 3])
     mask = known_among(history, users, items)
-    assert mask.tolist() == [[item in own[user] for item in items.tolist()] for user in users.tolist()]
+    assert mask.tolist() == [
+        [item in own[user] for item in items.tolist()] for user in users.tolist()
+    ]
     assert mask.any()
     assert not mask.all()

@@ -1,0 +1,174 @@
+"""The network: hand-made embeddings, shared weights, and no way in for held-out interactions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from graphs import ENTITY, ITEM, USER, columns, make_graph, random_graph, relation, tensors_of
+from torch import nn
+
+from kgrec.config import ClosedFormConfig, TextConfig
+from kgrec.errors import ShapeError
+from kgrec.graph.data import GraphData, Interactions
+from kgrec.graph.tensors import build_hetero
+from kgrec.graph.texts import node_texts
+from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
+from kgrec.schema import NodeLabel, Split
+from kgrec.training.closed_form_search import search_closed_form
+
+HALF = 0.5**0.5
+#: u0 took i0; i0 and i1 are of e0. Nodes u0, i0, i1, e0 are 0 … 3.
+LITTLE = make_graph((1, 2, 1), [(0, 0)], (relation("genre", [(0, 0), (1, 0)]),))
+
+
+def build(graph: GraphTensors, seed: int = 0, **settings: object) -> GraphNetwork:
+    return GraphNetwork(graph, generator=torch.Generator().manual_seed(seed), **settings)
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_embeddings_by_hand(layers: int) -> None:
+    network = build(tensors_of(LITTLE), channels=1, num_layers=layers)
+    weights = [2.0, 3.0, 5.0, 7.0]  # INTERACTED, rev_INTERACTED, GENRE, rev_GENRE
+    with torch.no_grad():
+        network.embedding.copy_(torch.tensor([[1.0], [10.0], [100.0], [1000.0]]))
+        network.encoder.weight.copy_(torch.tensor(weights).expm1().log())  # softplus⁻¹
+    # P, row by row: what u0, i0, i1, e0 receive.
+    P = np.array(
+        [[0, 3, 0, 0], [2, 0, 0, 7 * HALF], [0, 0, 0, 7 * HALF], [0, 5 * HALF, 5 * HALF, 0]]
+    )
+    x = np.array([[1.0], [10.0], [100.0], [1000.0]])
+    z = sum(np.linalg.matrix_power(P, power) @ x for power in range(layers + 1)) / (layers + 1)
+    user, item = network()
+    np.testing.assert_allclose(user.detach(), z[:1], rtol=1e-5)
+    np.testing.assert_allclose(item.detach(), z[1:3], rtol=1e-5)
+
+
+def test_every_relation_starts_with_weight_one() -> None:
+    encoder = build(tensors_of(random_graph(0))).encoder
+    assert isinstance(encoder, RelationPropagation)
+    torch.testing.assert_close(encoder.relation_weights(), torch.ones(10), atol=1e-4, rtol=0)
+
+
+def test_edges_stand_in_one_index_space_in_both_directions() -> None:
+    tensors = tensors_of(LITTLE)
+    assert tensors.relation_names == ("INTERACTED", "rev_INTERACTED", "GENRE", "rev_GENRE")
+    edges = zip(*tensors.edge_index.tolist(), tensors.edge_type.tolist(), strict=True)
+    assert sorted(edges, key=lambda edge: edge[2]) == [
+        (0, 1, 0), (1, 0, 1), (1, 3, 2), (2, 3, 2), (3, 1, 3), (3, 2, 3),
+    ]  # fmt: skip
+    assert (tensors.num_users, tensors.num_items, tensors.num_nodes) == (1, 2, 4)
+
+
+def test_without_graph_only_interactions_remain() -> None:
+    tensors = tensors_of(LITTLE, use_graph=False)
+    assert tensors.relation_names == ("INTERACTED", "rev_INTERACTED")
+    assert tensors.edge_index.tolist() == [[0, 1], [1, 0]]
+    assert tensors.num_nodes == 4
+
+
+def test_relations_of_one_name_share_one_weight() -> None:
+    genres = (
+        relation("genre", [(0, 0)]),
+        relation("genre", [(0, 1)], ENTITY, ENTITY),
+        relation("mood", [(1, 1)]),
+    )
+    tensors = tensors_of(make_graph((1, 2, 2), [(0, 0)], genres))
+    assert tensors.relation_names == (
+        "INTERACTED", "rev_INTERACTED", "GENRE", "rev_GENRE", "MOOD", "rev_MOOD",
+    )  # fmt: skip
+    kind = tensors.relation_names.index("GENRE")
+    edges = tensors.edge_index[:, tensors.edge_type == kind]
+    assert sorted(zip(*edges.tolist(), strict=True)) == [(1, 3), (3, 4)]
+
+
+def test_text_joins_the_free_embeddings() -> None:
+    tensors = tensors_of(LITTLE, text=3)
+    assert tensors.text is not None
+    assert tensors.text.shape == (4, 3)
+    network = build(tensors, channels=2, num_layers=0)
+    wanted = network.embedding + tensors.text @ network.project
+    torch.testing.assert_close(torch.cat(network()), wanted[:3])
+    torch.cat(network()).sum().backward()
+    torch.testing.assert_close(network.project.grad, tensors.text[:3].sum(0)[:, None].repeat(1, 2))
+    assert "text" not in network.state_dict()
+
+
+@pytest.mark.parametrize("encoder", ["propagation", "attention"])
+def test_the_seed_decides_the_initial_values(encoder: str) -> None:
+    tensors = tensors_of(random_graph(0), text=4)
+    settings = {"encoder": encoder, "channels": 8}
+    torch.manual_seed(1)
+    one = build(tensors, 7, **settings).state_dict()
+    torch.manual_seed(2)
+    again = build(tensors, 7, **settings).state_dict()
+    before = torch.random.get_rng_state()
+    other = build(tensors, 8, **settings).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), before)  # the global one is left alone
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not torch.equal(one["embedding"], other["embedding"])
+    if encoder == "attention":
+        assert not torch.equal(one["encoder.convs.0.att"], other["encoder.convs.0.att"])
+
+
+def test_attention_takes_a_step_and_tells_relations_apart() -> None:
+    tensors = tensors_of(random_graph(0))
+    network = build(tensors, encoder="attention", channels=8, num_layers=2, heads=2)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    losses = []
+    for _ in range(2):
+        user, item = network()
+        loss = nn.functional.softplus(-(user[:13] @ item.T)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        learning = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+        assert {"embedding", *(f"encoder.convs.{n}.{p}" for n in (0, 1) for p in ("att", "q"))} <= (
+            set(learning)
+        )
+        assert all(grad.isfinite().all() and grad.any() for grad in learning.values())
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[1] < losses[0]
+    before = network()[1].detach()
+    network.encoder.edge_type = (tensors.edge_type + 2) % len(tensors.relation_names)
+    assert not torch.allclose(network()[1], before, atol=1e-5)
+
+
+def test_an_unknown_encoder_is_refused() -> None:
+    with pytest.raises(ShapeError, match="neither 'propagation' nor 'attention'"):
+        build(tensors_of(LITTLE), encoder="transformer")
+
+
+def planted(graph: GraphData) -> GraphData:
+    """The same graph with a tell-tale interaction of the last user in test and valid."""
+    tell_tale = Interactions(*columns([(graph.num_users - 1, graph.num_items - 1)]))
+    return replace(graph, held_out={Split.TEST: tell_tale, Split.VALID: tell_tale})
+
+
+def test_held_out_interactions_reach_no_tensor_no_text_and_no_search() -> None:
+    graph = random_graph(3, (30, 25, 6))
+    other = planted(graph)
+    one, two = build_hetero(graph), build_hetero(other)
+    assert one.edge_types == two.edge_types
+    for kind in one.edge_types:
+        assert torch.equal(one[kind].edge_index, two[kind].edge_index), kind
+    users, items = one["User", "INTERACTED", "Item"].edge_index.tolist()
+    assert graph.num_users - 1 not in users
+    assert graph.num_items - 1 not in items
+    assert node_texts(graph, TextConfig()) == node_texts(other, TextConfig())
+    settings = ClosedFormConfig(search_items=20)
+    assert search_closed_form(graph, settings, seed=0) == search_closed_form(
+        other, settings, seed=0
+    )
+
+
+def test_hetero_data_holds_both_directions_of_every_edge_set() -> None:
+    data = build_hetero(LITTLE)
+    assert {label: data[str(label)].num_nodes for label in NodeLabel} == {
+        USER: 1,
+        ITEM: 2,
+        ENTITY: 1,
+    }
+    assert data["Item", "GENRE", "Entity"].edge_index.tolist() == [[0, 1], [0, 0]]
+    assert data["Entity", "rev_GENRE", "Item"].edge_index.tolist() == [[0, 0], [0, 1]]
+    assert data["Item", "rev_INTERACTED", "User"].edge_index.tolist() == [[0], [0]]
