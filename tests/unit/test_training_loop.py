@@ -1,0 +1,248 @@
+"""The loop learns what can be seen by eye, stops, fails loudly, and resumes exactly."""
+
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from graphs import checkerboard, history_of, tensors_of
+
+from kgrec.config import ModelConfig, TrainingConfig
+from kgrec.errors import RunError, TrainingDiverged
+from kgrec.evaluation.ranking import RankingTask
+from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.model.scorer import Scorer
+from kgrec.schema import Split
+from kgrec.training import loop
+from kgrec.training.loop import Progress, train_network
+
+GRAPH = checkerboard()
+TENSORS, HISTORY = tensors_of(GRAPH), history_of(GRAPH)
+TASK = RankingTask(GRAPH, Split.VALID)
+MODEL = ModelConfig(channels=8)
+SETTINGS = {"epochs": 8, "batch_size": 32, "learning_rate": 0.05, "device": "cpu"}
+
+
+def ndcg(scorer: Scorer) -> float:
+    return float(TASK.run(scorer, k=(2,))["ndcg@2"].mean())
+
+
+def train(model: ModelConfig = MODEL, *, seed: int = 0, validate=ndcg, **extra):
+    more = {name: extra.pop(name) for name in ("checkpoint", "on_epoch") if name in extra}
+    settings = TrainingConfig(**(SETTINGS | extra))
+    return train_network(TENSORS, HISTORY, model, settings, seed=seed, validate=validate, **more)
+
+
+def everything(scorer: Scorer) -> dict[str, torch.Tensor]:
+    return scorer.state()[0]
+
+
+def assert_same(one: Scorer, two: Scorer) -> None:
+    mine, theirs = everything(one), everything(two)
+    assert set(mine) == set(theirs)
+    for name in mine:
+        assert torch.equal(mine[name], theirs[name]), name
+
+
+def told(progress: Progress) -> list[dict[str, float]]:
+    """The history without the seconds."""
+    return [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in progress.history]
+
+
+@pytest.mark.parametrize("loss", ["auto", "softmax", "sampled_softmax", "bpr"])
+@pytest.mark.parametrize("score", ["cosine", "inner"])
+def test_two_tastes_are_learned(loss: str, score: str) -> None:
+    scorer, _, progress = train(
+        ModelConfig(channels=8, score=score), loss=loss, num_negatives=32, epochs=12
+    )
+    assert isinstance(scorer, PropagationScorer)
+    assert ndcg(scorer) > 0.97
+    assert progress.history[-1]["loss"] < progress.history[0]["loss"]
+
+
+def test_attention_learns_too() -> None:
+    scorer, _, _ = train(ModelConfig(channels=8, encoder="attention", num_layers=1), epochs=12)
+    assert isinstance(scorer, EmbeddingScorer)
+    assert ndcg(scorer) > 0.97
+
+
+def test_untrained_it_does_not_know_the_tastes() -> None:
+    scorer, _, progress = train(ModelConfig(channels=8, num_layers=0), epochs=0)
+    assert ndcg(scorer) < 0.6
+    assert progress == Progress()
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
+def test_the_seed_decides_everything(loss: str) -> None:
+    one, _, first = train(loss=loss, seed=5)
+    torch.manual_seed(99)
+    two, _, second = train(loss=loss, seed=5)
+    other, _, _ = train(loss=loss, seed=6)
+    assert_same(one, two)
+    assert told(first) == told(second)
+    assert not torch.equal(one.message, other.message)
+
+
+def test_relation_weights_move() -> None:
+    _, network, _ = train()
+    moved = (network.encoder.relation_weights() - 1).abs()
+    assert (moved > 0.01).all()
+
+
+def test_auto_samples_in_large_catalogues(monkeypatch: pytest.MonkeyPatch) -> None:
+    same = [train(loss=loss, epochs=2, num_negatives=8)[0] for loss in ("auto", "softmax")]
+    assert_same(*same)
+    monkeypatch.setattr(loop, "FULL_SOFTMAX_UP_TO", 15)  # there are 16 items
+    same = [train(loss=loss, epochs=2, num_negatives=8)[0] for loss in ("auto", "sampled_softmax")]
+    assert_same(*same)
+
+
+def test_it_stops_early_and_gives_the_best_epoch() -> None:
+    metrics = iter([0.2, 0.5, 0.4, 0.5, 0.9])
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def judge(scorer: Scorer) -> float:
+        seen.append(everything(scorer))
+        return next(metrics)
+
+    scorer, network, progress = train(validate=judge, epochs=50, evaluate_every=2, patience=2)
+    # Evaluations at 2, 4, 6, 8: an equal one is no better, so epoch 8 is the second stale one.
+    assert (progress.epoch, progress.best_epoch, progress.best) == (8, 4, 0.5)
+    assert [epoch.get("valid") for epoch in progress.history] == [
+        None, 0.2, None, 0.5, None, 0.4, None, 0.5,
+    ]  # fmt: skip
+    got = everything(scorer)
+    assert all(torch.equal(got[name], seen[1][name]) for name in got)
+    assert not torch.equal(got["message"], seen[3]["message"])
+    again = loop.scorer_of(network, TENSORS, HISTORY, 0.2)
+    assert torch.equal(again.message, scorer.message)
+
+
+def test_the_last_epoch_is_judged_even_out_of_turn() -> None:
+    _, _, progress = train(epochs=3, evaluate_every=2)
+    assert ["valid" in epoch for epoch in progress.history] == [False, True, True]
+
+
+def test_without_valid_all_epochs_are_trained() -> None:
+    _, _, progress = train(validate=None, epochs=5, evaluate_every=1, patience=1)
+    assert progress.epoch == 5
+    assert progress.best_epoch == 0
+    assert all("valid" not in epoch for epoch in progress.history)
+
+
+def test_each_epoch_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    epochs: list[dict[str, float]] = []
+    with caplog.at_level("INFO", logger="kgrec.training.loop"):
+        _, _, progress = train(epochs=3, on_epoch=epochs.append)
+    assert epochs == progress.history
+    assert [record.message.split()[0] for record in caplog.records] == [
+        "epoch=1", "epoch=2", "epoch=3",
+    ]  # fmt: skip
+
+
+def test_a_loss_is_the_mean_over_all_positives() -> None:
+    # One epoch, learning nothing: batches of unequal size must weigh by their size.
+    tiny = {"learning_rate": 1e-12, "relation_learning_rate": 1e-12, "epochs": 1, "loss": "softmax"}
+    losses = {
+        size: train(validate=None, batch_size=size, **tiny)[2].history[0]["loss"]
+        for size in (7, 1000)
+    }
+    assert losses[7] == pytest.approx(losses[1000], rel=1e-5)
+
+
+class TestDivergence:
+    def test_a_learning_rate_far_too_high(self) -> None:
+        with pytest.raises(TrainingDiverged, match=r"lower training\.learning_rate"):
+            train(ModelConfig(channels=8, score="inner"), learning_rate=1e25, validate=None)
+
+    def test_a_loss_that_is_not_finite(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = loop.softmax_loss
+        steps = iter([*[1.0] * 8, math.inf, *[1.0] * 90])
+        monkeypatch.setattr(loop, "softmax_loss", lambda *args: real(*args) * next(steps))
+        with pytest.raises(TrainingDiverged, match="loss of epoch [23] is (inf|nan)"):
+            train(validate=None)
+
+    def test_the_last_step_may_not_leave_what_is_not_finite(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = loop.softmax_loss
+
+        def steep(*args: torch.Tensor) -> torch.Tensor:
+            loss = real(*args)
+            loss.register_hook(lambda grad: grad * math.nan)  # finite loss, NaN gradient
+            return loss
+
+        monkeypatch.setattr(loop, "softmax_loss", steep)
+        with pytest.raises(TrainingDiverged, match="after epoch 1 the network holds numbers"):
+            train(validate=None, epochs=1, batch_size=1000)
+
+
+class Killed(Exception):
+    pass
+
+
+def stop_after(epoch: int):
+    def on_epoch(record: dict[str, float]) -> None:
+        if record["epoch"] == epoch:
+            raise Killed
+
+    return on_epoch
+
+
+class TestResume:
+    @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "bpr"])
+    @pytest.mark.parametrize("valid", [True, False])
+    @pytest.mark.parametrize("killed", [1, 3, 4])
+    def test_killed_and_resumed_is_the_same_run(
+        self, tmp_path: Path, loss: str, valid: bool, killed: int
+    ) -> None:
+        settings = {"loss": loss, "epochs": 6, "validate": ndcg if valid else None}
+        whole, _, progress = train(**settings)
+        path = tmp_path / "checkpoint.safetensors"
+        with pytest.raises(Killed):
+            train(**settings, checkpoint=path, on_epoch=stop_after(killed))
+        assert path.exists() == (killed > 2)  # saved after the epoch is told
+        epochs: list[dict[str, float]] = []
+        resumed, _, again = train(**settings, checkpoint=path, on_epoch=epochs.append)
+        assert epochs[0]["epoch"] == (1 if killed == 1 else 3)
+        assert told(again) == told(progress)
+        assert (again.best_epoch, again.best, again.stale) == (
+            progress.best_epoch, progress.best, progress.stale,
+        )  # fmt: skip
+        assert_same(whole, resumed)
+
+    def test_a_finished_run_is_not_trained_on(self, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        one, _, first = train(checkpoint=path)
+        epochs: list[dict[str, float]] = []
+        two, _, second = train(checkpoint=path, on_epoch=epochs.append)
+        assert epochs == []
+        assert first.history == second.history
+        assert_same(one, two)
+
+    def test_a_damaged_checkpoint_says_what_to_do(self, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        path.write_bytes(b"\x00" * 40)
+        with pytest.raises(RunError, match="cannot resume: .*damaged.*delete it to train from the"):
+            train(checkpoint=path)
+
+    def test_after_a_real_kill(self, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        child = f"""
+import os, signal, sys
+sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parent)]!r}
+from test_training_loop import *
+def on_epoch(record):
+    if record["epoch"] == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+train(epochs=6, checkpoint=Path({str(path)!r}), on_epoch=on_epoch)
+"""
+        done = subprocess.run([sys.executable, "-c", child], check=False, capture_output=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        whole, _, progress = train(epochs=6)
+        resumed, _, again = train(epochs=6, checkpoint=path)
+        assert told(again) == told(progress)
+        assert_same(whole, resumed)
