@@ -27,6 +27,8 @@ def _moments(scores: Tensor) -> tuple[Tensor, Tensor]:
 
     What rounding leaves of a row of equal scores counts as no deviation: it would be blown up.
     """
+    if not len(scores):  # torch warns of means of nothing
+        return scores.new_empty(0, 1), scores.new_empty(0, 1)
     deviation, mean = torch.std_mean(scores, dim=1, correction=0, keepdim=True)
     flat = deviation <= 1e-6 * mean.abs() + 1e-9
     return deviation.masked_fill(flat, torch.inf), mean

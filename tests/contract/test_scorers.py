@@ -8,12 +8,20 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from graphs import ITEM, make_graph, relation, tensors_of
 from torch import Tensor
 
+from kgrec.graph.data import GraphData
+from kgrec.model.closed_form import ClosedForm
 from kgrec.model.ease import Ease
+from kgrec.model.fusion import Fusion
+from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
+from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
+from kgrec.training.closed_form_search import relation_rows
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,42 @@ FACTORIES: dict[str, Factory] = {
         toy.user, toy.item, toy.num_users, toy.num_items, neighbours=5, shrink=1.0
     ),
     "ease": lambda toy: Ease.fit(toy.user, toy.item, toy.num_users, toy.num_items, ridge=5.0),
+    "network_cosine": lambda toy: _propagation(toy, 0.2),
+    "network_inner": lambda toy: _propagation(toy, None),
+    "attention": lambda toy: EmbeddingScorer.from_network(
+        _network(toy, "attention"), _history(toy), 0.2
+    ),
+    "closed_form": lambda toy: ClosedForm.fit(
+        _history(toy), relation_rows(_graph(toy)), {"genre": 2.0, "sequel": 0.5}, 5.0
+    ),
+    "fusion": lambda toy: Fusion(
+        {name: FACTORIES[name](toy) for name in ("network_cosine", "closed_form", "popularity")},
+        {"network_cosine": 1.0, "closed_form": 0.7, "popularity": 0.1},
+    ),
 }
+
+
+def _graph(toy: Toy) -> GraphData:
+    """The toy's interactions, in its order, and two relations."""
+    train = zip(toy.user.tolist(), toy.item.tolist(), strict=True)
+    genres = relation("genre", [(item, item % 3) for item in range(toy.num_items)])
+    sequels = relation("sequel", [(0, 4), (4, 9), (2, 16)], ITEM, ITEM)
+    return make_graph((toy.num_users, toy.num_items, 3), train, (genres, sequels))
+
+
+def _history(toy: Toy) -> Incidence:
+    return Incidence.from_pairs(toy.user, toy.item, toy.num_users, toy.num_items)
+
+
+def _network(toy: Toy, encoder: str) -> GraphNetwork:
+    generator = torch.Generator().manual_seed(2)
+    return GraphNetwork(tensors_of(_graph(toy)), encoder=encoder, channels=8, generator=generator)
+
+
+def _propagation(toy: Toy, temperature: float | None) -> PropagationScorer:
+    return PropagationScorer.from_network(
+        _network(toy, "propagation"), tensors_of(_graph(toy)), _history(toy), temperature
+    )
 
 
 @pytest.fixture(scope="module")

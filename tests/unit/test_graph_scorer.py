@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from graphs import history_of, random_graph, tensors_of
 
+from kgrec.graph.data import Interactions
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.network import GraphNetwork, GraphTensors
 
@@ -114,16 +116,10 @@ def test_a_relations_share_is_what_the_score_loses_with_its_messages() -> None:
 
 
 def test_a_repeated_interaction_counts_as_one_own_item() -> None:
-    pair = slice(0, 1)
     train = GRAPH.train
-    twice = replace(
-        GRAPH,
-        train=replace(
-            train,
-            user_index=torch.cat([torch.tensor(train.user_index), torch.tensor(train.user_index)[pair]]).numpy(),
-            item_index=torch.cat([torch.tensor(train.item_index), torch.tensor(train.item_index)[pair]]).numpy(),
-        ),
-    )  # fmt: skip
+    user_index = np.append(train.user_index, train.user_index[0])
+    item_index = np.append(train.item_index, train.item_index[0])
+    twice = replace(GRAPH, train=Interactions(user_index, item_index))
     tensors = tensors_of(twice)
     net = GraphNetwork(tensors, channels=4, generator=torch.Generator().manual_seed(0))
     judged = PropagationScorer.from_network(net, tensors, history_of(twice), 0.2)

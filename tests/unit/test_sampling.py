@@ -25,8 +25,9 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_batches_hold_every_place_once_in_seeded_order() -> None:
     batches = [batch.tolist() for batch in sample_batches(10, 4, generator(1))]
     assert [len(batch) for batch in batches] == [4, 4, 2]
-    assert sorted(sum(batches, [])) == list(range(10))
-    assert sum(batches, []) != list(range(10))
+    places = [place for batch in batches for place in batch]
+    assert sorted(places) == list(range(10))
+    assert places != list(range(10))
     assert batches == [batch.tolist() for batch in sample_batches(10, 4, generator(1))]
     assert batches != [batch.tolist() for batch in sample_batches(10, 4, generator(2))]
 

@@ -162,7 +162,7 @@ class TestDivergence:
         real = loop.softmax_loss
         steps = iter([*[1.0] * 8, math.inf, *[1.0] * 90])
         monkeypatch.setattr(loop, "softmax_loss", lambda *args: real(*args) * next(steps))
-        with pytest.raises(TrainingDiverged, match="loss of epoch [23] is (inf|nan)"):
+        with pytest.raises(TrainingDiverged, match=r"loss of epoch [23] is (inf|nan)"):
             train(validate=None)
 
     def test_the_last_step_may_not_leave_what_is_not_finite(
@@ -180,14 +180,14 @@ class TestDivergence:
             train(validate=None, epochs=1, batch_size=1000)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
 def stop_after(epoch: int):
     def on_epoch(record: dict[str, float]) -> None:
         if record["epoch"] == epoch:
-            raise Killed
+            raise KilledError
 
     return on_epoch
 
@@ -202,7 +202,7 @@ class TestResume:
         settings = {"loss": loss, "epochs": 6, "validate": ndcg if valid else None}
         whole, _, progress = train(**settings)
         path = tmp_path / "checkpoint.safetensors"
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             train(**settings, checkpoint=path, on_epoch=stop_after(killed))
         assert path.exists() == (killed > 2)  # saved after the epoch is told
         epochs: list[dict[str, float]] = []
@@ -226,7 +226,7 @@ class TestResume:
     def test_a_damaged_checkpoint_says_what_to_do(self, tmp_path: Path) -> None:
         path = tmp_path / "checkpoint.safetensors"
         path.write_bytes(b"\x00" * 40)
-        with pytest.raises(RunError, match="cannot resume: .*damaged.*delete it to train from the"):
+        with pytest.raises(RunError, match=r"cannot resume: .*damaged.*delete it to train from"):
             train(checkpoint=path)
 
     def test_after_a_real_kill(self, tmp_path: Path) -> None:

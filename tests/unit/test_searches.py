@@ -1,0 +1,240 @@
+"""The searches find what helps, and look only where they may."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from graphs import ITEM, checkerboard, columns, history_of, make_graph, random_graph, relation
+
+from kgrec.config import ClosedFormConfig
+from kgrec.errors import ConfigError
+from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.data import GraphData, Interactions
+from kgrec.model.closed_form import ClosedForm
+from kgrec.model.fusion import Fusion
+from kgrec.model.popularity import Popularity
+from kgrec.schema import Split
+from kgrec.training import closed_form_search
+from kgrec.training.closed_form_search import (
+    ClosedFormSettings,
+    inner_graph,
+    relation_rows,
+    search_closed_form,
+)
+from kgrec.training.fusion_search import default_weights, most_users, search_fusion
+
+
+def clustered(seed: int = 0) -> GraphData:
+    """8 tastes of 15 items, users with 4 items of one taste: too few to see the tastes by
+    co-occurrence alone. `taste` tells them, `noise` is random."""
+    rng = np.random.default_rng(seed)
+    train = [
+        (user, int(item) * 8 + user % 8)
+        for user in range(160)
+        for item in rng.choice(15, 4, replace=False)
+    ]
+    taste = relation("taste", [(item, item % 8) for item in range(120)])
+    noise = relation("noise", [(item, 8 + int(rng.integers(8))) for item in range(120)])
+    return make_graph((160, 120, 16), train, (taste, noise))
+
+
+def test_the_telling_relation_is_found() -> None:
+    graph = clustered()
+    found = search_closed_form(graph, ClosedFormConfig(), seed=0)
+    assert found.inner_ndcg is not None
+    before, after = found.inner_ndcg
+    assert found.relation_weights["taste"] >= 1
+    assert found.relation_weights.get("noise", 0.0) <= found.relation_weights["taste"] / 4
+    assert after > before + 0.05
+    # And it carries over to items that no one has seen held out.
+    assert search_closed_form(graph, ClosedFormConfig(), seed=0) == found
+
+
+def test_only_train_is_read() -> None:
+    class Sealed(dict):
+        def __getitem__(self, key: object) -> Interactions:
+            raise AssertionError(f"{key} was read")
+
+        get = items = values = keys = __iter__ = __getitem__
+
+    graph = clustered()
+    wanted = search_closed_form(graph, ClosedFormConfig(), seed=1)
+    sealed = replace(graph, held_out=Sealed())
+    assert search_closed_form(sealed, ClosedFormConfig(), seed=1) == wanted
+
+
+class TestGivenSettings:
+    def test_nothing_is_searched_when_both_are_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ClosedForm, "fit", None)
+        config = ClosedFormConfig(ridge=7.0, relation_weights={"taste": 2.0})
+        found = search_closed_form(clustered(), config, seed=0)
+        assert found == ClosedFormSettings(7.0, {"taste": 2.0}, None)
+
+    def test_a_given_ridge_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried = recorded(monkeypatch)
+        found = search_closed_form(clustered(), ClosedFormConfig(ridge=33.0), seed=0)
+        assert found.ridge == 33.0
+        assert {ridge for _, ridge in tried} == {33.0}
+        assert any(weights for weights, _ in tried)
+
+    def test_given_weights_are_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried = recorded(monkeypatch)
+        given = {"taste": 2.0}
+        found = search_closed_form(clustered(), ClosedFormConfig(relation_weights=given), seed=0)
+        assert found.relation_weights == given
+        assert all(weights == given for weights, _ in tried)
+        assert len({ridge for _, ridge in tried}) > 3
+
+    def test_no_relations_asked_for(self) -> None:
+        found = search_closed_form(clustered(), ClosedFormConfig(relation_weights={}), seed=0)
+        assert found.relation_weights == {}
+
+    def test_misspelt_and_negative_weights_are_refused(self) -> None:
+        config = ClosedFormConfig(relation_weights={"tast": 1.0}, ridge=3.0)
+        with pytest.raises(
+            ConfigError, match=r"names 'tast', expected one of \['noise', 'taste'\]"
+        ):
+            search_closed_form(clustered(), config, seed=0)
+        config = ClosedFormConfig(relation_weights={"taste": -1.0})
+        with pytest.raises(ConfigError, match=r"taste is -1\.0, expected 0 or more"):
+            search_closed_form(clustered(), config, seed=0)
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, float], float]]:
+    tried: list[tuple[dict[str, float], float]] = []
+    real = ClosedForm.fit
+
+    def fit(history, relations, weights, ridge):
+        tried.append((dict(weights), ridge))
+        return real(history, relations, weights, ridge)
+
+    monkeypatch.setattr(closed_form_search.ClosedForm, "fit", fit)
+    return tried
+
+
+@pytest.mark.parametrize(
+    ("best", "wanted"), [(16.0, 16.0), (1.0, 1.0), (0.25, 0.25), (0.0625, 0.0625), (0.0, None)]
+)
+def test_the_climb_goes_up_or_down_and_tries_nothing_twice(
+    best: float, wanted: float | None
+) -> None:
+    tried: list[float] = []
+
+    def judge(weights: dict[str, float]) -> float:
+        tried.append(weights["r"])
+        return -abs(np.log(weights["r"]) - np.log(best)) if best else -9.0
+
+    score, weights = closed_form_search._climb("r", -3.0, {"other": 2.0}, judge)
+    assert weights == ({"other": 2.0} if wanted is None else {"other": 2.0, "r": wanted})
+    assert len(tried) == len(set(tried))
+    assert score == (-3.0 if wanted is None else 0.0)
+
+
+def test_histories_too_short_to_split_give_defaults() -> None:
+    graph = make_graph((3, 4, 1), [(0, 0), (0, 1), (1, 2)])
+    found = search_closed_form(graph, ClosedFormConfig(), seed=0)
+    assert found == ClosedFormSettings(200.0, {}, None)
+
+
+def test_the_inner_problem_is_made_of_train_alone() -> None:
+    graph = random_graph(5, (40, 30, 6))
+    inner, rows = inner_graph(graph, relation_rows(graph), 12, seed=3)
+    assert inner.num_items == 12
+    ids = graph.vocabularies[ITEM].ids
+    counts = np.bincount(graph.train.item_index, minlength=30)
+    place = [ids.index(key) for key in inner.vocabularies[ITEM].ids]
+    assert counts[place].min() >= np.delete(counts, place).max()  # the most popular ones
+    original = set(
+        zip(graph.train.user_index.tolist(), graph.train.item_index.tolist(), strict=True)
+    )
+    held = inner.held_out[Split.VALID]
+
+    def pairs(part: Interactions) -> set[tuple[int, int]]:
+        return {(u, place[i]) for u, i in zip(part.user_index, part.item_index, strict=True)}
+
+    assert not pairs(inner.train) & pairs(held)
+    assert pairs(inner.train) | pairs(held) == {(u, i) for u, i in original if i in place}
+    assert len(held)
+    left = np.bincount(inner.train.user_index, minlength=40)
+    assert left[np.unique(held.user_index)].min() >= 2
+    for small, whole in zip(rows, relation_rows(graph), strict=True):
+        np.testing.assert_array_equal(small.rows.dense(), whole.rows.dense()[:, place])
+
+
+class Fixed:
+    """A scorer that gives a table."""
+
+    def __init__(self, table: torch.Tensor, graph: GraphData) -> None:
+        self.table, self.history = table, history_of(graph)
+        self.num_users, self.num_items = table.shape
+
+    def score(self, users: torch.Tensor) -> torch.Tensor:
+        return self.table[users].clone()
+
+
+class TestFusionSearch:
+    graph = checkerboard()
+
+    def knowing(self) -> Fixed:
+        parity = torch.arange(24)[:, None] % 2 == torch.arange(16)[None] % 2
+        noise = torch.rand(24, 16, generator=torch.Generator().manual_seed(2))
+        return Fixed(parity.float() * 0.4 + noise, self.graph)
+
+    def guessing(self, seed: int = 3) -> Fixed:
+        table = torch.randn(24, 16, generator=torch.Generator().manual_seed(seed))
+        return Fixed(table, self.graph)
+
+    def test_the_part_that_knows_gets_the_weight(self) -> None:
+        task = RankingTask(self.graph, Split.VALID)
+        parts = {"network": self.guessing(), "closed_form": self.knowing()}
+        fusion, value = search_fusion(parts, task)
+        weights = fusion.part_weights
+        assert weights["closed_form"] > 3 * weights["network"]
+        alone = task.run(parts["closed_form"], k=(20,))["ndcg@20"].mean()
+        equal = task.run(Fusion(parts, {"network": 1, "closed_form": 1}), k=(20,))["ndcg@20"].mean()
+        assert value >= alone - 1e-9
+        assert value > equal
+        # What is reported is what the fusion has.
+        assert task.run(fusion, k=(20,))["ndcg@20"].mean() == pytest.approx(value)
+
+    def test_never_are_all_weights_zero(self) -> None:
+        task = RankingTask(self.graph, Split.VALID)
+        parts = {"network": self.guessing(4), "popularity": self.guessing(5)}
+        fusion, _ = search_fusion(parts, task)
+        assert any(fusion.part_weights.values())
+        wrong = Fixed(-self.knowing().table, self.graph)  # everything is better than this
+        fusion, _ = search_fusion({"network": wrong, "popularity": wrong}, task)
+        assert any(fusion.part_weights.values())
+
+    def test_one_part_alone_is_not_searched(self) -> None:
+        task = RankingTask(self.graph, Split.VALID)
+        fusion, value = search_fusion({"popularity": Popularity(history_of(self.graph))}, task)
+        assert fusion.part_weights == {"popularity": 0.1}
+        assert 0 <= value <= 1
+
+    def test_sampled_users_are_judged_like_all(self) -> None:
+        task = RankingTask(self.graph, Split.VALID, max_users=9, block_size=4)
+        parts = {"network": self.guessing(), "closed_form": self.knowing()}
+        fusion, value = search_fusion(parts, task)
+        assert task.run(fusion, k=(20,))["ndcg@20"].mean() == pytest.approx(value)
+
+    def test_the_test_split_is_not_looked_at(self) -> None:
+        graph = self.graph
+        parts = {"network": self.guessing(), "closed_form": self.knowing()}
+        planted = replace(
+            graph, held_out=dict(graph.held_out) | {Split.TEST: Interactions(*columns([(0, 1)]))}
+        )
+        one, two = (
+            search_fusion(parts, RankingTask(g, Split.VALID))[0].part_weights
+            for g in (graph, planted)
+        )
+        assert one == two
+
+
+def test_defaults_and_memory() -> None:
+    parts = dict.fromkeys(("network", "closed_form", "popularity"))
+    assert default_weights(parts) == {"network": 1.0, "closed_form": 1.0, "popularity": 0.1}
+    assert most_users(3, 100) == 4000
+    assert most_users(3, 10**9) == 200
+    assert most_users(3, 100_000) * 3 * 100_000 * 4 <= 1_500_000_000
