@@ -1,0 +1,311 @@
+"""A run from data to a directory and back, on the tiny data set."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from graphs import columns
+from tiny import build_tiny
+
+from kgrec.config import Config
+from kgrec.data.load import load_dataset
+from kgrec.errors import ConfigError, RunError, TrainingDiverged
+from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.data import GraphData, Interactions
+from kgrec.graph.fetch import fetch_graph
+from kgrec.ingestion import ingest
+from kgrec.schema import NodeLabel, Split
+from kgrec.store.connect import open_store
+from kgrec.training import loop
+from kgrec.training import run as run_module
+from kgrec.training.directory import Run, load_run
+from kgrec.training.run import choose_device, train
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, GraphData]:
+    config = Config.load(build_tiny(tmp_path_factory.mktemp("tiny")))
+    dataset = load_dataset(config.data, seed=config.seed)
+    with open_store(config.store) as store:
+        ingest(dataset, store)
+        return config, fetch_graph(store)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny: tuple[Config, GraphData], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(*tiny, tmp_path_factory.mktemp("runs") / "run", progress=False)
+
+
+def changed(config: Config, **sections: dict[str, object]) -> Config:
+    tree = config.model_dump()
+    for section, values in sections.items():
+        tree[section] |= values
+    return Config.build(tree)
+
+
+def scores(run: Run) -> torch.Tensor:
+    return run.scorer.score(torch.arange(run.scorer.num_users))
+
+
+def bits(run: Run) -> dict[str, torch.Tensor]:
+    return run.scorer.state()[0]
+
+
+def assert_same(one: Run, two: Run) -> None:
+    mine, theirs = bits(one), bits(two)
+    assert set(mine) == set(theirs)
+    for name in mine:
+        assert torch.equal(mine[name], theirs[name]), name
+    assert one.scorer.part_weights == two.scorer.part_weights
+
+
+def test_the_run_has_learned_and_says_what(trained: Run, tiny: tuple[Config, GraphData]) -> None:
+    config, graph = tiny
+    task = RankingTask(graph, Split.VALID)
+    value = float(task.run(trained.scorer, k=(20,))["ndcg@20"].mean())
+    assert value > 0.3
+    record = trained.record
+    assert record["fusion"]["valid_ndcg@20"] == pytest.approx(value, abs=1e-6)
+    assert record["graph_version"] == graph.version
+    assert record["network"]["epochs"] == 4
+    assert record["network"]["best_epoch"] in (2, 4)
+    assert [e["epoch"] for e in record["network"]["history"]] == [1, 2, 3, 4]
+    assert record["fan_out"]["GENRE"] == 20
+    assert record["fan_out"]["DIRECTED_BY"] == 8
+    assert set(record["relation_weights"]) == {
+        prefix + name
+        for name in ("INTERACTED", "GENRE", "DIRECTED_BY", "SEQUEL")
+        for prefix in ("", "rev_")
+    }
+    assert record["seconds"]["train"] > 0
+    assert trained.config == config
+
+
+def test_what_is_in_the_directory(trained: Run) -> None:
+    assert {path.name for path in trained.directory.iterdir()} == {
+        "config.json", "model.safetensors", "nodes.parquet", "record.json", "tensorboard",
+        "training.png",
+    }  # fmt: skip
+    assert [path.name for path in trained.directory.parent.iterdir()] == ["run"]
+    assert (trained.directory / "training.png").read_bytes()[:4] == b"\x89PNG"
+    assert any((trained.directory / "tensorboard").iterdir())
+    text = (trained.directory / "record.json").read_text()
+    assert "Infinity" not in text
+    assert "NaN" not in text
+    assert json.loads(text) == trained.record
+
+
+def test_loaded_it_is_the_same(trained: Run, tiny: tuple[Config, GraphData]) -> None:
+    again = load_run(trained.directory)
+    assert_same(again, trained)
+    assert again.vocabularies == dict(tiny[1].vocabularies)
+    item = again.vocabularies[NodeLabel.ITEM].index("i3")
+    assert again.names[NodeLabel.ITEM][item] == "The space 3"
+    assert torch.equal(scores(again), scores(trained))
+
+
+def test_the_seed_gives_the_same_run(
+    trained: Run, tiny: tuple[Config, GraphData], tmp_path: Path
+) -> None:
+    assert_same(train(*tiny, tmp_path / "again", progress=False), trained)
+
+
+def test_test_interactions_change_no_bit(
+    trained: Run, tiny: tuple[Config, GraphData], tmp_path: Path
+) -> None:
+    config, graph = tiny
+    tell_tale = Interactions(*columns([(0, 0)]))
+    planted = replace(graph, held_out=dict(graph.held_out) | {Split.TEST: tell_tale})
+    assert_same(train(config, planted, tmp_path / "planted", progress=False), trained)
+
+
+def test_valid_decides_only_when_to_stop_and_how_to_weigh(
+    trained: Run, tiny: tuple[Config, GraphData], tmp_path: Path
+) -> None:
+    config, graph = tiny
+    user = int(graph.held_out[Split.VALID].user_index[0])
+    item = int(graph.held_out[Split.TEST].item_index[0])
+    fixed = changed(config, training={"evaluate_every": 9})
+    other = replace(graph, held_out={Split.VALID: Interactions(*columns([(user, item)]))})
+    one = train(fixed, graph, tmp_path / "one", progress=False)
+    two = train(fixed, other, tmp_path / "two", progress=False)
+    mine, theirs = bits(one), bits(two)
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_without_valid_there_are_equal_weights(
+    tiny: tuple[Config, GraphData], tmp_path: Path
+) -> None:
+    config, graph = tiny
+    run = train(config, replace(graph, held_out={}), tmp_path / "run", progress=False)
+    assert run.scorer.part_weights == {"network": 1.0, "closed_form": 1.0, "popularity": 0.1}
+    assert run.record["fusion"]["valid_ndcg@20"] is None
+    assert run.record["network"]["valid_ndcg@20"] is None
+    assert run.record["network"]["epochs"] == 4
+
+
+@pytest.mark.parametrize(
+    ("sections", "parts"),
+    [
+        ({"fusion": {"popularity": False}, "closed_form": {"enabled": False}}, {"network"}),
+        ({"fusion": {"network": False, "popularity": False}}, {"closed_form"}),
+        ({"fusion": {"network": False}, "closed_form": {"enabled": False}}, {"popularity"}),
+        ({"model": {"encoder": "attention", "num_layers": 1}, "training": {"epochs": 1}},
+         {"network", "closed_form", "popularity"}),
+        ({"model": {"use_graph": False}, "training": {"epochs": 0}},
+         {"network", "closed_form", "popularity"}),
+        ({"closed_form": {"max_items": 5}, "fusion": {"network": False}}, {"popularity"}),
+        ({"closed_form": {"max_items": 5}, "fusion": {"network": False, "popularity": False}},
+         {"popularity"}),
+    ],
+)  # fmt: skip
+def test_parts_may_be_left_out(
+    tiny: tuple[Config, GraphData], tmp_path: Path, sections: dict, parts: set[str]
+) -> None:
+    config, graph = tiny
+    run = train(changed(config, **sections), graph, tmp_path / "run", progress=False)
+    assert set(run.scorer.parts) == parts
+    assert scores(run).isfinite().all()
+    text = (run.directory / "record.json").read_text()
+    assert "Infinity" not in text
+    if "use_graph" in str(sections):
+        assert set(run.record["relation_weights"]) == {"INTERACTED", "rev_INTERACTED"}
+
+
+class TestFailures:
+    def test_an_earlier_run_stays(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config, graph = tiny
+        quick = changed(config, fusion={"network": False})
+        first = train(quick, graph, tmp_path / "run", progress=False)
+
+        def fail(*args: object) -> None:
+            raise TrainingDiverged("on purpose")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(run_module, "search_fusion", fail)
+            with pytest.raises(TrainingDiverged, match="on purpose"):
+                train(quick, graph, tmp_path / "run", progress=False)
+        assert_same(load_run(tmp_path / "run"), first)
+        other = train(
+            changed(quick, closed_form={"ridge": 3.0}), graph, tmp_path / "run", progress=False
+        )
+        assert other.record["closed_form"]["ridge"] == 3.0
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+    def test_a_killed_run_is_resumed(
+        self,
+        trained: Run,
+        tiny: tuple[Config, GraphData],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        real, calls = loop.softmax_loss, []
+
+        def counted(*args: torch.Tensor) -> torch.Tensor:
+            calls.append(1)
+            if len(calls) == 4:
+                raise KeyboardInterrupt
+            return real(*args)
+
+        monkeypatch.setattr(loop, "softmax_loss", counted)  # one batch an epoch
+        with pytest.raises(KeyboardInterrupt):
+            train(*tiny, tmp_path / "run", progress=False)
+        assert not (tmp_path / "run").exists()
+        assert (tmp_path / "run.partial" / "checkpoint.safetensors").is_file()
+        resumed = train(*tiny, tmp_path / "run", progress=False)
+        assert len(calls) == 4 + 2  # epochs 3 and 4
+        assert_same(resumed, trained)
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+    def test_other_settings_do_not_resume(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config, graph = tiny
+        partial = tmp_path / "run.partial"
+        partial.mkdir()
+        (partial / "identity.json").write_text('{"config": {}, "graph_version": "other"}')
+        (partial / "checkpoint.safetensors").write_text("of another run")
+        run = train(
+            changed(config, training={"epochs": 1}), graph, tmp_path / "run", progress=False
+        )
+        assert run.record["network"]["epochs"] == 1
+
+    def test_what_is_not_a_run_is_not_touched(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path
+    ) -> None:
+        for name, run in (("thesis", "thesis"), ("thesis.partial", "thesis")):
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "chapter.txt").write_text("precious")
+            with pytest.raises(RunError, match="another --run"):
+                train(*tiny, tmp_path / run, progress=False)
+            assert (folder / "chapter.txt").read_text() == "precious"
+            (folder / "chapter.txt").rename(tmp_path / f"{name}.txt")
+            folder.rmdir()
+        (tmp_path / "file").write_text("precious")
+        with pytest.raises(RunError, match="is not a run"):
+            train(*tiny, tmp_path / "file", progress=False)
+
+    def test_a_run_put_aside_by_hand_stays(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path
+    ) -> None:
+        config, graph = tiny
+        quick = changed(config, fusion={"network": False}, closed_form={"enabled": False})
+        train(quick, graph, tmp_path / "run", progress=False).directory.rename(tmp_path / "run.old")
+        for _ in range(2):
+            train(quick, graph, tmp_path / "run", progress=False)
+        assert load_run(tmp_path / "run.old").record["graph_version"] == graph.version
+
+    def test_cuda_is_refused_where_there_is_none(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        config, graph = tiny
+        with pytest.raises(ConfigError, match=r"training\.device is cuda, but torch sees no CUDA"):
+            train(changed(config, training={"device": "cuda"}), graph, tmp_path / "run")
+        assert not any(tmp_path.iterdir())
+        assert choose_device("auto") == torch.device("cpu")
+
+    def test_divergence_leaves_no_run(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(loop, "softmax_loss", lambda s, t, k: s.sum() * math.inf)
+        with pytest.raises(TrainingDiverged):
+            train(*tiny, tmp_path / "run", progress=False)
+        with pytest.raises(RunError, match="no run in"):
+            load_run(tmp_path / "run")
+
+
+class TestLoading:
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("model.safetensors", None), ("model.safetensors", b"x" * 99),
+            ("config.json", b"{"), ("config.json", b'{"sed": 1}'),
+            ("nodes.parquet", b"PAR1"), ("nodes.parquet", None), ("record.json", b"[]"),
+            ("record.json", None), ("record.json", b'{"layout": 0}'),
+        ],
+    )  # fmt: skip
+    def test_damage_is_told(
+        self, trained: Run, tmp_path: Path, name: str, content: bytes | None
+    ) -> None:
+        for path in trained.directory.iterdir():
+            if path.is_file():
+                (tmp_path / path.name).write_bytes(path.read_bytes())
+        assert_same(load_run(tmp_path), trained)
+        if content is None:
+            (tmp_path / name).unlink()
+        else:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(RunError):
+            load_run(tmp_path)
+
+    def test_another_graph_version_is_refused(self, trained: Run) -> None:
+        trained.check_version(trained.record["graph_version"])
+        with pytest.raises(RunError, match="the store holds other; train again"):
+            trained.check_version("other")
