@@ -274,7 +274,7 @@ class TestFailures:
     def test_divergence_leaves_no_run(
         self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(loop, "softmax_loss", lambda s, t, k: s.sum() * math.inf)
+        monkeypatch.setattr(loop, "softmax_loss", lambda scores, *_: scores.sum() * math.inf)
         with pytest.raises(TrainingDiverged):
             train(*tiny, tmp_path / "run", progress=False)
         with pytest.raises(RunError, match="no run in"):

@@ -1,0 +1,207 @@
+"""The facade, on a small run whose scores can be set."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from graphs import ITEM, history_of
+from tiny import build_tiny, group_of
+
+from kgrec.config import Config
+from kgrec.data.load import load_dataset
+from kgrec.errors import ConfigError, NotFittedError, RunError, VocabularyError
+from kgrec.graph.data import GraphData
+from kgrec.graph.fetch import fetch_graph
+from kgrec.ingestion import ingest
+from kgrec.model.fusion import Fusion
+from kgrec.model.popularity import Popularity
+from kgrec.recommend import Recommender
+from kgrec.store.base import GraphStore
+from kgrec.store.connect import open_store
+from kgrec.training.directory import Run
+from kgrec.training.run import train
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GraphStore, GraphData, Run]]:
+    folder = tmp_path_factory.mktemp("tiny")
+    config = Config.load(build_tiny(folder))
+    with open_store(config.store) as store:
+        ingest(load_dataset(config.data, seed=0), store)
+        graph = fetch_graph(store)
+        yield store, graph, train(config, graph, folder / "run", progress=False)
+
+
+@pytest.fixture(scope="module")
+def recommender(site: tuple[GraphStore, GraphData, Run]) -> Recommender:
+    store, _, run = site
+    return Recommender(run, store)
+
+
+def own_of(site: tuple[GraphStore, GraphData, Run], user: str) -> set[str]:
+    _, graph, run = site
+    index = run.vocabularies["User"].index(user)
+    return {graph.vocabularies[ITEM].ids[i] for i in history_of(graph).row(index).tolist()}
+
+
+class Fixed:
+    """A fusion of one part whose scores are given."""
+
+    def __init__(self, run: Run, row: torch.Tensor) -> None:
+        self.inner, self.row = run.scorer, row
+        self.history, self.parts = run.scorer.history, {"popularity": self}
+
+    def score(self, users: torch.Tensor) -> torch.Tensor:
+        return self.row.repeat(len(users), 1)
+
+    def contributions(self, user: int, items: torch.Tensor):
+        return self.inner.contributions(user, items)
+
+
+@pytest.mark.parametrize("user", ["u0", "u17", "u42"])
+def test_new_items_of_the_users_taste_in_order(
+    recommender: Recommender, site: tuple[GraphStore, GraphData, Run], user: str
+) -> None:
+    own = own_of(site, user)
+    found = recommender.recommend(user, k=5)
+    assert [r.rank for r in found] == [1, 2, 3, 4, 5]
+    assert not {r.item_id for r in found} & own
+    assert [r.score for r in found] == sorted((r.score for r in found), reverse=True)
+    assert sum(group_of(r.item_id) == group_of(user) for r in found) >= 4
+    assert not any(r.cold for r in found)
+    assert found[0].name == f"The {group_of(found[0].item_id)} {found[0].item_id[1:]}"
+    assert recommender.score(user, [r.item_id for r in found]) == pytest.approx(
+        [r.score for r in found], abs=1e-6
+    )
+
+
+def test_k_beyond_the_catalogue_gives_all_unseen_items(
+    recommender: Recommender, site: tuple[GraphStore, GraphData, Run]
+) -> None:
+    own = own_of(site, "u3")
+    found = recommender.recommend("u3", k=1000, num_reasons=0)
+    assert len(found) == 40 - len(own)
+    assert {r.item_id for r in found} | own == {f"i{n}" for n in range(40)}
+
+
+def test_equal_scores_come_in_the_order_of_their_index(
+    site: tuple[GraphStore, GraphData, Run],
+) -> None:
+    _, graph, run = site
+    row = torch.zeros(40)
+    row[[30, 20, 35]] = 1.0
+    fixed = Recommender(replace(run, scorer=Fixed(run, row)))
+    own, ids = own_of(site, "u1"), graph.vocabularies[ITEM].ids
+    order = [ids[i] for i in (20, 30, 35, *(n for n in range(40) if n not in {20, 30, 35}))]
+    wanted = [item for item in order if item not in own][:8]
+    assert [r.item_id for r in fixed.recommend("u1", k=8, num_reasons=0)] == wanted
+
+
+def test_reasons_are_shares_of_own_items(
+    recommender: Recommender, site: tuple[GraphStore, GraphData, Run]
+) -> None:
+    found = recommender.recommend("u4", k=3, num_reasons=2)
+    explained = recommender.explain("u4", [r.item_id for r in found])
+    for place, explanation in zip(found, explained, strict=True):
+        assert explanation.score == pytest.approx(place.score, abs=1e-5)
+        total = sum(own.share for own in explanation.own_items) + explanation.rest
+        assert total == pytest.approx(place.score, abs=1e-5)
+        best = [own for own in explanation.own_items if own.share > 0][:2]
+        assert [(r.item_id, r.share) for r in place.reasons] == [
+            (own.item_id, pytest.approx(own.share)) for own in best
+        ]
+        for reason, own in zip(place.reasons, best, strict=True):
+            assert reason.text.startswith(f"{own.name}: ")
+            if group_of(own.item_id) == group_of(place.item_id):
+                # A director has 6 to 10 items, a genre 20: the director tells more.
+                kinds = [c.item_type for c in reason.connections if c.entity_id]
+                assert kinds == sorted(kinds)
+                assert kinds[-1] == "GENRE" or kinds == ["DIRECTED_BY"]
+
+
+def test_without_a_store_reasons_have_no_paths(site: tuple[GraphStore, GraphData, Run]) -> None:
+    (found,) = Recommender.load(site[2].directory).recommend("u4", k=1, num_reasons=1)
+    (reason,) = found.reasons
+    assert reason.connections == ()
+    assert reason.text.endswith(": often taken together")
+    assert found.to_dict()["reasons"][0]["share"] == reason.share
+
+
+def test_a_user_nobody_knows_gets_what_is_popular(
+    recommender: Recommender, site: tuple[GraphStore, GraphData, Run]
+) -> None:
+    _, graph, _ = site
+    counts = torch.bincount(history_of(graph).columns, minlength=40).tolist()
+    found = recommender.recommend("stranger", k=40)
+    ids = graph.vocabularies[ITEM].ids
+    order = sorted(range(40), key=lambda i: (-counts[i], i))
+    assert [r.item_id for r in found] == [ids[i] for i in order]
+    assert all(r.cold for r in found)
+    assert [r.rank for r in found] == list(range(1, 41))
+    assert found[0].reasons[0].text == f"taken by {max(counts)} users"
+
+
+def test_wrong_questions_are_refused(recommender: Recommender) -> None:
+    for k in (0, -3):
+        with pytest.raises(ConfigError, match=f"k must be positive, got {k}"):
+            recommender.recommend("u0", k=k)
+        with pytest.raises(ConfigError, match="k must be positive"):
+            recommender.similar_items("i0", k=k)
+    with pytest.raises(VocabularyError, match="no Item has the id 'i99'"):
+        recommender.score("u0", ["i1", "i99"])
+    with pytest.raises(VocabularyError, match="no Item has the id 'i99'"):
+        recommender.explain("u0", ["i99"])
+    with pytest.raises(VocabularyError, match="no Item has the id 'i99'"):
+        recommender.similar_items("i99")
+    with pytest.raises(VocabularyError, match="no User has the id 'stranger'"):
+        recommender.explain("stranger", ["i1"])
+
+
+class TestSimilarItems:
+    def test_by_the_networks_cosine(
+        self, recommender: Recommender, site: tuple[GraphStore, GraphData, Run]
+    ) -> None:
+        item = recommender.run.scorer.parts["network"].item_embedding
+        cosine = torch.nn.functional.cosine_similarity(item, item[7:8])
+        ids = site[1].vocabularies[ITEM].ids
+        found = recommender.similar_items(ids[7], k=50)
+        assert len(found) == 39
+        assert ids[7] not in {r.item_id for r in found}
+        wanted = {ids[i]: cosine[i].item() for i in range(40) if i != 7}
+        assert {r.item_id: r.score for r in found} == pytest.approx(wanted, abs=1e-5)
+        assert sum(group_of(r.item_id) == group_of(ids[7]) for r in found[:10]) >= 9
+        genre = [c for r in found[0].reasons for c in r.connections if c.item_type == "GENRE"]
+        assert genre
+
+    def test_by_the_closed_form_without_network(
+        self, site: tuple[GraphStore, GraphData, Run]
+    ) -> None:
+        _, graph, run = site
+        closed = run.scorer.parts["closed_form"]
+        only = Recommender(replace(run, scorer=Fusion({"closed_form": closed}, {"closed_form": 1})))
+        before = closed.weights.clone()
+        found = only.similar_items("i5", k=3)
+        index = graph.vocabularies[ITEM].index("i5")
+        row = closed.weights[index].clone()
+        row[index] = -torch.inf
+        assert [r.score for r in found] == pytest.approx(row.topk(3).values.tolist())
+        assert torch.equal(closed.weights, before)  # masking is done on a copy
+
+    def test_popularity_knows_no_similarity(self, site: tuple[GraphStore, GraphData, Run]) -> None:
+        run = site[2]
+        part = {"popularity": Popularity(run.scorer.history)}
+        only = Recommender(replace(run, scorer=Fusion(part, {"popularity": 1.0})))
+        with pytest.raises(NotFittedError, match="neither network nor closed form"):
+            only.similar_items("i5")
+
+
+def test_a_store_of_another_version_is_refused(
+    site: tuple[GraphStore, GraphData, Run], tmp_path: Path
+) -> None:
+    other = Config.load(build_tiny(tmp_path, seed=1))
+    with open_store(other.store) as store:
+        ingest(load_dataset(other.data, seed=1), store)
+        with pytest.raises(RunError, match="was trained on graph version"):
+            Recommender(site[2], store)
