@@ -58,7 +58,7 @@ def make_graph(
 
 
 def random_graph(seed: int, sizes: tuple[int, int, int] = (14, 11, 6)) -> GraphData:
-    """Random interactions and four relations; the last user and the last item have none."""
+    """Random interactions and relations of every kind; the last user and the last item have none."""
     rng = np.random.default_rng(seed)
     users, items, entities = sizes
 
@@ -74,6 +74,7 @@ def random_graph(seed: int, sizes: tuple[int, int, int] = (14, 11, 6)) -> GraphD
             relation("features", some(entities, items, 0.15), ENTITY, ITEM),
             relation("sequel", some(items, items, 0.1), ITEM, ITEM),
             relation("genre", some(entities, entities, 0.2), ENTITY, ENTITY),
+            relation("likes", some(users, entities, 0.2), USER, ENTITY),
         ),
     )
 

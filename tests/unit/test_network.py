@@ -47,7 +47,7 @@ def test_embeddings_by_hand(layers: int) -> None:
 def test_every_relation_starts_with_weight_one() -> None:
     encoder = build(tensors_of(random_graph(0))).encoder
     assert isinstance(encoder, RelationPropagation)
-    torch.testing.assert_close(encoder.relation_weights(), torch.ones(10), atol=1e-4, rtol=0)
+    torch.testing.assert_close(encoder.relation_weights(), torch.ones(12), atol=1e-4, rtol=0)
 
 
 def test_edges_stand_in_one_index_space_in_both_directions() -> None:
@@ -172,3 +172,39 @@ def test_hetero_data_holds_both_directions_of_every_edge_set() -> None:
     assert data["Item", "GENRE", "Entity"].edge_index.tolist() == [[0, 1], [0, 0]]
     assert data["Entity", "rev_GENRE", "Item"].edge_index.tolist() == [[0, 0], [0, 1]]
     assert data["Item", "rev_INTERACTED", "User"].edge_index.tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("encoder", ["propagation", "attention"])
+def test_hidden_edges_pass_no_messages(encoder: str) -> None:
+    # Two layers: what u0 hears of i0 stops when their edges are hidden, whatever i0 holds.
+    graph = tensors_of(make_graph((2, 2, 0), [(0, 0), (0, 1), (1, 1)]))
+    network = build(graph, encoder=encoder, channels=4)
+    ends = graph.edge_index
+    keep = ~(((ends[0] == 0) & (ends[1] == 2)) | ((ends[0] == 2) & (ends[1] == 0)))
+    assert int((~keep).sum()) == 2
+    before, heard = network(keep)[0], network()[0]
+    with torch.no_grad():
+        network.embedding[2] += 5.0
+    assert torch.equal(network(keep)[0], before)
+    assert not torch.allclose(network()[0][0], heard[0])
+
+
+def test_hidden_edges_keep_their_share_of_the_degrees() -> None:
+    graph = tensors_of(make_graph((1, 2, 0), [(0, 0), (0, 1)]))
+    encoder = build(graph).encoder
+    keep = torch.tensor([True, False, True, False])  # i1 is hidden, in both directions
+    x = torch.eye(3)
+    got = encoder.adjacency.propagate(x, torch.tensor([1.0, 1.0]), keep).detach()
+    expected = torch.tensor([[0.0, HALF, 0.0], [HALF, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    torch.testing.assert_close(got, expected)
+
+
+def test_popularity_is_a_learned_multiple_of_its_logarithm() -> None:
+    graph = tensors_of(make_graph((3, 3, 0), [(0, 0), (1, 0), (2, 0), (0, 1)]))
+    network = build(graph)
+    assert network.item_bias().tolist() == [0.0, 0.0, 0.0]  # until it has learned
+    with torch.no_grad():
+        network.popularity.fill_(2.0)
+    expected = 2 * np.log1p([3, 1, 0])
+    np.testing.assert_allclose(network.item_bias().detach(), expected, rtol=1e-6)
+    assert not build(graph, popularity=False).popularity.requires_grad
