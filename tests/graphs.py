@@ -58,7 +58,7 @@ def make_graph(
 
 
 def random_graph(seed: int, sizes: tuple[int, int, int] = (14, 11, 6)) -> GraphData:
-    """Random interactions and relations of every kind; the last user and the last item have none."""
+    """Random edges of every kind; the last user and the last item have no interactions."""
     rng = np.random.default_rng(seed)
     users, items, entities = sizes
 
