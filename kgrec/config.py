@@ -150,6 +150,7 @@ class ModelConfig(_Settings):
         use_graph: Whether relation edges take part; False is the control without a graph.
         use_text: Whether projected text vectors join the free embeddings.
         heads: Attention heads (attention encoder only).
+        popularity: Whether a learned multiple of log popularity joins the score.
     """
 
     encoder: Literal["propagation", "attention"] = "propagation"
@@ -160,6 +161,7 @@ class ModelConfig(_Settings):
     use_graph: bool = True
     use_text: bool = True
     heads: int = Field(2, ge=1)
+    popularity: bool = True
 
 
 class TrainingConfig(_Settings):
@@ -172,7 +174,10 @@ class TrainingConfig(_Settings):
         batch_size: Interactions a step.
         learning_rate: Adam's.
         relation_learning_rate: Adam's for the relation weights, which are few and must move far.
+        decay: Both learning rates are multiplied by this after every epoch.
         weight_decay: L2 on the free embeddings.
+        hide_targets: Whether a batch's own interactions pass no messages while they are predicted;
+            else the network can read the answer off its input and needs the graph less.
         num_negatives: Negatives a step (shared by the batch) for sampled losses.
         patience: Evaluations on valid without improvement before stopping.
         evaluate_every: Epochs between evaluations on valid.
@@ -184,9 +189,11 @@ class TrainingConfig(_Settings):
     batch_size: int = Field(4096, ge=1)
     learning_rate: float = Field(0.01, gt=0)
     relation_learning_rate: float = Field(0.05, gt=0)
+    decay: float = Field(0.95, gt=0, le=1)
+    hide_targets: bool = True
     weight_decay: float = Field(1e-6, ge=0)
     num_negatives: int = Field(2048, ge=1)
-    patience: int = Field(4, ge=1)
+    patience: int = Field(3, ge=1)
     evaluate_every: int = Field(2, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

@@ -87,22 +87,24 @@ class RelationAdjacency:
         self._by_target = _compress(target, source, num_nodes)
         self._by_source = _compress(source, target, num_nodes)
 
-    def propagate(self, x: Tensor, relation_weight: Tensor) -> Tensor:
+    def propagate(self, x: Tensor, relation_weight: Tensor, keep: Tensor | None = None) -> Tensor:
         """Gives P x with P = Σ_r relation_weight[r] Â_r, differentiable in both.
 
         Args:
             x: float (N, d).
             relation_weight: float (R,).
+            keep: bool (E,), which edges take part; None is all. Normalisation stays that of all.
 
         Returns:
             float (N, d).
         """
-        out: Tensor = _Propagate.apply(x, relation_weight, self)
+        out: Tensor = _Propagate.apply(x, relation_weight, self, keep)
         return out
 
-    def values(self, relation_weight: Tensor) -> Tensor:
+    def values(self, relation_weight: Tensor, keep: Tensor | None = None) -> Tensor:
         """Gives the weight (E,) of each edge, in the order of edge_index."""
-        return relation_weight[self.edge_type] * self.norm
+        values = relation_weight[self.edge_type] * self.norm
+        return values if keep is None else values * keep
 
 
 def _compress(rows: Tensor, cols: Tensor, num_nodes: int) -> _Csr:
@@ -116,29 +118,32 @@ class _Propagate(torch.autograd.Function):
     """P x; backward is Pᵀ g and, per relation, Σ_e norm_e ⟨x[source_e], g[target_e]⟩."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, adjacency: RelationAdjacency) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, x: Tensor, weight: Tensor, adjacency: RelationAdjacency, keep: Tensor | None
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.adjacency = adjacency
+        ctx.adjacency, ctx.keep = adjacency, keep
         pattern = adjacency._by_target
-        out: Tensor = pattern.matrix(adjacency.values(weight)[pattern.order]) @ x
+        out: Tensor = pattern.matrix(adjacency.values(weight, keep)[pattern.order]) @ x
         return out
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # type: ignore[no-untyped-def]
         x, weight = ctx.saved_tensors
         adjacency: RelationAdjacency = ctx.adjacency
+        keep: Tensor | None = ctx.keep
         grad = grad.contiguous()
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
             pattern = adjacency._by_source
-            grad_x = pattern.matrix(adjacency.values(weight)[pattern.order]) @ grad
+            grad_x = pattern.matrix(adjacency.values(weight, keep)[pattern.order]) @ grad
         if ctx.needs_input_grad[1]:
             pattern = adjacency._by_target
             mask = pattern.matrix(grad.new_zeros(len(pattern.col)))
             # Only the E products that have an edge are computed, never grad @ xᵀ as a whole.
             products = torch.sparse.sampled_addmm(mask, grad, x.t(), beta=0.0).values()  # (E,)
-            products = products * adjacency.norm[pattern.order]
+            products = products * adjacency.values(torch.ones_like(weight), keep)[pattern.order]
             grad_weight = torch.zeros_like(weight).index_add_(
                 0, adjacency.edge_type[pattern.order], products
             )
-        return grad_x, grad_weight, None
+        return grad_x, grad_weight, None, None

@@ -23,8 +23,8 @@ class PropagationScorer:
         z_v = s_v + Σ_{e → v} a_e y_source(e),
         s = X / (L + 1),   y = 1/(L + 1) Σ_{l < L} P^l X,   a_e = softplus(w_r) norm_e
 
-    so a score ⟨z_u, z_i⟩ / (|z_u| |z_i| τ), its norms held, adds up over the user's own items and,
-    on the item's side, over relations.
+    so a score ⟨z_u, z_i⟩ / (|z_u| |z_i| τ) + b_i, its norms held, adds up over the user's own
+    items and, on the item's side, over relations.
 
     Attributes:
         own: s of users and items, (U + I, d).
@@ -33,6 +33,7 @@ class PropagationScorer:
         source: int64 (E',), where they come from.
         kind: int64 (E',), their relation.
         weight: (E',), a_e.
+        item_bias: (I,), b.
         relation_names: The directed relations.
         history: The training items of each user.
         temperature: τ; None scores by the inner product instead of the cosine.
@@ -42,6 +43,7 @@ class PropagationScorer:
         self.own, self.message = tensors["own"], tensors["message"]
         self.pointer, self.source = tensors["pointer"], tensors["source"]
         self.kind, self.weight = tensors["kind"], tensors["weight"]
+        self.item_bias = tensors["item_bias"]
         self.relation_names = tuple(values["relation_names"])
         self.temperature: float | None = values["temperature"]
         self._num_users, self._num_items = int(values["num_users"]), int(values["num_items"])
@@ -89,6 +91,7 @@ class PropagationScorer:
             "source": source[keep],
             "kind": graph.edge_type[keep],
             "weight": weight,
+            "item_bias": network.item_bias(),
             "history_pointer": history.pointer,
             "history_columns": history.columns,
         }
@@ -111,9 +114,9 @@ class PropagationScorer:
         return self._num_items
 
     def score(self, user_indices: Tensor) -> Tensor:
-        """Gives cosines over the temperature, or inner products, (B, num_items) float32."""
+        """Gives cosines over the temperature, or inner products, plus b, (B, num_items)."""
         user = self.user_embedding[user_indices.to(self.own.device)]
-        return user @ self.item_embedding.T
+        return torch.addmm(self.item_bias, user, self.item_embedding.T)
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes exactly, with the two norms of the cosine held."""
@@ -127,7 +130,7 @@ class PropagationScorer:
         place = torch.searchsorted(own_items, self.source[edges][from_items] - self._num_users)
         by_item = target.new_zeros(len(items), len(own_items))
         by_item.index_add_(1, place, by_edge[:, from_items])
-        score = target @ self.user_embedding[user_index]  # (k,)
+        score = target @ self.user_embedding[user_index] + self.item_bias[items]  # (k,)
         return Contributions(
             score=score,
             own_items=own_items,
@@ -147,7 +150,9 @@ class PropagationScorer:
             edges = slice(int(self.pointer[node]), int(self.pointer[node + 1]))
             values = self.weight[edges] * (self.message[self.source[edges]] @ user)
             out[row].index_add_(0, 1 + self.kind[edges], values)
-        return out / self.item_norm[items, None]
+        out /= self.item_norm[items, None]
+        out[:, 0] += self.item_bias[items]
+        return out
 
     def _relation(self, name: str) -> int:
         return self.relation_names.index(name)
@@ -168,6 +173,7 @@ class PropagationScorer:
             "source": self.source,
             "kind": self.kind,
             "weight": self.weight,
+            "item_bias": self.item_bias,
             "history_pointer": self.history.pointer,
             "history_columns": self.history.columns,
         }
@@ -191,12 +197,20 @@ class EmbeddingScorer:
     Attributes:
         user_embedding: (U, d), normalised and over the temperature if the score is a cosine.
         item_embedding: (I, d).
+        item_bias: (I,), added to every user's products.
         history: The training items of each user.
     """
 
-    def __init__(self, user_embedding: Tensor, item_embedding: Tensor, history: Incidence) -> None:
+    def __init__(
+        self,
+        user_embedding: Tensor,
+        item_embedding: Tensor,
+        item_bias: Tensor,
+        history: Incidence,
+    ) -> None:
         self.user_embedding = user_embedding
         self.item_embedding = item_embedding
+        self.item_bias = item_bias
         self.history = history
 
     @classmethod
@@ -209,7 +223,8 @@ class EmbeddingScorer:
         if temperature is not None:
             user = functional.normalize(user, dim=1) / temperature
             item = functional.normalize(item, dim=1)
-        return cls(user.detach().clone(), item.detach().clone(), history)
+        bias = network.item_bias()
+        return cls(user.detach().clone(), item.detach().clone(), bias.detach().clone(), history)
 
     @property
     def num_users(self) -> int:
@@ -222,15 +237,16 @@ class EmbeddingScorer:
         return len(self.item_embedding)
 
     def score(self, user_indices: Tensor) -> Tensor:
-        """Gives inner products (B, num_items) float32."""
+        """Gives inner products plus b, (B, num_items) float32."""
         user = self.user_embedding[user_indices.to(self.user_embedding.device)]
-        return user @ self.item_embedding.T
+        return torch.addmm(self.item_bias, user, self.item_embedding.T)
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Leaves everything in `rest`: an attention score is no sum over items or relations."""
         own = self.history.row(user_index)
         items = item_indices.to(self.item_embedding.device)
         score = self.item_embedding[items] @ self.user_embedding[user_index]
+        score = score + self.item_bias[items]
         return Contributions(
             score=score,
             own_items=own,
@@ -252,6 +268,7 @@ class EmbeddingScorer:
         return {
             "user_embedding": self.user_embedding,
             "item_embedding": self.item_embedding,
+            "item_bias": self.item_bias,
             "history_pointer": self.history.pointer,
             "history_columns": self.history.columns,
         }, {}
@@ -261,7 +278,7 @@ class EmbeddingScorer:
         """Makes the scorer that `state` described."""
         item = tensors["item_embedding"]
         history = Incidence(tensors["history_pointer"], tensors["history_columns"], len(item))
-        return cls(tensors["user_embedding"], item, history)
+        return cls(tensors["user_embedding"], item, tensors["item_bias"], history)
 
 
 def _sum_edges(pointer: Tensor, source: Tensor, weight: Tensor, message: Tensor) -> Tensor:

@@ -110,17 +110,17 @@ class RelationPropagation(nn.Module):
         """The positive weights (R,) that scale the normalised adjacencies."""
         return functional.softplus(self.weight)
 
-    def layers(self, x: Tensor) -> list[Tensor]:
-        """Gives X, P X, …, P^L X, each (N, d)."""
+    def layers(self, x: Tensor, keep: Tensor | None = None) -> list[Tensor]:
+        """Gives X, P X, …, P^L X, each (N, d), over the edges to keep."""
         out = [x]
         weights = self.relation_weights()
         for _ in range(self.num_layers):
-            out.append(self.adjacency.propagate(out[-1], weights))
+            out.append(self.adjacency.propagate(out[-1], weights, keep))
         return out
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Gives Z (N, d)."""
-        return torch.stack(self.layers(x)).mean(dim=0)
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Gives Z (N, d), over the edges to keep, bool (E,)."""
+        return torch.stack(self.layers(x, keep)).mean(dim=0)
 
 
 class RelationAttention(nn.Module):
@@ -131,6 +131,9 @@ class RelationAttention(nn.Module):
     References:
         Busbridge et al., "Relational graph attention networks", arXiv:1904.05811.
     """
+
+    edge_index: Tensor
+    edge_type: Tensor
 
     def __init__(self, graph: GraphTensors, channels: int, num_layers: int, heads: int) -> None:
         super().__init__()
@@ -152,18 +155,24 @@ class RelationAttention(nn.Module):
             nn.init.constant_(conv.l2, 1 / channels)
         self.convs = nn.ModuleList(convs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Gives Z (N, d)."""
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Gives Z (N, d), over the edges to keep, bool (E,)."""
+        edge_index, edge_type = self.edge_index, self.edge_type
+        if keep is not None:
+            edge_index, edge_type = edge_index[:, keep], edge_type[keep]
         out = [x]
         for conv in self.convs:
-            out.append(out[-1] + conv(out[-1], self.edge_index, self.edge_type))
+            out.append(out[-1] + conv(out[-1], edge_index, edge_type))
         return torch.stack(out).mean(dim=0)
 
 
 class GraphNetwork(nn.Module):
-    """Free embeddings and projected frozen text, encoded over the graph.
+    """Free embeddings and projected frozen text, encoded over the graph, and popularity.
 
-        X = E + T W,   Z = encoder(X)
+        X = E + T W,   Z = encoder(X),   b_i = β log(1 + popularity of i)
+
+    A cosine cannot grow with an item's popularity, so one learned scalar β adds it: without it
+    the embeddings spend themselves on popularity and say less about taste.
 
     Args:
         graph: The graph, on the device the network shall live on.
@@ -171,6 +180,7 @@ class GraphNetwork(nn.Module):
         channels: Embedding dimensions d.
         num_layers: Rounds of message passing.
         heads: Attention heads.
+        popularity: Whether b takes part; else it is 0.
         generator: Source of the initial values (on the CPU).
 
     References:
@@ -178,6 +188,7 @@ class GraphNetwork(nn.Module):
     """
 
     text: Tensor | None
+    log_popularity: Tensor
 
     def __init__(
         self,
@@ -187,6 +198,7 @@ class GraphNetwork(nn.Module):
         channels: int = 64,
         num_layers: int = 2,
         heads: int = 2,
+        popularity: bool = True,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -199,6 +211,8 @@ class GraphNetwork(nn.Module):
             width = graph.text.shape[1]
             project = torch.randn(width, channels, generator=generator) * (0.1 / width**0.5)
             self.project = nn.Parameter(project)  # (c, d)
+        self.register_buffer("log_popularity", _log_popularity(graph), persistent=False)
+        self.popularity = nn.Parameter(torch.zeros(1), requires_grad=popularity)  # β
         if encoder == "propagation":
             self.encoder: nn.Module = RelationPropagation(graph, num_layers)
         elif encoder == "attention":
@@ -215,7 +229,25 @@ class GraphNetwork(nn.Module):
             return self.embedding
         return self.embedding + self.text @ self.project
 
-    def forward(self) -> tuple[Tensor, Tensor]:
-        """Gives the embeddings of users (U, d) and items (I, d)."""
-        z = self.encoder(self.features())
+    def item_bias(self) -> Tensor:
+        """Gives b (I,), what each item's logit has beside the product of the embeddings."""
+        return self.popularity * self.log_popularity
+
+    def forward(self, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Gives the embeddings of users (U, d) and items (I, d).
+
+        Args:
+            keep: bool (E,), which edges pass messages; None is all.
+        """
+        z = self.encoder(self.features(), keep)
         return z[: self.num_users], z[self.num_users : self.num_users + self.num_items]
+
+
+def _log_popularity(graph: GraphTensors) -> Tensor:
+    """Log(1 + number of interactions) of each item, float32 (I,)."""
+    counts = torch.zeros(graph.num_items, device=graph.edge_index.device)
+    if "INTERACTED" in graph.relation_names:
+        kind = graph.relation_names.index("INTERACTED")
+        items = graph.edge_index[1, graph.edge_type == kind] - graph.num_users
+        counts = torch.bincount(items, minlength=graph.num_items).float()
+    return torch.log1p(counts)

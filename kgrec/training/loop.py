@@ -21,6 +21,7 @@ from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.training.checkpoint import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
 from kgrec.training.sampling import (
+    interaction_edges,
     known_among,
     known_pairs,
     negative_probability,
@@ -112,26 +113,27 @@ def train_network(
         channels=model.channels,
         num_layers=model.num_layers,
         heads=model.heads,
+        popularity=model.popularity,
         generator=generator,
     ).to(graph.edge_index.device)
     optimizer = _optimizer(network, training)
     temperature = model.temperature if model.score == "cosine" else None
     step_loss = _loss(graph, history, training, temperature, generator)
-    users, items = history.rows, history.columns  # (n,) the positives
-
     progress, best = Progress(), _copy(network)
     if checkpoint is not None and checkpoint.exists():
         progress, best = _resume(checkpoint, network, optimizer, generator)
     while progress.epoch < training.epochs and progress.stale < training.patience:
         started, total = time.perf_counter(), 0.0
-        for batch in sample_batches(len(users), training.batch_size, generator):
-            batch = batch.to(users.device)
-            loss = step_loss(network, users[batch], items[batch])
+        _decay(optimizer, training.decay**progress.epoch)
+        for batch in sample_batches(len(history.columns), training.batch_size, generator):
+            loss = step_loss(network, batch.to(history.device))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += float(loss.detach()) * len(batch)
-        record = progress.note_epoch(total / max(len(users), 1), time.perf_counter() - started)
+        record = progress.note_epoch(
+            total / max(len(history.columns), 1), time.perf_counter() - started
+        )
         due = progress.epoch % training.evaluate_every == 0 or progress.epoch == training.epochs
         if validate is not None and due:
             record["valid"] = validate(scorer_of(network, graph, history, temperature))
@@ -162,8 +164,8 @@ def scorer_of(
 
 def _optimizer(network: GraphNetwork, training: TrainingConfig) -> torch.optim.Optimizer:
     relation = {
-        name for name, _ in network.named_parameters() if name == "encoder.weight"
-    }  # the scalars of linear propagation
+        name for name, _ in network.named_parameters() if name in {"encoder.weight", "popularity"}
+    }  # the scalars of linear propagation, and β
     groups: list[dict[str, Any]] = [
         {"params": [network.embedding], "weight_decay": training.weight_decay},
         {
@@ -176,7 +178,16 @@ def _optimizer(network: GraphNetwork, training: TrainingConfig) -> torch.optim.O
             "lr": training.relation_learning_rate,
         },
     ]
-    return torch.optim.Adam([g for g in groups if g["params"]], lr=training.learning_rate)
+    optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=training.learning_rate)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return optimizer
+
+
+def _decay(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    # From the epoch alone, so that a resumed run has the same rates.
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
 
 
 def _loss(
@@ -185,31 +196,39 @@ def _loss(
     training: TrainingConfig,
     temperature: float | None,
     generator: torch.Generator,
-) -> Callable[[GraphNetwork, Tensor, Tensor], Tensor]:
-    """Gives the loss of one batch of positives (users (B,), items (B,)) as a function."""
+) -> Callable[[GraphNetwork, Tensor], Tensor]:
+    """Gives the loss of a batch as a function of the network and the positives' places (B,)."""
     kind = training.loss
     if kind == "auto":
         kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
     probability = negative_probability(history).cpu()
+    users, items = history.rows, history.columns  # (n,) the positives
+    edges = interaction_edges(graph, history) if training.hide_targets else None
 
-    def embed(network: GraphNetwork) -> tuple[Tensor, Tensor]:
-        user, item = network()
+    def embed(network: GraphNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
+        keep = None
+        if edges is not None:
+            keep = torch.ones_like(graph.edge_type, dtype=torch.bool)  # (E,)
+            keep[edges[:, batch]] = False
+        user, item = network(keep)
         if temperature is None:
             return user, item
         return functional.normalize(user, dim=1) / temperature, functional.normalize(item, dim=1)
 
-    def full(network: GraphNetwork, users: Tensor, items: Tensor) -> Tensor:
-        user, item = embed(network)
-        return softmax_loss(user[users] @ item.T, items, known_pairs(history, users))
+    def full(network: GraphNetwork, batch: Tensor) -> Tensor:
+        user, item = embed(network, batch)
+        scores = torch.addmm(network.item_bias(), user[users[batch]], item.T)  # (B, I)
+        return softmax_loss(scores, items[batch], known_pairs(history, users[batch]))
 
-    def sampled(network: GraphNetwork, users: Tensor, items: Tensor) -> Tensor:
-        user, item = embed(network)
+    def sampled(network: GraphNetwork, batch: Tensor) -> Tensor:
+        user, item = embed(network, batch)
+        bias = network.item_bias()
         drawn, expected = sample_negatives(probability, training.num_negatives, generator)
         drawn, expected = drawn.to(users.device), expected.to(users.device)
-        rows = user[users]  # (B, d)
-        positive = (rows * item[items]).sum(dim=1)  # (B,)
-        negative = rows @ item[drawn].T  # (B, m)
-        known = known_among(history, users, drawn)
+        rows, targets = user[users[batch]], items[batch]  # (B, d), (B,)
+        positive = (rows * item[targets]).sum(dim=1) + bias[targets]  # (B,)
+        negative = torch.addmm(bias[drawn], rows, item[drawn].T)  # (B, m)
+        known = known_among(history, users[batch], drawn)
         if kind == "bpr":
             return bpr_loss(positive, negative, known)
         return sampled_softmax_loss(positive, negative, expected, known)

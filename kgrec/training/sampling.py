@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from kgrec.model.incidence import Incidence
+from kgrec.model.network import GraphTensors
 
 
 def sample_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -43,6 +44,25 @@ def sample_negatives(
     draws = torch.multinomial(probability, count, replacement=True, generator=generator)
     items, times = torch.unique(draws, return_counts=True)
     return items, torch.log(probability[items] * count / times)
+
+
+def interaction_edges(graph: GraphTensors, history: Incidence) -> Tensor:
+    """Finds the edges of each training interaction: int64 (2, n), places in edge_index.
+
+    Args:
+        graph: The graph that holds every interaction in both directions.
+        history: The interactions, whose order the answer has; forward above reverse.
+    """
+    wanted = history.rows * graph.num_items + history.columns  # (n,) ascending
+    out = []
+    for name, (user, item) in (("INTERACTED", (0, 1)), ("rev_INTERACTED", (1, 0))):
+        kind = graph.relation_names.index(name)
+        places = torch.nonzero(graph.edge_type == kind).squeeze(1)
+        edges = graph.edge_index[:, places]
+        keys = edges[user] * graph.num_items + edges[item] - graph.num_users
+        order = torch.argsort(keys)
+        out.append(places[order[torch.searchsorted(keys[order], wanted)]])
+    return torch.stack(out)
 
 
 def known_pairs(history: Incidence, users: Tensor) -> Tensor:

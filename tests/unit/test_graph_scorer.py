@@ -14,6 +14,7 @@ from kgrec.model.network import GraphNetwork, GraphTensors
 GRAPH = random_graph(4)
 TENSORS = tensors_of(GRAPH, text=3)
 HISTORY = history_of(GRAPH)
+BIAS = 0.3 * torch.log1p(torch.bincount(HISTORY.columns, minlength=GRAPH.num_items).float())
 EVERYONE = torch.arange(GRAPH.num_users)
 EVERY_ITEM = torch.arange(GRAPH.num_items)
 
@@ -23,8 +24,9 @@ def network(layers: int = 2, encoder: str = "propagation") -> GraphNetwork:
         TENSORS, encoder=encoder, channels=6, num_layers=layers,
         generator=torch.Generator().manual_seed(3),
     )  # fmt: skip
-    if encoder == "propagation":
-        with torch.no_grad():  # relations of different weights
+    with torch.no_grad():
+        net.popularity.fill_(0.3)
+        if encoder == "propagation":  # relations of different weights
             net.encoder.weight.copy_(torch.linspace(-1.0, 2.0, len(TENSORS.relation_names)))
     return net
 
@@ -37,7 +39,7 @@ def scorer(temperature: float | None, layers: int = 2) -> PropagationScorer:
 def test_inner_product_of_the_network(layers: int) -> None:
     user, item = network(layers)()
     torch.testing.assert_close(
-        scorer(None, layers).score(EVERYONE), (user @ item.T).detach(), atol=1e-5, rtol=1e-4
+        scorer(None, layers).score(EVERYONE), (user @ item.T + BIAS).detach(), atol=1e-5, rtol=1e-4
     )
 
 
@@ -46,7 +48,7 @@ def test_cosine_of_the_network_over_the_temperature(layers: int) -> None:
     user, item = network(layers)()
     cosine = torch.nn.functional.cosine_similarity(user[:, None], item[None], dim=2).detach()
     got = scorer(0.25, layers).score(torch.tensor([3, 1, 3]))
-    torch.testing.assert_close(got, cosine[[3, 1, 3]] / 0.25, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(got, cosine[[3, 1, 3]] / 0.25 + BIAS, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [None, 0.25])
@@ -139,7 +141,7 @@ def test_embedding_scorer_serves_the_attention_network(temperature: float | None
     wanted = user @ item.T
     if temperature is not None:
         wanted = wanted / (temperature * user.norm(dim=1)[:, None] * item.norm(dim=1))
-    torch.testing.assert_close(judged.score(EVERYONE), wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(judged.score(EVERYONE), wanted + BIAS, atol=1e-5, rtol=1e-4)
     made = judged.contributions(2, torch.tensor([4, 0]))
     torch.testing.assert_close(made.rest, wanted[2, [4, 0]], atol=1e-5, rtol=1e-4)
     assert not made.by_item.any()

@@ -2,14 +2,16 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from graphs import history_of, random_graph
+from graphs import history_of, random_graph, tensors_of
 
 from kgrec.model.incidence import Incidence
 from kgrec.training.sampling import (
+    interaction_edges,
     known_among,
     known_pairs,
     negative_probability,
@@ -84,3 +86,22 @@ def test_known_positives_stand_in_the_row_of_their_user() -> None:
     ]
     assert mask.any()
     assert not mask.all()
+
+
+def test_every_interaction_finds_its_two_edges() -> None:
+    graph = random_graph(7)
+    history, tensors = history_of(graph), tensors_of(graph)
+    shuffled = torch.randperm(len(tensors.edge_type), generator=generator(2))
+    mixed = replace(
+        tensors,
+        edge_index=tensors.edge_index[:, shuffled],
+        edge_type=tensors.edge_type[shuffled],
+    )
+    forward, reverse = interaction_edges(mixed, history)
+    users, items = history.rows, history.columns + graph.num_users
+    assert torch.equal(mixed.edge_index[:, forward], torch.stack([users, items]))
+    assert torch.equal(mixed.edge_index[:, reverse], torch.stack([items, users]))
+    assert {mixed.relation_names[k] for k in mixed.edge_type[forward].tolist()} == {"INTERACTED"}
+    assert {mixed.relation_names[k] for k in mixed.edge_type[reverse].tolist()} == {
+        "rev_INTERACTED"
+    }

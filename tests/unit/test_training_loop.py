@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from graphs import checkerboard, history_of, tensors_of
+from graphs import checkerboard, history_of, make_graph, tensors_of
 
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import RunError, TrainingDiverged
@@ -146,6 +146,7 @@ def test_each_epoch_is_told(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_loss_is_the_mean_over_all_positives() -> None:
     # One epoch, learning nothing: batches of unequal size must weigh by their size.
     tiny = {"learning_rate": 1e-12, "relation_learning_rate": 1e-12, "epochs": 1, "loss": "softmax"}
+    tiny["hide_targets"] = False  # what a batch hides depends on its size
     losses = {
         size: train(validate=None, batch_size=size, **tiny)[2].history[0]["loss"]
         for size in (7, 1000)
@@ -246,3 +247,34 @@ train(epochs=6, checkpoint=Path({str(path)!r}), on_epoch=on_epoch)
         resumed, _, again = train(epochs=6, checkpoint=path)
         assert told(again) == told(progress)
         assert_same(whole, resumed)
+
+
+def test_learning_rates_decay_by_the_epoch() -> None:
+    rates: list[float] = []
+    original = torch.optim.Adam.step
+
+    def spy(self, *arguments, **more):
+        rates.append(self.param_groups[0]["lr"])
+        return original(self, *arguments, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.Adam, "step", spy)
+        train(validate=None, epochs=3, batch_size=100_000, decay=0.5)
+    assert rates == pytest.approx([0.05, 0.025, 0.0125])
+
+
+def test_a_batch_cannot_read_its_own_answers_off_the_graph() -> None:
+    # One interaction and nothing else: shown, the user hears of the item and the loss falls below
+    # that of chance; hidden, the embeddings before any learning know nothing.
+    lone = make_graph((1, 50, 0), [(0, 7)])
+    losses = {}
+    for hide in (True, False):
+        settings = TrainingConfig(
+            epochs=1, learning_rate=1e-12, relation_learning_rate=1e-12, hide_targets=hide
+        )
+        _, _, progress = train_network(
+            tensors_of(lone), history_of(lone), ModelConfig(channels=256), settings, seed=0
+        )
+        losses[hide] = progress.history[0]["loss"]
+    assert losses[False] < 1.0
+    assert losses[True] == pytest.approx(math.log(50), abs=0.2)
