@@ -54,6 +54,16 @@ def fetch(config: Config, reporter: Reporter) -> GraphData:
     return graph
 
 
+def write_vectors(config: Config, graph: GraphData, reporter: Reporter) -> None:
+    """Writes the text vectors to the nodes, where the store's vector index finds them."""
+    from kgrec.graph.vectors import write_text_vectors
+    from kgrec.store.connect import open_store
+
+    with reporter.step("vectors") as said, open_store(config.store) as store:
+        for label, count in write_text_vectors(graph, config.text, store).items():
+            said.append(f"{count:,} {label.lower()}s")
+
+
 def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporter) -> Run:
     """Trains into a run directory."""
     from kgrec.training.run import train

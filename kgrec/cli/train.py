@@ -25,10 +25,14 @@ def train(
     settings = load_config(config, store, changes)
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
     with Reporter(as_json) as reporter:
-        from kgrec.cli.steps import fetch, load_and_ingest, train_run
+        from kgrec.cli.steps import fetch, load_and_ingest, train_run, write_vectors
+        from kgrec.training.directory import refuse_foreign
 
+        refuse_foreign(run_dir)  # before the store is touched
         load_and_ingest(settings, reporter)
         graph = fetch(settings, reporter)
+        if settings.text.enabled and settings.text.write_to_store:
+            write_vectors(settings, graph, reporter)
         trained = train_run(settings, graph, run_dir, reporter)
         record = trained.record
         reporter.answer(

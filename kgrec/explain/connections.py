@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kgrec.store.base import GraphStore
-from kgrec.text.templates import relation_phrase
+from kgrec.text.templates import leads_on, relation_phrase
 
 #: Rows a query may return: own items with many shared attributes have many.
 _MOST_ROWS = 500
@@ -38,7 +38,7 @@ class Connection:
         if self.entity_id is None:
             return f"connected by “{phrase}”"
         if self.own_type == self.item_type:
-            return f"both {phrase} {self.entity_name}"
+            return f"both {phrase}{' ' if leads_on(phrase) else ': '}{self.entity_name}"
         own = relation_phrase(self.own_type)
         return f"{own} {self.entity_name}, who is here as “{phrase}”"
 

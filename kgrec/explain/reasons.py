@@ -8,7 +8,7 @@ import torch
 
 from kgrec.explain.connections import Connection
 from kgrec.model.scorer import Scorer
-from kgrec.schema import NodeLabel
+from kgrec.schema import INTERACTION_TYPES, NodeLabel, relation_type
 from kgrec.vocabulary import Vocabulary
 
 
@@ -37,8 +37,8 @@ class Explanation:
         score: The served score; `sum(own items) + rest`, and `sum(relations)`.
         own_items: All of the user's own items, largest share first.
         rest: What no own item accounts for: the user's own embedding, popularity, centring.
-        relations: What arrives at the item through each relation; "self" is what arrives through
-            none.
+        relations: What arrives at the item through each relation, by relationship type, both
+            directions together; "self" is what arrives through none.
         exact: Whether the shares of own items follow from the score's formula.
         relations_exact: The same for relations; the closed form's are first-order estimates.
     """
@@ -104,7 +104,10 @@ def explain_scores(
             OwnItem(items.ids[index], names[NodeLabel.ITEM][index], share)
             for index, share in zip(own, shares, strict=True)
         ]
-        relations = dict(zip(found.relation_names, found.by_relation[row].tolist(), strict=True))
+        relations: dict[str, float] = {}
+        for name, share in zip(found.relation_names, found.by_relation[row].tolist(), strict=True):
+            kind = _relation_kind(name)
+            relations[kind] = relations.get(kind, 0.0) + share
         out.append(
             Explanation(
                 user_id=user_id,
@@ -118,3 +121,15 @@ def explain_scores(
             )
         )
     return out
+
+
+def _relation_kind(name: str) -> str:
+    """Brings a part's name for a relation to its relationship type.
+
+    The network names directed types (`GENRE`, `rev_GENRE`), the closed form the data's relations
+    (`genre`).
+    """
+    name = name.removeprefix("rev_")
+    if name == "self" or name in INTERACTION_TYPES.values():
+        return name
+    return relation_type(name)

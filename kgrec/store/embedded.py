@@ -8,6 +8,7 @@ may read. About 200 bytes an edge: up to some 20 million edges on a machine with
 
 import importlib.metadata
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +120,9 @@ class EmbeddedStore(CypherStore):
     def checkpoint(self) -> None:
         """Writes the graph to its file, atomically and flushed to the disk."""
         if self._graph is not None and self._dirty:
-            with _translated(f"writing {self.path}"):
+            with _translated(f"writing {self.path}"), warnings.catch_warnings():
+                # Some nodes have a vector and some have none: such a column is read onto the heap.
+                warnings.simplefilter("ignore", kglite.MappedFallbackWarning)
                 self._graph.save()
             self._dirty = False
 

@@ -59,12 +59,17 @@ def relation_phrase(relation: str) -> str:
     return re.sub(r"[\W_]+", " ", spaced).strip().lower() or relation
 
 
+def leads_on(phrase: str) -> bool:
+    """Says whether a phrase reads on into a name: "directed by" does, "language" does not."""
+    return _LEADS_ON.fullmatch(phrase) is not None
+
+
 def role_phrase(relation: str) -> str:
     """Gives what a relation's tail is to its head: "directed_by" becomes "director of"."""
     phrase = relation_phrase(relation)
     if phrase in _ROLES:
         return _ROLES[phrase]
-    return f"“{phrase}” of" if _LEADS_ON.fullmatch(phrase) else f"{phrase} of"
+    return f"“{phrase}” of" if leads_on(phrase) else f"{phrase} of"
 
 
 def render_item(title: str | None, properties: Mapping[str, Any], links: Sequence[Link]) -> str:
@@ -104,7 +109,7 @@ def describe(links: Sequence[Link]) -> str | None:
     told = _and_others(link.names[:2], link.total)
     if link.forward:
         phrase = relation_phrase(link.relation)
-        return f"the one {phrase if _LEADS_ON.fullmatch(phrase) else f'with {phrase}'} {told}"
+        return f"the one {phrase if leads_on(phrase) else f'with {phrase}'} {told}"
     return f"the {role_phrase(link.relation)} {told}"
 
 
@@ -116,7 +121,7 @@ def _told(link: Link) -> str:
 
 
 def _lead(phrase: str) -> str:
-    return phrase if _LEADS_ON.fullmatch(phrase) else f"{phrase}:"
+    return phrase if leads_on(phrase) else f"{phrase}:"
 
 
 def _and_others(names: Sequence[str], total: int) -> str:

@@ -133,7 +133,7 @@ def test_a_rare_relation_tells_more_than_a_hub(store: GraphStore) -> None:
     }
     first, last = found["ali"]
     assert first.text == "both directed by Michael Mann"
-    assert last.text == "both language English"
+    assert last.text == "both language: English"
 
 
 def test_the_average_fan_out_decides_the_order(store: GraphStore) -> None:

@@ -141,7 +141,8 @@ def test_embedding_scorer_serves_the_attention_network(temperature: float | None
     wanted = user @ item.T
     if temperature is not None:
         wanted = wanted / (temperature * user.norm(dim=1)[:, None] * item.norm(dim=1))
-    torch.testing.assert_close(judged.score(EVERYONE), wanted + BIAS, atol=1e-5, rtol=1e-4)
+    wanted = wanted + BIAS
+    torch.testing.assert_close(judged.score(EVERYONE), wanted, atol=1e-5, rtol=1e-4)
     made = judged.contributions(2, torch.tensor([4, 0]))
     torch.testing.assert_close(made.rest, wanted[2, [4, 0]], atol=1e-5, rtol=1e-4)
     assert not made.by_item.any()
