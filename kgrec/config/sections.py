@@ -1,25 +1,18 @@
-"""Settings: frozen, complete, and refused when misspelt.
+"""The sections of the settings, their defaults and their meaning."""
 
-A TOML file gives the values, `--set key=value` and keyword arguments override them, and the
-environment gives what must never be saved (`KGREC_NEO4J_USER`, `KGREC_NEO4J_PASSWORD`). Paths in a
-file are relative to that file. Defaults live in these classes and nowhere else.
-"""
-
-import json
-import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from kgrec.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """Frozen, and refusing keys it does not know."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class StoreConfig(_Settings):
+class StoreConfig(Settings):
     """Where the graph lives.
 
     Attributes:
@@ -31,7 +24,7 @@ class StoreConfig(_Settings):
     database: str = "neo4j"
 
 
-class SplitConfig(_Settings):
+class SplitConfig(Settings):
     """How one interactions file becomes train, valid and test.
 
     Attributes:
@@ -49,7 +42,7 @@ class SplitConfig(_Settings):
     min_interactions: int = Field(3, ge=1)
 
 
-class RelationRule(_Settings):
+class RelationRule(Settings):
     """What one relation name of the triples file becomes.
 
     Attributes:
@@ -64,7 +57,7 @@ class RelationRule(_Settings):
     drop: bool = False
 
 
-class DataConfig(_Settings):
+class DataConfig(Settings):
     """The input files.
 
     Attributes:
@@ -114,7 +107,7 @@ class DataConfig(_Settings):
         return self
 
 
-class TextConfig(_Settings):
+class TextConfig(Settings):
     """Text features.
 
     Attributes:
@@ -137,7 +130,7 @@ class TextConfig(_Settings):
     write_to_store: bool = False
 
 
-class ModelConfig(_Settings):
+class ModelConfig(Settings):
     """The graph network.
 
     Attributes:
@@ -164,7 +157,7 @@ class ModelConfig(_Settings):
     popularity: bool = True
 
 
-class TrainingConfig(_Settings):
+class TrainingConfig(Settings):
     """How the network is trained.
 
     Attributes:
@@ -198,7 +191,7 @@ class TrainingConfig(_Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
-class ClosedFormConfig(_Settings):
+class ClosedFormConfig(Settings):
     """The closed form: EASE with the graph's relations as weighted extra rows.
 
     Attributes:
@@ -216,7 +209,7 @@ class ClosedFormConfig(_Settings):
     max_items: int = Field(40_000, ge=1)
 
 
-class FusionConfig(_Settings):
+class FusionConfig(Settings):
     """What the recommender is made of.
 
     Attributes:
@@ -228,7 +221,7 @@ class FusionConfig(_Settings):
     popularity: bool = True
 
 
-class EvaluationConfig(_Settings):
+class EvaluationConfig(Settings):
     """How runs are judged.
 
     Attributes:
@@ -246,106 +239,3 @@ class EvaluationConfig(_Settings):
         if not self.k or min(self.k) <= 0:
             raise ValueError(f"k must be positive, got {list(self.k)}")
         return self
-
-
-class Config(_Settings):
-    """Everything a run depends on; saved whole in its directory."""
-
-    seed: int = Field(0, ge=0)
-    store: StoreConfig = StoreConfig()
-    data: DataConfig
-    text: TextConfig = TextConfig()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
-    closed_form: ClosedFormConfig = ClosedFormConfig()
-    fusion: FusionConfig = FusionConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-
-    @model_validator(mode="after")
-    def _something_scores(self) -> Self:
-        if not (self.fusion.network or self.closed_form.enabled or self.fusion.popularity):
-            raise ValueError("network, closed_form and popularity are all off: nothing can score")
-        return self
-
-    @classmethod
-    def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Self:
-        """Reads a TOML file.
-
-        Args:
-            path: The file; relative paths in it are relative to its folder.
-            overrides: `section.key=value` strings; values are TOML, bare words are strings.
-
-        Raises:
-            ConfigError: If the file is missing or not TOML, or a key is unknown or out of range.
-        """
-        path = Path(path)
-        try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as exc:
-            raise ConfigError(
-                f"no config at {path}: {exc.strerror}; expected a TOML file; see docs/config.md"
-            ) from exc
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"{path} is not TOML: {exc}; mend that line") from exc
-        for override in overrides:
-            _apply(tree, override)
-        return cls.build(tree, base=path.parent, source=str(path))
-
-    @classmethod
-    def build(cls, tree: dict[str, Any], base: Path = Path(), source: str = "settings") -> Self:
-        """Validates a nested dict; `base` resolves relative paths; raises ConfigError."""
-        try:
-            config = cls.model_validate(tree)
-        except ValidationError as exc:
-            raise ConfigError(_explain(exc, source)) from exc
-        return config.resolved(base)
-
-    def resolved(self, base: Path) -> Self:
-        """The same settings with absolute paths."""
-        paths = {
-            name: (base / value).resolve() for name, value in self.data if isinstance(value, Path)
-        }
-        store = self.store
-        scheme, _, rest = store.uri.partition(":")
-        if scheme == "embedded" and rest:
-            store = store.model_copy(update={"uri": f"embedded:{(base / rest).resolve()}"})
-        return self.model_copy(update={"data": self.data.model_copy(update=paths), "store": store})
-
-    def to_json(self) -> str:
-        """The settings as JSON, without anything from the environment."""
-        return self.model_dump_json(indent=2)
-
-
-def _apply(tree: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key.strip():
-        raise ConfigError(
-            f"--set {override!r} is not section.key=value, for example training.epochs=5"
-        )
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *sections, last = key.strip().split(".")
-    node = tree
-    for section in sections:
-        node = node.setdefault(section, {})
-        if not isinstance(node, dict):
-            raise ConfigError(f"--set {override!r}: {section} is a value, not a section")
-    node[last] = value
-
-
-def _explain(exc: ValidationError, source: str) -> str:
-    lines = []
-    for error in exc.errors():
-        where = ".".join(str(part) for part in error["loc"]) or "config"
-        if error["type"] == "extra_forbidden":
-            lines.append(f"{where}: unknown key; check its spelling")
-        else:
-            got = (
-                ""
-                if error["type"] in {"missing", "value_error"}
-                else (f", got {json.dumps(error['input'], default=str)}")
-            )
-            lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}{got}")
-    return f"{source}: " + "; ".join(lines)
