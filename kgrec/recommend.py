@@ -1,7 +1,7 @@
 """The facade: load a run, ask for recommendations, be told why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,8 +29,12 @@ class Recommendation:
         name: What to call it.
         score: A logit; comparable within one list only.
         rank: From 1.
-        reasons: Why, largest share first.
-        cold: Whether this is the answer for a user the run does not know: the most popular items.
+        reasons: Why, largest share first; the shares of all own items and `rest` add up to the
+            score.
+        rest: What no own item accounts for.
+        relations: What arrives through each relationship type; adds up to the score as well.
+        cold: Whether this is the answer for a user without training items, known to the run or
+            not: the most popular items.
     """
 
     item_id: str
@@ -38,6 +42,8 @@ class Recommendation:
     score: float
     rank: int
     reasons: tuple[Reason, ...] = ()
+    rest: float = 0.0
+    relations: Mapping[str, float] = field(default_factory=dict)
     cold: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,6 +72,7 @@ class Recommender:
         self._users = run.vocabularies[NodeLabel.USER]
         entities = run.vocabularies[NodeLabel.ENTITY]
         self._entity_names = dict(zip(entities.ids, run.names[NodeLabel.ENTITY], strict=True))
+        self._takers = run.scorer.history.transposed()  # the users of each item
         self._fan_out: Mapping[str, float] = run.record.get("fan_out", {})
 
     @classmethod
@@ -73,15 +80,19 @@ class Recommender:
         """Loads a run directory; raises RunError if it is missing, damaged or of another graph."""
         return cls(load_run(Path(run_dir)), store)
 
-    def recommend(self, user_id: str, k: int = 10, *, num_reasons: int = 3) -> list[Recommendation]:
+    def recommend(
+        self, user_id: str, k: int = 10, *, num_reasons: int = 3, num_paths: int = 2
+    ) -> list[Recommendation]:
         """Gives the k best items the user has not met in training.
 
-        A user the run does not know gets the most popular items, marked `cold`.
+        A user without training items, known to the run or not, gets the most popular items, marked
+        `cold`: their embedding has learned nothing.
 
         Args:
             user_id: External id.
             k: List length; the list is shorter if fewer items are left.
             num_reasons: At most so many reasons an item.
+            num_paths: At most so many store paths a reason.
 
         Raises:
             ConfigError: If k is not positive.
@@ -91,12 +102,19 @@ class Recommender:
         if user_id not in self._users:
             return self._popular(k)
         user = self._users.index(user_id)
+        if not len(self.run.scorer.history.row(user)):
+            return self._popular(k)
         scores = self.run.scorer.score(torch.tensor([user]))[0].clone()  # (I,)
         scores[self.run.scorer.history.row(user)] = -torch.inf
         chosen = self._top(scores, k)
         explanations = self.explain(user_id, [self._items.ids[i] for i, _ in chosen])
         return [
-            self._place(rank, index, score, reasons=self._reasons(explanation, num_reasons))
+            replace(
+                self._place(rank, index, score),
+                reasons=self._reasons(explanation, num_reasons, num_paths),
+                rest=explanation.rest,
+                relations=explanation.relations,
+            )
             for rank, ((index, score), explanation) in enumerate(
                 zip(chosen, explanations, strict=True), start=1
             )
@@ -176,28 +194,36 @@ class Recommender:
         cold: bool = False,
     ) -> Recommendation:
         name = self.run.names[NodeLabel.ITEM][index]
-        return Recommendation(self._items.ids[index], name, score, rank, reasons, cold)
+        return Recommendation(self._items.ids[index], name, score, rank, reasons, cold=cold)
 
-    def _reasons(self, explanation: Explanation, most: int) -> tuple[Reason, ...]:
+    def _reasons(self, explanation: Explanation, most: int, paths: int) -> tuple[Reason, ...]:
         own = [o for o in explanation.own_items if o.share > 0][:most]
-        found = self._connections([o.item_id for o in own], explanation.item_id)
+        found = self._connections([o.item_id for o in own], explanation.item_id, paths)
         reasons = []
         for item in own:
             connections = found.get(item.item_id, ())
-            told = [c.text for c in connections] or ["often taken together"]
+            told = [c.text for c in connections] or [self._company(item.item_id, explanation)]
             reasons.append(
                 Reason(f"{item.name}: {'; '.join(told)}", item.share, item.item_id, connections)
             )
         return tuple(reasons)
+
+    def _company(self, own_id: str, explanation: Explanation) -> str:
+        """Says how many users took both items, where no path tells more."""
+        own, other = self._items.index(own_id), self._items.index(explanation.item_id)
+        both = set(self._takers.row(own).tolist()) & set(self._takers.row(other).tolist())
+        if not both:
+            return "alike to the model"
+        return f"taken together by {len(both):,} user{'s' if len(both) > 1 else ''}"
 
     def _shared(self, own_id: str, item_id: str) -> tuple[Reason, ...]:
         connections = self._connections([own_id], item_id).get(own_id, ())
         return tuple(Reason(c.text, 0.0, own_id, (c,)) for c in connections)
 
     def _connections(
-        self, own_ids: Sequence[str], item_id: str
+        self, own_ids: Sequence[str], item_id: str, most: int = 2
     ) -> dict[str, tuple[Connection, ...]]:
-        if self.store is None or not own_ids:
+        if self.store is None or not own_ids or most < 1:
             return {}
         return fetch_connections(
             self.store,
@@ -205,6 +231,7 @@ class Recommender:
             item_id,
             entity_names=self._entity_names,
             fan_out=self._fan_out,
+            most=most,
         )
 
 

@@ -71,8 +71,11 @@ def open_recommender(
 ) -> Recommender:
     """Serves a run with its store, or with a warning without it if the store cannot be read.
 
+    A store that the user named must be there.
+
     Raises:
         RunError: If the store holds another version of the graph.
+        StoreError: If the store of `--store` cannot be read.
     """
     from kgrec.cli.steps import open_reader
     from kgrec.recommend import Recommender
@@ -81,5 +84,7 @@ def open_recommender(
         store = stack.enter_context(open_reader(with_store(run.config, uri)))
         return Recommender(run, store)
     except StoreError as error:
+        if uri is not None:
+            raise
         reporter.warn(f"reasons come without the paths of the graph: {error}")
         return Recommender(run)

@@ -27,8 +27,11 @@ def train(
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import fetch, load_and_ingest, train_run, write_vectors
         from kgrec.training.directory import refuse_foreign
+        from kgrec.training.run import choose_device
 
-        refuse_foreign(run_dir)  # before the store is touched
+        # What can be refused is refused before the store is touched.
+        refuse_foreign(run_dir)
+        choose_device(settings.training.device)
         load_and_ingest(settings, reporter)
         graph = fetch(settings, reporter)
         if settings.text.enabled and settings.text.write_to_store:

@@ -197,7 +197,8 @@ class ClosedFormConfig(Settings):
     Attributes:
         enabled: Whether it is a part of the fusion.
         ridge: L2; None searches it on an inner split of train.
-        relation_weights: Weight of a relation's rows by name; None searches them likewise.
+        relation_weights: Weight of a relation's rows by name; None searches those of the 12 largest
+            relations likewise.
         search_items: The search runs on the so many most popular items.
         max_items: No closed form for larger catalogues (its inverse is dense).
     """

@@ -72,7 +72,11 @@ def fetch_connections(
     Raises:
         StoreError: If the store refuses.
     """
-    rows = store.read("shared_entities", own=list(own_ids), item=item_id, limit=_MOST_ROWS)
+    rows = [
+        row  # one statement an own item: a limit over all would starve the last of them
+        for own in own_ids
+        for row in store.read("shared_entities", own=[own], item=item_id, limit=_MOST_ROWS)
+    ]
     by_own: dict[str, list[Connection]] = defaultdict(list)
     for row in rows:
         entity = row["entity"]

@@ -89,7 +89,7 @@ def search_closed_form(
     seed: int,
     on_trial: Callable[[str], None] = lambda _: None,
 ) -> ClosedFormSettings:
-    """Chooses λ from a grid, then climbs over the relation weights one at a time.
+    """Chooses λ from a grid, then climbs over the weights of the 12 largest relations in turn.
 
     Both on the most popular items only (`config.search_items`), with a tenth of their training
     interactions held out: the weights carry over to the whole catalogue, the cost does not.

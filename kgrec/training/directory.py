@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from kgrec import __version__
 from kgrec.config import Config
 from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
@@ -95,7 +96,11 @@ def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:
         RunError: If something lies there that no training run left.
     """
     partial = run_dir.with_name(run_dir.name + ".partial")
-    identity = {"config": json.loads(config.to_json()), "graph_version": graph.version}
+    identity = {
+        "kgrec_version": __version__,
+        "config": json.loads(config.to_json()),
+        "graph_version": graph.version,
+    }
     mark = partial / "identity.json"
     if partial.exists():
         if not partial.is_dir() or not (mark.is_file() or _is_bare(partial, mark)):
@@ -142,6 +147,7 @@ def write_run(
 def _write_scalars(folder: Path, record: dict[str, Any]) -> None:
     from torch.utils.tensorboard import SummaryWriter  # slow to import, used once a run
 
+    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed after writing it
     with SummaryWriter(str(folder)) as writer:
         for epoch in record.get("network", {}).get("history", []):
             for name in ("loss", "valid", "seconds"):
@@ -150,15 +156,19 @@ def _write_scalars(folder: Path, record: dict[str, Any]) -> None:
 
 
 def publish(partial: Path, run_dir: Path) -> None:
-    """Puts the finished run in place of an earlier one; a reader finds one of the two."""
-    (partial / "checkpoint.safetensors").unlink(missing_ok=True)
+    """Puts the finished run in place of an earlier one.
+
+    Only between the two renames is there no run; killed there, the next training finds all its
+    epochs in the checkpoint and ends at once.
+    """
     # A name that nobody would give to a run they want to keep.
     old = run_dir.with_name(f".{run_dir.name}.replaced")
     shutil.rmtree(old, ignore_errors=True)
     if run_dir.exists():
         run_dir.rename(old)
     partial.rename(run_dir)
-    (run_dir / "identity.json").unlink(missing_ok=True)
+    for name in ("checkpoint.safetensors", "identity.json"):
+        (run_dir / name).unlink(missing_ok=True)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -40,7 +40,7 @@ from kgrec.training.loop import train_network
 logger = logging.getLogger(__name__)
 
 
-def train(config: Config, graph: GraphData, run_dir: Path, *, progress: bool = True) -> Run:
+def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bool = True) -> Run:
     """Trains everything the config asks for and puts it into a run directory.
 
     Work happens in `<run_dir>.partial`: a killed run is resumed from there when settings and graph
@@ -57,6 +57,7 @@ def train(config: Config, graph: GraphData, run_dir: Path, *, progress: bool = T
         TrainingDiverged: If the loss is no longer finite.
         RunError: If `run_dir` holds something that is not a run.
     """
+    run_dir = Path(run_dir)
     refuse_foreign(run_dir)
     device = choose_device(config.training.device)
     started = time.perf_counter()

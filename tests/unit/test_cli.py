@@ -3,6 +3,7 @@
 import datetime
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import warnings
@@ -313,14 +314,31 @@ def test_recommend_tells_tastes_apart_and_why(
     assert {group_of(each["item_id"]) for each in likes} == {"space"}
 
 
-def test_recommend_without_the_store_warns(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["recommend", "--run", str(site / "run"), "--user", "u1", "-k", "1"]
-    assert main([*arguments, "--store", f"embedded:{site / 'none.kgl'}", "--json"]) == 0
+def test_recommend_without_the_runs_store_warns(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "run"
+    shutil.copytree(site / "run", moved)
+    config = json.loads((moved / "config.json").read_text())
+    config["store"]["uri"] = f"embedded:{site / 'none.kgl'}"
+    (moved / "config.json").write_text(json.dumps(config))
+    assert main(["recommend", "--run", str(moved), "--user", "u1", "-k", "1", "--json"]) == 0
     out, err = capsys.readouterr()
     assert err.startswith("warning: reasons come without the paths of the graph: there is no graph")
     (found,) = json.loads(out)["recommendations"]
     assert found["reasons"]
     assert all(reason["connections"] == [] for reason in found["reasons"])
+
+
+@pytest.mark.parametrize("command", [["recommend", "--user", "u1"], ["similar", "--item", "i1"]])
+def test_a_store_that_is_named_must_be_there(
+    site: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = ["--run", str(site / "run"), "--store", f"embedded:{site / 'none.kgl'}"]
+    assert main([*command, *named]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: there is no graph at")
 
 
 def test_train_names_its_run_after_settings_and_seed(

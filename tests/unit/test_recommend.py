@@ -12,7 +12,7 @@ from tiny import build_tiny, group_of
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.errors import ConfigError, NotFittedError, RunError, VocabularyError
-from kgrec.graph.data import GraphData
+from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
 from kgrec.model.fusion import Fusion
@@ -44,6 +44,36 @@ def own_of(site: tuple[GraphStore, GraphData, Run], user: str) -> set[str]:
     _, graph, run = site
     index = run.vocabularies["User"].index(user)
     return {graph.vocabularies[ITEM].ids[i] for i in history_of(graph).row(index).tolist()}
+
+
+def test_a_known_user_without_training_items_is_cold(
+    site: tuple[GraphStore, GraphData, Run],
+) -> None:
+    _, graph, run = site
+    kept = graph.train.user_index != 3
+    train_only = Interactions(graph.train.user_index[kept], graph.train.item_index[kept])
+    emptied = Fusion({"popularity": Popularity(history_of(replace(graph, train=train_only)))},
+                     {"popularity": 1.0})  # fmt: skip
+    recommender = Recommender(replace(run, scorer=emptied))
+    user = run.vocabularies["User"].ids[3]
+    assert [r.cold for r in recommender.recommend(user, k=3)] == [True] * 3
+    other = run.vocabularies["User"].ids[4]
+    assert not any(r.cold for r in recommender.recommend(other, k=3))
+
+
+def test_what_a_recommendation_says_adds_up(recommender: Recommender) -> None:
+    (found,) = recommender.recommend("u4", k=1, num_reasons=1000)
+    (why,) = recommender.explain("u4", [found.item_id])
+    assert sum(own.share for own in why.own_items) + found.rest == pytest.approx(
+        found.score, abs=1e-5
+    )
+    assert sum(found.relations.values()) == pytest.approx(found.score, abs=1e-5)
+    assert {"INTERACTED", "GENRE", "self"} <= set(found.relations)
+    assert not [
+        name
+        for name in found.relations
+        if name.startswith("rev_") or (name.islower() and name != "self")
+    ]
 
 
 class Fixed:
@@ -125,7 +155,9 @@ def test_without_a_store_reasons_have_no_paths(site: tuple[GraphStore, GraphData
     (found,) = Recommender.load(site[2].directory).recommend("u4", k=1, num_reasons=1)
     (reason,) = found.reasons
     assert reason.connections == ()
-    assert reason.text.endswith(": often taken together")
+    users = site[1].vocabularies["User"].ids
+    both = [u for u in users if {reason.item_id, found.item_id} <= own_of(site, u)]
+    assert reason.text.endswith(f": taken together by {len(both)} users")
     assert found.to_dict()["reasons"][0]["share"] == reason.share
 
 
