@@ -39,6 +39,9 @@ from kgrec.training.loop import train_network
 
 logger = logging.getLogger(__name__)
 
+#: Users of valid that early stopping asks; more would cost large data sets more than the training.
+_STOPPING_USERS = 10_000
+
 
 def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bool = True) -> Run:
     """Trains everything the config asks for and puts it into a run directory.
@@ -151,7 +154,7 @@ def _network(
     tensors = GraphTensors.from_hetero(
         build_hetero(graph, text), use_graph=config.model.use_graph
     ).to(device)
-    task = _valid_task(graph, config.evaluation.block_size, None)
+    task = _valid_task(graph, config.evaluation.block_size, _STOPPING_USERS)
 
     def validate(scorer: Scorer) -> float:
         assert task is not None
