@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
+from kgrec.errors import ConfigError
 from kgrec.evaluation.beyond import beyond_accuracy
 from kgrec.evaluation.cohorts import cohort_metrics
 from kgrec.evaluation.metrics import FloatArray, ranking_metrics
@@ -59,7 +60,7 @@ class Evaluation:
 def evaluate(
     scorer: Scorer,
     graph: GraphData,
-    split: Split,
+    split: Split | str,
     *,
     k: Sequence[int] = (10, 20),
     block_size: int = 1024,
@@ -72,7 +73,7 @@ def evaluate(
     Args:
         scorer: What to judge, on its own device.
         graph: Where its users, items and interactions come from.
-        split: VALID or TEST.
+        split: VALID or TEST, or their values "valid" and "test".
         k: List lengths.
         block_size: Users scored at once.
         seed: Of the sampled pairs of score prediction and the lists of diversity.
@@ -84,6 +85,7 @@ def evaluate(
         TrainingDiverged: If a score is not a number.
     """
     start = time.perf_counter()
+    split = _split(split)
     task = RankingTask(graph, split, block_size=block_size)
     pairs = sample_pairs(task, np.random.default_rng([seed, 0]))
     ranking, scores = task.rank(scorer, max(k, default=0), pairs, progress=True)
@@ -115,6 +117,13 @@ def evaluate(
         evaluation.seconds,
     )
     return evaluation
+
+
+def _split(name: Split | str) -> Split:
+    try:
+        return Split(name)
+    except ValueError as exc:
+        raise ConfigError(f"split {name!r} is unknown; expected valid or test") from exc
 
 
 def ndcg_at(scorer: Scorer, graph: GraphData, split: Split, k: int = 20) -> float:

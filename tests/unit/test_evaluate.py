@@ -483,3 +483,12 @@ class TestReport:
         a = evaluate(Table(SCORES), GRAPH, Split.TEST, k=(2,), seed=3)
         b = evaluate(Table(SCORES), GRAPH, Split.TEST, k=(2,), seed=3)
         assert a.metrics == b.metrics
+
+
+def test_a_split_may_be_named_by_its_value() -> None:
+    splits = ("test", Split.TEST)
+    by_name, by_member = (evaluate(Table(SCORES), GRAPH, split, k=(2,)) for split in splits)
+    assert by_name.split is Split.TEST
+    assert by_name.metrics == by_member.metrics
+    with pytest.raises(ConfigError, match="split 'tset' is unknown; expected valid or test"):
+        evaluate(Table(SCORES), GRAPH, "tset")
