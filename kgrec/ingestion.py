@@ -94,7 +94,8 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
 
     Raises:
         SchemaError: If a property of the dataset cannot be stored under its name.
-        StoreError: If the store holds nodes that kgrec did not write.
+        StoreError: If the store holds nodes that kgrec did not write, or another process loaded
+            it meanwhile.
     """
     start = time.perf_counter()
     total = (
@@ -121,9 +122,12 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
         with _progress_bar(sum(total), shown=progress) as on_rows:
             if empty:
                 _write_catalogue(dataset, store)
+                # A load of other data may have been killed after its catalogue.
+                store.write("sweep_relations", load=dataset.fingerprint)
                 store.bulk_load(nodes, edges, on_rows=on_rows)
             else:
                 _merge(dataset, store, nodes, edges, on_rows)
+        _refuse_rival(store, GraphState(dataset.fingerprint, LOADING, carried))
         write_state(store, GraphState(dataset.fingerprint, READY, carried))
         store.checkpoint()
     report = IngestReport(dataset.fingerprint, *total, time.perf_counter() - start, changed)
@@ -136,6 +140,16 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
         report.changed,
     )
     return report
+
+
+def _refuse_rival(store: GraphStore, mine: GraphState) -> None:
+    """Raises StoreError if another process began to load the graph while this one did."""
+    found = read_state(store)
+    if found != mine:
+        raise StoreError(
+            f"another process changed the graph in {store.uri} while this one loaded it; "
+            f"expected {mine}, got {found}; run kgrec ingest again, one at a time"
+        )
 
 
 def _merge(

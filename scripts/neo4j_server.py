@@ -156,8 +156,14 @@ def runnable_versions() -> list[str]:
     return [
         version
         for version, (_, releases) in VERSIONS.items()
-        if any(r in java for r in releases) and (maven or _library(version).is_dir())
+        if _java_for(releases, java) and (maven or _library(version).is_dir())
     ]
+
+
+def _java_for(releases: Sequence[int], installed: Mapping[int, Path]) -> Path | None:
+    """Gives the best JDK: a release that Neo4j supports, else the next one above the lowest."""
+    above = sorted(release for release in installed if release > min(releases))
+    return next((installed[r] for r in (*releases, *above) if r in installed), None)
 
 
 def start(version: str = DEFAULT_VERSION) -> Server:
@@ -168,10 +174,11 @@ def start(version: str = DEFAULT_VERSION) -> Server:
     """
     entry_point, releases = VERSIONS[version]
     installed = find_java()
-    java = next((installed[release] for release in releases if release in installed), None)
+    java = _java_for(releases, installed)
     if java is None:
         raise ServerError(
-            f"Neo4j {version} needs a JDK of {releases}, found {sorted(installed)}; {HOW_TO}"
+            f"Neo4j {version} needs a JDK {min(releases)} or later, found {sorted(installed)}; "
+            f"{HOW_TO}"
         )
     classpath = str(assemble(version) / "*")
     home = Path(tempfile.mkdtemp(prefix="kgrec-neo4j-"))

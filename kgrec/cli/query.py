@@ -46,8 +46,11 @@ def query(
         values = _values(known[name], params or [])
 
         from kgrec.store.connect import open_store
+        from kgrec.store.state import ready_state
 
         with open_store(settings, read_only=True) as opened:
+            if name != "graph_state":  # which tells of a graph that is not whole
+                ready_state(opened)
             rows = opened.read(name, **values)
         reporter.answer({"query": name, "rows": rows}, _table(known[name], rows))
 
@@ -82,7 +85,9 @@ def _value(statement: Statement, key: str, text: str) -> Any:
     except ValueError:
         value = text
     if key not in statement.defaults:  # an id, though it may look like a number; or a list of ids
-        return [str(part) for part in value] if isinstance(value, list) else text
+        if isinstance(value, list):
+            return [str(part) for part in value]
+        return [text] if f"IN ${key} " in statement.text else text
     expected = type(statement.defaults[key])
     if type(value) is not expected or (expected is int and value < 1):
         wanted = "a positive whole number" if expected is int else expected.__name__

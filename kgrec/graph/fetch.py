@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from kgrec.errors import StoreError
 from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
 from kgrec.schema import EdgeKey, NodeLabel, Split, interaction_key
 from kgrec.store.base import GraphStore
@@ -23,7 +24,7 @@ def fetch_graph(store: GraphStore) -> GraphData:
     give equal arrays from every store.
 
     Raises:
-        StoreError: If the graph is empty, or a load of it did not end.
+        StoreError: If the graph is empty, a load of it did not end, or it changed meanwhile.
     """
     state = ready_state(store)
     nodes = {label: store.export_nodes(label) for label in NodeLabel}
@@ -39,6 +40,11 @@ def fetch_graph(store: GraphStore) -> GraphData:
     for name, key in read_relations(store):
         heads, tails, _ = _edges(store, key, positions)
         relations.append(RelationEdges(name, key, heads, tails))
+    if ready_state(store) != state:
+        raise StoreError(
+            f"the graph in {store.uri} changed while it was read, so what was read is of two "
+            f"versions; read it again"
+        )
     return GraphData(
         version=state.version,
         vocabularies={label: Vocabulary(frame["id"], label) for label, frame in nodes.items()},

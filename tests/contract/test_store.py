@@ -319,3 +319,44 @@ def test_edges_outside_the_catalogue_reach_no_query(store: GraphStore) -> None:
     store.write_rows("upsert_edges", [[item, items[0]] for item in items], key=similar, load="x")
     assert store.read("count_edges", key=synthetic) == [{"count": len(items)}]
     assert answers() == before
+
+
+def test_a_catalogue_of_a_killed_load_of_other_data_goes(store: GraphStore) -> None:
+    dataset = random_dataset(0)
+    store.apply_schema()
+    store.write("set_graph_state", version="x", state="loading", interaction_properties=[])
+    store.write_rows("upsert_relations", [["k", "old", "OLD", "Item", "Entity"]], load="x")
+    ingest(dataset, store)
+    names = {row["name"] for row in store.read("relations")}
+    assert names == {table.name for table in dataset.relations}
+
+
+def test_two_loads_at_once_are_found_out(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = type(store).bulk_load
+
+    def overtaken(self: GraphStore, *arguments: object, **more: object) -> None:
+        original(self, *arguments, **more)
+        store.write("set_graph_state", version="other", state="loading", interaction_properties=[])
+
+    monkeypatch.setattr(type(store), "bulk_load", overtaken)
+    with pytest.raises(StoreError, match="another process changed the graph"):
+        ingest(random_dataset(0), store)
+    with pytest.raises(StoreError, match="interrupted"):
+        graph_version(store)
+
+
+def test_a_graph_that_changes_while_it_is_read_is_refused(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(random_dataset(0), store)
+    original = type(store).export_nodes
+
+    def overtaken(self: GraphStore, label: NodeLabel) -> object:
+        store.write("set_graph_state", version="other", state="ready", interaction_properties=[])
+        return original(self, label)
+
+    monkeypatch.setattr(type(store), "export_nodes", overtaken)
+    with pytest.raises(StoreError, match="changed while it was read"):
+        fetch_graph(store)

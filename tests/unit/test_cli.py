@@ -24,6 +24,7 @@ from kgrec.config import Config
 from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.schema import NodeLabel
+from kgrec.store.connect import open_store
 from kgrec.vocabulary import Vocabulary
 
 
@@ -393,3 +394,24 @@ def test_demo_does_everything(
     assert "this run" in out
     assert f"For user {told['user']}" in out
     assert f"picture: {told['picture']}" in out
+
+
+def test_a_list_of_ids_may_be_one_id(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = f"embedded:{site / 'graph.kgl'}"
+    asked = ["query", "shared_entities", "-p", "item=i2", "--store", store]
+    one = answer([*asked, "-p", "own=i4"], capsys)["rows"]
+    assert one
+    assert one == answer([*asked, "-p", 'own=["i4"]'], capsys)["rows"]
+
+
+def test_a_half_loaded_graph_answers_no_query(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"embedded:{tmp_path / 'half.kgl'}"
+    with open_store(uri) as store:
+        store.apply_schema()
+        store.write("set_graph_state", version="x", state="loading", interaction_properties=[])
+    assert main(["query", "popular", "--store", uri]) == 1
+    assert "interrupted" in capsys.readouterr().err
+    state = answer(["query", "graph_state", "--store", uri], capsys)["rows"]
+    assert state[0]["state"] == "loading"
