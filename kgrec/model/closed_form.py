@@ -9,12 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.errors import ShapeError
-from kgrec.model.ease import solve_ease
+from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions
-
-#: Up to so many items the inverse is made in float64.
-_DOUBLE_UP_TO = 4_000
+from kgrec.model.scorer import ByHistory, Contributions
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +27,7 @@ class RelationRows:
     rows: Incidence
 
 
-class ClosedForm:
+class ClosedForm(ByHistory):
     """Scores x B with B = I - P diag(P)⁻¹, P = (XᵀX + Σ_r w_r A_rᵀA_r + λ I)⁻¹.
 
     Attributes:
@@ -90,21 +87,11 @@ class ClosedForm:
                     f"relation {relation.name} has rows over {relation.rows.num_columns} items, "
                     f"expected {num_items}; build them from the same graph"
                 )
-        dtype = torch.float64 if num_items <= _DOUBLE_UP_TO else torch.float32
+        dtype = torch.float64 if num_items <= DOUBLE_UP_TO else torch.float32
         gram = weighted_gram(history, used, relation_weights, dtype)
         weights, diagonal = solve_ease(gram, ridge, overwrite=True)
         kept = {r.name: float(relation_weights[r.name]) for r in used}
         return cls(history, used, kept, ridge, weights.float(), diagonal.float())
-
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return self.history.num_rows
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return self.history.num_columns
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the sums of the users' rows of B, (B, num_items) float32."""

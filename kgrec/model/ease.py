@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions
+from kgrec.model.scorer import ByHistory, Contributions
 
 #: Up to so many items the inverse is made in float64: it costs seconds there.
-_DOUBLE_UP_TO = 4_000
+DOUBLE_UP_TO = 4_000
 
 
 def solve_ease(gram: Tensor, ridge: float, *, overwrite: bool = False) -> tuple[Tensor, Tensor]:
@@ -90,7 +90,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class Ease:
+class Ease(ByHistory):
     """Scores x B of users' binary histories x, with B from `ease_weights`.
 
     Made by `fit`; immutable. Memory is one dense (num_items, num_items) float32 matrix, time grows
@@ -134,19 +134,9 @@ class Ease:
             ConfigError: If the ridge is not positive or too small.
         """
         history = Incidence.from_pairs(train_user_index, train_item_index, num_users, num_items)
-        dtype = torch.float64 if num_items <= _DOUBLE_UP_TO else torch.float32
+        dtype = torch.float64 if num_items <= DOUBLE_UP_TO else torch.float32
         weights = ease_weights(history.gram(dtype=dtype), ridge, overwrite=True)
         return cls(history, weights.float())
-
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return self.history.num_rows
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return self.history.num_columns
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the sums of the users' rows of B, (B, num_items) float32."""

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from kgrec.errors import ConfigError
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions
+from kgrec.model.scorer import ByHistory, Contributions
 
 #: Cells of the similarity matrix that `fit` holds at once.
 _CELLS_AT_ONCE = 25_000_000
@@ -18,7 +18,7 @@ _CELLS_AT_ONCE = 25_000_000
 _DENSE_UP_TO = 4_000
 
 
-class ItemKNN:
+class ItemKNN(ByHistory):
     """Scores an item by its similarity to those of the user's items that are its neighbours.
 
     With c_ij users who took both and n_i who took i, sim(i, j) = c_ij / (√(n_i n_j) + shrink), and
@@ -90,16 +90,6 @@ class ItemKNN:
         order = torch.argsort(other * num_items + item)  # the order of from_pairs
         influence = Incidence.from_pairs(other, item, num_items, num_items)
         return cls(history, influence, value[order])
-
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return self.history.num_rows
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return self.history.num_columns
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the sums of similarities, (B, num_items) float32."""

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions
+from kgrec.model.scorer import ByHistory, Contributions
 
 
-class Popularity:
+class Popularity(ByHistory):
     """Scores every item by log(1 + its number of training users), for every user alike.
 
     Attributes:
@@ -33,16 +33,6 @@ class Popularity:
     ) -> Self:
         """Counts the users (n,) int64 of each item (n,) int64; a repeated pair counts once."""
         return cls(Incidence.from_pairs(train_user_index, train_item_index, num_users, num_items))
-
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return self.history.num_rows
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return self.history.num_columns
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives one row for all, (B, num_items) float32, the caller's to write to."""

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-import torch
 from torch import Tensor
+
+from kgrec.model.incidence import Incidence
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,21 @@ class Scorer(Protocol):
         """Makes the scorer that `state` described."""
 
 
-def interaction_csr(
-    user_index: Tensor, item_index: Tensor, num_users: int, num_items: int
-) -> Tensor:
-    """Gives the binary user-item matrix (num_users, num_items) as a float32 sparse CSR tensor."""
-    values = torch.ones(len(user_index), dtype=torch.float32, device=user_index.device)
-    pairs = torch.stack([user_index, item_index])
-    coo = torch.sparse_coo_tensor(pairs, values, (num_users, num_items), is_coalesced=False)
-    csr: Tensor = coo.coalesce().to_sparse_csr()
-    csr.values().fill_(1.0)
-    return csr
+class ByHistory:
+    """What all scorers over users' histories share.
+
+    Attributes:
+        history: The training items of each user.
+    """
+
+    history: Incidence
+
+    @property
+    def num_users(self) -> int:
+        """Number of users."""
+        return self.history.num_rows
+
+    @property
+    def num_items(self) -> int:
+        """Number of items."""
+        return self.history.num_columns
