@@ -32,6 +32,10 @@ def train(
         # What can be refused is refused before the store is touched.
         refuse_foreign(run_dir)
         choose_device(settings.training.device)
+        if settings.text.enabled and settings.text.model is not None:
+            from kgrec.text.encoder import Encoder
+
+            Encoder(settings.text.model, settings.text.max_tokens, settings.text.batch_size, "cpu")
         load_and_ingest(settings, reporter)
         graph = fetch(settings, reporter)
         if settings.text.enabled and settings.text.write_to_store:

@@ -415,3 +415,23 @@ def test_a_half_loaded_graph_answers_no_query(
     assert "interrupted" in capsys.readouterr().err
     state = answer(["query", "graph_state", "--store", uri], capsys)["rows"]
     assert state[0]["state"] == "loading"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("text.model=/no/such/model", "/no/such/model"), ("training.device=cuda", "no CUDA device")],
+)
+def test_what_training_cannot_use_is_refused_before_the_store_is_made(
+    tmp_path: Path,
+    setting: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    config = build_tiny(tmp_path / "data")
+    arguments = ["train", "--config", str(config), "--run", str(tmp_path / "run")]
+    assert main([*arguments, "--set", "text.enabled=true", "--set", setting]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("run*"))
+    assert not list((tmp_path / "data").glob("graph.kgl*"))
