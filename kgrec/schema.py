@@ -30,6 +30,16 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Role(StrEnum):
+    """What an edge set says to a model."""
+
+    TARGET = "target"
+    EVIDENCE = "evidence"
+    NEGATIVE = "negative"
+    RELATION = "relation"
+    IDENTITY = "identity"
+
+
 #: Held-out interactions have relationship types of their own, so that a statement which reads
 #: INTERACTED cannot see them, whatever filters its author forgot.
 INTERACTION_TYPES: dict[Split, str] = {
@@ -45,6 +55,17 @@ DISPLAY_PROPERTY: dict[NodeLabel, str | None] = {
     NodeLabel.ITEM: "title",
     NodeLabel.ENTITY: "name",
 }
+
+#: Joins a node to the one it was found to be the same as, and which has its edges.
+SAME_AS = "SAME_AS"
+
+#: A target that was rated below its behaviour's `min_rating`.
+DISLIKED = "DISLIKED"
+
+#: What an edge may carry: the rating (of the event that counts), its time in seconds since 1970
+#: UTC, the folded weight, the number of events, the user's session it last fell into, the score of
+#: an identity, and the number of the load that it is from.
+EDGE_PROPERTIES = ("rating", "time", "weight", "count", "session", "score", "load")
 
 #: Properties that kgrec keeps on nodes and relationships for itself.
 RESERVED_PROPERTIES = frozenset({"id", "index", "load", "embedding", "synthetic"})
@@ -99,7 +120,12 @@ def relation_type(name: str) -> str:
             f"relation {name!r} gives no relationship type; expected a name with Latin letters or "
             f"digits, at most 63 of them; rename it under [data.relations]"
         )
-    if kind in INTERACTION_TYPES.values() or kind in {"RECOMMENDED", "SIMILAR", "SYNTHETIC"}:
+    if kind in INTERACTION_TYPES.values() or kind in {
+        "RECOMMENDED",
+        "SIMILAR",
+        "SYNTHETIC",
+        SAME_AS,
+    }:
         raise SchemaError(
             f"relation {name!r} would become {kind}, which kgrec keeps for its own edges; "
             f"rename it under [data.relations]"

@@ -2,7 +2,8 @@
 
 A TOML file gives the values, `--set key=value` and keyword arguments override them, and the
 environment gives what must never be saved (`KGREC_NEO4J_USER`, `KGREC_NEO4J_PASSWORD`). Paths in a
-file are relative to that file. Defaults live in `kgrec.config.sections` and nowhere else.
+file are relative to that file. Defaults live in the modules here and
+nowhere else.
 """
 
 import json
@@ -12,32 +13,50 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from kgrec.config.base import Settings
+from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
 from kgrec.config.sections import (
     ClosedFormConfig,
-    DataConfig,
     EvaluationConfig,
     FusionConfig,
     ModelConfig,
-    RelationRule,
-    Settings,
-    SplitConfig,
+    ResolutionConfig,
+    SourcePair,
     StoreConfig,
     TextConfig,
     TrainingConfig,
 )
+from kgrec.config.sources import (
+    NODE_KINDS,
+    DataConfig,
+    Kind,
+    PropertyRule,
+    RelationRule,
+    Source,
+    TimeFormat,
+)
 from kgrec.errors import ConfigError
 
 __all__ = [
+    "NODE_KINDS",
+    "Behaviour",
+    "CleaningConfig",
     "ClosedFormConfig",
     "Config",
     "DataConfig",
     "EvaluationConfig",
     "FusionConfig",
+    "Kind",
     "ModelConfig",
+    "PropertyRule",
     "RelationRule",
+    "ResolutionConfig",
+    "Source",
+    "SourcePair",
     "SplitConfig",
     "StoreConfig",
     "TextConfig",
+    "TimeFormat",
     "TrainingConfig",
 ]
 
@@ -48,6 +67,7 @@ class Config(Settings):
     seed: int = Field(0, ge=0)
     store: StoreConfig = StoreConfig()
     data: DataConfig
+    resolution: ResolutionConfig = ResolutionConfig()
     text: TextConfig = TextConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
@@ -96,13 +116,19 @@ class Config(Settings):
 
     def resolved(self, base: Path) -> Self:
         """The same settings with absolute paths."""
-        paths = {
+        paths: dict[str, Any] = {
             name: (base / value).resolve() for name, value in self.data if isinstance(value, Path)
         }
         store = self.store
         scheme, _, rest = store.uri.partition(":")
         if scheme == "embedded" and rest:
             store = store.model_copy(update={"uri": f"embedded:{(base / rest).resolve()}"})
+        paths["sources"] = tuple(
+            source
+            if source.path is None
+            else source.model_copy(update={"path": (base / source.path).resolve()})
+            for source in self.data.sources
+        )
         return self.model_copy(update={"data": self.data.model_copy(update=paths), "store": store})
 
     def to_json(self) -> str:

@@ -1,15 +1,10 @@
 """The sections of the settings, their defaults and their meaning."""
 
-from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Settings(BaseModel):
-    """Frozen, and refusing keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from kgrec.config.base import Settings
 
 
 class StoreConfig(Settings):
@@ -22,89 +17,6 @@ class StoreConfig(Settings):
 
     uri: str = "embedded:graph.kgl"
     database: str = "neo4j"
-
-
-class SplitConfig(Settings):
-    """How one interactions file becomes train, valid and test.
-
-    Attributes:
-        kind: `random` draws per user; `temporal_user` takes each user's latest; `temporal_global`
-            cuts at one moment; `leave_last_out` takes the last and the one before.
-        valid: Share of the interactions for validation.
-        test: Share of the interactions for test.
-        min_interactions: Users with fewer keep everything in train (except `temporal_global`,
-            where that would put the future into train).
-    """
-
-    kind: Literal["random", "temporal_user", "temporal_global", "leave_last_out"] = "random"
-    valid: float = Field(0.1, ge=0, lt=1)
-    test: float = Field(0.1, ge=0, lt=1)
-    min_interactions: int = Field(3, ge=1)
-
-
-class RelationRule(Settings):
-    """What one relation name of the triples file becomes.
-
-    Attributes:
-        name: The name to use; several relations with one name are merged.
-        inverse: Whether head and tail change places (`film.director.film` is `directed_by` read
-            backwards).
-        drop: Whether the relation is left out.
-    """
-
-    name: str | None = None
-    inverse: bool = False
-    drop: bool = False
-
-
-class DataConfig(Settings):
-    """The input files.
-
-    Attributes:
-        interactions: One file of all interactions, split by `split`; or
-        train: … split files, which are taken as they are.
-        valid: See train.
-        test: See train.
-        split: How `interactions` is split.
-        items: Table of items; its first column is the id, `title` is shown, the rest are
-            properties.
-        users: Table of users; likewise.
-        triples: Columns head, relation, tail. An id that names an item is that item.
-        link: Columns item, entity: the entity is that item.
-        entities: Table of entities; `name` is shown.
-        relations: Renames, merges, turns round or drops relations by their name in the triples.
-        item_lists: Item columns that hold lists (separated by spaces, or `|` or `,` where the
-            column has them); each becomes a relation to entities.
-        unknown_triples: What to do with triples that no chain of triples connects to an item.
-        min_rating: Interactions rated lower are left out (and said so).
-    """
-
-    interactions: Path | None = None
-    train: Path | None = None
-    valid: Path | None = None
-    test: Path | None = None
-    split: SplitConfig | None = None
-    items: Path | None = None
-    users: Path | None = None
-    triples: Path | None = None
-    link: Path | None = None
-    entities: Path | None = None
-    relations: dict[str, RelationRule] = Field(default_factory=dict)
-    item_lists: dict[str, str] = Field(default_factory=dict)
-    unknown_triples: Literal["error", "drop"] = "error"
-    min_rating: float | None = None
-
-    @model_validator(mode="after")
-    def _one_way_to_split(self) -> Self:
-        if (self.interactions is None) == (self.train is None):
-            raise ValueError(
-                "give either interactions (one file, with split) or train (with valid and test)"
-            )
-        if self.train is not None and self.split is not None:
-            raise ValueError("split applies to interactions; split files are taken as they are")
-        if self.interactions is not None and (self.valid is not None or self.test is not None):
-            raise ValueError("valid and test go with train, not with interactions")
-        return self
 
 
 class TextConfig(Settings):
@@ -140,7 +52,8 @@ class ModelConfig(Settings):
         num_layers: Rounds of propagation.
         score: `cosine` or `inner` product of the ends' embeddings.
         temperature: Divides the cosine.
-        use_graph: Whether relation edges take part; False is the control without a graph.
+        use_graph: Whether relations take part; False is the control without a graph (behaviours
+            stay: they are interactions).
         use_text: Whether projected text vectors join the free embeddings.
         heads: Attention heads (attention encoder only).
         popularity: Whether a learned multiple of log popularity joins the score.
@@ -169,7 +82,8 @@ class TrainingConfig(Settings):
         relation_learning_rate: Adam's for the relation weights, which are few and must move far.
         decay: Both learning rates are multiplied by this after every epoch.
         weight_decay: L2 on the free embeddings.
-        hide_targets: Whether a batch's own interactions pass no messages while they are predicted;
+        hide_targets: Whether a batch's own interactions, every other behaviour of the same pairs
+            and what only that user wrote or searched pass no messages while they are predicted;
             else the network can read the answer off its input and needs the graph less.
         num_negatives: Negatives a step (shared by the batch) for sampled losses.
         patience: Evaluations on valid without improvement before stopping.
@@ -220,6 +134,50 @@ class FusionConfig(Settings):
 
     network: bool = True
     popularity: bool = True
+
+
+class SourcePair(Settings):
+    """Two sources that are compared, by name."""
+
+    left: str
+    right: str
+
+
+class ResolutionConfig(Settings):
+    """Which nodes of two sources are one thing: what `kgrec resolve` compares and proposes.
+
+    Attributes:
+        pairs: Sources to compare; without any, all that describe nodes of one label, and items
+            with the entities of other sources.
+        within: Whether the nodes of one source are compared with each other too.
+        keys: Columns that identify a thing anywhere (`isbn`, `ean`, `email`).
+        aliases: Columns with other names of a thing (`original_title`).
+        compare: Columns that speak for or against a pair; None is every column both sides have.
+        max_shared: A key or name that more nodes of one side share says nothing and is reported.
+        neighbours: Similar names, and similar texts, that are looked at per node.
+        vectors: Whether text vectors propose pairs; never without `text.enabled`.
+        one_to_one: Whether a node is at most one node of another source.
+        accept: Pairs that score at least this much are accepted.
+        propose: Pairs that score at least this much are written for a person to decide.
+    """
+
+    pairs: tuple[SourcePair, ...] = ()
+    within: bool = False
+    keys: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    compare: tuple[str, ...] | None = None
+    max_shared: int = Field(5, ge=1)
+    neighbours: int = Field(5, ge=1)
+    vectors: bool = True
+    one_to_one: bool = True
+    accept: float = Field(0.95, gt=0, le=1)
+    propose: float = Field(0.6, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _proposes_what_it_accepts(self) -> Self:
+        if self.propose > self.accept:
+            raise ValueError(f"propose must not exceed accept, got {self.propose} > {self.accept}")
+        return self
 
 
 class EvaluationConfig(Settings):

@@ -1,4 +1,4 @@
-"""Where kgrec keeps what it can make or fetch again."""
+"""Where kgrec keeps what it can make or fetch again, and what it cannot."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,19 @@ def user_cache() -> Path:
 
     An empty variable counts as unset. The folder is not made.
     """
-    own = os.environ.get("KGREC_CACHE")
-    if own:
-        return Path(own).expanduser()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "kgrec"
+    return _folder("KGREC_CACHE", "XDG_CACHE_HOME", ".cache")
+
+
+def user_data() -> Path:
+    """Gives the data folder: `$KGREC_DATA`, `$XDG_DATA_HOME/kgrec` or `~/.local/share/kgrec`.
+
+    An empty variable counts as unset. The folder is not made.
+    """
+    return _folder("KGREC_DATA", "XDG_DATA_HOME", ".local/share")
+
+
+def _folder(own: str, shared: str, home: str) -> Path:
+    if named := os.environ.get(own):
+        return Path(named).expanduser()
+    parent = os.environ.get(shared)
+    return (Path(parent).expanduser() if parent else Path.home() / home) / "kgrec"

@@ -1,77 +1,233 @@
-"""The validated tables that every reader ends in and every store is filled from."""
+"""The validated tables that all data ends in and every store is filled from."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
+from kgrec.data.fingerprint import Hashes, edge_hashes, hash_ids, node_hashes, total, version_of
 from kgrec.errors import DataError
-from kgrec.schema import EdgeKey, NodeLabel, Split, interaction_key
+from kgrec.schema import EDGE_PROPERTIES, EdgeKey, NodeLabel, Role, Split, interaction_key
+
+
+@dataclass(frozen=True)
+class Load:
+    """One delivery of one source.
+
+    Attributes:
+        number: Counts from 1; nodes and edges carry it.
+        source: Name of the source.
+        kind: Kind of the source.
+        files: What was read, as in `Chunk.origin`.
+        content: SHA-256 of what was read, 16 hex digits.
+        rows: Rows that were kept.
+        rejected: Rows that were refused.
+        loaded_at: ISO 8601, UTC.
+        undone: Whether it was taken back.
+    """
+
+    number: int
+    source: str
+    kind: str
+    files: tuple[str, ...]
+    content: str
+    rows: int
+    rejected: int
+    loaded_at: str
+    undone: bool = False
 
 
 @dataclass(frozen=True)
 class RelationTable:
-    """The triples of one relation between two labels.
+    """One set of edges that is no split of the target.
 
     Attributes:
-        name: The relation's name in the data, e.g. `directed_by`.
+        name: The relation's or behaviour's name in the data, e.g. `directed_by`, `view`.
         key: Its edge set in the store.
-        edges: Columns `head`, `tail` (external ids, str), no repeats, sorted.
+        edges: Columns `head`, `tail` (positions in the node frames, integers), no repeats, and
+            any of EDGE_PROPERTIES.
+        role: What it says to a model.
     """
 
     name: str
     key: EdgeKey
     edges: pd.DataFrame
+    role: Role = Role.RELATION
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Everything that is known, as validated tables with external ids.
+    """Everything that is known, as validated tables.
 
     Attributes:
-        nodes: Per label a frame with column `id` (str, unique, sorted) and property columns
-            (str, int64 or float64; missing values are None/NaN).
-        interactions: Per split a frame with columns `user`, `item` (str) and optionally `rating`
-            (float64) and `time` (int64, seconds since 1970 UTC). A pair is in one split only, once.
-        relations: The triples, one table per relation and pair of labels.
-        notes: What reading left out or changed, in sentences for the user.
+        nodes: Per label a frame with column `id` (str, unique), property columns (str, int64 or
+            float64; missing values are None/NaN) and optionally `load`.
+        interactions: Per split a frame with columns `head`, `tail` (positions of the user and the
+            item in their node frames, integers) and any of EDGE_PROPERTIES. A pair is in one split
+            only, once.
+        relations: All other edges, one table per relation and pair of labels.
+        loads: Where rows came from.
+        notes: What cleaning mended, left out or refused, in sentences for the user.
+
+    Raises:
+        DataError: If an id occurs twice, or an edge has an end that no node is.
     """
 
     nodes: Mapping[NodeLabel, pd.DataFrame]
     interactions: Mapping[Split, pd.DataFrame]
     relations: tuple[RelationTable, ...] = ()
+    loads: tuple[Load, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        known = {label: pd.Index(frame["id"]) for label, frame in self.nodes.items()}
-        for label, ids in known.items():
+        for label, frame in self.nodes.items():
+            ids = pd.Index(frame["id"])
             if ids.has_duplicates:
                 raise DataError(f"{label} id {ids[ids.duplicated()][0]!r} occurs twice")
-        edges = [
-            (interaction_key(split), frame["user"], frame["item"])
-            for split, frame in self.interactions.items()
-        ]
-        edges += [(table.key, table.edges["head"], table.edges["tail"]) for table in self.relations]
-        for key, heads, tails in edges:
-            for label, ends in ((key.head, heads), (key.tail, tails)):
-                # Looking up the unique ids is ten times faster than Series.isin on all of them.
-                unique = pd.Index(ends.unique())
-                stray = unique[known[label].get_indexer(unique) < 0]
-                if len(stray):
-                    raise DataError(f"{key} names {label} {stray[0]!r}, which is in no node table")
+        for key, edges in self.edges().items():
+            for label, end in ((key.head, "head"), (key.tail, "tail")):
+                known, positions = len(self.nodes.get(label, ())), edges[end].to_numpy()
+                if len(positions) and not (positions.min() >= 0 and positions.max() < known):
+                    raise DataError(
+                        f"{key} has a {end} at position {positions.max()}; expected one of the "
+                        f"{known:,} {label} nodes"
+                    )
+            if stray := set(edges.columns) - {"head", "tail", *EDGE_PROPERTIES}:
+                raise DataError(
+                    f"{key} carries {sorted(stray)[0]!r}; expected some of "
+                    f"{', '.join(EDGE_PROPERTIES)}"
+                )
+
+    @classmethod
+    def from_ids(
+        cls,
+        nodes: Mapping[NodeLabel, pd.DataFrame],
+        interactions: Mapping[Split, pd.DataFrame],
+        relations: tuple[RelationTable, ...] = (),
+        **more: tuple[Load, ...] | tuple[str, ...],
+    ) -> "Dataset":
+        """Builds it from edges whose ends are ids.
+
+        Args:
+            nodes: As the attribute.
+            interactions: Frames with `user`, `item` (ids) and properties.
+            relations: Tables whose `head` and `tail` are ids.
+            more: `loads` and `notes`.
+
+        Raises:
+            DataError: As the class, and if an edge names an id that no node has.
+        """
+        known = {label: pd.Index(frame["id"]) for label, frame in nodes.items()}
+
+        def placed(key: EdgeKey, frame: pd.DataFrame) -> pd.DataFrame:
+            ends = {}
+            for label, end in ((key.head, "head"), (key.tail, "tail")):
+                ids = pd.Index(frame[end])
+                ends[end] = known[label].get_indexer(ids)
+                if (ends[end] < 0).any():
+                    raise DataError(
+                        f"{key} names {label} {ids[ends[end] < 0][0]!r}, which is in no node table"
+                    )
+            return frame.assign(**ends).reset_index(drop=True)
+
+        return cls(
+            nodes,
+            {
+                split: placed(
+                    interaction_key(split), frame.rename(columns={"user": "head", "item": "tail"})
+                )
+                for split, frame in interactions.items()
+            },
+            tuple(
+                RelationTable(table.name, table.key, placed(table.key, table.edges), table.role)
+                for table in relations
+            ),
+            **more,  # type: ignore[arg-type]
+        )
+
+    def edges(self) -> dict[EdgeKey, pd.DataFrame]:
+        """Gives all edges by set: `head`, `tail` and properties."""
+        found = {interaction_key(split): frame for split, frame in self.interactions.items()}
+        return found | {table.key: table.edges for table in self.relations}
+
+    def pairs(self, key: EdgeKey | Split) -> pd.DataFrame:
+        """Gives the edges of a set with the ids of their ends as `head` and `tail`."""
+        key = interaction_key(key) if isinstance(key, Split) else key
+        frame = self.edges()[key]
+        ends = {
+            end: self.nodes[label]["id"].to_numpy(dtype=object)[frame[end].to_numpy()]
+            for label, end in ((key.head, "head"), (key.tail, "tail"))
+        }
+        return frame.assign(**ends)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over all contents, 16 hex digits: equal data, equal fingerprint, on any store."""
-        digest = hashlib.sha256()
-        tables: list[tuple[str, pd.DataFrame]] = [
-            *((str(label), self.nodes[label]) for label in sorted(self.nodes)),
-            *((str(interaction_key(s)), self.interactions[s]) for s in sorted(self.interactions)),
-            *((f"{t.name} {t.key}", t.edges) for t in sorted(self.relations, key=lambda t: t.key)),
+        """The graph version, 16 hex digits: equal data, equal version, on any store, in any order.
+
+        Of nodes with their properties, edges with theirs, and the names and roles of relations;
+        not of loads.
+        """
+        ids = {label: hash_ids(frame["id"]) for label, frame in self.nodes.items()}
+        value = sum(
+            total(node_hashes(label, ids[label], frame.drop(columns="id")))
+            for label, frame in self.nodes.items()
+        )
+        for name, key, frame in self.named_edges():
+            value += total(hashes_of_edges(name, key, frame, ids))
+        return version_of(value)
+
+    def named_edges(self) -> list[tuple[str, EdgeKey, pd.DataFrame]]:
+        """Gives per edge set the text that its hashes are made with, the set and the edges."""
+        found = [
+            (str(interaction_key(split)), interaction_key(split), frame)
+            for split, frame in self.interactions.items()
         ]
-        for name, frame in tables:
-            digest.update(f"{name} {list(frame.columns)} {len(frame)};".encode())
-            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return found + [(f"{t.name} {t.key} {t.role}", t.key, t.edges) for t in self.relations]
+
+
+def hashes_of_edges(
+    name: str, key: EdgeKey, frame: pd.DataFrame, ids: Mapping[NodeLabel, Hashes]
+) -> Hashes:
+    """Hashes edges (n,) whose `head` and `tail` are positions; `ids` are the nodes' hashes."""
+    heads = ids[key.head][np.asarray(frame["head"])]
+    tails = ids[key.tail][np.asarray(frame["tail"])]
+    return edge_hashes(name, heads, tails, frame.drop(columns=["head", "tail"]))
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What makes one version of a graph into another, named by ids.
+
+    Attributes:
+        base: The version that it applies to; None if what is there was compared itself.
+        version: The version it leads to.
+        nodes: Per label new or changed nodes: `id` and every property they have (a property that
+            is missing or None is removed), optionally `load`.
+        gone_nodes: Per label the ids that are no more; their edges go with them.
+        edges: Per edge set new or changed edges: `head`, `tail` (ids) and every property.
+        gone_edges: Per edge set `head` and `tail` (ids) of the edges that are no more.
+        catalogue: All relations afterwards: name, edge set, role.
+        loads: All loads afterwards.
+        more_nodes: How many nodes more there are afterwards.
+        more_edges: How many edges more there are afterwards.
+    """
+
+    base: str | None
+    version: str
+    nodes: Mapping[NodeLabel, pd.DataFrame]
+    gone_nodes: Mapping[NodeLabel, list[str]]
+    edges: Mapping[EdgeKey, pd.DataFrame]
+    gone_edges: Mapping[EdgeKey, pd.DataFrame]
+    catalogue: tuple[tuple[str, EdgeKey, Role], ...]
+    loads: tuple[Load, ...] = ()
+    more_nodes: int = 0
+    more_edges: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many nodes and edges it writes or removes."""
+        written = sum(map(len, self.nodes.values())) + sum(map(len, self.edges.values()))
+        removed = sum(map(len, self.gone_nodes.values())) + sum(map(len, self.gone_edges.values()))
+        return written + removed

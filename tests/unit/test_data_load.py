@@ -60,10 +60,14 @@ def load(tmp_path: Path, seed: int = 0, /, **given: Any) -> Dataset:
 def edges(dataset: Dataset) -> dict[str, set[tuple[str, str]]]:
     return {
         f"{t.name} {t.key.head}->{t.key.tail}": set(
-            zip(t.edges["head"], t.edges["tail"], strict=True)
+            dataset.pairs(t.key)[["head", "tail"]].itertuples(index=False, name=None)
         )
         for t in dataset.relations
     }
+
+
+def said(dataset: Dataset) -> str:
+    return "\n".join(dataset.notes)
 
 
 def test_a_small_world_by_hand(tmp_path: Path) -> None:
@@ -81,7 +85,7 @@ def test_a_small_world_by_hand(tmp_path: Path) -> None:
     assert dataset.nodes[NodeLabel.USER]["id"].tolist() == ["u0", "u1", "u2", "u3"]
     items = dataset.nodes[NodeLabel.ITEM]
     assert items["id"].tolist() == ["1", "2", "3", "9"]
-    assert list(items.columns) == ["id", "title", "year"]
+    assert list(items.columns) == ["id", "title", "year", "load"]
     assert items["year"].fillna(0).tolist() == [1995, 1996, 0, 0]
     assert edges(dataset) == {
         # Said from both ends, counted once; the linked entity is its item.
@@ -107,7 +111,7 @@ def test_a_small_world_by_hand(tmp_path: Path) -> None:
     assert "m.ins" in entities.index
     notes = "\n".join(dataset.notes)
     assert "1 of 5 triples repeat another one" in notes
-    assert "1 of 3 entities occur in no triple" in notes
+    assert "1 of 3 entities occur in no fact" in notes
 
 
 def test_users_with_few_interactions_stay_in_train_and_seeds_differ(tmp_path: Path) -> None:
@@ -117,7 +121,7 @@ def test_users_with_few_interactions_stay_in_train_and_seeds_differ(tmp_path: Pa
         Split.VALID: 2,
         Split.TEST: 2,
     }
-    assert "u3" in set(dataset.interactions[Split.TRAIN]["user"])
+    assert "u3" in set(dataset.pairs(Split.TRAIN)["head"])
     again = {load(tmp_path, seed, interactions=INTERACTIONS).fingerprint for seed in range(5)}
     assert len(again) > 1
     assert load(tmp_path, 0, interactions=INTERACTIONS).fingerprint == dataset.fingerprint
@@ -149,7 +153,10 @@ def test_split_files_are_taken_as_they_are(tmp_path: Path) -> None:
     assert dataset.nodes[NodeLabel.ITEM]["id"].tolist() == ["1", "2", "7"]
     assert edges(dataset) == {"0 Item->Entity": {("7", "e")}}
     assert dataset.relations[0].key.type == "REL_0"
-    assert dataset.interactions[Split.TEST].to_dict("list") == {"user": ["u1"], "item": ["7"]}
+    test = dataset.pairs(Split.TEST)
+    assert test[["head", "tail"]].to_dict("list") == {"head": ["u1"], "tail": ["7"]}
+    assert [load.source for load in dataset.loads] == ["train", "valid", "test", "triples"]
+    assert test["load"].tolist() == [3]
 
 
 def test_only_a_train_file_leaves_the_other_splits_empty(tmp_path: Path) -> None:
@@ -158,7 +165,7 @@ def test_only_a_train_file_leaves_the_other_splits_empty(tmp_path: Path) -> None
 
 
 def test_a_pair_in_two_split_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"test\.tsv:3: user 'u1' and item '2' are in .*train\.tsv"):
+    with pytest.raises(DataError, match=r"user 'u1' and item '2' are in train and in test"):
         load(
             tmp_path,
             train="user item\nu1 1\nu1 2\n",
@@ -169,20 +176,22 @@ def test_a_pair_in_two_split_files_is_refused(tmp_path: Path) -> None:
 def test_the_last_of_repeated_pairs_is_kept(tmp_path: Path) -> None:
     dataset = load(tmp_path, train="user item rating time\nu 1 5 9\nu 1 2 8\nu 2 1 3\nu 2 4 3\n")
     assert dataset.interactions[Split.TRAIN]["rating"].tolist() == [5, 4]
-    assert "2 of 4 interactions repeat a pair" in dataset.notes[0]
+    assert "2 events 'interaction' were folded into others" in said(dataset)
     dataset = load(tmp_path, train="user item rating\nu 1 5\nu 1 2\n")
-    assert dataset.interactions[Split.TRAIN]["rating"].tolist() == [2]
+    # Nothing says which is later, and the order of rows must not: the better rating counts.
+    assert dataset.interactions[Split.TRAIN]["rating"].tolist() == [5]
 
 
-def test_min_rating_leaves_interactions_out_but_keeps_the_nodes(tmp_path: Path) -> None:
+def test_ratings_below_min_rating_are_dislikes(tmp_path: Path) -> None:
     dataset = load(tmp_path, train=INTERACTIONS, min_rating=4.0)
     assert dataset.interactions[Split.TRAIN]["rating"].min() == 4
     assert len(dataset.interactions[Split.TRAIN]) == 4
     assert dataset.nodes[NodeLabel.ITEM]["id"].tolist() == ["1", "2", "3"]
-    assert "3 of 7 interactions are rated below 4.0" in dataset.notes[0]
-    with pytest.raises(DataError, match=r"the highest is 5\.0"):
+    assert "3 pairs 'interaction' are rated below 4" in said(dataset)
+    assert edges(dataset) == {"disliked User->Item": {("u1", "3"), ("u2", "1"), ("u2", "2")}}
+    with pytest.raises(DataError, match=r"the highest is 5"):
         load(tmp_path, train=INTERACTIONS, min_rating=6.0)
-    with pytest.raises(ConfigError, match="needs a column 'rating'"):
+    with pytest.raises(ConfigError, match="needs ratings, but none of the 1 interactions"):
         load(tmp_path, train="user item\nu 1\n", min_rating=4.0)
 
 
@@ -196,7 +205,7 @@ def test_triples_about_nothing_known(tmp_path: Path) -> None:
     dataset = load(tmp_path, train="user item\nu 1\n", triples=triples, unknown_triples="drop")
     assert edges(dataset) == {"r Item->Entity": {("1", "a")}, "r Entity->Entity": {("a", "b")}}
     assert dataset.nodes[NodeLabel.ENTITY]["id"].tolist() == ["a", "b"]
-    assert "2 of 4 triples are connected to no item" in dataset.notes[0]
+    assert "2 of 4 triples are connected to no item" in said(dataset)
 
 
 def test_dropped_relations_connect_nothing_and_loops_go(tmp_path: Path) -> None:
@@ -210,7 +219,7 @@ def test_dropped_relations_connect_nothing_and_loops_go(tmp_path: Path) -> None:
         )
     dataset = load(tmp_path, train="user item\nu 1\n", triples=triples)
     assert "r Item->Item" not in edges(dataset)
-    assert "1 triples join a node to itself" in dataset.notes[0]
+    assert "1 triples join a node to itself" in said(dataset)
 
 
 def test_an_entity_of_two_items_speaks_of_both_and_an_id_may_name_item_and_entity(
@@ -223,7 +232,7 @@ def test_an_entity_of_two_items_speaks_of_both_and_an_id_may_name_item_and_entit
         link="item_id entity_id\n1 film\n2 film\n7 other\n",
     )
     assert edges(dataset) == {"by Item->Entity": {("1", "x"), ("2", "x"), ("2", "y")}}
-    assert "1 links of unknown items" in dataset.notes[0]
+    assert "1 links of unknown items" in said(dataset)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +243,7 @@ def test_an_entity_of_two_items_speaks_of_both_and_an_id_may_name_item_and_entit
         ({"relations": {"film.sequel": {"name": "interacted"}}}, SchemaError, "INTERACTED"),
         ({"link": "item entity\n77 m.heat\n"}, DataError, "links no known item"),
         ({"item_lists": {"genres": "genre"}}, ConfigError, "'genres', but"),
-        ({"items": None, "item_lists": {"tags": "tag"}}, ConfigError, "there is no data.items"),
+        ({"items": None, "item_lists": {"tags": "tag"}}, ConfigError, "there is no items"),
         ({"items": "id title name\n1 Heat Heat\n"}, DataError, "both 'title' and 'name'"),
         ({"items": "id index\n1 4\n"}, DataError, "'index', which kgrec keeps"),
         ({"items": "id 1st\n1 4\n"}, DataError, "rename the column"),
@@ -265,12 +274,12 @@ def test_property_types_and_names(tmp_path: Path) -> None:
         items="id Name zip n x gap none Run-time\n1 A 00501 7 1.5 3 - 9\n2 B 10001 -2 2 - - 8\n",
     )
     items = dataset.nodes[NodeLabel.ITEM]
-    assert list(items.columns) == ["id", "title", "zip", "n", "x", "gap", "run_time"]
+    assert list(items.columns) == ["id", "title", "zip", "n", "x", "gap", "run_time", "load"]
     assert items["zip"].tolist() == ["00501", "10001"]
     assert str(items["n"].dtype) == "int64"
     assert str(items["x"].dtype) == str(items["gap"].dtype) == "float64"
     assert pd.isna(items["gap"][1])
-    assert any("'none' is empty" in note for note in dataset.notes)
+    assert "1 columns are empty and were left out ('none')" in said(dataset)
     assert any("'name' is kept as 'title'" in note for note in dataset.notes)
 
 
@@ -313,7 +322,10 @@ def test_a_dataset_refuses_strangers_and_repeats() -> None:
     }
     stray = pd.DataFrame({"user": ["u"], "item": ["2"]})
     with pytest.raises(DataError, match="names Item '2', which is in no node table"):
-        Dataset(nodes, {Split.TRAIN: stray})
+        Dataset.from_ids(nodes, {Split.TRAIN: stray})
+    off = pd.DataFrame({"head": [0], "tail": [1]})
+    with pytest.raises(DataError, match="tail at position 1; expected one of the 1 Item nodes"):
+        Dataset(nodes, {Split.TRAIN: off})
     twice = {**nodes, NodeLabel.USER: pd.DataFrame({"id": ["u", "u"]})}
     with pytest.raises(DataError, match="User id 'u' occurs twice"):
         Dataset(twice, {})

@@ -44,7 +44,8 @@ def tails(dataset: Dataset, relation: str, title: str) -> set[str]:
     found = set()
     for table in dataset.relations:
         if table.name == relation and table.key.head == NodeLabel.ITEM:
-            rows = table.edges[table.edges["head"] == item]
+            edges = dataset.pairs(table.key)
+            rows = edges[edges["head"] == item]
             found |= {names[table.key.tail][tail] for tail in rows["tail"]}
     return found
 
@@ -56,7 +57,7 @@ def test_sizes(dataset: Dataset) -> None:
     assert sum(len(part) for part in parts.values()) == 100_000
     assert len(parts[Split.VALID]) == pytest.approx(10_000, rel=0.01)
     assert len(parts[Split.TEST]) == pytest.approx(10_000, rel=0.01)
-    assert {len(part["user"].unique()) for part in parts.values()} == {943}
+    assert {len(part["head"].unique()) for part in parts.values()} == {943}
     names = {table.name for table in dataset.relations}
     assert not [name for name in names if "film." in name]
     assert len(names) == 14
@@ -97,6 +98,7 @@ def test_titles_years_and_profiles(dataset: Dataset) -> None:
         "gender": "M",
         "occupation": "technician",
         "zip_code": "85711",
+        "load": 3,
     }
 
 

@@ -1,0 +1,253 @@
+"""Where data comes from: sources, and what becomes of their columns and relations."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from kgrec.config.base import Settings
+from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
+from kgrec.schema import Split
+
+Kind = Literal[
+    "interactions", "items", "users", "entities", "triples", "link", "social", "item_edges",
+    "reviews", "queries", "same_as",
+]  # fmt: skip
+
+#: Kinds whose rows describe nodes, and so may have properties.
+NODE_KINDS = frozenset({"items", "users", "entities"})
+
+
+class RelationRule(Settings):
+    """What one relation name of the triples becomes.
+
+    Attributes:
+        name: The name to use; several relations with one name are merged.
+        inverse: Whether head and tail change places (`film.director.film` is `directed_by` read
+            backwards).
+        drop: Whether the relation is left out.
+    """
+
+    name: str | None = None
+    inverse: bool = False
+    drop: bool = False
+
+
+class TimeFormat(Settings):
+    """How a column of times is written.
+
+    Attributes:
+        unit: Of a number since 1970.
+        zone: Zone of times that name none, for example `Europe/Berlin`.
+        format: `strptime` format; None reads numbers and ISO 8601.
+    """
+
+    unit: Literal["s", "ms", "us", "ns"] = "s"
+    zone: str = "UTC"
+    format: str | None = None
+
+
+class PropertyRule(Settings):
+    """What becomes of one column of a table of nodes.
+
+    Attributes:
+        kind: `property` (typed by its cells), `number`, `text`, `attribute` (its values become
+            entities, joined by a relation) or `drop`; written `as`.
+        name: Name of the property; None makes it from the column's.
+        relation: Name of an attribute's relation; None is the column's name.
+        split: Separator of lists; None is one value a cell.
+        bin: Numbers into attribute values: `decade` or `century` of a year, `log2` of a size.
+        normalise: A number gets a twin `<name>_scaled`, fitted on the nodes of train only.
+        impute: What the twin of a missing number is made from; `none` leaves it missing.
+    """
+
+    kind: Literal["property", "number", "text", "attribute", "drop"] = Field("property", alias="as")
+    name: str | None = None
+    relation: str | None = None
+    split: str | None = Field(None, min_length=1)
+    bin: Literal["decade", "century", "log2"] | None = None
+    normalise: Literal["minmax", "standard", "log"] | None = None
+    impute: Literal["none", "median", "mean", "zero"] = "none"
+
+    @model_validator(mode="after")
+    def _only_what_it_can_take(self) -> Self:
+        if self.kind != "attribute" and (self.relation or self.split or self.bin):
+            raise ValueError('relation, split and bin go with as = "attribute"')
+        if self.kind != "number" and (self.normalise or self.impute != "none"):
+            raise ValueError('normalise and impute go with as = "number"')
+        if self.impute != "none" and self.normalise is None:
+            raise ValueError("impute goes with normalise: the number itself is never made up")
+        return self
+
+
+class Source(Settings):
+    """One thing that data is read from; exactly one of `path`, `table` and `cypher`.
+
+    Attributes:
+        name: Names it in reports, loads and rejects; unique.
+        kind: What its rows say.
+        path: A file, or a glob of several.
+        table: Name under which a pandas or Arrow table is given from Python.
+        cypher: A reading query on another Neo4j, whose columns are those of the rows.
+        uri: Address for `cypher`; user and password come from `KGREC_SOURCE_USER` and
+            `KGREC_SOURCE_PASSWORD`.
+        database: Database for `cypher`.
+        format: `auto` goes by the file's name and first line.
+        separator: Of a delimited file; None finds it.
+        columns: kgrec's name of a column = the source's name of it; in JSON `a.b` is a nested key.
+            interactions: user, item, time, rating, weight, behaviour, deleted. Node kinds: id,
+            time (when the row was made), deleted. triples: head, relation, tail, time, deleted.
+            link: item, entity, deleted. social, item_edges: head, tail, relation, weight, time,
+            deleted. reviews, queries: id, user, item, text, time, deleted. same_as: left, right,
+            label, score, method, accepted. Usual names are found without being given.
+        properties: What becomes of a column of a node kind; others are properties.
+        behaviour: Behaviour of all rows, where no column says it.
+        relation: Relation of all rows of social or item_edges.
+        split: The rows are this part of a given split.
+        time: How times are written.
+        replace: Each load of this source is all there is: rows of its earlier loads go.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    kind: Kind
+    path: Path | None = None
+    table: str | None = None
+    cypher: str | None = None
+    uri: str | None = None
+    database: str = "neo4j"
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "atomic"] = "auto"
+    separator: str | None = Field(None, min_length=1, max_length=1)
+    columns: dict[str, str] = Field(default_factory=dict)
+    properties: dict[str, PropertyRule] = Field(default_factory=dict)
+    behaviour: str | None = None
+    relation: str | None = None
+    split: Split | None = None
+    time: TimeFormat = TimeFormat()
+    replace: bool = False
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if sum(value is not None for value in (self.path, self.table, self.cypher)) != 1:
+            raise ValueError(f"source {self.name!r}: give exactly one of path, table and cypher")
+        if (self.cypher is None) != (self.uri is None):
+            raise ValueError(f"source {self.name!r}: cypher and uri go together")
+        if self.properties and self.kind not in NODE_KINDS:
+            raise ValueError(f"source {self.name!r}: properties go with items, users and entities")
+        if self.kind != "interactions" and (self.behaviour or self.split):
+            raise ValueError(f"source {self.name!r}: behaviour and split go with interactions")
+        return self
+
+
+class DataConfig(Settings):
+    """The data: short names for the usual files, `sources` for any number of anything.
+
+    Attributes:
+        interactions: One file of all interactions, split by `split`; or
+        train: … split files, which are taken as they are.
+        valid: See train.
+        test: See train.
+        items: Table of items; its first column is the id, `title` is shown, the rest are
+            properties.
+        users: Table of users; likewise.
+        triples: Columns head, relation, tail. An id that names an item is that item.
+        link: Columns item, entity: the entity is that item.
+        entities: Table of entities; `name` is shown.
+        item_lists: Columns of `items` that hold lists (separated by spaces, or `|` or `,` where the
+            column has them); each becomes a relation to entities.
+        sources: Any number of sources, beside the short names above.
+        behaviours: Kinds of interaction by name; without any, all rows are `interaction`, the
+            target.
+        min_rating: Of the behaviour `interaction`: rows rated lower are known dislikes.
+        split: How the targets are split, unless the files say it.
+        cleaning: What is mended, left out or refused.
+        relations: Renames, merges, turns round or drops relations by their name in the triples.
+        unknown_triples: What to do with triples that no chain of triples connects to an item.
+        journal: Folder that keeps what was loaded; None is `<graph file>.loads` for an embedded
+            store, and for Neo4j a folder under `$KGREC_DATA` (by default ~/.local/share/kgrec).
+    """
+
+    interactions: Path | None = None
+    train: Path | None = None
+    valid: Path | None = None
+    test: Path | None = None
+    items: Path | None = None
+    users: Path | None = None
+    triples: Path | None = None
+    link: Path | None = None
+    entities: Path | None = None
+    item_lists: dict[str, str] = Field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+    behaviours: dict[str, Behaviour] = Field(default_factory=dict)
+    min_rating: float | None = None
+    split: SplitConfig | None = None
+    cleaning: CleaningConfig = CleaningConfig()
+    relations: dict[str, RelationRule] = Field(default_factory=dict)
+    unknown_triples: Literal["error", "drop"] = "error"
+    journal: Path | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.interactions is not None and self.train is not None:
+            raise ValueError(
+                "give either interactions (one file, with split) or train (with valid and test)"
+            )
+        if self.train is None and (self.valid is not None or self.test is not None):
+            raise ValueError("valid and test go with train, not with interactions")
+        targets = [source for source in self.all_sources() if source.kind == "interactions"]
+        if not targets:
+            raise ValueError(
+                "no interactions: give either interactions (one file, with split) or train (with "
+                "valid and test), or a source of that kind"
+            )
+        if self.split is not None and any(source.split for source in targets):
+            raise ValueError("split applies to interactions; split files are taken as they are")
+        if len({source.split is None for source in targets}) > 1:
+            raise ValueError("either all sources of interactions name their split, or none does")
+        names = [source.name for source in self.all_sources()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two sources are called {twice[0]!r}; give each its own name")
+        if self.behaviours and self.min_rating is not None:
+            raise ValueError("with behaviours, min_rating is said in [data.behaviours.<name>]")
+        if self.behaviours and all(b.role != "target" for b in self.behaviours.values()):
+            raise ValueError("no behaviour has the role target: nothing to recommend for")
+        if self.item_lists and self.items is None:
+            raise ValueError(
+                f"item_lists names the column {next(iter(self.item_lists))!r}, but there is no "
+                f"items; give the table that has it, or remove item_lists"
+            )
+        return self
+
+    def all_sources(self) -> tuple[Source, ...]:
+        """Gives every source, the short names spelt out first; such a file is all there is."""
+        short: list[Source] = []
+        if self.interactions is not None:
+            short.append(
+                Source(
+                    name="interactions", kind="interactions", path=self.interactions, replace=True
+                )
+            )
+        for split in Split:
+            path = getattr(self, split.value)
+            if path is not None:
+                short.append(
+                    Source(
+                        name=split.value, kind="interactions", path=path, split=split, replace=True
+                    )
+                )
+        lists = {
+            column: PropertyRule(kind="attribute", relation=relation, split="auto")
+            for column, relation in self.item_lists.items()
+        }
+        kinds: tuple[Kind, ...] = ("items", "users", "entities", "triples", "link")
+        for kind in kinds:
+            path = getattr(self, kind)
+            if path is not None:
+                rules = lists if kind == "items" else {}
+                short.append(
+                    Source(name=kind, kind=kind, path=path, properties=rules, replace=True)
+                )
+        return (*short, *self.sources)
+
+    def all_behaviours(self) -> dict[str, Behaviour]:
+        """Gives every behaviour; without any in the settings, the one target `interaction`."""
+        return self.behaviours or {"interaction": Behaviour(min_rating=self.min_rating)}

@@ -1,0 +1,1 @@
+"""The data card: what the data is like, and what in it may mislead."""

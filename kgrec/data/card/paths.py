@@ -1,0 +1,258 @@
+"""Which pairs of a user and an item a relation connects."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kgrec.data.card.degrees import degrees_of
+from kgrec.data.card.sample import Index, Mask, Pairs, Sample, contains, edge_keys, ends
+
+#: Neighbours of one node that are followed, about; others are left out at random.
+MOST_NEIGHBOURS = 100
+#: Train interactions whose items' entities are counted.
+_MOST_PROFILE = 100_000
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How pairs of a sample are connected; row by row the three sorts are of one user.
+
+    Where a path leads through train interactions of the user, the one that the train pair of the
+    row is goes unseen for all three, so that each has a history of the same length.
+
+    Attributes:
+        pairs: Rows.
+        held_out: Rows whose held-out pair is connected.
+        control: Rows whose pair of the user and a random item as popular is.
+        seen: Rows whose train pair is.
+        above_control: Rows where more paths connect the held-out pair than the control pair.
+        below_control: Rows where fewer do.
+        above_seen: Rows where more paths connect the held-out pair than the train pair.
+        below_seen: Rows where fewer do.
+    """
+
+    pairs: int
+    held_out: int
+    control: int
+    seen: int
+    above_control: int
+    below_control: int
+    above_seen: int
+    below_seen: int
+
+    @classmethod
+    def of(cls, held_out: Index, control: Index, seen: Index) -> "Coverage":
+        """Compares numbers of paths, all (rows,)."""
+        tests = (held_out, control, seen, held_out > control, held_out < control)
+        counts = (np.count_nonzero(x) for x in (*tests, held_out > seen, held_out < seen))
+        return cls(len(held_out), *map(int, counts))
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Neighbours of marked nodes: those of node n are `ends[starts[n]:starts[n + 1]]`."""
+
+    starts: Index
+    ends: Index
+
+    def of(self, nodes: Index) -> tuple[Index, Index]:
+        """Gives all neighbours of nodes (n,): the position of the node each is of, and itself."""
+        counts = self.starts[nodes + 1] - self.starts[nodes]
+        row = np.repeat(np.arange(len(nodes)), counts)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return row, self.ends[self.starts[nodes][row] + within]
+
+
+def neighbours(
+    directions: list[tuple[np.ndarray, np.ndarray]], wanted: Mask, rng: np.random.Generator
+) -> Neighbours:
+    """Follows edges from wanted nodes.
+
+    Args:
+        directions: Pairs of nodes (m,) and what they lead to (m,).
+        wanted: Which nodes are asked for, (nodes,).
+        rng: Draws among the neighbours of a node that has too many.
+    """
+    sources, targets = [], []
+    for source, target in directions:
+        kept = np.flatnonzero(wanted[source])
+        sources.append(source[kept].astype(np.int64))
+        targets.append(target[kept].astype(np.int64))
+    source, target = np.concatenate(sources), np.concatenate(targets)
+    degree = degrees_of(source, len(wanted))
+    if degree.max(initial=0) > MOST_NEIGHBOURS:
+        kept = np.flatnonzero(rng.random(len(source)) * degree[source] < MOST_NEIGHBOURS)
+        source, target = source[kept], target[kept]
+        degree = degrees_of(source, len(wanted))
+    order = np.argsort(source, kind="stable")
+    return Neighbours(np.concatenate([[0], np.cumsum(degree)]), target[order])
+
+
+def through_items(edges: pd.DataFrame, sample: Sample, rng: np.random.Generator) -> Coverage:
+    """Covers pairs whose item is an edge away, either way, from another train item of the user."""
+    head, tail = ends(edges)
+    sorts = (sample.held_out, sample.control, sample.seen)
+    near = neighbours(
+        [(head, tail), (tail, head)], _marked(sample.num_items, *(p.item for p in sorts)), rng
+    )
+    found = []
+    for pairs in sorts:
+        row, other = near.of(pairs.item)
+        known = contains(sample.own, pairs.user[row] * sample.num_items + other)
+        known &= (other != pairs.item[row]) & (other != sample.seen.item[row])
+        found.append(_counts(row[known], len(pairs)))
+    return Coverage.of(*found)
+
+
+def through_users(
+    edges: pd.DataFrame,
+    sample: Sample,
+    train: pd.DataFrame,
+    num_users: int,
+    rng: np.random.Generator,
+) -> Coverage:
+    """Covers pairs whose item is in the train of another user an edge away, either way."""
+    head, tail = ends(edges)
+    near = neighbours([(head, tail), (tail, head)], _marked(num_users, sample.held_out.user), rng)
+    row, other = near.of(sample.held_out.user)  # the three sorts have the same users
+    apart = other != sample.held_out.user[row]
+    row, other = row[apart], other[apart]
+    sorts = (sample.held_out, sample.control, sample.seen)
+    asked = [other * sample.num_items + pairs.item[row] for pairs in sorts]
+    known = _among(train, np.concatenate(asked), num_users, sample.num_items)
+    per_sort = np.split(known, len(sorts))
+    return Coverage.of(*(_counts(row[part], len(sample.held_out)) for part in per_sort))
+
+
+def direct(edges: pd.DataFrame, sample: Sample, num_users: int, *, turned: bool) -> Coverage:
+    """Covers pairs that are edges themselves; `turned` where the item is the head."""
+    frame = edges.rename(columns={"head": "tail", "tail": "head"}) if turned else edges
+    sorts = (sample.held_out, sample.control, sample.seen)
+    asked = np.concatenate([sample.keys(pairs) for pairs in sorts])
+    known = np.split(_among(frame, asked, num_users, sample.num_items), len(sorts))
+    return Coverage.of(*(part.astype(np.int64) for part in known))
+
+
+def through_entities(
+    item_to_entity: tuple[np.ndarray, np.ndarray],
+    num_entities: int,
+    sample: Sample,
+    rng: np.random.Generator,
+) -> Coverage:
+    """Covers pairs whose item shares an entity with another train item of the user."""
+    sorts, own = _profiles(sample)
+    items = [own % sample.num_items, *(pairs.item for pairs in sorts)]
+    near = neighbours([item_to_entity], _marked(sample.num_items, *items), rng)
+    row, entity = near.of(own % sample.num_items)
+    user = own[row] // sample.num_items
+    keys, counts = np.unique(user * num_entities + entity, return_counts=True)
+    hidden_row, hidden = near.of(sorts[2].item)
+    hidden_keys = np.unique(hidden_row * num_entities + hidden)
+    found = []
+    for pairs in sorts:
+        row, entity = near.of(pairs.item)
+        shared = _counted(keys, counts, pairs.user[row] * num_entities + entity)
+        # The train item of the row goes unseen, so its entities count once less.
+        shared -= contains(hidden_keys, row * num_entities + entity)
+        found.append(_counts(row, len(pairs), shared))
+    return Coverage.of(*found)
+
+
+@dataclass(frozen=True)
+class EntityPaths:
+    """Paths from users to an entity to an item.
+
+    Attributes:
+        coverage: Of the sample's pairs.
+        reached: Pairs of a sampled user and an item that such paths give, each once.
+        reached_held_out: Those of them that are held out.
+        reached_train: Those of them that are in train.
+    """
+
+    coverage: Coverage
+    reached: int
+    reached_held_out: int
+    reached_train: int
+
+
+def over_entity(
+    user_to_entity: tuple[np.ndarray, np.ndarray],
+    entity_to_item: tuple[np.ndarray, np.ndarray],
+    sizes: tuple[int, int],
+    sample: Sample,
+    rng: np.random.Generator,
+) -> EntityPaths | None:
+    """Covers pairs that an entity joins; None if no entity joins anything.
+
+    Args:
+        user_to_entity: Users and their entities, both (m,).
+        entity_to_item: Entities and their items, both (k,).
+        sizes: How many users and entities there are.
+        sample: Pairs to look at.
+        rng: Draws among the neighbours of a node that has too many.
+    """
+    num_users, num_entities = sizes
+    users = np.unique(sample.held_out.user)
+    first = neighbours([user_to_entity], _marked(num_users, users), rng)
+    row, entity = first.of(users)
+    if not len(row):
+        return None
+    second = neighbours([entity_to_item], _marked(num_entities, entity), rng)
+    path, item = second.of(entity)
+    if not len(path):
+        return None
+    reached = np.unique(users[row][path] * sample.num_items + item)
+    sorts = (sample.held_out, sample.control, sample.seen)
+    covered = [contains(reached, sample.keys(pairs)).astype(np.int64) for pairs in sorts]
+    return EntityPaths(
+        Coverage.of(*covered),
+        len(reached),
+        int(contains(sample.held, reached).sum()),
+        int(contains(sample.own, reached).sum()),
+    )
+
+
+def _profiles(sample: Sample) -> tuple[tuple[Pairs, Pairs, Pairs], Index]:
+    """Gives the pairs and train keys of the first users that are not too many to follow."""
+    users, first = np.unique(sample.held_out.user, return_index=True)
+    users = users[np.argsort(first)]  # in the order in which they were drawn
+    bounds = [np.searchsorted(sample.own, (users + end) * sample.num_items) for end in (0, 1)]
+    fits = np.cumsum(bounds[1] - bounds[0]) <= _MOST_PROFILE
+    fits[:1] = True
+    kept = np.sort(users[fits])
+    rows = np.flatnonzero(contains(kept, sample.held_out.user))
+    sorts = (sample.held_out.take(rows), sample.control.take(rows), sample.seen.take(rows))
+    return sorts, sample.own[contains(kept, sample.own // sample.num_items)]
+
+
+def _counted(ascending: Index, counts: Index, values: Index) -> Index:
+    """Gives the counts of values (n,) by ascending ones (m,); 0 for others."""
+    if not len(ascending):
+        return np.zeros(len(values), np.int64)
+    places = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    return np.where(ascending[places] == values, counts[places], 0)
+
+
+def _among(edges: pd.DataFrame, asked: Index, num_heads: int, num_tails: int) -> Mask:
+    """Tells which keys (n,), `head * num_tails + tail`, are edges."""
+    wanted = np.unique(asked)
+    heads = _marked(num_heads, wanted // num_tails)
+    tails = _marked(num_tails, wanted % num_tails)
+    found = np.zeros(len(wanted), bool)
+    for keys in edge_keys(edges, heads, tails, num_tails):
+        present = keys[contains(wanted, keys)]
+        found[np.searchsorted(wanted, present)] = True
+    return np.asarray(found[np.searchsorted(wanted, asked)])
+
+
+def _marked(size: int, *nodes: Index) -> Mask:
+    marked = np.zeros(size, bool)
+    for some in nodes:
+        marked[some] = True
+    return marked
+
+
+def _counts(rows: Index, size: int, weights: Index | None = None) -> Index:
+    """Counts how often each row occurs, or sums its weights; int64 (size,)."""
+    return np.bincount(rows, weights, minlength=size).astype(np.int64)

@@ -1,0 +1,138 @@
+"""Item properties that know how popular an item became after the cut."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kgrec.data.card.card import Caution
+from kgrec.data.card.degrees import degrees_of
+from kgrec.data.card.sample import ends
+from kgrec.data.tables import Dataset
+from kgrec.schema import NodeLabel, Split
+
+Numbers = npt.NDArray[np.float64]
+
+#: Items that are looked at.
+MOST_ITEMS = 200_000
+#: Fewer items with the property tell nothing.
+_FEWEST_ITEMS = 30
+#: Standard errors beyond which a difference is no accident.
+_SURE = 4.0
+
+
+@dataclass(frozen=True)
+class RankCorrelations:
+    """Spearman correlations of a property with the popularity of items.
+
+    Attributes:
+        items: Items that have the property.
+        train: With their train interactions.
+        held_out: With their held-out ones.
+        partial: With their held-out ones among items alike in train: 0 if the property knows no
+            more of the future than train does.
+        errors: By how many standard errors `held_out` exceeds `train`, in absolute value (Meng,
+            Rosenthal and Rubin's test for correlations that share a variable).
+    """
+
+    items: int
+    train: float
+    held_out: float
+    partial: float
+    errors: float
+
+    @property
+    def knows_held_out(self) -> bool:
+        """Whether the property tells more of held-out popularity than train popularity does."""
+        beyond = abs(self.partial) >= 0.5 and abs(self.partial) * math.sqrt(self.items) >= _SURE
+        closer = abs(self.held_out) - abs(self.train) >= 0.1 and self.errors >= _SURE
+        return abs(self.held_out) >= 0.3 and (beyond or closer)
+
+
+def popularity_cautions(dataset: Dataset, rng: np.random.Generator) -> Iterator[Caution]:
+    """Looks at every number of the items."""
+    items = dataset.nodes[NodeLabel.ITEM]
+    popularity = {
+        split: degrees_of(ends(frame)[1], len(items))
+        for split, frame in dataset.interactions.items()
+    }
+    held_out = sum(
+        (popularity[s] for s in (Split.VALID, Split.TEST) if s in popularity),
+        start=np.zeros(len(items), np.int64),
+    )
+    if not held_out.any():
+        return
+    drawn = np.arange(len(items))
+    if len(drawn) > MOST_ITEMS:
+        drawn = np.sort(rng.choice(drawn, MOST_ITEMS, replace=False))
+    for name in _numbers(items):
+        values = items[name].to_numpy(dtype=np.float64, na_value=np.nan)[drawn]
+        known = np.isfinite(values)
+        found = rank_correlations(
+            values[known],
+            popularity[Split.TRAIN][drawn][known].astype(np.float64),
+            held_out[drawn][known].astype(np.float64),
+        )
+        if found is not None and found.knows_held_out:
+            yield _caution(name, found)
+
+
+def rank_correlations(
+    values: Numbers, train: Numbers, held_out: Numbers
+) -> RankCorrelations | None:
+    """Correlates a property (n,) with popularities (n,); None if n is too small or one is flat."""
+    ranks = [pd.Series(x).rank().to_numpy(dtype=np.float64) for x in (values, train, held_out)]
+    if len(values) < _FEWEST_ITEMS or any(np.ptp(rank) == 0 for rank in ranks):
+        return None
+    rho = np.asarray(np.corrcoef(ranks))
+    with_train, with_held_out, between = rho[0, 1], rho[0, 2], rho[1, 2]
+    rest = math.sqrt(max((1 - with_train**2) * (1 - between**2), 0.0))
+    partial = (with_held_out - with_train * between) / rest if rest > 1e-9 else 0.0
+    return RankCorrelations(
+        items=len(values),
+        train=float(with_train),
+        held_out=float(with_held_out),
+        partial=float(np.clip(partial, -1, 1)),
+        errors=_difference(abs(with_held_out), abs(with_train), abs(between), len(values)),
+    )
+
+
+def _difference(one: float, other: float, between: float, number: int) -> float:
+    """Meng, Rosenthal and Rubin's z (1992) for two correlations with a common variable."""
+    ones, others = (math.atanh(min(r, 1 - 1e-9)) for r in (one, other))
+    mean_square = (one**2 + other**2) / 2
+    if mean_square >= 1 - 1e-9 or between >= 1 - 1e-9:
+        return 0.0
+    shape = min((1 - between) / (2 * (1 - mean_square)), 1.0)
+    spread = (1 - shape * mean_square) / (1 - mean_square)
+    return (ones - others) * math.sqrt((number - 3) / (2 * (1 - between) * spread))
+
+
+def _numbers(items: pd.DataFrame) -> Iterator[str]:
+    for name in items.columns:
+        twin = name.endswith("_scaled") and name.removesuffix("_scaled") in items
+        if pd.api.types.is_numeric_dtype(items[name].dtype) and name != "load" and not twin:
+            yield str(name)
+
+
+def _caution(name: str, found: RankCorrelations) -> Caution:
+    return Caution(
+        "leak" if abs(found.partial) >= 0.5 else "suspect",
+        f"item property {name}",
+        f"Over {found.items:,} items its rank correlation with held-out popularity is "
+        f"{found.held_out:+.2f}, with train popularity {found.train:+.2f}; among items equally "
+        f"popular in train it is still {found.partial:+.2f}.",
+        "It looks as if it was counted after the cut. Take its value from before the first "
+        'held-out interaction, or leave it out (as = "drop"). It may be fair if it says when an '
+        "item came out, or was known all along.",
+        {
+            "items": found.items,
+            "held_out": found.held_out,
+            "train": found.train,
+            "partial": found.partial,
+            "errors": found.errors,
+        },
+    )

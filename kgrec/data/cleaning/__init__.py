@@ -1,0 +1,1 @@
+"""Chunks of raw cells into checked rows; what was mended, left out or refused is counted."""

@@ -1,0 +1,141 @@
+"""Bad rows, kept so that they can be mended and loaded again.
+
+A file of rejects is CSV (UTF-8, RFC 4180) under the source's own column names, with what was wrong
+in columns of their own. Cells stand in it as they were: also those that begin with `=`, `+`, `-` or
+`@`, which a spreadsheet may take for formulas, since a quote before them would become part of the
+data. Open such a file as text if you do not trust where it came from.
+"""
+
+import csv
+import json
+import os
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from kgrec.config import Source
+from kgrec.errors import DataError
+
+#: Where the row stood, `file:line:column`.
+AT = "rejected_at"
+#: What was wrong with it.
+BECAUSE = "rejected_because"
+#: What could not be read as a row at all, as it stood; its cells are to be filled in.
+RAW = "rejected_row"
+#: Columns that say why a row was refused; cleaning never takes them for data.
+REJECT_COLUMNS = (AT, BECAUSE, RAW)
+
+# Bad rows of a source beyond so many bytes go to a temporary file.
+_IN_MEMORY = 4 << 20
+
+
+class Rejects:
+    """Collects bad rows by source, in bounded memory; a context, whose end forgets them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, IO[str]] = {}
+        weakref.finalize(self, _close, self._kept)
+        self._columns: dict[str, dict[str, None]] = {}
+        self._counts: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forgets all rows."""
+        _close(self._kept)
+        self._columns, self._counts = {}, {}
+
+    def count(self, source: str) -> int:
+        """How many bad rows of a source are kept."""
+        return self._counts.get(source, 0)
+
+    def add(
+        self,
+        source: str,
+        cells: Mapping[str, Sequence[str | None]],
+        places: Sequence[str],
+        reasons: Sequence[str],
+    ) -> None:
+        """Keeps raw rows.
+
+        Args:
+            source: Name of their source.
+            cells: By the source's name of a column the cells as text (n); RAW holds what was no
+                row.
+            places: Where each stood, as `file:line:column` (n).
+            reasons: What was wrong with each, as `expected …, got …` (n).
+        """
+        names = [name for name in cells if name not in (AT, BECAUSE)]
+        self._columns.setdefault(source, {}).update(dict.fromkeys(names))
+        self._counts[source] = self.count(source) + len(places)
+        if source not in self._kept:
+            self._kept[source] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close
+                max_size=_IN_MEMORY, mode="w+", encoding="utf-8", newline="\n"
+            )
+        for position, (place, reason) in enumerate(zip(places, reasons, strict=True)):
+            given = {name: cells[name][position] for name in names if cells[name][position]}
+            self._kept[source].write(json.dumps([place, reason, given]) + "\n")
+
+    def write(self, folder: Path) -> tuple[Path, ...]:
+        """Writes `<source>.csv` for each source with bad rows, each whole or not at all.
+
+        Returns:
+            The files, by source in the order they were met.
+
+        Raises:
+            DataError: If they cannot be written.
+        """
+        written = []
+        for source, kept in self._kept.items():
+            path = folder / f"{source}.csv"
+            beside = folder / f".{source}.csv.{os.getpid()}.partial"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._write_one(source, kept, beside)
+                beside.replace(path)
+            except OSError as exc:
+                raise DataError(
+                    f"cannot write the rejects to {path}: {exc.strerror or exc}; make room, or "
+                    f"name another folder"
+                ) from exc
+            finally:
+                beside.unlink(missing_ok=True)
+            written.append(path)
+        return tuple(written)
+
+    def _write_one(self, source: str, kept: IO[str], path: Path) -> None:
+        names = sorted(self._columns[source], key=lambda name: name == RAW)
+        kept.seek(0)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow([*names, AT, BECAUSE])
+            for line in kept:
+                place, reason, cells = json.loads(line)
+                rows.writerow([*(cells.get(name, "") for name in names), place, reason])
+            file.flush()
+            os.fsync(file.fileno())
+        kept.seek(0, os.SEEK_END)
+
+
+def _close(kept: dict[str, IO[str]]) -> None:
+    for file in kept.values():
+        file.close()
+    kept.clear()
+
+
+def rejects_source(source: Source, path: Path) -> Source:
+    """Gives the source that reads a mended file of rejects as the source's own rows."""
+    where = {"path": path, "table": None, "cypher": None, "uri": None}
+    return source.model_copy(update={**where, "format": "csv", "separator": ","})

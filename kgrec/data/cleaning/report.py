@@ -1,0 +1,87 @@
+"""What cleaning did, counted by source and rule, with examples: never silent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Effect = Literal["mended", "dropped", "rejected", "noted"]
+
+#: Examples kept of each finding.
+EXAMPLES = 3
+
+
+@dataclass
+class Finding:
+    """One rule that applied to one source.
+
+    Attributes:
+        source: The source's name, or "graph" for rules over everything.
+        rule: Short name, e.g. `duplicate`, `missing id`, `k-core`.
+        effect: `mended` (the row stays, changed), `dropped` (left out by a rule), `rejected` (a
+            bad row), `noted` (nothing changed).
+        count: How many rows, edges or nodes.
+        text: One sentence for people, without the count.
+        examples: Places or values, the first few.
+    """
+
+    source: str
+    rule: str
+    effect: Effect
+    count: int
+    text: str
+    examples: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        shown = f" ({', '.join(self.examples)})" if self.examples else ""
+        return f"{self.source}: {self.count:,} {self.text}{shown}"
+
+
+class Report:
+    """Collects findings; the same source and rule add up.
+
+    Attributes:
+        rows: Rows read, by source.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str], Finding] = {}
+        self.rows: dict[str, int] = {}
+
+    def add(
+        self,
+        source: str,
+        rule: str,
+        effect: Effect,
+        count: int,
+        text: str,
+        examples: list[str] | tuple[str, ...] = (),
+    ) -> None:
+        """Counts a finding; a count of 0 is nothing. `text` follows the count in a sentence."""
+        if count <= 0:
+            return
+        key = (source, rule, effect)
+        finding = self._found.setdefault(key, Finding(source, rule, effect, 0, text))
+        finding.count += int(count)
+        room = EXAMPLES - len(finding.examples)
+        finding.examples += list(examples)[: max(room, 0)]
+
+    def read(self, source: str, rows: int) -> None:
+        """Counts rows read of a source."""
+        self.rows[source] = self.rows.get(source, 0) + int(rows)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, by source in the order they were first met."""
+        return tuple(self._found.values())
+
+    def rejected(self, source: str) -> int:
+        """How many rows of a source were refused."""
+        return sum(f.count for f in self.findings if f.source == source and f.effect == "rejected")
+
+    def notes(self) -> tuple[str, ...]:
+        """The findings as sentences."""
+        return tuple(str(finding) for finding in self.findings)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """`rows` by source and `findings` as plain values."""
+        return {"rows": self.rows, "findings": [vars(finding) for finding in self.findings]}

@@ -1,0 +1,187 @@
+"""Chunks of raw cells into cleaned rows, chunk by chunk."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from kgrec.config import DataConfig, Source
+from kgrec.data.cleaning.cells import Fault, Mask, plain, shown, shown_raw
+from kgrec.data.cleaning.rejects import RAW, Rejects
+from kgrec.data.cleaning.report import EXAMPLES, Report
+from kgrec.data.cleaning.rows import Part, RowCleaner, name_texts, wanted_columns
+from kgrec.data.cleaning.schemas import SCHEMAS
+from kgrec.data.cleaning.tolerance import Tolerance
+from kgrec.data.reading.chunk import BadRow, Chunk
+from kgrec.data.reading.columns import REQUIRED, resolve_columns
+from kgrec.errors import DataError
+
+
+def clean_source(
+    source: Source, config: DataConfig, chunks: Iterable[Chunk], report: Report, rejects: Rejects
+) -> Iterator[pa.Table]:
+    """Cleans the rows of a source.
+
+    Nothing may count before the last table came: only then are the bad rows known to be few enough.
+
+    Args:
+        source: Where they are from.
+        config: The settings.
+        chunks: The rows as read.
+        report: Receives what was mended and refused.
+        rejects: Receives the bad rows.
+
+    Returns:
+        Tables in the schema of the source's kind (`SCHEMAS`); those of node kinds have a str column
+        for every other column of the source. `file` counts the origins of the chunks from 0.
+
+    Raises:
+        ConfigError: If the settings of the source cannot be followed (its zone, its behaviour).
+        DataError: While the tables are taken: if a column is missing, or too many rows are bad.
+    """
+    cleaner = RowCleaner(source, config)
+    tolerance = Tolerance(source.name, config.cleaning)
+    return _cleaned(source, cleaner, tolerance, chunks, report, rejects)
+
+
+def _cleaned(
+    source: Source,
+    cleaner: RowCleaner,
+    tolerance: Tolerance,
+    chunks: Iterable[Chunk],
+    report: Report,
+    rejects: Rejects,
+) -> Iterator[pa.Table]:
+    origins: dict[str, int] = {}
+    for chunk in chunks:
+        file = origins.setdefault(chunk.origin, len(origins))
+        columns = _columns(source, chunk)
+        parts = cleaner.clean(chunk.table, columns) if columns else []
+        refused = _Refused(chunk, parts)
+        report.read(source.name, len(chunk.table) + len(chunk.bad))
+        refused.count(source.name, report)
+        tolerance.add(len(chunk.table) + len(chunk.bad), len(refused), refused.first())
+        refused.keep(source.name, rejects)
+        kept = ~refused.rows
+        _count_mended(source.name, chunk, parts, kept, report)
+        if kept.any():
+            yield _table(source, chunk, parts, kept, file)
+    tolerance.judge()
+
+
+def _columns(source: Source, chunk: Chunk) -> Mapping[str, str]:
+    """The source's names of its columns, by kgrec's; empty if the chunk has no rows at all."""
+    names = chunk.table.column_names
+    if not names and not len(chunk.rows):
+        return {}
+    required = REQUIRED[source.kind]
+    columns = resolve_columns(
+        source, names, wanted_columns(source.kind), required=required, origin=chunk.origin
+    )
+    if source.kind in ("reviews", "queries") and not {"user", "item"} & set(columns):
+        raise DataError(
+            f"{chunk.origin} has a column of neither users nor items; found "
+            f"{', '.join(map(repr, names))}; say which it is in columns.user or columns.item of "
+            f"source {source.name!r}"
+        )
+    return columns
+
+
+def _table(source: Source, chunk: Chunk, parts: Sequence[Part], kept: Mask, file: int) -> pa.Table:
+    """The rows that stay, in the schema of the kind."""
+    schema = SCHEMAS[source.kind]
+    values = {part.name: part.cleaned.values for part in parts}
+    values["file"] = pa.array(np.full(len(kept), file, dtype=np.int32))
+    values["row"] = pa.array(chunk.rows)
+    cells = [part.name for part in parts if part.name not in schema.names]
+    names = [*schema.names, *cells]
+    table = pa.table([values[name] for name in names], names=names)
+    if not kept.all():
+        table = table.filter(pa.array(kept))
+    if source.kind in ("reviews", "queries"):
+        table = name_texts(table)
+    for name in cells:
+        schema = schema.append(pa.field(name, pa.string()))
+    return table.cast(schema)
+
+
+def _count_mended(
+    source: str, chunk: Chunk, parts: Sequence[Part], kept: Mask, report: Report
+) -> None:
+    for part in parts:
+        for mending in part.cleaned.mended:
+            rows = np.flatnonzero(mending.rows & kept).tolist()
+            examples = [_example(chunk, row, part.column) for row in rows[:EXAMPLES]]
+            report.add(source, mending.rule, "mended", len(rows), mending.text, examples)
+
+
+def _example(chunk: Chunk, row: int, column: str) -> str:
+    """Place and value of a cell."""
+    place = chunk.where(int(chunk.rows[row]), column)
+    return f"{place} {shown(chunk.table[column][row])}"
+
+
+class _Refused:
+    """The bad rows of a chunk, each for the first thing that is wrong with it."""
+
+    def __init__(self, chunk: Chunk, parts: Sequence[Part]) -> None:
+        self._chunk = chunk
+        self._faults: list[tuple[str, Fault]] = [
+            (part.column, fault) for part in parts for fault in part.cleaned.faults
+        ]
+        self._fault = np.full(len(chunk.table), -1, dtype=np.int32)
+        for place, (_, fault) in enumerate(self._faults):
+            self._fault[fault.rows & (self._fault < 0)] = place
+        self._places = np.flatnonzero(self.rows)
+
+    def __len__(self) -> int:
+        return len(self._places) + len(self._chunk.bad)
+
+    @property
+    def rows(self) -> Mask:
+        """Bool (n,), which rows of the chunk's table are bad."""
+        return np.asarray(self._fault >= 0, dtype=bool)
+
+    def count(self, source: str, report: Report) -> None:
+        """Reports them by rule."""
+        chunk = self._chunk
+        for place, (column, fault) in enumerate(self._faults):
+            rows = np.flatnonzero(self._fault == place).tolist()
+            examples = [_example(chunk, row, column) for row in rows[:EXAMPLES]]
+            report.add(source, fault.rule, "rejected", len(rows), fault.text, examples)
+        text = "rows that could not be read as rows of the table"
+        examples = [f"{self._unread(bad)[0]} {bad.text[:80]!r}" for bad in chunk.bad[:EXAMPLES]]
+        report.add(source, "unreadable row", "rejected", len(chunk.bad), text, examples)
+
+    def first(self) -> list[str]:
+        """The first of them, as `file:line:column: expected …, got …`."""
+        chunk = self._chunk
+        found = [(bad.row, self._unread(bad)) for bad in chunk.bad[:EXAMPLES]]
+        rows = self._places[:EXAMPLES].tolist()
+        found += [(int(chunk.rows[row]), self._misread(row)) for row in rows]
+        return [f"{place}: {reason}" for _, (place, reason) in sorted(found)[:EXAMPLES]]
+
+    def keep(self, source: str, rejects: Rejects) -> None:
+        """Hands them over, as raw as they came."""
+        table, bad = self._chunk.table, self._chunk.bad
+        if len(self._places):
+            rows = self._places.tolist()
+            columns = zip(table.column_names, map(plain, table.columns), strict=True)
+            cells = {name: [shown_raw(array[row]) for row in rows] for name, array in columns}
+            places, reasons = zip(*map(self._misread, rows), strict=True)
+            rejects.add(source, cells, places, reasons)
+        if bad:
+            empty = dict.fromkeys(table.column_names, [None] * len(bad))
+            places, reasons = zip(*map(self._unread, bad), strict=True)
+            rejects.add(source, empty | {RAW: [row.text for row in bad]}, places, reasons)
+
+    def _misread(self, row: int) -> tuple[str, str]:
+        """Where a row of the table is bad, and why."""
+        column, fault = self._faults[self._fault[row]]
+        place = self._chunk.where(int(self._chunk.rows[row]), column)
+        got = shown(self._chunk.table[column][row])
+        return place, f"expected {fault.expected}, got {got}{fault.hint}"
+
+    def _unread(self, bad: BadRow) -> tuple[str, str]:
+        """Where what is no row stands, and why it is none."""
+        return self._chunk.where(bad.row, bad.column), bad.reason

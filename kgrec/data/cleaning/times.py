@@ -1,0 +1,251 @@
+"""Times out of raw cells: numbers since 1970, ISO 8601, a given format, or Arrow's own."""
+
+import datetime
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kgrec.config import TimeFormat
+from kgrec.data.cleaning.cells import (
+    EDGES,
+    Cleaned,
+    Fault,
+    Mask,
+    Mending,
+    as_text,
+    encode,
+    family,
+    missing,
+)
+from kgrec.data.cleaning.numbers import matches, parse_decimals, parse_integers
+from kgrec.data.cleaning.zones import FIRST, LAST, Seconds, to_utc, zone_of
+from kgrec.errors import ConfigError
+
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+# The year 5138; a number beyond is in another unit.
+_LAST_SECOND = 10**11
+
+_DAY = r"\d{4}-\d\d-\d\d"
+_CLOCK = r"[T ]\d\d(:?\d\d(:?\d\d)?)?"
+_ZONE = r"(Z|[+-]\d\d(:?\d\d)?)"
+_LOCAL = f"^{_DAY}({_CLOCK})?$"
+_ZONED = f"^{_DAY}{_CLOCK}{_ZONE}$"
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Distinct cells or cells (n,) as times.
+
+    Attributes:
+        seconds: int64 (n,), 0 where it is no time.
+        fine: bool (n,), which are times.
+        local: bool (n,), whose seconds are those of a local clock.
+        far: bool (n,), numbers that are no plausible time in the unit.
+    """
+
+    seconds: Seconds
+    fine: Mask
+    local: Mask
+    far: Mask
+
+
+class Clock:
+    """Reads the times of one source.
+
+    Args:
+        form: How they are written.
+        source: The source's name, for messages.
+
+    Raises:
+        ConfigError: If there is no such zone, or the format is none.
+    """
+
+    def __init__(self, form: TimeFormat, source: str) -> None:
+        self._form = form
+        self._zone: ZoneInfo = zone_of(form.zone, source)
+        if form.format is not None:
+            try:
+                _formatted(pa.array(["1970"]), form.format)
+            except (ValueError, TypeError, KeyError, re.error) as exc:
+                raise ConfigError(
+                    f"source {source!r}: time.format {form.format!r} is no strptime format: {exc}; "
+                    f"expected for example '%d.%m.%Y %H:%M'"
+                ) from exc
+
+    def clean(self, cells: pa.Array) -> Cleaned:
+        """Cleans plain cells (n,) into int64 (n,) seconds since 1970 UTC; null if missing or bad.
+
+        Fractions of a second are floored. A number of the wrong unit, and anything that is no
+        time, makes a bad row.
+        """
+        kind = family(cells.type)
+        if kind == "text" or (self._form.format and kind in ("whole", "float", "decimal")):
+            texts = encode(as_text(cells))
+            known, twice, skipped = self._in_utc(self._read_text(texts.values))
+            twice, skipped = texts.rows(twice), texts.rows(skipped)
+            values = texts.spread(pa.array(known.seconds, mask=~known.fine))
+            bad, far = texts.rows(~known.fine), texts.rows(known.far)
+        else:
+            known, twice, skipped = self._in_utc(self._read_native(cells))
+            gone = missing(cells)
+            values = pa.array(known.seconds, mask=gone | ~known.fine)
+            bad, far = ~known.fine & ~gone, known.far & ~gone
+        return Cleaned(values, self._faults(cells, bad, far), _mended(twice, skipped))
+
+    def _in_utc(self, read: _Read) -> tuple[_Read, Mask, Mask]:
+        local = read.local & read.fine
+        twice, skipped = np.zeros((2, len(local)), dtype=bool)
+        if local.any():
+            seconds = read.seconds.copy()
+            seconds[local], twice[local], skipped[local] = to_utc(seconds[local], self._zone)
+            read = _Read(seconds, read.fine, read.local, read.far)
+        return read, twice, skipped
+
+    def _read_text(self, values: pa.Array) -> _Read:
+        if self._form.format is not None:
+            return _formatted(values, self._form.format)
+        whole, fine = parse_integers(values)
+        seconds, far = self._of_unit(whole)
+        local = np.zeros(len(values), dtype=bool)
+        if not fine.all():
+            decimals, numbers = parse_decimals(values)
+            numbers &= ~fine
+            seconds[numbers], far[numbers] = self._of_unit(decimals[numbers])
+            written = _iso(pc.ascii_upper(values), ~fine & ~numbers)
+            seconds = np.where(written.fine, written.seconds, seconds)
+            local, fine = written.local, fine | numbers | written.fine
+        return _Read(seconds, fine & ~far, local, far)
+
+    def _read_native(self, cells: pa.Array) -> _Read:
+        kind = family(cells.type)
+        if kind == "moment":
+            return _moments(cells)
+        nothing = np.zeros(len(cells), dtype=bool)
+        if kind == "whole" and not pa.types.is_uint64(cells.type):
+            numbers = pc.fill_null(cells.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+        elif kind in ("whole", "float", "decimal"):
+            floats = cells.cast(pa.float64(), safe=False)
+            numbers = pc.fill_null(floats, 0.0).to_numpy(zero_copy_only=False)
+        else:
+            return _Read(np.zeros(len(cells), dtype=np.int64), nothing, nothing, nothing)
+        seconds, far = self._of_unit(numbers)
+        finite = np.isfinite(numbers)
+        return _Read(seconds, finite & ~far, nothing, finite & far)
+
+    def _of_unit(self, numbers: np.ndarray) -> tuple[Seconds, Mask]:
+        """Numbers since 1970 as seconds, 0 where that is no plausible time; and where it is not."""
+        with np.errstate(invalid="ignore"):
+            seconds = np.floor_divide(numbers, _PER_SECOND[self._form.unit])
+            far = ~((seconds < _LAST_SECOND) & (seconds > -_LAST_SECOND))
+        return np.where(far, 0, seconds).astype(np.int64), far
+
+    def _faults(self, cells: pa.Array, bad: Mask, far: Mask) -> tuple[Fault, ...]:
+        faults = []
+        form = self._form
+        if far.any():
+            said = f"rows whose time is too far from 1970 for the unit {form.unit!r}"
+            hint = _unit_hint(cells[int(np.argmax(far))].as_py(), form.unit)
+            wanted = f"a time in {form.unit} since 1970 UTC"
+            faults.append(Fault("time in another unit", said, wanted, far, hint))
+        if (other := bad & ~far).any():
+            wanted = (
+                f"a time like {form.format!r}"
+                if form.format
+                else f"a time in {form.unit} since 1970 UTC or in ISO 8601"
+            )
+            hint = "" if form.format else '; other times need time = { format = "…" }'
+            faults.append(Fault("no time", "rows whose time cannot be read", wanted, other, hint))
+        return tuple(faults)
+
+
+def _unit_hint(cell: Any, unit: str) -> str:
+    """What unit a number is in, if it is later than any date in the one that was said."""
+    text = cell.decode() if isinstance(cell, bytes) else str(cell)
+    number = abs(float(text.strip(EDGES)))
+    finer = [name for name, size in _PER_SECOND.items() if size > _PER_SECOND[unit]]
+    for name in finer:
+        if number < _LAST_SECOND * _PER_SECOND[name]:
+            names = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+            return f', which looks like {names[name]} (time = {{ unit = "{name}" }})'
+    return ""
+
+
+def _mended(twice: Mask, skipped: Mask) -> tuple[Mending, ...]:
+    both = (
+        Mending(
+            "time shown twice", "times that the clock shows twice, taken as the earlier", twice
+        ),
+        Mending("time skipped", "times that the clock skips, moved forward", skipped),
+    )
+    return tuple(mending for mending in both if mending.rows.any())
+
+
+def _iso(values: pa.Array, wanted: Mask) -> _Read:
+    """Reads distinct text (d,) in ISO 8601, where it is wanted."""
+    seconds = np.zeros(len(values), dtype=np.int64)
+    fine = np.zeros(len(values), dtype=bool)
+    local = np.zeros(len(values), dtype=bool)
+    # Seconds are floored, so fractions can go; `… UTC` is how some exports write `Z`.
+    text = pc.replace_substring_regex(values, r"(:\d\d)[.,]\d+", r"\1")
+    text = pc.replace_substring_regex(text, r"\s*(UTC|GMT|Z)$", "Z")
+    text = pc.replace_substring_regex(text, r"\s+([+-]\d\d:?(\d\d)?)$", r"\1")
+    for pattern, kind in ((_LOCAL, pa.timestamp("s")), (_ZONED, pa.timestamp("s", "UTC"))):
+        here = wanted & matches(text, pattern)
+        if here.any():
+            seconds[here], fine[here] = _parsed(text.filter(pa.array(here)), kind)
+            local |= here & (kind.tz is None)
+    return _Read(seconds, fine, local, np.zeros(len(values), dtype=bool))
+
+
+def _parsed(text: pa.Array, kind: pa.DataType) -> tuple[Seconds, Mask]:
+    """Text (d,) of the shape of a time as seconds; and which there are on the calendar."""
+    try:
+        found = text.cast(kind).cast(pa.int64()).to_numpy()
+        return found, (found >= FIRST) & (found <= LAST)
+    except pa.ArrowInvalid:
+        pass  # a 30th of February somewhere: one by one
+    seconds = np.zeros(len(text), dtype=np.int64)
+    fine = np.zeros(len(text), dtype=bool)
+    for place, value in enumerate(text.to_pylist()):
+        try:
+            moment = datetime.datetime.fromisoformat(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+            seconds[place], fine[place] = int(moment.timestamp()), True
+        except (ValueError, OverflowError):
+            continue
+    return seconds, fine
+
+
+def _formatted(values: pa.Array, form: str) -> _Read:
+    """Reads distinct text (d,) by a `strptime` format; raises ValueError if it is none."""
+    zoned = "%z" in form or "%Z" in form
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame = pd.Series(values.to_numpy(zero_copy_only=False), dtype=object)
+        found = pd.to_datetime(frame, format=form, errors="coerce", utc=zoned)
+    fine = found.notna().to_numpy(dtype=bool)
+    bare = found.dt.tz_localize(None) if zoned else found
+    moments = bare.to_numpy().astype("datetime64[s]").astype(np.int64)
+    nothing = np.zeros(len(values), dtype=bool)
+    return _Read(np.where(fine, moments, 0), fine, fine & (not zoned), nothing)
+
+
+def _moments(cells: pa.Array) -> _Read:
+    """Arrow's dates and timestamps (n,); those without a zone are local."""
+    kind = cells.type
+    nothing = np.zeros(len(cells), dtype=bool)
+    if pa.types.is_date(kind):
+        cells, unit, local = cells.cast(pa.timestamp("ms")), "ms", True
+    else:
+        unit, local = kind.unit, kind.tz is None
+    numbers = pc.fill_null(cells.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    seconds = np.floor_divide(numbers, _PER_SECOND[unit])
+    fine = (seconds >= FIRST) & (seconds <= LAST)
+    return _Read(np.where(fine, seconds, 0), fine, fine & local, nothing)

@@ -1,0 +1,226 @@
+"""Which deliveries are new, and their cleaned rows into the journal."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kgrec.config import DataConfig, Source
+from kgrec.data.cleaning.rejects import Rejects, rejects_source
+from kgrec.data.cleaning.report import Report
+from kgrec.data.cleaning.source import clean_source
+from kgrec.data.journal.journal import Journal
+from kgrec.data.journal.manifest import FileRecord, LoadRecord, stamp_of
+from kgrec.data.journal.staging import Staging
+from kgrec.data.reading.chunk import Chunk
+from kgrec.data.reading.open import Query, SourceFile, open_source
+from kgrec.errors import ConfigError, DataError
+
+logger = logging.getLogger(__name__)
+
+OnRows = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What to take in, besides the files of the settings.
+
+    Attributes:
+        tables: pandas or Arrow tables by the names that sources give as `table`.
+        query: Runs a source's Cypher query.
+        replace: Names of sources of which this delivery is all there is.
+        mended: A file of mended rejects; then nothing else is read. Its name says the source.
+        on_rows: Is told the source and the number of rows just read, for progress.
+    """
+
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    query: Query | None = None
+    replace: frozenset[str] = frozenset()
+    mended: Path | None = None
+    on_rows: OnRows | None = None
+
+    def sources(self, config: DataConfig) -> tuple[Source, ...]:
+        """Gives the sources to read.
+
+        Raises:
+            ConfigError: If `replace` or `mended` names no source.
+        """
+        sources = {source.name: source for source in config.all_sources()}
+        named = {*self.replace, *([] if self.mended is None else [self.mended.stem])}
+        if stray := sorted(named - set(sources)):
+            raise ConfigError(
+                f"there is no source {stray[0]!r}; expected one of {', '.join(sources)}; a file of "
+                f"mended rows is named after its source, as the file of rejects was"
+            )
+        if self.mended is None:
+            return tuple(sources.values())
+        mended = rejects_source(sources[self.mended.stem], self.mended)
+        return (mended.model_copy(update={"replace": False}),)
+
+
+def take_in(
+    config: DataConfig,
+    journal: Journal,
+    staging: Staging,
+    report: Report,
+    rejects: Rejects,
+    intake: Intake,
+) -> tuple[LoadRecord, ...]:
+    """Reads what is new, cleans it and stages one load a source.
+
+    A file whose contents an active load already has is not read again; neither is one whose load
+    was taken back.
+
+    Args:
+        config: Sources and how they are cleaned.
+        journal: What was loaded before.
+        staging: Takes the new loads.
+        report: Takes what cleaning finds.
+        rejects: Takes the bad rows.
+        intake: What else there is to say.
+
+    Raises:
+        DataError: If a source cannot be used, or has more bad rows than are tolerated.
+        ConfigError: If a setting does not fit a source.
+    """
+    for source in intake.sources(config):
+        _take_source(source, config, journal, staging, report, rejects, intake)
+    return tuple(staging.loads)
+
+
+def reading_settings(source: Source, config: DataConfig) -> str:
+    """Hashes what the rows of a source are read and cleaned with, 16 hex digits."""
+    cleaning = config.cleaning
+    tree: dict[str, Any] = {
+        "source": source.model_dump(
+            mode="json",
+            include={"kind", "columns", "behaviour", "relation", "split", "time", "cypher"},
+        ),
+        "case": cleaning.case,
+        "range": cleaning.rating_range,
+    }
+    if source.kind == "interactions":
+        tree["behaviours"] = {
+            name: behaviour.values for name, behaviour in config.all_behaviours().items()
+        }
+    text = json.dumps(tree, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """The files of a source that are to be read, and how they count."""
+
+    files: list[tuple[SourceFile, FileRecord]]
+    replaces: bool
+
+
+def _take_source(
+    source: Source,
+    config: DataConfig,
+    journal: Journal,
+    staging: Staging,
+    report: Report,
+    rejects: Rejects,
+    intake: Intake,
+) -> None:
+    settings = reading_settings(source, config)
+    delivery = _delivery(source, settings, journal, report, intake)
+    if not delivery.files:
+        return
+    rows = clean_source(source, config, _chunks(source, delivery, intake), report, rejects)
+    records = [record for _, record in delivery.files]
+    load = staging.add(source, records, rows, settings, replaces=delivery.replaces).load
+    staging.rejected(load.number, report.rejected(source.name))
+    logger.info("load=%d source=%s files=%d rows=%d", load.number, source.name, len(records),
+                load.rows)  # fmt: skip
+
+
+def _chunks(source: Source, delivery: _Delivery, intake: Intake) -> Iterator[Chunk]:
+    for file, _ in delivery.files:
+        for chunk in file.chunks():
+            if intake.on_rows is not None:
+                intake.on_rows(source.name, len(chunk.table))
+            yield chunk
+
+
+def _delivery(
+    source: Source, settings: str, journal: Journal, report: Report, intake: Intake
+) -> _Delivery:
+    """Tells which files of a source are to be read."""
+    of_source = [r for r in journal.manifest.loads if r.load.source == source.name]
+    active = [r for r in journal.manifest.active() if r.load.source == source.name]
+    found = _found(source, of_source, intake, report, optional=bool(active) and not source.replace)
+    contents = sorted(record.content for _, record in found)
+    changed = any(record.settings != settings for record in active)
+    if changed and intake.mended is None:
+        _refuse_lost(source, active, {r.origin for _, r in found}, set(contents), intake)
+    undone = {f.content for r in of_source if r.load.undone for f in r.files}
+    known = {file.content for record in active for file in record.files}
+    fresh, seen = [], set()
+    for file, record in found:
+        if record.content in undone - known:
+            report.add(
+                source.name, "taken back", "noted", 1,
+                "files were taken back and are not read again; kgrec ingest --redo LOAD brings "
+                "them back", [record.origin],
+            )  # fmt: skip
+        elif record.content in seen:
+            report.add(
+                source.name, "same file", "dropped", 1,
+                "files have the same contents as another and were read once", [record.origin],
+            )  # fmt: skip
+        else:
+            fresh.append((file, record))
+        seen.add(record.content)
+    if changed or source.replace or source.name in intake.replace:
+        same = not changed and contents == sorted(f.content for r in active for f in r.files)
+        return _Delivery([] if same else fresh, replaces=True)
+    return _Delivery([pair for pair in fresh if pair[1].content not in known], replaces=False)
+
+
+def _found(
+    source: Source, loads: list[LoadRecord], intake: Intake, report: Report, *, optional: bool
+) -> list[tuple[SourceFile, FileRecord]]:
+    """Finds a source's files; one that looks as it did when it was read need not be hashed."""
+    try:
+        files = list(open_source(source, intake.tables, intake.query))
+    except DataError as exc:
+        if not optional:
+            raise
+        # Logs are moved away once they are loaded.
+        report.add(source.name, "no file", "noted", 1, "time without a file; what was loaded stays",
+                   [str(exc).partition(";")[0]])  # fmt: skip
+        return []
+    read = {(f.origin, f.stamp): f.content for r in loads for f in r.files if f.stamp is not None}
+    found = []
+    for file in files:
+        stamp = stamp_of(Path(file.origin)) if source.cypher is None and not source.table else None
+        content = (stamp and read.get((file.origin, stamp))) or file.content
+        found.append((file, FileRecord(file.origin, content, stamp)))
+    return found
+
+
+def _refuse_lost(
+    source: Source,
+    active: list[LoadRecord],
+    origins: set[str],
+    contents: set[str],
+    intake: Intake,
+) -> None:
+    """Raises DataError if other settings would lose rows whose file is gone."""
+    lost = [
+        file.origin
+        for record in active
+        for file in record.files
+        if file.content not in contents and file.origin not in origins
+    ]
+    if lost and not source.replace and source.name not in intake.replace:
+        raise DataError(
+            f"the settings of source {source.name!r} changed, so its files must be read again, but "
+            f"{lost[0]} is gone{f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''}; bring it "
+            f"back, or go on without its rows with --replace {source.name}"
+        )

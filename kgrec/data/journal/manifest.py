@@ -1,0 +1,236 @@
+"""The journal's table of contents: one JSON file, replaced as a whole."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kgrec.data.tables import Load
+from kgrec.errors import DataError
+from kgrec.schema import EdgeKey, NodeLabel, Role
+
+LAYOUT = 1
+NAME = "journal.json"
+
+Catalogue = tuple[tuple[str, EdgeKey, Role], ...]
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One file of a load.
+
+    Attributes:
+        origin: Its path, or the name of a table or query.
+        content: SHA-256, 16 hex digits.
+        stamp: Size, times and inode when it was read: as long as these stay, it need not be read
+            again to know its contents.
+    """
+
+    origin: str
+    content: str
+    stamp: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class LoadRecord:
+    """A load and where its rows are.
+
+    Attributes:
+        load: What is told about it.
+        files: The files it read.
+        rows_in: Name of the Parquet file, "" if it brought no row.
+        settings: Hash of what its rows were read and cleaned with.
+        replaces: Whether it replaced the earlier loads of its source.
+        behaviours: Names that the behaviour codes of its events stand for.
+        carries: Columns of its events that hold anything.
+        new_ids: How many ids of each label it brought to the codes.
+    """
+
+    load: Load
+    files: tuple[FileRecord, ...]
+    rows_in: str
+    settings: str
+    replaces: bool = False
+    behaviours: tuple[str, ...] = ()
+    carries: tuple[str, ...] = ()
+    new_ids: Mapping[NodeLabel, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GraphRecord:
+    """What a store was last seen to hold.
+
+    Attributes:
+        version: The graph version.
+        settings: Hash of the settings it was derived with.
+        loads: Numbers of the loads in it.
+        catalogue: Its relations.
+        nodes: How many nodes it has.
+        edges: How many edges it has.
+        stamp: The embedded file's size, times and inode; None for a server.
+    """
+
+    version: str
+    settings: str
+    loads: tuple[int, ...]
+    catalogue: Catalogue
+    nodes: int
+    edges: int
+    stamp: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything the journal knows besides the rows themselves.
+
+    Attributes:
+        loads: In order of their numbers; taken-back ones included.
+        ids: Per label the Parquet files of its ids, in order of the codes.
+        graphs: By the store's address.
+        scales: Fitted normalisations by settings hash, as plain values.
+    """
+
+    loads: tuple[LoadRecord, ...] = ()
+    ids: Mapping[NodeLabel, tuple[str, ...]] = field(default_factory=dict)
+    graphs: Mapping[str, GraphRecord] = field(default_factory=dict)
+    scales: Mapping[str, Any] = field(default_factory=dict)
+
+    def active(self, sources: frozenset[str] | None = None) -> tuple[LoadRecord, ...]:
+        """The loads that count: neither taken back nor replaced by a later one that counts.
+
+        Args:
+            sources: Names of the sources that count; None is all.
+        """
+        replaced: dict[str, int] = {}
+        for record in self.loads:
+            if record.replaces and not record.load.undone:
+                replaced[record.load.source] = record.load.number
+        return tuple(
+            record
+            for record in self.loads
+            if not record.load.undone
+            and record.load.number >= replaced.get(record.load.source, 0)
+            and (sources is None or record.load.source in sources)
+        )
+
+    def marked(self, number: int, *, undone: bool) -> "Manifest":
+        """The manifest with a load taken back, or counted again."""
+        return replace(
+            self,
+            loads=tuple(
+                replace(record, load=replace(record.load, undone=undone))
+                if record.load.number == number
+                else record
+                for record in self.loads
+            ),
+        )
+
+    def with_graph(self, uri: str, record: GraphRecord) -> "Manifest":
+        """The manifest with what a store now holds."""
+        return replace(self, graphs={**self.graphs, uri: record})
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads the manifest; an empty one if there is none.
+
+    Raises:
+        DataError: If it is damaged or of another layout.
+    """
+    path = folder / NAME
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Manifest()
+    except (OSError, ValueError) as exc:
+        raise DataError(f"the journal {path} cannot be read: {exc}; {_MEND}") from exc
+    if not isinstance(tree, dict) or tree.get("layout") != LAYOUT:
+        raise DataError(f"the journal {path} is not of layout {LAYOUT}; {_MEND}")
+    try:
+        return _manifest(tree)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise DataError(f"the journal {path} is damaged: {exc!r}; {_MEND}") from exc
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replaces the manifest, atomically and flushed to the disk."""
+    tree = {
+        "layout": LAYOUT,
+        "loads": [asdict(record) for record in manifest.loads],
+        "ids": manifest.ids,
+        "graphs": {
+            uri: {
+                **asdict(record),
+                "catalogue": [
+                    [name, key.type, key.head, key.tail, role]
+                    for name, key, role in record.catalogue
+                ],
+            }
+            for uri, record in manifest.graphs.items()
+        },
+        "scales": manifest.scales,
+    }
+    path = folder / NAME
+    beside = path.with_suffix(f".{os.getpid()}.tmp")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(tree, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+_MEND = "move the folder away and ingest again"
+
+
+def _manifest(tree: dict[str, Any]) -> Manifest:
+    return Manifest(
+        loads=tuple(_load(record) for record in tree["loads"]),
+        ids={NodeLabel(label): tuple(names) for label, names in tree["ids"].items()},
+        graphs={
+            uri: GraphRecord(
+                record["version"],
+                record["settings"],
+                tuple(record["loads"]),
+                tuple(
+                    (name, EdgeKey(kind, head, tail), Role(role))
+                    for name, kind, head, tail, role in record["catalogue"]
+                ),
+                int(record["nodes"]),
+                int(record["edges"]),
+                _stamp(record["stamp"]),
+            )
+            for uri, record in tree["graphs"].items()
+        },
+        scales=tree["scales"],
+    )
+
+
+def _load(record: dict[str, Any]) -> LoadRecord:
+    load = {**record["load"], "files": tuple(record["load"]["files"])}
+    return LoadRecord(
+        Load(**load),
+        tuple(
+            FileRecord(file["origin"], file["content"], _stamp(file["stamp"]))
+            for file in record["files"]
+        ),
+        record["rows_in"],
+        record["settings"],
+        record["replaces"],
+        tuple(record["behaviours"]),
+        tuple(record["carries"]),
+        {NodeLabel(label): int(count) for label, count in record["new_ids"].items()},
+    )
+
+
+def _stamp(value: list[int] | None) -> tuple[int, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """Gives a file's size, times and inode; None if there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)

@@ -1,0 +1,268 @@
+"""Writing loads: into a folder beside, then into the journal in one step.
+
+Nothing counts before the manifest names it. Whatever a killed process left behind is swept by the
+next one.
+"""
+
+import datetime
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from kgrec.config import Source
+from kgrec.data.journal.codes import Codes
+from kgrec.data.journal.events import NO_SPLIT, NO_TIME
+from kgrec.data.journal.manifest import FileRecord, LoadRecord, Manifest
+from kgrec.data.tables import Load
+from kgrec.errors import DataError
+from kgrec.schema import NodeLabel, Split
+
+#: Rows of a row group; a reader holds one at a time.
+GROUP_ROWS = 1_000_000
+
+_CODED = pa.schema(
+    [
+        ("user", pa.int32()),
+        ("item", pa.int32()),
+        ("behaviour", pa.int16()),
+        ("time", pa.int64()),
+        ("rating", pa.float64()),
+        ("weight", pa.float64()),
+        ("split", pa.int8()),
+        ("deleted", pa.bool_()),
+    ]
+)
+_SPLITS = pa.array([str(split) for split in Split])
+
+
+@dataclass
+class _Written:
+    rows: int
+    carries: set[str]
+    behaviours: list[str]
+
+
+class Staging:
+    """Loads that are being written.
+
+    Args:
+        folder: The journal.
+        manifest: What the journal holds.
+        codes: Codes of users and items, which grow here.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, codes: Mapping[NodeLabel, Codes]) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._codes = codes
+        self._known = {label: len(codes[label]) for label in codes}
+        self._beside = folder / f".staging-{os.getpid()}"
+        self.loads: list[LoadRecord] = []
+
+    def add(
+        self,
+        source: Source,
+        files: Sequence[FileRecord],
+        tables: Iterable[pa.Table],
+        settings: str,
+        *,
+        replaces: bool,
+    ) -> LoadRecord:
+        """Writes the rows of one load.
+
+        Args:
+            source: Where they are from.
+            files: What is read; contents may be filled in while `tables` is consumed.
+            tables: The cleaned rows, in the schema of the source's kind.
+            settings: Hash of what they were read and cleaned with.
+            replaces: Whether the load replaces the source's earlier ones.
+
+        Raises:
+            DataError: If they cannot be read or written.
+        """
+        numbers = [record.load.number for record in (*self._manifest.loads, *self.loads)]
+        number = max(numbers, default=0) + 1
+        before = {label: len(self._codes[label]) for label in self._codes}
+        if not self.loads:
+            with _writing(self._folder):
+                shutil.rmtree(self._beside, ignore_errors=True)
+                self._beside.mkdir()
+        path = self._beside / f"load-{number:05d}.parquet"
+        write = self._write_events if source.kind == "interactions" else _write_rows
+        written = write(path, tables)
+        content = hashlib.sha256("\n".join(sorted(f.content for f in files)).encode())
+        record = LoadRecord(
+            Load(
+                number=number,
+                source=source.name,
+                kind=source.kind,
+                files=tuple(file.origin for file in files),
+                content=content.hexdigest()[:16],
+                rows=written.rows,
+                rejected=0,
+                loaded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            ),
+            tuple(files),
+            path.name if written.rows else "",
+            settings,
+            replaces,
+            tuple(written.behaviours),
+            tuple(sorted(written.carries)),
+            {label: len(self._codes[label]) - before[label] for label in self._codes},
+        )
+        self.loads.append(record)
+        return record
+
+    def rejected(self, number: int, count: int) -> None:
+        """Notes how many rows of a load were refused."""
+        self.loads = [
+            replace(record, load=replace(record.load, rejected=count))
+            if record.load.number == number
+            else record
+            for record in self.loads
+        ]
+
+    def place(self, manifest: Manifest) -> Manifest:
+        """Puts the files where the journal reads them; they count once the manifest is written.
+
+        Args:
+            manifest: What the journal holds; nothing but marks may have changed since.
+
+        Returns:
+            The manifest that holds these loads, too.
+
+        Raises:
+            DataError: If the journal cannot be written.
+        """
+        if not self.loads:
+            return manifest
+        ids = {label: manifest.ids.get(label, ()) for label in self._codes}
+        with _writing(self._folder):
+            for label, codes in self._codes.items():
+                if len(codes) > self._known[label]:
+                    name = f"ids-{label}-{len(ids[label]) + 1:05d}.parquet"
+                    table = pa.table({"id": pa.array(codes.ids(self._known[label]), pa.string())})
+                    pq.write_table(table, self._beside / name, compression="zstd")
+                    ids[label] = (*ids[label], name)
+            for path in sorted(self._beside.iterdir()):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                path.replace(self._folder / path.name)
+        return replace(manifest, loads=(*manifest.loads, *self.loads), ids=ids)
+
+    def discard(self) -> None:
+        """Forgets what is not committed."""
+        shutil.rmtree(self._beside, ignore_errors=True)
+
+    def _write_events(self, path: Path, tables: Iterable[pa.Table]) -> _Written:
+        behaviours: list[str] = []
+        carries: set[str] = set()
+        rows = 0
+        with _writing(self._folder), _Groups(path) as groups:
+            for table in tables:
+                coded = self._coded(table, behaviours)
+                carries |= _carried(coded)
+                rows += len(coded)
+                groups.write(coded)
+        return _Written(rows, carries, behaviours)
+
+    def _coded(self, table: pa.Table, behaviours: list[str]) -> pa.Table:
+        behaviour = table["behaviour"].combine_chunks()
+        if not pa.types.is_dictionary(behaviour.type):
+            behaviour = behaviour.dictionary_encode()
+        for name in behaviour.dictionary.to_pylist():
+            if name not in behaviours:
+                behaviours.append(name)
+        places = np.array(
+            [behaviours.index(name) for name in behaviour.dictionary.to_pylist()], np.int16
+        )
+        split = pc.index_in(table["split"], value_set=_SPLITS)
+        columns = [
+            self._codes[NodeLabel.USER].encode(table["user"]),
+            self._codes[NodeLabel.ITEM].encode(table["item"]),
+            places[behaviour.indices.to_numpy(zero_copy_only=False)],
+            pc.fill_null(table["time"], NO_TIME),
+            pc.fill_null(table["rating"], float("nan")),
+            pc.fill_null(table["weight"], float("nan")),
+            pc.fill_null(split, NO_SPLIT).cast(pa.int8()),
+            pc.fill_null(table["deleted"], False),
+        ]
+        return pa.table(
+            [x if isinstance(x, pa.ChunkedArray) else pa.array(x) for x in columns], schema=_CODED
+        )
+
+
+class _Groups:
+    """A Parquet file of coded events, in row groups of one size."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = pq.ParquetWriter(path, _CODED, compression="lz4", use_dictionary=False)
+        self._waiting: list[pa.Table] = []
+
+    def __enter__(self) -> "_Groups":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._writer.close()
+
+    def write(self, table: pa.Table) -> None:
+        self._waiting.append(table)
+        if sum(map(len, self._waiting)) >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=GROUP_ROWS)
+            self._waiting = []
+
+
+class _writing:  # noqa: N801 - reads as a clause: with _writing(path)
+    """Turns a full disk and the like into a DataError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and not isinstance(error, DataError):
+            raise DataError(
+                f"cannot write the journal {self._folder}: {error.strerror or error}; nothing "
+                f"was loaded; make room, or set data.journal to another folder"
+            ) from error
+
+
+def _write_rows(path: Path, tables: Iterable[pa.Table]) -> _Written:
+    """Writes rows that are no events; several files of one source may have unlike columns."""
+    found = [table for table in tables if len(table)]
+    if not found:
+        return _Written(0, set(), [])
+    with _writing(path.parents[1]):
+        whole = pa.concat_tables(found, promote_options="default")
+        pq.write_table(whole, path, compression="zstd", row_group_size=GROUP_ROWS)
+    return _Written(len(whole), set(), [])
+
+
+def _carried(table: pa.Table) -> set[str]:
+    """Which columns that may be empty are not."""
+    found = set()
+    if pc.any(pc.not_equal(table["time"], NO_TIME)).as_py():
+        found.add("time")
+    for name in ("rating", "weight"):
+        if pc.any(pc.invert(pc.is_nan(table[name]))).as_py():
+            found.add(name)
+    if pc.any(pc.not_equal(table["split"], NO_SPLIT)).as_py():
+        found.add("split")
+    if pc.any(table["deleted"]).as_py():
+        found.add("deleted")
+    return found

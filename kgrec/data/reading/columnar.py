@@ -1,0 +1,231 @@
+"""Parquet files, and pandas and Arrow tables: cells with types, rows that count from 1."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from kgrec.config import Source
+from kgrec.data.reading.chunk import CHUNK_ROWS, Chunk
+from kgrec.data.reading.columns import column_name, mapped_columns, needed_columns
+from kgrec.data.reading.files import CODECS, listed, unreadable
+from kgrec.errors import ConfigError, DataError
+
+#: Bytes a chunk of wide rows aims at.
+_CHUNK_BYTES = 64 << 20
+_LEAST_ROWS = 1_000
+#: What pandas calls an index without a name when it writes it.
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def read_parquet(path: Path, source: Source) -> Iterator[Chunk]:
+    """Reads a Parquet file in batches, only the columns that are needed.
+
+    A name in the settings' columns that holds dots reaches into structs.
+
+    Raises:
+        DataError: If the file is missing, empty, damaged, packed, without rows, or has two columns
+            of one name.
+        ConfigError: As `needed_columns`.
+    """
+    if path.suffix.lower() in CODECS:
+        raise DataError(f"{path} is a packed Parquet file; expected it as such; unpack it")
+    try:
+        if path.stat().st_size == 0:
+            raise DataError(f"{path} is empty; expected a Parquet file; fetch it again")
+        with path.open("rb") as opened:
+            yield from _chunks_of_parquet(path, source, opened)
+    except OSError as exc:
+        if exc.errno is not None:
+            raise unreadable(path, exc) from exc
+        raise _damaged(path, exc) from exc
+    except (pa.ArrowException, UnicodeDecodeError) as exc:
+        raise _damaged(path, exc) from exc
+
+
+def read_tables(origin: str, source: Source, tables: Iterable[pa.Table]) -> Iterator[Chunk]:
+    """Gives consecutive tables as chunks, only the columns that are needed.
+
+    Args:
+        origin: What to call them in messages.
+        source: Its settings.
+        tables: The rows, in order.
+
+    Raises:
+        DataError: If there are no rows, or two columns of one name.
+        ConfigError: As `needed_columns`.
+    """
+    begin = 1
+    for table in tables:
+        named = _named(origin, source, table)
+        wanted = named.select(needed_columns(source, named.column_names))
+        size = _rows_at_once(wanted.nbytes, len(wanted))
+        for start in range(0, len(wanted), size):
+            part = wanted.slice(start, size)
+            yield Chunk(origin, part, np.arange(begin, begin + len(part), dtype=np.int64))
+            begin += len(part)
+    if begin == 1:
+        raise DataError(f"{origin} has no rows; expected at least one")
+
+
+def arrow_table(name: str, given: Any) -> pa.Table:
+    """Gives a table from Python as an Arrow table.
+
+    Args:
+        name: What to call it in messages.
+        given: A pandas frame (an index with a name is a column), an Arrow table or batch, or
+            whatever offers Arrow's stream of data.
+
+    Raises:
+        ConfigError: If it is none of these.
+        DataError: If its cells have no type in Arrow and are no text either.
+    """
+    if isinstance(given, pa.Table):
+        return given
+    if isinstance(given, pd.DataFrame):
+        return _from_pandas(name, given)
+    if isinstance(given, pa.RecordBatch):
+        return pa.Table.from_batches([given])
+    if hasattr(given, "__arrow_c_stream__"):
+        return pa.table(given)
+    raise ConfigError(
+        f"table {name!r} is a {type(given).__name__}; expected a pandas DataFrame or an Arrow table"
+    )
+
+
+def table_hash(tables: Iterable[pa.Table]) -> str:
+    """Gives the SHA-256 of tables' names, types and cells, its first 16 hex digits.
+
+    How the rows are cut into batches does not matter within a table.
+    """
+    digest = _Digest()
+    for table in tables:
+        bare = table.replace_schema_metadata(None).unify_dictionaries()
+        with pa.ipc.new_stream(pa.PythonFile(digest, "w"), bare.schema) as stream:
+            for start in range(0, len(bare), CHUNK_ROWS):
+                stream.write(bare.slice(start, CHUNK_ROWS).combine_chunks())
+    return digest.sha.hexdigest()[:16]
+
+
+class _Digest:
+    """A file that keeps nothing of what is written to it but its hash."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.sha = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.sha.update(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """There is nothing to flush."""
+
+    def close(self) -> None:
+        """There is nothing to close; more may be written."""
+
+
+def _chunks_of_parquet(path: Path, source: Source, opened: Any) -> Iterator[Chunk]:
+    # Checksums are looked at where a file has them; buffers ahead would hold whole row groups.
+    file = pq.ParquetFile(opened, page_checksum_verification=True, pre_buffer=False)
+    if file.metadata.num_rows == 0:
+        raise DataError(f"{path} has no rows; expected at least one")
+    # The types alone tell what is needed, and so what need not be read.
+    named = _named(str(path), source, file.schema_arrow.empty_table())
+    wanted = needed_columns(source, named.column_names)
+    roots = [
+        name
+        for name in file.schema_arrow.names
+        if any(w == column_name(name) or w.startswith(f"{column_name(name)}.") for w in wanted)
+    ]
+    size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.num_row_groups))
+    rows = _rows_at_once(size, file.metadata.num_rows)
+    begin = 1
+    for batch in file.iter_batches(batch_size=rows, columns=roots):
+        table = _named(str(path), source, pa.Table.from_batches([batch])).select(wanted)
+        yield Chunk(str(path), table, np.arange(begin, begin + len(table), dtype=np.int64))
+        begin += len(table)
+    if begin - 1 != file.metadata.num_rows:
+        raise DataError(
+            f"{path} is damaged: it announces {file.metadata.num_rows:,} rows and holds "
+            f"{begin - 1:,}; fetch it again"
+        )
+
+
+def _named(origin: str, source: Source, table: pa.Table) -> pa.Table:
+    """Gives the table under names as `Chunk.table` has them, with the asked fields of structs."""
+    table = table.drop_columns([n for n in table.column_names if _PANDAS_INDEX.fullmatch(n)])
+    names = [column_name(name) for name in table.column_names]
+    for position, name in enumerate(names):
+        if not name or name in names[:position]:
+            problem = f"repeats {name!r}" if name else "has no name"
+            raise DataError(
+                f"{origin}: column {position + 1} {problem}; found {listed(table.column_names)}; "
+                f"expected one name a column, whatever its case; rename it"
+            )
+    table = table.rename_columns(names)
+    for asked in mapped_columns(source).values():
+        if asked not in names and (field := _reached(table, asked.split("."))) is not None:
+            table = table.append_column(asked, field)
+    return table
+
+
+def _reached(table: pa.Table, way: list[str]) -> pa.ChunkedArray | None:
+    """Gives the field at the end of a way into structs, None if there is none."""
+    if way[0] not in table.column_names:
+        return None
+    column = table[way[0]]
+    for key in way[1:]:
+        fields = column.type.fields if pa.types.is_struct(column.type) else []
+        place = next((k for k, f in enumerate(fields) if column_name(f.name) == key), None)
+        if place is None:
+            return None
+        column = pc.struct_field(column, [place])
+    return column
+
+
+def _from_pandas(name: str, frame: pd.DataFrame) -> pa.Table:
+    if any(level is not None for level in frame.index.names):
+        try:
+            frame = frame.reset_index()
+        except ValueError as exc:
+            raise DataError(f"table {name!r}: {exc}; rename the index or the column") from exc
+    arrays = [_from_series(name, frame.iloc[:, place]) for place in range(frame.shape[1])]
+    return pa.table(arrays, names=[str(column) for column in frame.columns])
+
+
+def _from_series(name: str, series: pd.Series) -> pa.Array | pa.ChunkedArray:
+    try:
+        return pa.Array.from_pandas(series)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        pass  # objects of several types: as text
+    try:
+        return pa.array([_text(value) for value in series], pa.string())
+    except (pa.ArrowException, ValueError) as exc:
+        raise DataError(
+            f"table {name!r}: column {series.name!r} holds what is no text: {exc}; convert it to "
+            f"text or numbers"
+        ) from exc
+
+
+def _text(value: object) -> str | None:
+    if value is None or value is pd.NA or value is pd.NaT or value != value:
+        return None
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+
+
+def _rows_at_once(size: int, rows: int) -> int:
+    """How many rows make a chunk of a table of so many bytes and rows."""
+    return int(np.clip(_CHUNK_BYTES * rows // max(size, 1), _LEAST_ROWS, CHUNK_ROWS))
+
+
+def _damaged(path: Path, exc: Exception) -> DataError:
+    return DataError(f"{path} is damaged or no Parquet file: {exc}; fetch it again")

@@ -1,0 +1,191 @@
+"""Which column of a source is which of kgrec's, by the settings or by its usual names."""
+
+from collections.abc import Mapping, Sequence
+
+from kgrec.config import NODE_KINDS, Kind, Source
+from kgrec.data.reading.files import listed
+from kgrec.errors import ConfigError, DataError
+
+Names = tuple[str, ...]
+
+_DELETED: Mapping[str, Names] = {"deleted": ("deleted", "is_deleted")}
+_USER: Names = ("user", "user_id", "userid", "customer_id", "customerid", "visitor_id", "visitorid")
+_ITEM: Names = ("item", "item_id", "itemid", "product_id", "productid", "movie_id", "movieid")
+_TIME: Names = ("time", "timestamp", "datetime", "date", "event_time", "created_at")
+_WEIGHT: Names = ("weight", "quantity")
+_RELATION: Names = ("relation", "relation_id")
+# A date among a node's properties is a fact about it, not when its row was made.
+_NODE: Mapping[str, Names] = {"id": ("id",), "time": ("time", "updated_at"), **_DELETED}
+
+#: By kind, kgrec's columns and the names by which each is known, the first of which is its own.
+ALIASES: Mapping[Kind, Mapping[str, Names]] = {
+    "interactions": {
+        "user": _USER,
+        "item": _ITEM,
+        "rating": ("rating",),
+        "time": _TIME,
+        "weight": _WEIGHT,
+        "behaviour": ("behaviour", "behavior", "event", "event_type", "action"),
+        **_DELETED,
+    },
+    "items": _NODE,
+    "users": _NODE,
+    "entities": _NODE,
+    "triples": {
+        "head": ("head", "head_id"),
+        "relation": _RELATION,
+        "tail": ("tail", "tail_id"),
+        "time": _TIME,
+        **_DELETED,
+    },
+    "link": {"item": _ITEM, "entity": ("entity", "entity_id", "entityid"), **_DELETED},
+    "social": {
+        "head": ("head", "head_id", "user", "user_id", "userid"),
+        "tail": ("tail", "tail_id", "friend", "friend_id", "friendid"),
+        "relation": _RELATION,
+        "weight": _WEIGHT,
+        "time": _TIME,
+        **_DELETED,
+    },
+    "item_edges": {
+        "head": ("head", "head_id"),
+        "tail": ("tail", "tail_id"),
+        "relation": _RELATION,
+        "weight": _WEIGHT,
+        "time": _TIME,
+        **_DELETED,
+    },
+    "reviews": {
+        "id": ("id", "review_id", "reviewid"),
+        "user": _USER,
+        "item": _ITEM,
+        "text": ("text", "review", "review_text", "reviewtext"),
+        "time": _TIME,
+        **_DELETED,
+    },
+    "queries": {
+        "id": ("id", "query_id", "queryid"),
+        "user": _USER,
+        "item": _ITEM,
+        "text": ("text", "query"),
+        "time": _TIME,
+        **_DELETED,
+    },
+    "same_as": {
+        "left": ("left", "left_id"),
+        "right": ("right", "right_id"),
+        "label": ("label",),
+        "score": ("score",),
+        "method": ("method",),
+        "accepted": ("accepted",),
+    },
+}
+
+#: By kind, the columns that its rows cannot do without.
+REQUIRED: Mapping[Kind, Names] = {
+    "interactions": ("user", "item"),
+    "items": ("id",),
+    "users": ("id",),
+    "entities": ("id",),
+    "triples": ("head", "relation", "tail"),
+    "link": ("item", "entity"),
+    "social": ("head", "tail"),
+    "item_edges": ("head", "tail"),
+    "reviews": ("text",),
+    "queries": ("text",),
+    "same_as": ("left", "right"),
+}
+
+
+def resolve_columns(
+    source: Source,
+    names: Sequence[str],
+    wanted: Sequence[str],
+    *,
+    required: Sequence[str] = (),
+    origin: str | None = None,
+) -> dict[str, str]:
+    """Finds kgrec's columns among those of a source.
+
+    The settings say it, or a usual name does; the id of a node kind is else the first column.
+
+    Args:
+        source: The source and its settings.
+        names: Its columns, as in `Chunk.table`.
+        wanted: kgrec's names of the columns to find.
+        required: Those of them that must be there.
+        origin: What to call the data in messages; None is the source's name.
+
+    Returns:
+        The source's name of every wanted column that it has.
+
+    Raises:
+        ConfigError: If the settings name a column that is not there, or one that rows of the kind
+            do not have.
+        DataError: If a required column is not there.
+    """
+    mapped = mapped_columns(source)
+    origin = origin or f"source {source.name!r}"
+    for column, name in mapped.items():
+        if name not in names:
+            raise ConfigError(
+                f"{origin} has no column {name!r}, which columns.{column} of source "
+                f"{source.name!r} names; found {listed(names)}; correct the name"
+            )
+    aliases = ALIASES[source.kind]
+    found = {}
+    free = [name for name in names if name not in mapped.values()]
+    for column in wanted:
+        if column in mapped:
+            found[column] = mapped[column]
+        elif column == "id" and source.kind in NODE_KINDS and free:
+            found["id"] = free[0]
+        elif usual := [name for name in aliases.get(column, ()) if name in free]:
+            found[column] = usual[0]
+        elif column in required:
+            expected = " or ".join(repr(alias) for alias in aliases.get(column, (column,)))
+            raise DataError(
+                f"{origin} has no column {expected}; found {listed(names)}; name the columns in "
+                f"the first line, or say which it is in columns.{column} of source {source.name!r}"
+            )
+    return found
+
+
+def mapped_columns(source: Source) -> dict[str, str]:
+    """Gives what the settings call the source's columns, lower-cased like the columns themselves.
+
+    Raises:
+        ConfigError: If rows of the source's kind have no such column.
+    """
+    known = ALIASES[source.kind]
+    for column in source.columns:
+        if column not in known:
+            raise ConfigError(
+                f"source {source.name!r}: columns names {column!r}, which {source.kind} do not "
+                f"have; expected some of {', '.join(known)}"
+            )
+    return {column: column_name(name) for column, name in source.columns.items()}
+
+
+def needed_columns(source: Source, names: Sequence[str]) -> list[str]:
+    """Gives the columns, in order, that rows of the source's kind can use.
+
+    All, if the rows describe nodes, since every column is a property; and all, if one that is
+    required is missing, so that whoever misses it can say what is there instead.
+
+    Raises:
+        ConfigError: As `resolve_columns`.
+    """
+    if source.kind in NODE_KINDS:
+        dropped = {column_name(n) for n, rule in source.properties.items() if rule.kind == "drop"}
+        kept = {*names[:1], *mapped_columns(source).values()}
+        return [name for name in names if name not in dropped or name in kept]
+    found = resolve_columns(source, names, list(ALIASES[source.kind]))
+    if not set(REQUIRED[source.kind]) <= set(found):
+        return list(names)
+    return [name for name in names if name in found.values()]
+
+
+def column_name(name: object) -> str:
+    """Gives a column's name as `Chunk.table` has it: stripped and in lower case."""
+    return str(name).strip().lower()

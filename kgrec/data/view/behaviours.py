@@ -1,0 +1,177 @@
+"""The behaviours of the settings, in the order and under the names that the view uses."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kgrec.config import Behaviour, DataConfig
+from kgrec.data.cleaning.report import Report
+from kgrec.data.journal.events import Events
+from kgrec.data.view.filtering import SOURCE
+from kgrec.data.view.folding import Policy
+from kgrec.data.view.runs import Mask
+from kgrec.errors import ConfigError, DataError
+from kgrec.schema import DISLIKED, EdgeKey, NodeLabel, Role, relation_type
+
+#: Name of the edges of targets that were rated too low.
+DISLIKED_NAME = "disliked"
+
+
+@dataclass(frozen=True)
+class Behaviours:
+    """Behaviours by position, as in the settings.
+
+    Attributes:
+        names: Of the settings.
+        rules: What the settings say of each.
+        keys: The edge set of each that is no target; None for targets.
+        policies: What becomes of several events of a pair, for each.
+        settings: Where each has its `min_rating`, for messages.
+    """
+
+    names: tuple[str, ...]
+    rules: tuple[Behaviour, ...]
+    keys: tuple[EdgeKey | None, ...]
+    policies: tuple[Policy, ...]
+    settings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: DataConfig) -> "Behaviours":
+        """Reads them off the settings.
+
+        Raises:
+            ConfigError: If two behaviours would have edges of one type.
+            SchemaError: If a behaviour's name gives no relationship type.
+        """
+        rules = config.all_behaviours()
+        taken = {DISLIKED: DISLIKED_NAME}
+        keys: list[EdgeKey | None] = []
+        for name, rule in rules.items():
+            if rule.role == "target":
+                keys.append(None)
+                continue
+            kind = relation_type(name)
+            if kind in taken:
+                raise ConfigError(
+                    f"data.behaviours.{name}: its edges would be {kind}, as are those of "
+                    f"{taken[kind]!r}; give it another name, and its own under values"
+                )
+            taken[kind] = name
+            keys.append(EdgeKey(kind, NodeLabel.USER, NodeLabel.ITEM))
+        return cls(
+            tuple(rules),
+            tuple(rules.values()),
+            tuple(keys),
+            tuple(rule.duplicates or config.cleaning.duplicates for rule in rules.values()),
+            tuple(
+                f"data.behaviours.{name}.min_rating" if config.behaviours else "data.min_rating"
+                for name in rules
+            ),
+        )
+
+    @property
+    def targets(self) -> Mask:
+        """Which of them are targets, (behaviours,)."""
+        return np.array([rule.role == "target" for rule in self.rules], dtype=np.bool_)
+
+    @property
+    def has_dislikes(self) -> bool:
+        """Whether a target rated too low is a dislike."""
+        return any(r.role == "target" and r.min_rating is not None for r in self.rules)
+
+    def others(self) -> list[tuple[int, str, EdgeKey, Role]]:
+        """Gives position, name, edge set and role of each that is no target."""
+        return [
+            (position, name, key, Role(rule.role))
+            for position, (name, rule, key) in enumerate(
+                zip(self.names, self.rules, self.keys, strict=True)
+            )
+            if key is not None
+        ]
+
+    def count(self, events: Events, report: Report) -> list[int]:
+        """Counts the events of each, and reports those that the settings do not name."""
+        counts = np.bincount(events.behaviour, minlength=len(events.behaviours)).tolist()
+        found = dict(zip(events.behaviours, counts, strict=True))
+        for name in sorted(found.keys() - set(self.names)):
+            report.add(
+                SOURCE,
+                "unknown behaviour",
+                "dropped",
+                found[name],
+                "events are of behaviours that the settings do not name",
+                [name],
+            )
+        return [found.get(name, 0) for name in self.names]
+
+    def known(self, events: Events) -> Events:
+        """Numbers the events' behaviours as here, without those that the settings do not name."""
+        places = {name: position for position, name in enumerate(self.names)}
+        position = np.array([places.get(name, -1) for name in events.behaviours], dtype=np.int16)
+        events = replace(events, behaviour=position[events.behaviour], behaviours=self.names)
+        unknown = events.behaviour < 0
+        return events.take(~unknown) if unknown.any() else events
+
+
+@dataclass
+class Ratings:
+    """What ratings were met, to see whether `min_rating` can be held against them.
+
+    Attributes:
+        behaviours: With their `min_rating`.
+        pairs: Folded pairs, int64 (behaviours,).
+        unrated: How many of them have no rating.
+        highest: Their highest rating, float64; -inf without any.
+    """
+
+    behaviours: Behaviours
+    pairs: npt.NDArray[np.int64]
+    unrated: npt.NDArray[np.int64]
+    highest: npt.NDArray[np.float64]
+
+    @classmethod
+    def none(cls, behaviours: Behaviours) -> "Ratings":
+        """None met so far."""
+        size = len(behaviours.names)
+        zeros = np.zeros(size, dtype=np.int64)
+        return cls(behaviours, zeros, zeros.copy(), np.full(size, -np.inf))
+
+    def see(self, position: int, rating: npt.NDArray[np.float64]) -> None:
+        """Takes note of the ratings (n,) of pairs of a behaviour."""
+        known = rating[~np.isnan(rating)]
+        self.pairs[position] += len(rating)
+        self.unrated[position] += len(rating) - len(known)
+        self.highest[position] = max(self.highest[position], known.max(initial=-np.inf))
+
+    def plus(self, other: "Ratings") -> "Ratings":
+        """Gives what both have met."""
+        return Ratings(
+            self.behaviours,
+            self.pairs + other.pairs,
+            self.unrated + other.unrated,
+            np.maximum(self.highest, other.highest),
+        )
+
+    def check(self) -> None:
+        """Refuses a `min_rating` that nothing can be or is held against.
+
+        Raises:
+            ConfigError: If a behaviour has one, but no event of it a rating.
+            DataError: If no rating reaches it.
+        """
+        for position, rule in enumerate(self.behaviours.rules):
+            least, setting = rule.min_rating, self.behaviours.settings[position]
+            if least is None or not self.pairs[position]:
+                continue
+            if self.unrated[position] == self.pairs[position]:
+                raise ConfigError(
+                    f"{setting} = {least:g} needs ratings, but none of the "
+                    f"{self.pairs[position]:,} interactions {self.behaviours.names[position]!r} "
+                    f"has one; give a column 'rating' or remove min_rating"
+                )
+            if self.highest[position] < least:
+                raise DataError(
+                    f"no interaction {self.behaviours.names[position]!r} is rated {least:g} or "
+                    f"higher (the highest is {self.highest[position]:g}); lower {setting}"
+                )

@@ -1,0 +1,210 @@
+"""All that looks at one user at a time, done for a block of users at a time."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from kgrec.config import DataConfig
+from kgrec.data.cleaning.report import Report
+from kgrec.data.fingerprint import Hashes
+from kgrec.data.journal.events import NO_SPLIT, Events
+from kgrec.data.view.behaviours import Behaviours, Ratings
+from kgrec.data.view.filtering import (
+    SOURCE,
+    Names,
+    latest_of_each_user,
+    refuse_two_splits,
+    without_bots,
+    without_deleted,
+    without_repeats,
+)
+from kgrec.data.view.folding import fold, resolved, told_apart, united
+from kgrec.data.view.pairs import Gathered, Pairs
+from kgrec.data.view.runs import user_blocks
+from kgrec.data.view.sessions import number_sessions
+from kgrec.data.view.splits import TRAIN
+
+#: About how many events are cleaned and folded at a time; a user's stay together.
+BLOCK_EVENTS = 1_000_000
+
+
+@dataclass
+class Folded:
+    """What events became, before anything is held out.
+
+    Attributes:
+        targets: What is recommended for.
+        disliked: Targets that were rated too low.
+        others: Evidence and negative behaviours, by their position in the settings.
+        bots: Codes of users that were left out, int64.
+    """
+
+    targets: Pairs
+    disliked: Pairs
+    others: dict[int, Pairs]
+    bots: npt.NDArray[np.int64]
+
+
+@dataclass
+class BlockFolder:
+    """Cleans and folds events.
+
+    Attributes:
+        config: Its cleaning.
+        behaviours: Of the settings.
+        num_users: Number of the users' codes.
+        item_hash: Hashes of the items' ids, uint64 (num_items,), by code.
+        names: Names a user and an item, for messages.
+        report: Is told what was mended and left out.
+        ratings: What ratings were met.
+    """
+
+    config: DataConfig
+    behaviours: Behaviours
+    num_users: int
+    item_hash: Hashes
+    names: Names
+    report: Report
+    ratings: Ratings = field(init=False)
+    _split_given: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.ratings = Ratings.none(self.behaviours)
+
+    def fold(self, events: Events) -> Folded:
+        """Folds all events.
+
+        Raises:
+            DataError: If given splits overlap, or only some events have one.
+        """
+        self._split_given = self._is_split_given(events)
+        counts = np.array(self.behaviours.count(events, self.report))
+        is_target = self.behaviours.targets
+        others = {at: Gathered(int(counts[at])) for at in np.flatnonzero(~is_target).tolist()}
+        num_targets = int(counts[is_target].sum())
+        targets, disliked = Gathered(num_targets), Gathered(num_targets)
+        bots = []
+        for low, high in user_blocks(events.user, self.num_users, BLOCK_EVENTS):
+            block = self._fold_block(events, low, high)
+            targets.add(block.targets)
+            disliked.add(block.disliked)
+            for position, gathered in others.items():
+                gathered.add(block.others[position])
+            bots.append(block.bots)
+        return Folded(
+            targets.pairs(),
+            disliked.pairs(),
+            {position: gathered.pairs() for position, gathered in others.items()},
+            np.concatenate(bots),
+        )
+
+    def _is_split_given(self, events: Events) -> bool:
+        said = np.flatnonzero(events.split != NO_SPLIT)
+        targets = set(np.array(self.behaviours.names)[self.behaviours.targets])
+        met = {events.behaviours[position] for position in np.unique(events.behaviour[said])}
+        return not targets.isdisjoint(met)
+
+    def _fold_block(self, events: Events, low: int, high: int) -> Folded:
+        """Folds the events of the users from `low` to before `high`."""
+        if low > 0 or high < self.num_users:
+            events = events.take(np.flatnonzero((events.user >= low) & (events.user < high)))
+        events, bots = self._clean(events)
+        gap = self.config.cleaning.session_gap
+        if gap is None:
+            session = np.zeros(len(events), dtype=np.int32)
+        else:
+            session = number_sessions(events, gap, self.report)
+
+        liked, disliked, others = [], [], {}
+        for position, rule in enumerate(self.behaviours.rules):
+            pairs = self._fold_behaviour(events, session, position)
+            if rule.role != "target":
+                others[position] = pairs
+                continue
+            if rule.min_rating is not None:
+                pairs, too_low = self._told_apart(pairs, position, rule.min_rating)
+                disliked.append(too_low)
+            liked.append(pairs)
+        num_items = len(self.item_hash)
+        targets = united(liked, num_items)
+        if not disliked:
+            return Folded(targets, targets.take(np.empty(0, dtype=np.int64)), others, bots)
+        targets, known_dislikes = resolved(
+            targets, united(disliked, num_items), num_items, self.report
+        )
+        return Folded(targets, self._of_train(known_dislikes), others, bots)
+
+    def _clean(self, events: Events) -> tuple[Events, npt.NDArray[np.int64]]:
+        """Gives the events that count, sorted by user and item, and the users who were bots."""
+        num_items, cleaning, report = len(self.item_hash), self.config.cleaning, self.report
+        bots = np.empty(0, dtype=np.int64)
+        events = self.behaviours.known(events)
+        events = without_repeats(events, num_items, report)
+        events = without_deleted(events, num_items, report)
+        if cleaning.max_per_day is not None:
+            events, bots = without_bots(events, cleaning.max_per_day, report)
+        if cleaning.max_per_user is not None:
+            events = latest_of_each_user(events, cleaning.max_per_user, self.item_hash, report)
+        targets = self.behaviours.targets
+        if self._split_given:
+            refuse_two_splits(events, targets, num_items, self.names)
+        told = ~targets[events.behaviour] & (events.split > TRAIN)
+        if told.any():
+            self._held_out_by_source(int(told.sum()))
+            events = events.take(~told)
+        return events, bots
+
+    def _fold_behaviour(
+        self, events: Events, session: npt.NDArray[np.int32], position: int
+    ) -> Pairs:
+        if len(self.behaviours.names) > 1:
+            rows = np.flatnonzero(events.behaviour == position)
+            events, session = events.take(rows), session[rows]
+        policy = self.behaviours.policies[position]
+        weight = self.behaviours.rules[position].weight
+        pairs = fold(events, session, weight, policy, len(self.item_hash))
+        name = self.behaviours.names[position]
+        self.report.add(
+            SOURCE,
+            f"{name} again",
+            "mended",
+            len(events) - len(pairs),
+            f"events {name!r} were folded into others of their user and item ({policy})",
+        )
+        return pairs
+
+    def _told_apart(self, pairs: Pairs, position: int, least: float) -> tuple[Pairs, Pairs]:
+        self.ratings.see(position, pairs["rating"])
+        liked, disliked = told_apart(pairs, least)
+        name = self.behaviours.names[position]
+        self.report.add(
+            SOURCE,
+            f"{name} disliked",
+            "noted",
+            len(disliked),
+            f"pairs {name!r} are rated below {least:g}, and so known dislikes",
+        )
+        self.report.add(
+            SOURCE,
+            f"{name} unrated",
+            "noted",
+            int(np.isnan(liked["rating"]).sum()),
+            f"pairs {name!r} have no rating to hold against {least:g}, and count as liked",
+        )
+        return liked, disliked
+
+    def _of_train(self, disliked: Pairs) -> Pairs:
+        """Leaves out dislikes that a given split holds out."""
+        told = disliked["split"] > TRAIN
+        self._held_out_by_source(int(told.sum()))
+        return disliked.take(~told) if told.any() else disliked
+
+    def _held_out_by_source(self, count: int) -> None:
+        self.report.add(
+            SOURCE,
+            "held out by its source",
+            "dropped",
+            count,
+            "rows that are no targets are in a source of valid or test and were left out",
+        )

@@ -1,0 +1,187 @@
+"""New interactions into the changes they make to a graph, without deriving the rest of it anew.
+
+Where every step of the settings depends on a user's own rows alone, only the users that the new
+rows name can change. They are derived twice, without and with the new rows; the difference is what
+a store has to write.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kgrec.config import DataConfig
+from kgrec.data.cleaning.report import Report
+from kgrec.data.fingerprint import edge_hashes, hash_ids, node_hashes, total, version_of
+from kgrec.data.journal.events import Events
+from kgrec.data.journal.journal import Journal
+from kgrec.data.journal.manifest import GraphRecord
+from kgrec.data.tables import Changes
+from kgrec.data.view.build import CodedIds, coded_ids
+from kgrec.data.view.identities import read_identities
+from kgrec.data.view.interactions import InteractionView, derive_interactions, is_local
+from kgrec.schema import EdgeKey, NodeLabel, Role, interaction_key
+
+#: Kinds of source whose rows depend on what is held out, or merge ids.
+_ENTANGLED = ("reviews", "queries", "same_as")
+
+_Named = dict[tuple[str, EdgeKey], pd.DataFrame]
+
+
+def derive_changes(
+    journal: Journal, held: GraphRecord, config: DataConfig, seed: int, report: Report
+) -> Changes | None:
+    """Gives what the loads since a graph was written change in it.
+
+    Args:
+        journal: The rows.
+        held: What the graph holds; derived with the same settings.
+        config: What is done with rows.
+        seed: Of the split.
+        report: Takes what is mended, left out or noted about the users concerned.
+
+    Returns:
+        The changes; None if more than the interactions of some users may have changed, so that
+        the graph must be derived as a whole.
+    """
+    active = journal.active()
+    before = [record for record in active if record.load.number in set(held.loads)]
+    added = [record for record in active if record.load.number not in set(held.loads)]
+    if (
+        len(before) < len(held.loads)
+        or any(record.load.kind != "interactions" for record in added)
+        or any(record.load.kind in _ENTANGLED for record in active)
+        or config.cleaning.max_per_day is not None
+        or not is_local(config)
+    ):
+        return None
+    behaviours = tuple(config.all_behaviours())
+    coded = coded_ids(journal, read_identities((), report))
+    concerned = np.zeros(len(coded.ids[NodeLabel.USER]), dtype=bool)
+    concerned[journal.events(behaviours, loads=added).user] = True
+
+    old_rows = [record for record in before if record.load.kind == "interactions"]
+    old_events = journal.events(behaviours, loads=old_rows, users=concerned)
+    new_events = journal.events(behaviours, users=concerned)
+    old = _derive(old_events, coded, config, seed, Report())
+    new = _derive(new_events, coded, config, seed, report)
+    fresh = {
+        NodeLabel.USER: new.users & ~old.users,
+        NodeLabel.ITEM: new.items
+        & ~_grown(journal.named(NodeLabel.ITEM, old_rows), len(new.items)),
+    }
+    nodes = _new_nodes(journal, coded, fresh)
+    return None if nodes is None else _changes(journal, held, coded, old, new, nodes)
+
+
+def _derive(
+    events: Events, coded: CodedIds, config: DataConfig, seed: int, report: Report
+) -> InteractionView:
+    return derive_interactions(
+        events,
+        coded.hashes[NodeLabel.USER],
+        coded.hashes[NodeLabel.ITEM],
+        config,
+        seed,
+        report,
+        whole=False,
+        name=coded.named,
+    )
+
+
+def _grown(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
+    return np.concatenate([mask, np.zeros(size - len(mask), dtype=bool)])
+
+
+def _new_nodes(
+    journal: Journal, coded: CodedIds, fresh: Mapping[NodeLabel, npt.NDArray[np.bool_]]
+) -> dict[NodeLabel, pd.DataFrame] | None:
+    """Gives the nodes that only the new rows name; None if another row speaks of one of them."""
+    mentioned = journal.mentioned() if any(mask.any() for mask in fresh.values()) else set()
+    nodes = {}
+    for label, mask in fresh.items():
+        codes = np.flatnonzero(mask)
+        ids = coded.ids[label][codes]
+        if not mentioned.isdisjoint(ids):
+            return None
+        load = journal.first_loads(label)[codes].astype(np.int64)
+        nodes[label] = pd.DataFrame({"id": pd.Series(ids, dtype="str"), "load": load})
+    return nodes
+
+
+def _named(view: InteractionView) -> _Named:
+    """All coded edges of a view, by the text their hashes are made with and their set."""
+    found: _Named = {
+        (str(interaction_key(split)), interaction_key(split)): frame
+        for split, frame in view.splits.items()
+    }
+    return found | {
+        (f"{name} {key} {role}", key): edges for name, key, role, edges in view.behaviours
+    }
+
+
+def _changes(
+    journal: Journal,
+    held: GraphRecord,
+    coded: CodedIds,
+    old: InteractionView,
+    new: InteractionView,
+    nodes: dict[NodeLabel, pd.DataFrame],
+) -> Changes:
+    value = int(held.version, 16)
+    for label, frame in nodes.items():
+        value += total(node_hashes(label, hash_ids(frame["id"]), frame.drop(columns="id")))
+    was, now = _named(old), _named(new)
+    edges, gone_edges, more = {}, {}, 0
+    for name, key in sorted(set(was) | set(now)):
+        sides = [_hashed(name, side.get((name, key)), coded) for side in (was, now)]
+        value += total(sides[1].index.to_numpy()) - total(sides[0].index.to_numpy())
+        more += len(sides[1]) - len(sides[0])
+        changed = sides[1][~sides[1].index.isin(sides[0].index)]
+        left = sides[0][~sides[0].index.isin(sides[1].index)]
+        left = left[~_pairs(left).isin(_pairs(sides[1]))]
+        if len(changed):
+            edges[key] = _with_ids(changed, coded)
+        if len(left):
+            gone_edges[key] = _with_ids(left[["head", "tail"]], coded)
+    catalogue = {key: (name, key, role) for name, key, role in held.catalogue}
+    for name, key, role, _ in new.behaviours:
+        catalogue[key] = (name, key, Role(role))
+    return Changes(
+        base=held.version,
+        version=version_of(value),
+        nodes={label: frame for label, frame in nodes.items() if len(frame)},
+        gone_nodes={},
+        edges=edges,
+        gone_edges=gone_edges,
+        catalogue=tuple(catalogue[key] for key in sorted(catalogue)),
+        loads=tuple(record.load for record in journal.active()),
+        more_nodes=sum(map(len, nodes.values())),
+        more_edges=more,
+    )
+
+
+def _hashed(name: str, frame: pd.DataFrame | None, coded: CodedIds) -> pd.DataFrame:
+    """Coded edges under their hashes."""
+    if frame is None or not len(frame):
+        empty = pd.DataFrame({"head": np.empty(0, np.int32), "tail": np.empty(0, np.int32)})
+        return empty.set_index(pd.Index(np.empty(0, np.uint64)))
+    hashes = edge_hashes(
+        name,
+        coded.hashes[NodeLabel.USER][frame["head"].to_numpy()],
+        coded.hashes[NodeLabel.ITEM][frame["tail"].to_numpy()],
+        frame.drop(columns=["head", "tail"]),
+    )
+    return frame.set_index(pd.Index(hashes))
+
+
+def _pairs(frame: pd.DataFrame) -> pd.Series:
+    return frame["head"].astype(np.int64) * 2**32 + frame["tail"].astype(np.int64)
+
+
+def _with_ids(edges: pd.DataFrame, coded: CodedIds) -> pd.DataFrame:
+    return edges.assign(
+        head=coded.ids[NodeLabel.USER][edges["head"].to_numpy()],
+        tail=coded.ids[NodeLabel.ITEM][edges["tail"].to_numpy()],
+    ).reset_index(drop=True)

@@ -1,0 +1,165 @@
+"""Stated facts (triples, edges between users or items): rules applied, ends recognised."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kgrec.config import RelationRule
+from kgrec.data.cleaning.report import EXAMPLES, Report
+from kgrec.data.view.rows import SourceRows, among, standing
+from kgrec.errors import ConfigError
+from kgrec.schema import NodeLabel
+
+#: Labels by the number that frames of facts name them with.
+LABELS = tuple(NodeLabel)
+USER, ITEM, ENTITY = (LABELS.index(label) for label in NodeLabel)
+
+#: Columns of a frame of facts: `relation` is the name, `*_label` the position in LABELS of an
+#: end's label, `weight` and `time` are float64 (NaN if there is none).
+FACT_COLUMNS = [
+    "relation", "head", "head_label", "tail", "tail_label", "weight", "time", "load",
+]  # fmt: skip
+#: What makes two facts the same.
+FACT_KEYS = FACT_COLUMNS[:5]
+
+
+@dataclass(frozen=True)
+class Stated:
+    """The facts that the sources of one kind state.
+
+    Attributes:
+        tables: The rows that stand, by source.
+        frame: FACT_COLUMNS but for the labels of the ends, `source` (position in `tables`) and `at`
+            (position in the rows of the source).
+    """
+
+    tables: Sequence[SourceRows]
+    frame: pd.DataFrame
+
+
+def facts_frame(columns: Mapping[str, object]) -> pd.DataFrame:
+    """Builds a frame of facts; `weight` and `time` may be left out."""
+    frame = pd.DataFrame({"weight": np.nan, "time": np.nan, **columns})
+    return frame.astype({"head_label": np.int8, "tail_label": np.int8})[FACT_COLUMNS]
+
+
+def vocabulary(parts: Iterable[pd.Series]) -> pd.CategoricalDtype:
+    """Gives a type of which every value is a category, sorted by code point.
+
+    Facts are joined, compared and sorted many times; as categories that is work on integers.
+    """
+    distinct = [pd.Series(part.unique()) for part in parts if len(part)]
+    if not distinct:
+        return pd.CategoricalDtype(pd.Index([], dtype="str"))
+    known = pd.Index(pd.concat(distinct).dropna().unique(), dtype="str")
+    return pd.CategoricalDtype(known.sort_values())
+
+
+def encoded(values: pd.Series, terms: pd.CategoricalDtype) -> pd.Series:
+    """Gives str values (n,) as categories."""
+    codes, distinct = pd.factorize(values)
+    # Code -1 is a missing value, and stays one.
+    places = np.append(terms.categories.get_indexer(pd.Index(distinct, dtype="str")), -1)
+    return pd.Series(pd.Categorical.from_codes(places[codes], dtype=terms), index=values.index)
+
+
+def check_rules(rules: Mapping[str, RelationRule], tables: Iterable[SourceRows]) -> None:
+    """Raises ConfigError if a rule names a relation that no row of any source has."""
+    given = [rows for rows in tables if len(rows.frame)]
+    occurring = {str(name) for rows in given for name in rows.frame["relation"].unique()}
+    if given and (stray := sorted(set(rules) - occurring)):
+        raise ConfigError(
+            f"data.relations names {stray[0]!r}, which does not occur in "
+            f"{', '.join(rows.source.name for rows in given)}; expected one of "
+            f"{_some(sorted(occurring))}; correct or remove the rule"
+        )
+
+
+def read_stated(
+    tables: Sequence[SourceRows],
+    rules: Mapping[str, RelationRule],
+    before: int | None,
+    report: Report,
+) -> Stated:
+    """Reads the rows of one kind that stand, with the rules for relations.
+
+    Args:
+        tables: Rows by source.
+        rules: By the name of a relation in the data.
+        before: Rows of this moment or later leave; None keeps all.
+        report: Takes what was left out.
+    """
+    kept: list[SourceRows] = []
+    parts = [_empty()]
+    for position, rows in enumerate(tables):
+        rows = standing(rows, ["head", "relation", "tail"], report, before)
+        kept.append(rows)
+        frame = pd.DataFrame(
+            {
+                **{name: rows.texts(name) for name in ("relation", "head", "tail")},
+                "weight": rows.weights(),
+                "time": rows.times(),
+                "load": rows.frame["load"].to_numpy(np.int64),
+                "source": np.int32(position),
+                "at": np.arange(len(rows.frame)),
+            }
+        )
+        parts.append(_ruled(frame, rules, rows.source.name, report))
+    frame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return Stated(kept, frame)
+
+
+def between(
+    frame: pd.DataFrame,
+    label: NodeLabel,
+    ids: pd.Index,
+    tables: Sequence[SourceRows],
+    report: Report,
+) -> pd.DataFrame:
+    """Keeps the stated edges whose ends are both known nodes of a label."""
+    position = np.int8(LABELS.index(label))
+    known = among(frame["head"], ids) & among(frame["tail"], ids)
+    for source, edges in frame[~known].groupby("source"):
+        report.add(
+            tables[int(str(source))].source.name,
+            "unknown end",
+            "dropped",
+            len(edges),
+            f"edges name an unknown {label.lower()} and were left out",
+            [f"{head!r} to {tail!r}" for head, tail in edges[["head", "tail"]][:EXAMPLES].values],
+        )
+    return frame[known].assign(head_label=position, tail_label=position)
+
+
+def _ruled(
+    frame: pd.DataFrame, rules: Mapping[str, RelationRule], source: str, report: Report
+) -> pd.DataFrame:
+    """Renames, turns round and drops relations as the rules say."""
+    codes, names = pd.factorize(frame["relation"])
+    applied = [rules.get(str(name), RelationRule()) for name in names]
+    turned = np.array([rule.inverse for rule in applied], dtype=bool)[codes]
+    dropped = np.array([rule.drop for rule in applied], dtype=bool)[codes]
+    report.add(
+        source, "dropped relation", "dropped", dropped.sum(),
+        "rows are of relations that data.relations drops",
+        sorted(str(name) for name, rule in zip(names, applied, strict=True) if rule.drop),
+    )  # fmt: skip
+    called = [rule.name or str(name) for name, rule in zip(names, applied, strict=True)]
+    frame = frame.assign(relation=pd.Series(called, dtype="str").array.take(codes))
+    if turned.any():
+        head, tail = frame["head"], frame["tail"]
+        frame = frame.assign(head=head.where(~turned, tail), tail=tail.where(~turned, head))
+    return frame[~dropped] if dropped.any() else frame
+
+
+def _empty() -> pd.DataFrame:
+    types = {"relation": "str", "head": "str", "tail": "str", "weight": "float64"}
+    types |= {"time": "float64", "load": "int64", "source": "int32", "at": "int64"}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
+
+
+def _some(names: Sequence[str], most: int = 30) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more

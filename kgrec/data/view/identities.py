@@ -1,0 +1,256 @@
+"""Nodes that were found to be the same: which one counts, and what it takes over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from kgrec.data.cleaning.report import EXAMPLES, Report
+from kgrec.data.view.rows import SourceRows, among
+from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
+
+#: What `label` of a row may be, and the labels of its left and right.
+_ENDS: Mapping[str, tuple[NodeLabel, NodeLabel]] = {
+    "User": (NodeLabel.USER, NodeLabel.USER),
+    "Item": (NodeLabel.ITEM, NodeLabel.ITEM),
+    "Entity": (NodeLabel.ENTITY, NodeLabel.ENTITY),
+    "Item/Entity": (NodeLabel.ITEM, NodeLabel.ENTITY),
+}
+_MEMBER_COLUMNS = ["label", "id", "group", "score", "load"]
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Groups of ids that name one thing.
+
+    The id that counts for its group is, within a label, the first by code point; an item counts for
+    the entities of its group. Being the same carries on: if a is b and b is c, a is c, even if b is
+    no node.
+
+    Attributes:
+        members: Columns `label` (NodeLabel), `id`, `group` (integer), `score` (float64, the highest
+            of the rows that name the id) and `load` (int64, of that row); one row an id of a group,
+            groups of two or more.
+    """
+
+    members: pd.DataFrame
+
+    def canonical(self, label: NodeLabel, ids: pd.Series) -> pd.Series:
+        """Gives the id (n,) that counts for each id, of the same label; most count for themselves.
+
+        Ids may be missing; they are str, or categories that include all members. The result is
+        under the index of `ids` and of its type.
+        """
+        chosen = self.chosen[label]
+        if chosen.empty:
+            return ids
+        if isinstance(ids.dtype, pd.CategoricalDtype):
+            names = ids.dtype.categories
+            counts = np.arange(-1, len(names))  # the first is for missing ids, of code -1
+            counts[1 + names.get_indexer(chosen.index)] = names.get_indexer(pd.Index(chosen))
+            found = pd.Categorical.from_codes(counts[1 + ids.cat.codes.to_numpy()], dtype=ids.dtype)
+            return pd.Series(found, index=ids.index, name=ids.name)
+        codes, distinct = pd.factorize(ids)
+        at = chosen.index.get_indexer(pd.Index(distinct))
+        # Code -1 is a missing id, and stays one.
+        known = np.full(len(distinct) + 1, None, dtype=object)
+        known[:-1] = distinct
+        known[:-1][at >= 0] = chosen.to_numpy(dtype=object)[at[at >= 0]]
+        return pd.Series(known[codes], index=ids.index, dtype="str", name=ids.name)
+
+    def ids(self, label: NodeLabel) -> pd.Index:
+        """Gives all ids of a label that are in a group, the ones that count among them."""
+        found: pd.Index = pd.Index(self.members["id"][self.members["label"] == label], dtype="str")
+        return found
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """Which entities are items: `item` and `entity`, both the ids that count."""
+        item, entity = (
+            self.members[self.members["label"] == label].groupby("group")["id"].min()
+            for label in (NodeLabel.ITEM, NodeLabel.ENTITY)
+        )
+        both = pd.DataFrame({"item": item, "entity": entity}).dropna()
+        return both.astype("str").reset_index(drop=True)
+
+    def among(self, label: NodeLabel, ids: pd.Index, report: Report) -> "Identities":
+        """Forgets the members of a label that are not among some ids."""
+        stray = (self.members["label"] == label).to_numpy() & ~among(self.members["id"], ids)
+        _report_strangers(report, self.members["id"][stray])
+        return Identities(_in_groups(self.members[~stray]))
+
+    @cached_property
+    def chosen(self) -> Mapping[NodeLabel, pd.Series]:
+        """By label the ids that count for another one, under the ids of those others."""
+        first = self.members.groupby(["group", "label"])["id"].transform("min")
+        other = self.members.assign(first=first)[self.members["id"] != first]
+        return {
+            label: pd.Series(rows["first"].to_numpy(), index=pd.Index(rows["id"], dtype="str"))
+            for label in NodeLabel
+            for rows in [other[other["label"] == label]]
+        }
+
+
+def read_identities(
+    tables: Sequence[SourceRows],
+    report: Report,
+    known: Mapping[NodeLabel, pd.Index] | None = None,
+) -> Identities:
+    """Joins the accepted rows of `same_as`.
+
+    The last row on a pair in a source says whether it is accepted. A pair that any source accepts
+    is joined.
+
+    Args:
+        tables: Rows by source.
+        report: Takes what was left out.
+        known: By label all ids that nodes have; ids that are not among them join others, but are
+            left out. Of a label that is not given, all ids are taken for nodes.
+    """
+    pairs = [_accepted(rows, report) for rows in tables]
+    members = _members([pair for pair in pairs if len(pair)])
+    for label, ids in (known or {}).items():
+        stray = (members["label"] == label).to_numpy() & ~among(members["id"], ids)
+        _report_strangers(report, members["id"][stray])
+        members = members[~stray]
+    return Identities(_in_groups(members))
+
+
+def adopted(
+    nodes: Mapping[NodeLabel, pd.DataFrame], identities: Identities, report: Report
+) -> dict[NodeLabel, pd.DataFrame]:
+    """Fills missing properties of the nodes that count from those they count for.
+
+    Of several members the first by id that has a value gives it; an entity's name becomes an item's
+    title.
+
+    Args:
+        nodes: Per label `id`, properties and `load`.
+        identities: The groups.
+        report: Takes what could not be taken over.
+    """
+    found = dict(nodes)
+    for label, frame in nodes.items():
+        chosen = identities.chosen[label]
+        donors = frame[among(frame["id"], chosen.index)]
+        if len(donors):
+            heirs = identities.canonical(label, donors["id"])
+            found[label] = _filled(frame, donors, heirs, label, report)
+    links = identities.links
+    entities = found[NodeLabel.ENTITY]
+    donors = entities[among(entities["id"], pd.Index(links["entity"]))]
+    if len(donors):
+        shown = {DISPLAY_PROPERTY[NodeLabel.ENTITY]: DISPLAY_PROPERTY[NodeLabel.ITEM]}
+        heirs = donors["id"].map(links.set_index("entity")["item"])
+        found[NodeLabel.ITEM] = _filled(
+            found[NodeLabel.ITEM], donors.rename(columns=shown), heirs, NodeLabel.ITEM, report
+        )
+    return found
+
+
+def _filled(
+    frame: pd.DataFrame, donors: pd.DataFrame, heirs: pd.Series, label: NodeLabel, report: Report
+) -> pd.DataFrame:
+    """Fills what `heirs` (n,) lack from the rows (n,) of `donors`, which are sorted by id."""
+    properties = donors.drop(columns=["id", "load"])
+    given = properties.groupby(heirs.to_numpy()).first()
+    given = given.reindex(pd.Index(frame["id"]))
+    out = frame.copy()
+    for name in given.columns:
+        offered = given[name].set_axis(frame.index)
+        if not offered.notna().any():
+            continue
+        if name not in out.columns:
+            out.insert(list(out.columns).index("load"), name, offered)
+            continue
+        numeric = [pd.api.types.is_numeric_dtype(column) for column in (out[name], offered)]
+        missing = out[name].isna() & offered.notna()
+        if numeric[0] == numeric[1]:
+            out[name] = out[name].where(~missing, offered)
+        else:
+            report.add(
+                "graph", f"{name} not taken over", "noted", missing.sum(),
+                f"{label} nodes lack {name!r} and did not take it from the node that is the same, "
+                f"where it is of another type",
+            )  # fmt: skip
+    return out
+
+
+def _accepted(rows: SourceRows, report: Report) -> pd.DataFrame:
+    """Gives the accepted rows of a source: left and right with their labels, score and load."""
+    frame = rows.frame
+    left, right = frame["left"], frame["right"]
+    # Within a label, (a, b) is the pair (b, a).
+    turn = ((right < left) & (frame["label"] != "Item/Entity")).to_numpy(dtype=bool)
+    pairs = pd.DataFrame(
+        {
+            "left": left.where(~turn, right),
+            "right": right.where(~turn, left),
+            "kind": frame["label"],
+            "score": frame["score"].to_numpy(dtype=np.float64, na_value=np.nan),
+            "load": frame["load"].to_numpy(np.int64),
+            "accepted": frame["accepted"].astype("boolean").to_numpy(dtype=bool, na_value=False),
+        }
+    )
+    pairs = pairs.iloc[np.argsort(rows.order())]
+    pairs = pairs[~pairs.duplicated(["left", "right", "kind"], keep="last")]
+    report.add(
+        rows.source.name,
+        "not accepted",
+        "noted",
+        (~pairs["accepted"]).sum(),
+        "pairs are not accepted and change nothing",
+    )
+    pairs = pairs[pairs["accepted"]]
+    return pairs.assign(
+        left_label=pairs["kind"].map({kind: ends[0] for kind, ends in _ENDS.items()}),
+        right_label=pairs["kind"].map({kind: ends[1] for kind, ends in _ENDS.items()}),
+    )
+
+
+def _members(pairs: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Joins pairs into groups; every id that a pair names is a member of one."""
+    if not pairs:
+        types = {"label": "object", "id": "str", "group": "int64", "score": "float64"}
+        return pd.DataFrame(columns=_MEMBER_COLUMNS).astype({**types, "load": "int64"})
+    rows = pd.concat(pairs, ignore_index=True)
+    ends = pd.concat(
+        [
+            rows[[f"{end}_label", end, "score", "load"]].set_axis(
+                ["label", "id", "score", "load"], axis=1
+            )
+            for end in ("left", "right")
+        ],
+        ignore_index=True,
+    )
+    ends["node"] = ends.groupby(["label", "id"], sort=True).ngroup()
+    size = int(ends["node"].max()) + 1
+    left, right = ends["node"].to_numpy().reshape(2, len(rows))
+    ones = np.ones(len(rows), dtype=np.int8)
+    _, group = connected_components(
+        coo_array((ones, (left, right)), shape=(size, size)), directed=False
+    )
+    best = ends.sort_values(["node", "score", "load"], ascending=[True, False, True])
+    members = best[~best.duplicated("node")].reset_index(drop=True)
+    return members.assign(group=group.astype(np.int64)[members["node"]])[_MEMBER_COLUMNS]
+
+
+def _in_groups(members: pd.DataFrame) -> pd.DataFrame:
+    """Leaves out members that are alone."""
+    shared = members["group"].duplicated(keep=False).to_numpy(dtype=bool)
+    return members[shared].reset_index(drop=True)
+
+
+def _report_strangers(report: Report, ids: pd.Series) -> None:
+    report.add(
+        "same_as",
+        "unknown id",
+        "dropped",
+        len(ids),
+        "ids that no node has were said to be the same as others and were left out",
+        [repr(key) for key in ids[:EXAMPLES]],
+    )

@@ -1,0 +1,224 @@
+"""Everything that is known besides interactions: nodes with properties, and facts about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from kgrec.config import DataConfig, Kind
+from kgrec.data.cleaning.report import Report
+from kgrec.data.tables import RelationTable
+from kgrec.data.view.attributes import attribute_ids, one_spelling
+from kgrec.data.view.facts import (
+    ENTITY,
+    Stated,
+    between,
+    check_rules,
+    encoded,
+    facts_frame,
+    read_stated,
+    vocabulary,
+)
+from kgrec.data.view.identities import Identities
+from kgrec.data.view.links import Link, read_link, recognised, redirected
+from kgrec.data.view.node_frames import (
+    Known,
+    entity_loads,
+    loads_by_id,
+    node_frames,
+    report_unused,
+    scaled_numbers,
+)
+from kgrec.data.view.nodes import NodeTable, read_nodes
+from kgrec.data.view.relations import (
+    about_known,
+    entities_of,
+    merged,
+    occurring,
+    once,
+    relation_tables,
+    same_as_tables,
+    without_hubs,
+)
+from kgrec.data.view.rows import SourceRows, among, standing
+from kgrec.data.view.scaling import Scale
+from kgrec.data.view.texts import HeldOutIds, kept_texts, read_texts, text_facts, text_nodes
+from kgrec.schema import NodeLabel
+
+__all__ = ["HeldOutIds", "KnowledgeView", "Known", "SourceRows", "derive_knowledge"]
+
+Rows = Mapping[Kind, Sequence[SourceRows]]
+
+_TABLES: Mapping[NodeLabel, Kind] = {
+    NodeLabel.USER: "users",
+    NodeLabel.ITEM: "items",
+    NodeLabel.ENTITY: "entities",
+}
+_BETWEEN: Mapping[Kind, NodeLabel] = {"social": NodeLabel.USER, "item_edges": NodeLabel.ITEM}
+_STATED: tuple[Kind, ...] = ("triples", *_BETWEEN)
+
+
+@dataclass(frozen=True)
+class KnowledgeView:
+    """Nodes and all edges that are no interactions.
+
+    Attributes:
+        nodes: Per label `id` (str, unique, sorted), typed properties and `load` (int64; float64
+            with NaN if users or items came without their loads).
+        relations: Edges whose `head` and `tail` are ids, with `load` and, where there are any,
+            `weight`, `time` and `score`.
+        scales: How numbers were normalised, by `Label.property`.
+    """
+
+    nodes: Mapping[NodeLabel, pd.DataFrame]
+    relations: tuple[RelationTable, ...]
+    scales: Mapping[str, Scale]
+
+
+def derive_knowledge(
+    rows: Rows,
+    users: Known,
+    items: Known,
+    held_out: HeldOutIds,
+    train_items: pd.Index,
+    identities: Identities,
+    config: DataConfig,
+    report: Report,
+    scales: Mapping[str, Scale] | None = None,
+) -> KnowledgeView:
+    """Turns all rows that are no events into nodes and relations.
+
+    Neither the order of timed deliveries nor their repetition changes anything but loads.
+
+    Args:
+        rows: By kind the rows of each source, in the order of the settings.
+        users: Users that interactions name; ids or, by id, the load that named it first.
+        items: Items likewise.
+        held_out: What must not be told.
+        train_items: Ids of items with interactions in train; numbers of items are fitted on them.
+        identities: Which users, items and entities are the same, of `read_identities`.
+        config: What is done with rows.
+        report: Takes what is mended, left out or noted.
+        scales: Normalisations fitted before, by `Label.property`; None fits them.
+
+    Raises:
+        DataError: If rows cannot be used as they are.
+        ConfigError: If a setting does not fit the rows.
+        SchemaError: If a relation's name gives no relationship type.
+    """
+    tables = {
+        label: read_nodes(rows.get(kind, ()), label, report) for label, kind in _TABLES.items()
+    }
+    given: Mapping[NodeLabel, Known] = {NodeLabel.USER: users, NodeLabel.ITEM: items}
+    loads = {
+        label: loads_by_id(label, ids, tables[label], identities) for label, ids in given.items()
+    }
+    known = {label: pd.Index(found.index, dtype="str") for label, found in loads.items()}
+    values = one_spelling(pd.concat([table.values for table in tables.values()]), report)
+    texts = read_texts(rows, held_out.moment, report)
+    stated = _stated(rows, config, held_out.moment, report)
+    if len(identities.ids(NodeLabel.ENTITY)):
+        named = _named_entities(rows, stated, tables, values, texts, known)
+        identities = identities.among(NodeLabel.ENTITY, named, report)
+    link = read_link(rows.get("link", ()), known[NodeLabel.ITEM], identities, report)
+    texts = kept_texts(
+        texts, known[NodeLabel.USER], known[NodeLabel.ITEM], identities, held_out, report
+    )
+    facts = _facts(stated, values, texts, known, link, identities, config, report)
+    same = same_as_tables(facts, link, identities, report)
+    loads[NodeLabel.ENTITY] = entity_loads(facts, same, tables[NodeLabel.ENTITY])
+    report_unused(tables[NodeLabel.ENTITY], pd.Index(loads[NodeLabel.ENTITY].index), report)
+    nodes = node_frames(tables, loads, text_nodes(texts), values, identities, report)
+    nodes, fitted = scaled_numbers(nodes, tables, train_items, identities, scales or {}, report)
+    relations = sorted((*relation_tables(facts), *same), key=lambda table: table.key)
+    return KnowledgeView(nodes, tuple(relations), fitted)
+
+
+def _stated(
+    rows: Rows, config: DataConfig, moment: int | None, report: Report
+) -> dict[Kind, Stated]:
+    """Reads the stated facts of every kind."""
+    given = {kind: rows.get(kind, ()) for kind in _STATED}
+    check_rules(config.relations, [table for tables in given.values() for table in tables])
+    return {
+        kind: read_stated(tables, config.relations, moment, report)
+        for kind, tables in given.items()
+    }
+
+
+def _named_entities(
+    rows: Rows,
+    stated: Mapping[Kind, Stated],
+    tables: Mapping[NodeLabel, NodeTable],
+    values: pd.DataFrame,
+    texts: pd.DataFrame,
+    known: Mapping[NodeLabel, pd.Index],
+) -> pd.Index:
+    """Gives every id that rows name as an entity."""
+    triples = stated["triples"].frame
+    ends = pd.concat([triples["head"], triples["tail"]])
+    ends = ends[~among(ends, known[NodeLabel.ITEM])]
+    quiet = Report()
+    linked = [
+        standing(link, ["item", "entity"], quiet).frame["entity"] for link in rows.get("link", ())
+    ]
+    told = [ends, *linked, tables[NodeLabel.ENTITY].frame["id"], attribute_ids(values)]
+    named: pd.Index = pd.Index(pd.concat([*told, texts["entity"]]).unique(), dtype="str")
+    return named
+
+
+def _facts(
+    given: Mapping[Kind, Stated],
+    values: pd.DataFrame,
+    texts: pd.DataFrame,
+    known: Mapping[NodeLabel, pd.Index],
+    link: Link,
+    identities: Identities,
+    config: DataConfig,
+    report: Report,
+) -> pd.DataFrame:
+    """Joins the facts of all kinds, each once and between the ids that count."""
+    attributes, of_texts = _attribute_facts(values), text_facts(texts)
+    stated = {kind: found.frame for kind, found in given.items()}
+    frames = [attributes, *of_texts, *stated.values()]
+    ids = vocabulary(
+        [frame[end] for frame in frames for end in ("head", "tail")]
+        + [link.pairs["item"], link.pairs["entity"], identities.members["id"]]
+    )
+    names = vocabulary([frame["relation"] for frame in frames])
+    link = link.encoded(ids)
+
+    def ready(frame: pd.DataFrame) -> pd.DataFrame:
+        types = {"relation": names, "head": ids, "tail": ids}
+        return frame.assign(**{name: encoded(frame[name], kind) for name, kind in types.items()})
+
+    attributes = redirected(ready(attributes), link, identities)
+    # What entities are like is told of those only that something else speaks of.
+    of_entities = (attributes["head_label"] == ENTITY).to_numpy()
+    told = [attributes[~of_entities]]
+    told += [redirected(ready(edges), link, identities) for edges in of_texts]
+    mentioned = entities_of(pd.concat(told))
+
+    triples, tables = ready(stated["triples"]), given["triples"].tables
+    triples = recognised(triples, known[NodeLabel.ITEM], link)
+    triples = once(redirected(triples, link, identities), tables, "triples", report)
+    told.append(about_known(triples, tables, mentioned, config.unknown_triples, report))
+    for kind, label in _BETWEEN.items():
+        tables = given[kind].tables
+        edges = between(ready(stated[kind]), label, known[label], tables, report)
+        told.append(once(redirected(edges, link, identities), tables, "edges", report))
+    told.append(occurring(pd.concat(told), attributes[of_entities]))
+    return without_hubs(merged(told), config.cleaning.max_fan_out, report)
+
+
+def _attribute_facts(values: pd.DataFrame) -> pd.DataFrame:
+    return facts_frame(
+        {
+            "relation": values["relation"],
+            "head": values["head"],
+            "head_label": values["label"],
+            "tail": attribute_ids(values),
+            "tail_label": ENTITY,
+            "load": values["load"],
+        }
+    )

@@ -1,0 +1,155 @@
+"""Folded events: one row a pair of user and item, as columns that are freed one by one."""
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from kgrec.data.journal.events import NO_SPLIT, NO_TIME
+from kgrec.data.view.runs import Array, Index, Mask
+from kgrec.schema import Split
+
+#: What a column holds where it says nothing; one that says nothing at all is left out.
+_NOTHING: Mapping[str, np.generic] = {
+    "rating": np.float64(np.nan),
+    "time": np.int64(NO_TIME),
+    "weight": np.float64(1),
+    "count": np.int32(1),
+    "session": np.int32(0),
+    "split": np.int8(NO_SPLIT),
+}
+
+
+class Pairs:
+    """Pairs of user and item, each once, sorted by user, then item.
+
+    Columns that carry nothing are not kept; `pairs[name]` shows them all the same.
+
+    Args:
+        columns: `user`, `item`, `load` (int32) and any of `rating`, `weight` (float64), `time`
+            (int64 seconds, NO_TIME where unknown), `count`, `session` (int32, from 1; 0 is no
+            session) and `split` (int8, position in `Split`, or NO_SPLIT), all (n,).
+    """
+
+    def __init__(self, columns: Mapping[str, Array]) -> None:
+        self._columns = {
+            name: column
+            for name, column in columns.items()
+            if name not in _NOTHING or _says(name, column).any()
+        }
+
+    def __len__(self) -> int:
+        return len(self._columns["user"])
+
+    def __getitem__(self, name: str) -> Array:
+        if name in self._columns:
+            return self._columns[name]
+        return np.broadcast_to(_NOTHING[name], len(self))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that carry something."""
+        return tuple(self._columns)
+
+    def keys(self, num_items: int) -> Index:
+        """Gives `user * num_items + item`, int64 (n,), ascending."""
+        return pair_keys(self["user"], self["item"], num_items)
+
+    def take(self, where: Mask | Index) -> Self:
+        """The pairs of a mask or of positions."""
+        return type(self)({name: column[where] for name, column in self._columns.items()})
+
+    def keep(self, where: Mask) -> None:
+        """Forgets all pairs but those of a mask, column by column."""
+        for name in self.names:
+            column = self._columns.pop(name)[where]
+            if name not in _NOTHING or _says(name, column).any():
+                self._columns[name] = column
+
+    def with_column(self, name: str, column: Array) -> Self:
+        """The same pairs with one column put in place."""
+        return type(self)({**self._columns, name: column})
+
+    @classmethod
+    def joined(cls, parts: list[Self]) -> Self:
+        """Puts parts (at least one) one after the other."""
+        names = sorted({name for part in parts for name in part.names})
+        return cls({name: np.concatenate([part[name] for part in parts]) for name in names})
+
+    def frame(self) -> pd.DataFrame:
+        """Gives `head`, `tail`, what carries anything, and `load`, as `EDGE_PROPERTIES` say."""
+        columns = {"head": self["user"], "tail": self["item"]}
+        for name in ("rating", "time", "weight", "count", "session"):
+            if name in self._columns:
+                columns[name] = _with_nan(name, self._columns[name])
+        columns["load"] = self["load"]
+        return pd.DataFrame(columns, copy=False)
+
+    def frames(self, part: Array) -> dict[Split, pd.DataFrame]:
+        """Gives a frame per split and empties itself.
+
+        Args:
+            part: int8 (n,), position in `Split`.
+        """
+        where = [part == position for position in range(len(Split))]
+        found: list[dict[str, Array]] = [{} for _ in Split]
+        for name in list(self._columns):
+            column = self._columns.pop(name)
+            for mask, columns in zip(where, found, strict=True):
+                columns[name] = column[mask]
+        return {split: Pairs(columns).frame() for split, columns in zip(Split, found, strict=True)}
+
+
+class Gathered:
+    """Pairs that come block by block, written into columns of their final size.
+
+    Kept apart and joined at the end, blocks would need twice the memory; what a column has left
+    over is never touched, and so takes none.
+
+    Args:
+        capacity: At least as many as the pairs that will come.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._length = 0
+        self._columns: dict[str, Array] = {}
+
+    def add(self, pairs: Pairs) -> None:
+        """Adds pairs after all others."""
+        start, stop = self._length, self._length + len(pairs)
+        for name in {*self._columns, *pairs.names}:
+            if name not in self._columns:
+                self._columns[name] = np.empty(self._capacity, dtype=pairs[name].dtype)
+                if name in _NOTHING:
+                    self._columns[name][:start] = _NOTHING[name]
+            self._columns[name][start:stop] = pairs[name]
+        self._length = stop
+
+    def pairs(self) -> Pairs:
+        """Gives all that came, and forgets it."""
+        columns = {name: self._columns.pop(name)[: self._length] for name in list(self._columns)}
+        return Pairs(columns)
+
+
+def pair_keys(user: Array, item: Array, num_items: int) -> Index:
+    """Gives `user * num_items + item`, int64 (n,)."""
+    keys = user.astype(np.int64)
+    keys *= num_items
+    keys += item
+    return keys
+
+
+def _says(name: str, column: Array) -> Mask:
+    """Marks the values of a column that say something."""
+    if name == "rating":
+        return ~np.isnan(column)
+    said: Mask = column != _NOTHING[name]
+    return said
+
+
+def _with_nan(name: str, column: Array) -> Array:
+    """Puts NaN where a column says nothing; a column without such places stays as it is."""
+    said = _says(name, column)
+    return column if said.all() else np.where(said, column, np.nan)

@@ -1,0 +1,262 @@
+"""Facts into relation tables: each counted once, about something known, none too common."""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from kgrec.data.cleaning.report import EXAMPLES, Report
+from kgrec.data.tables import RelationTable
+from kgrec.data.view.facts import (
+    ENTITY,
+    FACT_COLUMNS,
+    FACT_KEYS,
+    ITEM,
+    LABELS,
+)
+from kgrec.data.view.identities import Identities
+from kgrec.data.view.links import Link, redirected_end
+from kgrec.data.view.rows import SourceRows, among
+from kgrec.errors import DataError
+from kgrec.schema import SAME_AS, EdgeKey, Role, relation_type
+
+
+def once(
+    frame: pd.DataFrame, tables: Sequence[SourceRows], what: str, report: Report
+) -> pd.DataFrame:
+    """Keeps the newest of stated facts that are the same, and none that joins a node to itself.
+
+    Args:
+        frame: As `kgrec.data.view.facts.Stated` has it, with the labels of the ends.
+        tables: The sources they are from.
+        what: What the rows are called, e.g. "triples".
+        report: Takes what was left out.
+    """
+    kept = _newest(frame)
+    said, left = frame["source"].value_counts(), kept["source"].value_counts()
+    for source, number in said.sort_index().items():
+        repeats = number - left.get(source, 0)
+        report.add(
+            tables[int(str(source))].source.name,
+            "repeated",
+            "dropped",
+            repeats,
+            f"of {number:,} {what} repeat another one (after relations were merged) and were left "
+            f"out",
+        )
+    loops = (kept["head"] == kept["tail"]) & (kept["head_label"] == kept["tail_label"])
+    for source, rows in kept[loops].groupby("source"):
+        report.add(
+            tables[int(str(source))].source.name,
+            "self loop",
+            "dropped",
+            len(rows),
+            f"{what} join a node to itself and were left out",
+            [repr(key) for key in rows["head"][:EXAMPLES]],
+        )
+    return kept[~loops.to_numpy()].reset_index(drop=True)
+
+
+def about_known(
+    frame: pd.DataFrame,
+    tables: Sequence[SourceRows],
+    entities: pd.Index,
+    unknown: Literal["error", "drop"],
+    report: Report,
+) -> pd.DataFrame:
+    """Keeps the triples that a chain of triples connects to an item.
+
+    Args:
+        frame: As for `once`.
+        tables: The sources they are from.
+        entities: Entities that are as good as items: attributes and texts name them.
+        unknown: What to do with the others.
+        report: Takes what was left out.
+
+    Raises:
+        DataError: If there are others and `unknown` is "error".
+    """
+    if frame.empty:
+        return frame
+    stray = ~_connected(frame, entities)
+    if not stray.any():
+        return frame
+    if unknown == "error":
+        first = frame[stray].sort_values(["source", "at"]).iloc[0]
+        where = tables[int(first["source"])].where(int(first["at"]))
+        raise DataError(
+            f"{where}: nothing connects ({first['head']}, {first['relation']}, {first['tail']}) to "
+            f"an item; {stray.sum():,} of {len(frame):,} triples are so; set "
+            f'data.unknown_triples = "drop" to leave them out, or check data.link'
+        )
+    for source, all_rows in frame.assign(stray=stray).groupby("source"):
+        report.add(
+            tables[int(str(source))].source.name,
+            "about nothing known",
+            "dropped",
+            int(all_rows["stray"].sum()),
+            f"of {len(all_rows):,} triples are connected to no item and were left out",
+        )
+    return frame[~stray].reset_index(drop=True)
+
+
+def merged(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Joins facts of all kinds; of those that are the same, the newest stays."""
+    given = [part[FACT_COLUMNS] for part in parts if len(part)]
+    if not given:
+        return parts[0].reindex(columns=FACT_COLUMNS)
+    facts = pd.concat(given, ignore_index=True)
+    loops = (facts["head"] == facts["tail"]) & (facts["head_label"] == facts["tail_label"])
+    return _newest(facts[~loops.to_numpy()])
+
+
+def without_hubs(facts: pd.DataFrame, most: int | None, report: Report) -> pd.DataFrame:
+    """Leaves out the edges of a relation at entities that have more than `most` of them.
+
+    Edges that come and edges that go count together. Relations and ids are categories.
+    """
+    if most is None or facts.empty:
+        return facts
+    # One number a pair of a relation and an entity.
+    size = len(facts["head"].cat.categories)
+    relation = facts["relation"].cat.codes.to_numpy(np.int64) * size
+    keys = [relation + facts[end].cat.codes.to_numpy(np.int64) for end in ("head", "tail")]
+    at_entity = [(facts[f"{end}_label"] == ENTITY).to_numpy() for end in ("head", "tail")]
+    pairs, counts = np.unique(
+        np.concatenate([key[at] for key, at in zip(keys, at_entity, strict=True)]),
+        return_counts=True,
+    )
+    hubs = pairs[counts > most]
+    common = np.zeros(len(facts), dtype=bool)
+    for key, at in zip(keys, at_entity, strict=True):
+        common |= np.isin(key, hubs) & at
+    relations, entities = facts["relation"].cat.categories, facts["head"].cat.categories
+    report.add(
+        "graph",
+        "fan-out",
+        "dropped",
+        common.sum(),
+        f"edges are of {len(hubs):,} entities with more than {most:,} of one relation and were "
+        f"left out",
+        [f"{entities[hub % size]!r} by {relations[hub // size]}" for hub in hubs[:EXAMPLES]],
+    )
+    return facts[~common].reset_index(drop=True)
+
+
+def entities_of(facts: pd.DataFrame) -> pd.Index:
+    """Gives the ids of all entities that facts name."""
+    ends = [facts.loc[facts[f"{end}_label"] == ENTITY, end] for end in ("head", "tail")]
+    found: pd.Index = pd.Index(np.asarray(pd.concat(ends).unique()), dtype="str")
+    return found
+
+
+def occurring(facts: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
+    """Gives the attributes of entities that occur: in facts, or as attributes of such that do."""
+    known = entities_of(facts)
+    kept = np.zeros(len(attributes), dtype=bool)
+    while True:
+        named = among(attributes["head"], known)
+        if (named == kept).all():
+            return attributes[kept]
+        kept = named
+        tails = attributes["tail"][kept & (attributes["tail_label"] == ENTITY).to_numpy()]
+        known = known.append(pd.Index(np.asarray(tails.unique()), dtype="str")).unique()
+
+
+def relation_tables(facts: pd.DataFrame) -> tuple[RelationTable, ...]:
+    """Parts facts by relation and labels, sorted; the ends of edges are ids.
+
+    Raises:
+        DataError: If two relation names give one relationship type.
+        SchemaError: If a name gives none.
+    """
+    named: dict[str, str] = {}
+    tables = []
+    keys = ["relation", "head_label", "tail_label"]
+    for group, rows in facts.groupby(keys, observed=True):
+        name, head, tail = cast(tuple[str, int, int], group)
+        kind = relation_type(name)
+        if named.setdefault(kind, name) != name:
+            raise DataError(
+                f"relations {named[kind]!r} and {name!r} would both become {kind}; give them one "
+                f"name, or names further apart, under [data.relations]"
+            )
+        edges = rows[["head", "tail"]].assign(load=rows["load"].astype(np.int64))
+        for column in ("weight", "time"):
+            if rows[column].notna().any():
+                edges[column] = rows[column].astype(np.float64)
+        if "time" in edges and edges["time"].notna().all():
+            edges["time"] = edges["time"].astype(np.int64)
+        edges = edges.sort_values(["head", "tail"], ignore_index=True)
+        edges = edges.astype({"head": "str", "tail": "str"})
+        tables.append(RelationTable(name, EdgeKey(kind, LABELS[head], LABELS[tail]), edges))
+    return tuple(sorted(tables, key=lambda table: table.key))
+
+
+def same_as_tables(
+    facts: pd.DataFrame, link: Link, identities: Identities, report: Report
+) -> tuple[RelationTable, ...]:
+    """Joins each node that another one counts for to that one.
+
+    Args:
+        facts: All facts; an entity that none of them names is no node.
+        link: Which entities are items.
+        identities: The groups.
+        report: Takes how many there are.
+    """
+    members = identities.members
+    numbers = members["label"].map({label: number for number, label in enumerate(LABELS)})
+    edges = members[["id", "score", "load"]].assign(
+        head_label=numbers.astype(np.int8), tail=members["id"], tail_label=numbers.astype(np.int8)
+    )
+    edges = redirected_end(edges, "tail", "tail_label", link, identities)
+    itself = (edges["id"] == edges["tail"]) & (edges["head_label"] == edges["tail_label"])
+    absent = (edges["tail_label"] == ENTITY) & ~among(edges["tail"], entities_of(facts))
+    edges = edges[~(itself | absent).to_numpy(dtype=bool)].rename(columns={"id": "head"})
+    report.add(
+        "same_as", "merged", "noted", len(edges), "nodes gave their edges to the one they are"
+    )
+    tables = []
+    for group, rows in edges.groupby(["head_label", "tail_label"]):
+        head, tail = cast(tuple[int, int], group)
+        kept = ["head", "tail", "load", *(["score"] if rows["score"].notna().any() else [])]
+        key = EdgeKey(SAME_AS, LABELS[head], LABELS[tail])
+        ordered = rows[kept].sort_values(["head", "tail"], ignore_index=True)
+        tables.append(RelationTable("same_as", key, ordered, Role.IDENTITY))
+    return tuple(tables)
+
+
+def _newest(facts: pd.DataFrame) -> pd.DataFrame:
+    """Keeps the last by time, then load, then row of facts that are the same."""
+    again = facts.duplicated(FACT_KEYS, keep=False).to_numpy()
+    if not again.any():
+        return facts.reset_index(drop=True)
+    times = np.nan_to_num(facts["time"].to_numpy(dtype=np.float64), nan=-np.inf)
+    places = np.flatnonzero(again)
+    order = places[np.lexsort((places, facts["load"].to_numpy(np.int64)[again], times[again]))]
+    older = order[facts.iloc[order].duplicated(FACT_KEYS, keep="last").to_numpy()]
+    kept = np.ones(len(facts), dtype=bool)
+    kept[older] = False
+    return facts[kept].reset_index(drop=True)
+
+
+def _connected(frame: pd.DataFrame, entities: pd.Index) -> npt.NDArray[np.bool_]:
+    """Tells for each triple (n,) whether its connected component holds something known."""
+    ids = pd.concat([frame["head"], frame["tail"]], ignore_index=True)
+    is_item = np.concatenate([frame["head_label"], frame["tail_label"]]) == ITEM
+    codes, distinct = pd.factorize(ids)
+    # An item and an entity may share an id: items take the even numbers.
+    nodes = codes.astype(np.int64) * 2 + ~is_item
+    size = 2 * len(distinct)
+    head, tail = nodes[: len(frame)], nodes[len(frame) :]
+    ones = np.ones(len(frame), dtype=np.int8)
+    _, component = connected_components(
+        coo_array((ones, (head, tail)), shape=(size, size)), directed=False
+    )
+    known = np.zeros(size, dtype=bool)
+    known[component[nodes[is_item | among(ids, entities)]]] = True
+    return np.asarray(known[component[head]])

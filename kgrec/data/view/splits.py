@@ -1,0 +1,179 @@
+"""Target pairs into train, valid and test, before any graph exists.
+
+What a user's pairs become depends on the seed and the ids, never on codes, on the order of rows,
+or (but for a global cut at shares) on other users.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from kgrec.config import DataConfig, SplitConfig
+from kgrec.data.fingerprint import Hashes, mix
+from kgrec.data.journal.events import NO_TIME
+from kgrec.data.view.pairs import Pairs
+from kgrec.data.view.runs import Index, Mask, rows_after, user_blocks
+from kgrec.errors import ConfigError
+
+TRAIN, VALID, TEST = np.int8(0), np.int8(1), np.int8(2)  # positions in Split
+
+#: A moment that no time reaches.
+NEVER = int(np.iinfo(np.int64).max)
+
+#: Kinds whose held-out pairs are later than what is known of the user.
+TEMPORAL = frozenset({"temporal_user", "temporal_global", "leave_last_out"})
+
+Moments = tuple[int, int]
+_Parts = npt.NDArray[np.int8]
+
+
+def is_local(config: DataConfig, moments: Moments | None = None) -> bool:
+    """Whether what becomes of a user's events depends on no other user's.
+
+    Args:
+        config: Its cleaning and split.
+        moments: As for `derive_interactions`.
+    """
+    cleaning, split = config.cleaning, config.split
+    if cleaning.user_core > 1 or cleaning.item_core > 1:
+        return False
+    if split is None or split.kind != "temporal_global":
+        return True
+    return moments is not None or split.valid_from is not None
+
+
+def split_pairs(
+    pairs: Pairs,
+    user_hash: Hashes,
+    item_hash: Hashes,
+    config: SplitConfig,
+    seed: int,
+    moments: Moments | None = None,
+    *,
+    block: int = 1_000_000,
+) -> tuple[_Parts, Moments | None]:
+    """Says of each pair which part it is in.
+
+    For `random`, `temporal_user` and `leave_last_out`, a user with at least `min_interactions`
+    gives at least one pair to each part whose share is above zero and keeps at least one in train;
+    `leave_last_out` gives exactly one to each. `temporal_global` cuts at two moments and asks
+    nothing of single users: pairs of one moment stay together, and a user may have no past.
+    `cold_item` and `cold_user` draw items or users, whose pairs stay together.
+
+    Args:
+        pairs: The targets.
+        user_hash: Hashes of the users' ids, by code.
+        item_hash: Hashes of the items' ids, by code.
+        config: Kind, shares and the least number of interactions.
+        seed: Of the kinds that draw.
+        moments: Where `temporal_global` cuts if the settings do not say it.
+        block: About how many pairs are ordered at a time.
+
+    Returns:
+        Position in `Split` of each pair (n,), and where a global cut was made.
+
+    Raises:
+        ConfigError: If the kind needs times that are not there, or the shares leave nothing to
+            train on.
+    """
+    if config.valid + config.test >= 1:
+        raise ConfigError(
+            f"data.split: valid {config.valid} and test {config.test} leave nothing to train on; "
+            f"expected a sum below 1; lower one of them"
+        )
+    if config.kind in TEMPORAL and (undated := int((pairs["time"] == NO_TIME).sum())):
+        raise ConfigError(
+            f"data.split.kind = {config.kind!r} needs the time of every target (a column 'time' or "
+            f"'timestamp'); {undated:,} of {len(pairs):,} have none; add it, or use "
+            f'kind = "random"'
+        )
+    if config.kind == "temporal_global":
+        cut = _moments(pairs["time"], config, moments)
+        time = pairs["time"]
+        return (time >= cut[0]).astype(np.int8) + (time >= cut[1]), cut
+    if config.kind == "cold_item":
+        return _drawn(item_hash, config, seed)[pairs["item"]], None
+    if config.kind == "cold_user":
+        return _drawn(user_hash, config, seed)[pairs["user"]], None
+    return _per_user(pairs, user_hash, item_hash, config, seed, block), None
+
+
+def _moments(time: Index, config: SplitConfig, given: Moments | None) -> Moments:
+    """Gives where to cut: as set, as given, or so that the shares lie behind."""
+    if config.valid_from is not None and config.test_from is not None:
+        return config.valid_from, config.test_from
+    if given is not None:
+        return given
+    num_test = round(len(time) * config.test)
+    num_held = num_test + round(len(time) * config.valid)
+    if not num_held:
+        return NEVER, NEVER
+    ranks = [len(time) - num_held, min(len(time) - num_test, len(time) - 1)]
+    moments = np.partition(time, ranks)
+    return int(moments[ranks[0]]), int(moments[ranks[1]]) if num_test else NEVER
+
+
+def _drawn(hashes: Hashes, config: SplitConfig, seed: int) -> _Parts:
+    """Draws the part of items or users by their ids alone."""
+    number = (mix(_word(seed), hashes) >> np.uint64(11)) * 2.0**-53  # uniform in [0, 1)
+    parts = (number < config.test + config.valid).astype(np.int8)
+    parts[number < config.test] = TEST
+    return parts
+
+
+def _per_user(
+    pairs: Pairs,
+    user_hash: Hashes,
+    item_hash: Hashes,
+    config: SplitConfig,
+    seed: int,
+    block: int,
+) -> _Parts:
+    """Takes each user's last pairs for test and the ones before for valid.
+
+    "Last" is by time, then by the item's hash; for the kind `random`, by a number drawn from the
+    ids.
+    """
+    user, item = pairs["user"], pairs["item"]
+    num_valid, num_test = _held_out_counts(
+        np.bincount(user, minlength=len(user_hash)).astype(np.int64), config
+    )
+    parts = np.zeros(len(pairs), dtype=np.int8)
+    for low, high in user_blocks(user, len(user_hash), block):
+        rows = slice(*np.searchsorted(user, np.array([low, high], dtype=user.dtype)))
+        users, tie = user[rows], item_hash[item[rows]]
+        if config.kind == "random":
+            number = mix(_word(seed), user_hash[users], tie)
+            order = np.lexsort((number, users))
+        else:
+            order = np.lexsort((tie, pairs["time"][rows], users))
+        later = np.empty(len(order), dtype=np.int64)
+        later[order] = rows_after(users)  # users come in the same order, sorted or not
+        test = later < num_test[users]
+        held: Mask = later < num_test[users] + num_valid[users]
+        parts[rows] = np.where(test, TEST, held.astype(np.int8))
+    return parts
+
+
+def _held_out_counts(counts: Index, config: SplitConfig) -> tuple[Index, Index]:
+    """Gives how many interactions each user, of `counts` (users,), gives to valid and to test."""
+    one_each = config.kind == "leave_last_out"
+    least_valid, least_test = one_each or config.valid > 0, one_each or config.test > 0
+    valid, test = np.full_like(counts, least_valid), np.full_like(counts, least_test)
+    if not one_each:
+        valid = np.maximum(valid, _rounded(counts, config.valid))
+        test = np.maximum(test, _rounded(counts, config.test))
+    # Rounded up, the two may ask for all a user has (3 of 3 at shares of .5 and .4): first valid
+    # and then test gives back what train needs to keep one.
+    valid = np.maximum(np.minimum(valid, counts - 1 - test), least_valid)
+    test = np.maximum(np.minimum(test, counts - 1 - valid), least_test)
+    enough = counts >= max(config.min_interactions, 1 + least_valid + least_test)
+    return np.where(enough, valid, 0), np.where(enough, test, 0)
+
+
+def _rounded(counts: Index, share: float) -> Index:
+    rounded: Index = np.floor(counts * share + 0.5).astype(np.int64)
+    return rounded
+
+
+def _word(seed: int) -> np.uint64:
+    return np.uint64(seed % 2**64)

@@ -1,0 +1,199 @@
+"""Reviews and queries: entities with a text, between those who wrote them and what they are on."""
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kgrec.config import Kind
+from kgrec.data.cleaning.report import Report
+from kgrec.data.view.facts import ENTITY, ITEM, USER, facts_frame
+from kgrec.data.view.identities import Identities
+from kgrec.data.view.rows import SourceRows, among, newest, standing
+from kgrec.schema import NodeLabel
+
+#: Characters of a text that name its node.
+NAME_LENGTH = 60
+
+#: By kind of source: the nodes' `kind`, the relation from the user, and the one to the item.
+_RELATIONS: Mapping[Kind, tuple[str, str, str]] = {
+    "reviews": ("review", "wrote", "reviews"),
+    "queries": ("query", "searched", "led_to"),
+}
+#: Columns of a frame of texts; `entity` is the node's id.
+TEXT_COLUMNS = ["kind", "entity", "user", "item", "text", "time", "load", "source"]
+
+
+class HeldOutIds(Protocol):
+    """What is held out, in ids that count.
+
+    Attributes:
+        moment: Where one moment cuts the interactions, the first that is held out; facts of that
+            moment or later leave. None where users are cut at their own.
+    """
+
+    moment: int | None
+
+    def leaves(
+        self, user: pd.Series | None, item: pd.Series | None, time: pd.Series | None
+    ) -> npt.NDArray[np.bool_]:
+        """Tells which rows (n,) speak of held-out interactions, and so must not be seen.
+
+        Args:
+            user: Ids, None where there is none.
+            item: Likewise.
+            time: float64 seconds since 1970 UTC, NaN where there is none.
+        """
+
+
+def read_texts(
+    tables: Mapping[Kind, Sequence[SourceRows]], before: int | None, report: Report
+) -> pd.DataFrame:
+    """Reads the reviews and queries that stand, with TEXT_COLUMNS.
+
+    A review's newest row counts. A query keeps a row for each user and item it names; queries whose
+    texts are equal, but for case and spaces, are one entity.
+    """
+    kinds = {"time": "float64", "load": "int64"}
+    parts = [pd.DataFrame({c: pd.Series(dtype=kinds.get(c, "str")) for c in TEXT_COLUMNS})]
+    for kind, (shown, _, _) in _RELATIONS.items():
+        keys = ["id"] if kind == "reviews" else ["id", "user", "item"]
+        for rows in tables.get(kind, ()):
+            stood = standing(rows, ["id"], report, before)
+            latest = newest(stood, keys)
+            report.add(
+                rows.source.name,
+                "older row",
+                "dropped",
+                len(stood.frame) - len(latest.frame),
+                "rows repeat another one or are older and were left out",
+            )
+            frame, source = latest.frame, rows.source.name
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "kind": shown,
+                        "entity": f"review:{source}:" + frame["id"].astype("str")
+                        if kind == "reviews"
+                        else _query_ids(frame["text"]),
+                        **{name: latest.texts(name) for name in ("user", "item", "text")},
+                        "time": latest.times(),
+                        "load": frame["load"].to_numpy(np.int64),
+                        "source": source,
+                    }
+                )
+            )
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def kept_texts(
+    texts: pd.DataFrame,
+    users: pd.Index,
+    items: pd.Index,
+    identities: Identities,
+    held_out: HeldOutIds,
+    report: Report,
+) -> pd.DataFrame:
+    """Keeps the texts that have a known end and say nothing of what is held out.
+
+    Args:
+        texts: TEXT_COLUMNS.
+        users: All known user ids.
+        items: All known item ids.
+        identities: Which ids count for others.
+        held_out: What is held out.
+        report: Takes what was left out.
+
+    Returns:
+        TEXT_COLUMNS; users and items that are not known are missing, all others count.
+    """
+    if texts.empty:
+        return texts
+    ends = {
+        "user": identities.canonical(NodeLabel.USER, texts["user"]),
+        "item": identities.canonical(NodeLabel.ITEM, texts["item"]),
+    }
+    leaving = np.asarray(held_out.leaves(ends["user"], ends["item"], texts["time"]), dtype=bool)
+    _count(report, texts[leaving], "held out", "texts speak of held-out interactions and left")
+    for end, known in (("user", users), ("item", items)):
+        stray = texts[end].notna().to_numpy() & ~among(texts[end], known)
+        ends[end] = ends[end].where(~stray, None)
+        _count(
+            report,
+            texts[stray & ~leaving],
+            f"unknown {end}",
+            f"texts name an unknown {end}, which was left out",
+        )
+    alone = (ends["user"].isna() & ends["item"].isna()).to_numpy()
+    _count(report, texts[alone & ~leaving], "no end", "texts have no known user or item and left")
+    return texts.assign(**ends)[~leaving & ~alone].reset_index(drop=True)
+
+
+def text_facts(texts: pd.DataFrame) -> list[pd.DataFrame]:
+    """Gives the edges from users to texts and from texts to items, as frames of facts."""
+    found = []
+    for shown, by, on in _RELATIONS.values():
+        rows = texts[texts["kind"] == shown]
+        wrote, about = rows[rows["user"].notna()], rows[rows["item"].notna()]
+        found.append(_edges(wrote, by, ("user", USER), ("entity", ENTITY)))
+        found.append(_edges(about, on, ("entity", ENTITY), ("item", ITEM)))
+    return found
+
+
+def text_nodes(texts: pd.DataFrame) -> pd.DataFrame:
+    """Gives the entities: `id`, `kind`, `text` and `name`, its beginning.
+
+    Of the spellings of one query, the most frequent is its text, then the first by code point.
+    """
+    count = texts.groupby(["entity", "text"])["text"].transform("size")
+    shown = texts.assign(count=count).sort_values(
+        ["entity", "count", "text"], ascending=[True, False, True]
+    )
+    shown = shown[~shown.duplicated("entity")]
+    spaced = shown["text"].str.replace(r"\s+", " ", regex=True).str.strip()
+    name = spaced.str.slice(0, NAME_LENGTH).str.strip()
+    return pd.DataFrame(
+        {
+            "id": shown["entity"],
+            "kind": shown["kind"],
+            "text": shown["text"],
+            "name": name,
+        }
+    ).reset_index(drop=True)
+
+
+def _edges(
+    rows: pd.DataFrame, relation: str, head: tuple[str, int], tail: tuple[str, int]
+) -> pd.DataFrame:
+    return facts_frame(
+        {
+            "relation": pd.Series(relation, index=rows.index, dtype="str"),
+            "head": rows[head[0]],
+            "head_label": head[1],
+            "tail": rows[tail[0]],
+            "tail_label": tail[1],
+            "time": rows["time"].astype(np.float64),
+            "load": rows["load"],
+        }
+    )
+
+
+def _query_ids(texts: pd.Series) -> pd.Series:
+    """Gives `query:` and 16 hex digits, equal for texts that differ in case and spaces only."""
+    codes, distinct = pd.factorize(texts)
+    named = np.array([_query_id(text) for text in distinct], dtype=object)
+    return pd.Series(named[codes], index=texts.index, dtype="str")
+
+
+def _query_id(text: str) -> str:
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return f"query:{hashlib.sha256(' '.join(folded.split()).encode()).hexdigest()[:16]}"
+
+
+def _count(report: Report, texts: pd.DataFrame, rule: str, text: str) -> None:
+    for source, number in texts["source"].value_counts(sort=False).items():
+        report.add(str(source), rule, "dropped", int(number), text)
