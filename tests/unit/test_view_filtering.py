@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from event_oracle import DAY, Row, events_of, hashes
+from event_oracle import DAY
+from event_rows import Row, events_of, hashes
 
 from kgrec.config import CleaningConfig
 from kgrec.data.cleaning.report import Report

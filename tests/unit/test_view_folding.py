@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from event_oracle import Edges, Row, edges_of, events_of
+from event_rows import Edges, Row, edges_of, events_of
 
 from kgrec.data.cleaning.report import Report
 from kgrec.data.view.folding import Policy, fold, resolved, told_apart, united

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from event_oracle import Row, all_edges, config_of, view_of
+from event_rows import Row, all_edges, config_of, view_of
 
 from kgrec.data.journal.events import NO_TIME
 from kgrec.data.view.leaks import HeldOut

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import numpy as np
-from event_oracle import Row, edges_of, events_of, view_of
+from event_rows import Row, edges_of, events_of, view_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from event_oracle import hashes
+from event_rows import hashes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

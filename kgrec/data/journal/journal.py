@@ -30,8 +30,6 @@ from kgrec.schema import NodeLabel
 
 _Mask = npt.NDArray[np.bool_]
 
-CODED_LABELS = (NodeLabel.USER, NodeLabel.ITEM)
-
 
 @dataclass(frozen=True)
 class Part:
@@ -109,8 +107,7 @@ class Journal:
         After `Staging.place` they can be read like any other; they are kept if `update` has put
         their manifest in force by the end of the block, else they are forgotten.
         """
-        codes = {label: self.codes(label) for label in CODED_LABELS}
-        staging = Staging(self.folder, self.manifest, codes)
+        staging = Staging(self.folder, self.manifest, self.codes)
         try:
             yield staging
         except BaseException:

@@ -8,7 +8,7 @@ import datetime
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,14 +56,17 @@ class Staging:
     Args:
         folder: The journal.
         manifest: What the journal holds.
-        codes: Codes of users and items, which grow here.
+        codes: Gives the codes of users or items, which grow here; asked where there are events.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, codes: Mapping[NodeLabel, Codes]) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, codes: Callable[[NodeLabel], Codes]
+    ) -> None:
         self._folder = folder
         self._manifest = manifest
-        self._codes = codes
-        self._known = {label: len(codes[label]) for label in codes}
+        self._find_codes = codes
+        self._codes: dict[NodeLabel, Codes] = {}
+        self._known: dict[NodeLabel, int] = {}
         self._beside = folder / f".staging-{os.getpid()}"
         self.loads: list[LoadRecord] = []
 
@@ -90,7 +93,9 @@ class Staging:
         """
         numbers = [record.load.number for record in (*self._manifest.loads, *self.loads)]
         number = max(numbers, default=0) + 1
-        before = {label: len(self._codes[label]) for label in self._codes}
+        if source.kind == "interactions":
+            self._open_codes()
+        before = {label: len(codes) for label, codes in self._codes.items()}
         if not self.loads:
             with _writing(self._folder):
                 shutil.rmtree(self._beside, ignore_errors=True)
@@ -116,7 +121,7 @@ class Staging:
             replaces,
             tuple(written.behaviours),
             tuple(sorted(written.carries)),
-            {label: len(self._codes[label]) - before[label] for label in self._codes},
+            {label: len(codes) - before[label] for label, codes in self._codes.items()},
         )
         self.loads.append(record)
         return record
@@ -144,19 +149,25 @@ class Staging:
         """
         if not self.loads:
             return manifest
-        ids = {label: manifest.ids.get(label, ()) for label in self._codes}
+        ids = dict(manifest.ids)
         with _writing(self._folder):
             for label, codes in self._codes.items():
                 if len(codes) > self._known[label]:
-                    name = f"ids-{label}-{len(ids[label]) + 1:05d}.parquet"
+                    name = f"ids-{label}-{len(ids.get(label, ())) + 1:05d}.parquet"
                     table = pa.table({"id": pa.array(codes.ids(self._known[label]), pa.string())})
                     pq.write_table(table, self._beside / name, compression="zstd")
-                    ids[label] = (*ids[label], name)
+                    ids[label] = (*ids.get(label, ()), name)
             for path in sorted(self._beside.iterdir()):
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
                 path.replace(self._folder / path.name)
         return replace(manifest, loads=(*manifest.loads, *self.loads), ids=ids)
+
+    def _open_codes(self) -> None:
+        for label in (NodeLabel.USER, NodeLabel.ITEM):
+            if label not in self._codes:
+                self._codes[label] = self._find_codes(label)
+                self._known[label] = len(self._codes[label])
 
     def discard(self) -> None:
         """Forgets what is not committed."""

@@ -26,7 +26,8 @@ def fold(
     `last` and `first` go by time; of one moment, the greater rating counts, then the greater
     weight. An event without a time is older than every event with one; among themselves they are
     as old as their loads. `max` takes the greatest weight, of equal weights (or where there are
-    none) the greatest rating, of these the latest. `sum` is `last` with all weights added up.
+    none) the greatest rating, of these the latest. `sum` is `last` with all weights added up. Of
+    events that are equal in all this, the one of the first load counts, as with repeated events.
 
     Args:
         events: Sorted by user and item.
@@ -84,7 +85,7 @@ def _that_count(
     keys: tuple[Array, ...] = (
         (age, events.time, rating, weights) if policy == "max" else (weights, *by_time)
     )
-    order = np.lexsort((*keys, group))
+    order = np.lexsort((-events.load, *keys, group))
     starts = starts_of(group)
     if policy != "first":
         found: Index = order[starts + sizes_of(starts, len(group)) - 1]
