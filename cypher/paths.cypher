@@ -4,6 +4,7 @@
 // columns: ids, labels, names, types
 // writes: no
 MATCH (k:KgrecRelation)
+WHERE coalesce(k.role, 'relation') <> 'identity'
 WITH collect(DISTINCT k.edge_type) AS relations
 MATCH (u:User {id: $user})
 MATCH (i:Item {id: $item})

@@ -19,6 +19,8 @@ from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
 from kgrec.training.directory import Run, load_run
 
+_NOTHING = torch.empty(0, dtype=torch.int64)
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -33,8 +35,8 @@ class Recommendation:
             score.
         rest: What no own item accounts for.
         relations: What arrives through each relationship type; adds up to the score as well.
-        cold: Whether this is the answer for a user without training items, known to the run or
-            not: the most popular items.
+        cold: Whether this is the answer for a user of whom nothing is known: the most popular
+            items.
     """
 
     item_id: str
@@ -81,18 +83,27 @@ class Recommender:
         return cls(load_run(Path(run_dir)), store)
 
     def recommend(
-        self, user_id: str, k: int = 10, *, num_reasons: int = 3, num_paths: int = 2
+        self,
+        user_id: str,
+        k: int = 10,
+        *,
+        num_reasons: int = 3,
+        num_paths: int = 2,
+        allow_disliked: bool = False,
     ) -> list[Recommendation]:
-        """Gives the k best items the user has not met in training.
+        """Gives the k best items the user has not met in training and is not known to dislike.
 
-        A user without training items, known to the run or not, gets the most popular items, marked
-        `cold`: their embedding has learned nothing.
+        A user of whom nothing is known, in the run or not, gets the most popular items, marked
+        `cold`: no training items, and no behaviour that speaks for an item and that the network has
+        learned from.
 
         Args:
             user_id: External id.
             k: List length; the list is shorter if fewer items are left.
             num_reasons: At most so many reasons an item.
             num_paths: At most so many store paths a reason.
+            allow_disliked: Whether items may come that the user has turned down: dismissed, or
+                rated below their behaviour's `min_rating`.
 
         Raises:
             ConfigError: If k is not positive.
@@ -100,12 +111,14 @@ class Recommender:
         """
         _check_k(k)
         if user_id not in self._users:
-            return self._popular(k)
+            return self._popular(k, _NOTHING)
         user = self._users.index(user_id)
-        if not len(self.run.scorer.history.row(user)):
-            return self._popular(k)
+        disliked = _NOTHING if allow_disliked else self.run.disliked.row(user)
+        if self._is_stranger(user):
+            return self._popular(k, disliked)
         scores = self.run.scorer.score(torch.tensor([user]))[0].clone()  # (I,)
         scores[self.run.scorer.history.row(user)] = -torch.inf
+        scores[disliked] = -torch.inf
         chosen = self._top(scores, k)
         explanations = self.explain(user_id, [self._items.ids[i] for i, _ in chosen])
         return [
@@ -154,6 +167,12 @@ class Recommender:
             for rank, (i, score) in enumerate(chosen, start=1)
         ]
 
+    def _is_stranger(self, user: int) -> bool:
+        if len(self.run.scorer.history.row(user)):
+            return False
+        scorer = self.run.scorer
+        return not (bool(self.run.observed[user]) and bool(scorer.part_weights.get("network")))
+
     def _item_scores(self, index: int) -> Tensor:
         parts = self.run.scorer.parts
         network, closed = parts.get("network"), parts.get("closed_form")
@@ -167,9 +186,10 @@ class Recommender:
             f"similarity; train with fusion.network or closed_form.enabled"
         )
 
-    def _popular(self, k: int) -> list[Recommendation]:
+    def _popular(self, k: int, masked: Tensor) -> list[Recommendation]:
         history = self.run.scorer.history
         counts = torch.bincount(history.columns, minlength=len(self._items)).float()
+        counts[masked] = -torch.inf
         return [
             self._place(
                 rank, index, count, cold=True,

@@ -10,7 +10,7 @@ from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
 from kgrec.graph.tensors import build_hetero
 from kgrec.model.incidence import Incidence
 from kgrec.model.network import GraphTensors
-from kgrec.schema import EdgeKey, NodeLabel, Split, relation_type
+from kgrec.schema import EdgeKey, NodeLabel, Role, Split, relation_type
 from kgrec.vocabulary import Vocabulary
 
 Pairs = Iterable[tuple[int, int]]
@@ -26,6 +26,11 @@ def columns(pairs: Pairs) -> tuple[IndexArray, IndexArray]:
 def relation(name: str, pairs: Pairs, head: NodeLabel = ITEM, tail: NodeLabel = ENTITY):
     """The edges of one relation."""
     return RelationEdges(name, EdgeKey(relation_type(name), head, tail), *columns(pairs))
+
+
+def behaviour(name: str, pairs: Pairs, role: Role = Role.EVIDENCE):
+    """What users did with items, beside the target."""
+    return RelationEdges(name, EdgeKey(relation_type(name), USER, ITEM), *columns(pairs), role)
 
 
 def make_graph(
@@ -75,6 +80,9 @@ def random_graph(seed: int, sizes: tuple[int, int, int] = (14, 11, 6)) -> GraphD
             relation("sequel", some(items, items, 0.1), ITEM, ITEM),
             relation("genre", some(entities, entities, 0.2), ENTITY, ENTITY),
             relation("likes", some(users, entities, 0.2), USER, ENTITY),
+            behaviour("view", some(users - 1, items - 1, 0.4)),
+            behaviour("dismiss", some(users - 1, items - 1, 0.1), Role.NEGATIVE),
+            relation("follows", some(users, users, 0.1), USER, USER),
         ),
     )
 

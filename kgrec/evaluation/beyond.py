@@ -6,7 +6,7 @@ from scipy import sparse
 from kgrec.evaluation.cohorts import distinct_counts
 from kgrec.evaluation.ranking import Ranking
 from kgrec.graph.data import GraphData, IndexArray
-from kgrec.schema import NodeLabel
+from kgrec.schema import NodeLabel, Role
 
 #: Users whose lists are compared item by item.
 _DIVERSITY_USERS = 1000
@@ -21,8 +21,9 @@ def beyond_accuracy(
     self-information of the shown items, -log₂((n_i + 1) / (N + 1)) with n_i of N training users,
     averaged within and then over lists. `diversity@k` is one minus the mean Jaccard similarity of
     two items of a list, over lists of at most 1,000 drawn users; an item is described by its
-    relations and what they lead to, in a graph without relations by its training users. Items
-    without a description are left out of diversity, which is left out if nothing remains.
+    relations and what they lead to, see `item_features`, in a graph without relations by its
+    training users. Items without a description are left out of diversity, which is left out if
+    nothing remains.
     """
     lists = ranking.items[:, :k]
     shown = lists >= 0  # (n, k)
@@ -47,17 +48,25 @@ def beyond_accuracy(
 def item_features(graph: GraphData) -> sparse.csr_array:
     """Gives the binary description of the items, (num_items, num_features).
 
-    A feature is one relation, in one direction, to one node; without relations, one training user.
+    A feature is one relation, in one direction, to one item or entity; without relations, one
+    training user. What users did describes users: behaviours, reviews and queries are left out.
     """
     item, feature, size = [], [], 0
+    told = {
+        NodeLabel.ITEM: np.ones(graph.num_items, bool),
+        NodeLabel.ENTITY: ~graph.text_entities(),
+    }
     for edges in graph.relations:
+        if edges.role is not Role.RELATION:
+            continue
         for ours, label, other, other_label in (
             (edges.head_index, edges.key.head, edges.tail_index, edges.key.tail),
             (edges.tail_index, edges.key.tail, edges.head_index, edges.key.head),
         ):
-            if label is NodeLabel.ITEM:
-                item.append(ours)
-                feature.append(other + size)
+            if label is NodeLabel.ITEM and other_label in told:
+                kept = told[other_label][other]
+                item.append(ours[kept])
+                feature.append(other[kept] + size)
                 size += len(graph.vocabularies[other_label])
     if not item:
         item, feature, size = [graph.train.item_index], [graph.train.user_index], graph.num_users

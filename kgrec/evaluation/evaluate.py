@@ -68,7 +68,8 @@ def evaluate(
 ) -> Evaluation:
     """Ranks all items for every user with held-out items and judges the lists and the scores.
 
-    Known items (train; and valid when test is judged) are masked, ties never favour the truth.
+    Known items (train; and valid when test is judged) and known dislikes are masked, ties never
+    favour the truth.
 
     Args:
         scorer: What to judge, on its own device.

@@ -133,8 +133,7 @@ def _among(part: Interactions, place: IndexArray) -> Interactions:
 def _relation_among(edges: RelationEdges, place: IndexArray) -> RelationEdges:
     head = place[edges.head_index] if edges.key.head is NodeLabel.ITEM else edges.head_index
     tail = place[edges.tail_index] if edges.key.tail is NodeLabel.ITEM else edges.tail_index
-    kept = (head >= 0) & (tail >= 0)
-    return replace(edges, head_index=head[kept], tail_index=tail[kept])
+    return replace(edges, head_index=head, tail_index=tail).take((head >= 0) & (tail >= 0))
 
 
 def _train(graph: GraphData, device: str) -> tuple[torch.Tensor, torch.Tensor, int, int]:

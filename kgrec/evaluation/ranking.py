@@ -14,7 +14,7 @@ from kgrec.graph.data import GraphData, IndexArray, Interactions
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
-from kgrec.schema import Split
+from kgrec.schema import Role, Split
 
 #: What a model may know when a split is judged; these items are masked.
 _KNOWN: dict[Split, tuple[Split, ...]] = {
@@ -65,8 +65,11 @@ class RankingTask:
     cut, so among equals it comes last, and a scorer that gives one score to all finds nothing
     (unless fewer than k items compete).
 
+    Items that the user is known to dislike are masked as well, as they are when recommendations
+    are served; a held-out pair never is, whatever else is known of it.
+
     Args:
-        graph: The graph; only its interactions are read.
+        graph: The graph; only its interactions and negative behaviours are read.
         split: VALID (train is masked) or TEST (train and valid are masked).
         block_size: Users scored at once; memory is about three times block_size × num_items × 4 B.
         max_users: At most so many users, drawn with the seed; None takes all.
@@ -114,10 +117,13 @@ class RankingTask:
             draw = np.random.default_rng(seed).choice(self.users, max_users, replace=False)
             self.users = np.sort(draw)
         self.truth = self._incidence([held_out])
-        parts = (graph.train if s is Split.TRAIN else graph.held_out.get(s) for s in _KNOWN[split])
-        self.known = self._incidence([part for part in parts if part is not None])
         self._truth_keys = self.keys(self.truth)
-        self._refuse_overlap()
+        given = (graph.train if s is Split.TRAIN else graph.held_out.get(s) for s in _KNOWN[split])
+        earlier = [part for part in given if part is not None]
+        self._refuse_overlap(self._incidence(earlier))
+        self.known = self._without_truth(
+            self._incidence([*earlier, Interactions(*graph.pairs_of(Role.NEGATIVE))])
+        )
         self.num_truth: IndexArray = self.truth.lengths.numpy()
         self.held_out = held_out
 
@@ -134,8 +140,15 @@ class RankingTask:
             self.num_items,
         )
 
-    def _refuse_overlap(self) -> None:
-        both = np.intersect1d(self._truth_keys, self.keys(self.known), assume_unique=True)
+    def _without_truth(self, known: Incidence) -> Incidence:
+        keys = self.keys(known)
+        kept = torch.from_numpy(~np.isin(keys, self._truth_keys))
+        return Incidence.from_pairs(
+            known.rows[kept], known.columns[kept], len(self.users), self.num_items
+        )
+
+    def _refuse_overlap(self, earlier: Incidence) -> None:
+        both = np.intersect1d(self._truth_keys, self.keys(earlier), assume_unique=True)
         if len(both):
             raise DataError(
                 f"{len(both):,} pairs of split {self.split!s} are also known from an earlier "

@@ -63,7 +63,7 @@ def fetch_connections(
         own_ids: Items of the user.
         item_id: The other item.
         entity_names: What to call entities, by id.
-        fan_out: Items per entity, by relationship type.
+        fan_out: Items per entity, by relationship type; entities are told through these types only.
         most: At most so many per own item.
 
     Returns:
@@ -80,15 +80,17 @@ def fetch_connections(
     by_own: dict[str, list[Connection]] = defaultdict(list)
     for row in rows:
         entity = row["entity"]
+        if entity is not None and not {row["type_in"], row["type_out"]} <= set(fan_out):
+            continue
         name = None if entity is None else row["name"] or entity_names.get(entity, entity)
         by_own[row["own"]].append(
             Connection(row["own"], item_id, row["type_in"], row["type_out"], entity, name)
         )
 
     def telling(one: Connection) -> tuple[float, str, str, str]:
-        width = max(fan_out.get(one.own_type, 1.0), fan_out.get(one.item_type, 1.0))
-        same = one.own_type == one.item_type
-        return (width if one.entity_id else 0.0) + (not same), one.item_type, one.own_type, str(one)
+        types = one.own_type, one.item_type
+        width = max(fan_out[kind] for kind in types) if one.entity_id else 0.0
+        return width + (one.own_type != one.item_type), one.item_type, one.own_type, str(one)
 
     return {
         own: tuple(_distinct_entities(sorted(found, key=telling))[:most])

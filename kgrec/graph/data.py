@@ -1,16 +1,19 @@
 """The graph in memory: vocabularies, properties, index arrays; free of torch and of any store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kgrec.schema import EdgeKey, NodeLabel, Split
+from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.vocabulary import Vocabulary
 
 IndexArray = npt.NDArray[np.int64]
+
+#: Values of the property `kind` of the entities that are a text: what a user wrote or looked for.
+TEXT_KINDS = frozenset({"review", "query"})
 
 
 @dataclass(frozen=True)
@@ -35,22 +38,39 @@ class Interactions:
 
 @dataclass(frozen=True)
 class RelationEdges:
-    """The edges of one relation between two labels; indices count within their labels.
+    """The edges of one relation or behaviour between two labels; indices count within their labels.
 
     Attributes:
-        name: The relation's name in the data.
+        name: The relation's or behaviour's name in the data.
         key: Its edge set.
         head_index: int64 (n,).
         tail_index: int64 (n,).
+        role: What it says to a model: RELATION is knowledge (of items, entities and users),
+            EVIDENCE and NEGATIVE are behaviours that speak for and against an item.
+        weight: float64 (n,), NaN where unknown; None if it was not read or the data has none.
+        time: float64 (n,), seconds since 1970 UTC, likewise.
     """
 
     name: str
     key: EdgeKey
     head_index: IndexArray
     tail_index: IndexArray
+    role: Role = Role.RELATION
+    weight: npt.NDArray[np.float64] | None = None
+    time: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.head_index)
+
+    def take(self, kept: npt.NDArray[np.bool_]) -> "RelationEdges":
+        """The edges where `kept` (n,) is true."""
+        return replace(
+            self,
+            head_index=self.head_index[kept],
+            tail_index=self.tail_index[kept],
+            weight=None if self.weight is None else self.weight[kept],
+            time=None if self.time is None else self.time[kept],
+        )
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,9 @@ class GraphData:
         train: The interactions a model may learn from.
         held_out: The interactions of the other splits; only evaluation and early stopping read
             them.
-        relations: All relation edges.
+        relations: All other edges a model may learn from: relations and behaviours, see `role`.
+        identities: Which node was found to be which; told to people, never to a model, as the
+            other edges already lead to the node that was kept.
     """
 
     version: str
@@ -73,6 +95,7 @@ class GraphData:
     train: Interactions
     held_out: Mapping[Split, Interactions]
     relations: tuple[RelationEdges, ...]
+    identities: tuple[RelationEdges, ...] = ()
 
     @property
     def num_users(self) -> int:
@@ -89,8 +112,30 @@ class GraphData:
         """Number of entities."""
         return len(self.vocabularies[NodeLabel.ENTITY])
 
-    def without_graph(self) -> "GraphData":
-        """The same users, items and interactions with no relation edges, for the control run."""
-        return GraphData(
-            self.version, self.vocabularies, self.properties, self.train, self.held_out, ()
+    def pairs_of(self, role: Role) -> tuple[IndexArray, IndexArray]:
+        """Gives users and items (n,) of every edge of the behaviours of a role."""
+        empty = np.empty(0, dtype=np.int64)
+        parts = [r for r in self.relations if r.role is role]
+        return (
+            np.concatenate([empty, *(part.head_index for part in parts)]),
+            np.concatenate([empty, *(part.tail_index for part in parts)]),
         )
+
+    def without_graph(self) -> "GraphData":
+        """The same users, items and interactions without knowledge, for the control run.
+
+        Behaviours stay: they are interactions, and a control that lacked them would also lack
+        data, not only the graph.
+        """
+        behaviours = tuple(r for r in self.relations if r.role is not Role.RELATION)
+        return replace(self, relations=behaviours)
+
+    def text_entities(self) -> npt.NDArray[np.bool_]:
+        """Says which entities (num_entities,) are a text: reviews and queries."""
+        frame = self.properties.get(NodeLabel.ENTITY)
+        if frame is None or not {"kind", "text"} <= set(frame.columns):
+            return np.zeros(self.num_entities, dtype=bool)
+        mask: npt.NDArray[np.bool_] = (
+            frame["kind"].isin(TEXT_KINDS) & frame["text"].notna()
+        ).to_numpy(dtype=bool)
+        return mask

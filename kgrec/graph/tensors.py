@@ -8,7 +8,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from kgrec.graph.data import GraphData
-from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
+from kgrec.schema import INTERACTION_TYPES, NodeLabel, Role, Split
 
 
 def build_hetero(
@@ -22,8 +22,9 @@ def build_hetero(
 
     Returns:
         HeteroData with node types User, Item, Entity (`num_nodes`, `text`), one edge type per
-        relation and direction (`edge_index` int64 (2, e)); the reverse is named `rev_<type>`.
-        Neighbours of users are thus items through `rev_INTERACTED`.
+        relation or behaviour and direction (`edge_index` int64 (2, e), `role`, a value of
+        `kgrec.schema.Role`); the reverse is named `rev_<type>`. Neighbours of users are thus items
+        through `rev_INTERACTED`.
     """
     data = HeteroData()
     for label in NodeLabel:
@@ -33,14 +34,17 @@ def build_hetero(
     interacted = INTERACTION_TYPES[Split.TRAIN]
     edge_sets = [
         (str(NodeLabel.USER), interacted, str(NodeLabel.ITEM),
-         graph.train.user_index, graph.train.item_index),
+         graph.train.user_index, graph.train.item_index, Role.TARGET),
         *(
-            (str(r.key.head), r.key.type, str(r.key.tail), r.head_index, r.tail_index)
+            (str(r.key.head), r.key.type, str(r.key.tail), r.head_index, r.tail_index, r.role)
             for r in graph.relations
         ),
     ]  # fmt: skip
-    for head, kind, tail, heads, tails in edge_sets:
+    for head, kind, tail, heads, tails, role in edge_sets:
         edges = torch.from_numpy(np.stack([heads, tails]))
-        data[head, kind, tail].edge_index = edges
-        data[tail, f"rev_{kind}", head].edge_index = edges.flip(0)
+        for store, index in (
+            (data[head, kind, tail], edges),
+            (data[tail, f"rev_{kind}", head], edges.flip(0)),
+        ):
+            store.edge_index, store.role = index, str(role)
     return data

@@ -1,10 +1,13 @@
 """Texts, text features and display names of a graph's nodes.
 
-Only the relations and the training interactions are read; held-out interactions are not.
+Only the relations and the training interactions are read. Held-out interactions are not, nor are
+behaviours: what a user looked at would tell much the same as their history, and less surely.
+Reviews and queries are told by their own words, but nobody else by theirs: items and users hear of
+them through the graph.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +19,16 @@ import numpy.typing as npt
 from kgrec.config import TextConfig
 from kgrec.data.cache import user_cache
 from kgrec.graph.data import GraphData, IndexArray
-from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel
+from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel, Role
 from kgrec.text.encoder import encode_texts
-from kgrec.text.templates import Link, describe, render_entity, render_item, render_user
+from kgrec.text.templates import (
+    Link,
+    describe,
+    quote,
+    render_entity,
+    render_item,
+    render_user,
+)
 from kgrec.text.whiten import whiten
 
 logger = logging.getLogger(__name__)
@@ -39,9 +49,10 @@ _SPARE = 2
 def node_texts(graph: GraphData, config: TextConfig) -> dict[NodeLabel, list[str]]:
     """Gives the text of every node; "" for nodes that get none.
 
-    Items are told by title, properties and neighbours, users by profile and the titles of their
-    latest training items, entities by name and neighbours. An entity without a name gets a text
-    only if it has at least LEAST_NEIGHBOURS neighbours with one.
+    Items are told by title, properties and neighbours, users by profile, attributes and the titles
+    of their latest training items, entities by name and neighbours; a property `text` is told right
+    behind the name. An entity with neither name nor text gets a text only if it has at least
+    LEAST_NEIGHBOURS neighbours with a name.
 
     Args:
         graph: The graph.
@@ -54,14 +65,18 @@ def node_texts(graph: GraphData, config: TextConfig) -> dict[NodeLabel, list[str
     ]
     entities = [
         render_entity(name, properties, links)
-        if name is not None or sum(link.total for link in links) >= LEAST_NEIGHBOURS
+        if name is not None
+        or _prose(properties) is not None
+        or sum(link.total for link in links) >= LEAST_NEIGHBOURS
         else ""
         for name, properties, links in neighbours.described(NodeLabel.ENTITY)
     ]
     histories = _histories(graph, neighbours.own_names[NodeLabel.ITEM], config.history)
     users = [
-        render_user(properties, history)
-        for properties, history in zip(_properties(graph, NodeLabel.USER), histories, strict=True)
+        render_user(properties, history, links)
+        for (_, properties, links), history in zip(
+            neighbours.described(NodeLabel.USER), histories, strict=True
+        )
     ]
     return {NodeLabel.USER: users, NodeLabel.ITEM: items, NodeLabel.ENTITY: entities}
 
@@ -93,17 +108,22 @@ def text_features(
 
 
 def display_names(graph: GraphData) -> dict[NodeLabel, list[str]]:
-    """Gives what to call every node: its title or name, else what it is to others, else its id."""
+    """Gives what to call every node.
+
+    A user by the id; anything else by its title or name; else by the beginning of its own text (a
+    review, a query); else by what it is to others; else by its id.
+    """
     neighbours = _Neighbours(graph)
-    return {
-        label: [
-            name or describe(neighbours.links[neighbours.offset[label] + index]) or key
-            for index, (name, key) in enumerate(
-                zip(neighbours.own_names[label], graph.vocabularies[label].ids, strict=True)
+    names = {NodeLabel.USER: list(graph.vocabularies[NodeLabel.USER].ids)}
+    for label in (NodeLabel.ITEM, NodeLabel.ENTITY):
+        keys = graph.vocabularies[label].ids
+        names[label] = [
+            name or _quoted(properties) or describe(links) or key
+            for key, (name, properties, links) in zip(
+                keys, neighbours.described(label), strict=True
             )
         ]
-        for label in NodeLabel
-    }
+    return names
 
 
 @dataclass(frozen=True)
@@ -151,6 +171,8 @@ class _Neighbours:
         for end in ends:
             degree += np.bincount(end.node, minlength=self._size)
         named = np.array([name is not None for name in self._name_of], dtype=bool)
+        words = np.flatnonzero(self._graph.text_entities()) + self.offset[NodeLabel.ENTITY]
+        named[words] = False
         told = [self._told(end, degree, named) for end in ends]
         order = sorted(
             range(len(ends)), key=lambda i: (-len(told[i]), ends[i].relation, ends[i].forward)
@@ -166,6 +188,8 @@ class _Neighbours:
     def _ends(self) -> list[_Ends]:
         parts: dict[tuple[str, bool], list[tuple[IndexArray, IndexArray]]] = {}
         for edges in self._graph.relations:
+            if edges.role is not Role.RELATION:
+                continue
             head = edges.head_index + self.offset[edges.key.head]
             tail = edges.tail_index + self.offset[edges.key.tail]
             parts.setdefault((edges.name, True), []).append((head, tail))
@@ -213,10 +237,27 @@ def _properties(graph: GraphData, label: NodeLabel) -> list[dict[str, Any]]:
     frame = graph.properties.get(label)
     untold = RESERVED_PROPERTIES | {DISPLAY_PROPERTY[label]}
     columns = [] if frame is None else [name for name in frame.columns if name not in untold]
+    # A number's scaled twin says nothing that the number does not.
+    columns = [name for name in columns if name.removesuffix("_scaled") not in {*columns} - {name}]
     if frame is None or not columns:
         return [{} for _ in range(size)]
     values = zip(*(frame[column].tolist() for column in columns), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in values]
+    told = [dict(zip(columns, row, strict=True)) for row in values]
+    if label is NodeLabel.ENTITY:
+        for index in np.flatnonzero(graph.text_entities()).tolist():
+            del told[index]["kind"]  # kgrec's own word for what the text says
+    return told
+
+
+def _prose(properties: Mapping[str, Any]) -> str | None:
+    """The node's own text, if it has one."""
+    text = properties.get("text")
+    return text if isinstance(text, str) and text.strip() else None
+
+
+def _quoted(properties: Mapping[str, Any]) -> str | None:
+    text = _prose(properties)
+    return None if text is None else quote(text)
 
 
 def _histories(graph: GraphData, titles: Sequence[str | None], most: int) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""EASE with the graph's relations as weighted extra rows."""
+"""EASE with the graph's relations and behaviours as weighted extra rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,15 +16,17 @@ from kgrec.model.scorer import ByHistory, Contributions
 
 @dataclass(frozen=True, eq=False)
 class RelationRows:
-    """One relation as rows over items: an entity's row has the items it is connected to.
+    """One relation or behaviour as rows over items: an entity's row has the items it belongs to.
 
     Attributes:
-        name: The relation.
+        name: The relation or behaviour.
         rows: (number of neighbours, num_items) binary.
+        by_user: Whether row u is what user u did.
     """
 
     name: str
     rows: Incidence
+    by_user: bool = False
 
 
 class ClosedForm(ByHistory):
@@ -158,6 +160,7 @@ class ClosedForm(ByHistory):
             tensors[f"relation.{number}.columns"] = relation.rows.columns
         values = {
             "relation_names": [r.name for r in self.relations],
+            "relations_by_user": [r.by_user for r in self.relations],
             "relation_weights": self.relation_weights,
             "ridge": self.ridge,
         }
@@ -175,8 +178,11 @@ class ClosedForm(ByHistory):
                     tensors[f"relation.{number}.columns"],
                     n,
                 ),
+                by_user,
             )
-            for number, name in enumerate(values["relation_names"])
+            for number, (name, by_user) in enumerate(
+                zip(values["relation_names"], values["relations_by_user"], strict=True)
+            )
         ]
         history = Incidence(tensors["pointer"], tensors["columns"], n)
         return cls(

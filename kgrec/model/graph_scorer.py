@@ -21,10 +21,11 @@ class PropagationScorer:
     Every embedding is exactly its node's own part and its incoming edges':
 
         z_v = s_v + Σ_{e → v} a_e y_source(e),
-        s = X / (L + 1),   y = 1/(L + 1) Σ_{l < L} P^l X,   a_e = softplus(w_r) norm_e
+        s = X / (L + 1),   y = 1/(L + 1) Σ_{l < L} P^l X,   a_e = s_r softplus(w_r) norm_e
 
     so a score ⟨z_u, z_i⟩ / (|z_u| |z_i| τ) + b_i, its norms held, adds up over the user's own
-    items and, on the item's side, over relations.
+    items and, on the item's side, over relations and behaviours; those that speak against an item
+    have weights below 0.
 
     Attributes:
         own: s of users and items, (U + I, d).

@@ -1,11 +1,12 @@
 """The graph network: node features through a relation-aware encoder to user and item embeddings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
+from torch_geometric.data.storage import EdgeStorage
 from torch_geometric.nn import RGATConv
 
 from kgrec.errors import ShapeError
@@ -22,7 +23,9 @@ class GraphTensors:
         num_nodes: N, all nodes.
         edge_index: int64 (2, E), sources above targets; both directions of every relation.
         edge_type: int64 (E,).
-        relation_names: R names; "INTERACTED" and its reverse, then each relation and its reverse.
+        relation_names: R names; "INTERACTED" and its reverse, then each relation or behaviour and
+            its reverse.
+        relation_signs: R times 1, or -1 for behaviours that speak against an item.
         text: float32 (N, c), zero rows where a node has no text; None without text features.
     """
 
@@ -32,32 +35,39 @@ class GraphTensors:
     edge_index: Tensor
     edge_type: Tensor
     relation_names: tuple[str, ...]
+    relation_signs: tuple[int, ...]
     text: Tensor | None = None
 
     @classmethod
     def from_hetero(cls, data: HeteroData, *, use_graph: bool = True) -> "GraphTensors":
         """Flattens a HeteroData with node types User, Item, Entity.
 
-        Edge types whose two names are equal up to their labels share one relation, hence one
-        weight. Node stores may carry `text`.
+        Edge types of one name and role share one relation, hence one weight; a name that a second
+        role has as well gets that role behind it (`VIEW`, a relation, and `VIEW_EVIDENCE`). Node
+        stores may carry `text`, edge stores `role`: a value of `kgrec.schema.Role`, without which
+        they are relations.
 
         Args:
             data: The graph; edge types come in both directions (`rev_` marks the reverse).
-            use_graph: Whether edge types other than the interactions take part.
+            use_graph: Whether relations take part; interactions and behaviours always do.
         """
         offset, total = {}, 0
         for label in ("User", "Item", "Entity"):
             offset[label] = total
             total += int(data[label].num_nodes)
-        names: dict[str, int] = {}
+        names: dict[tuple[str, str], str] = {}  # of each edge type's name and role
         index, kinds = [], []
         for head, name, tail in data.edge_types:
-            if not use_graph and name.removeprefix("rev_") != "INTERACTED":
+            store = data[head, name, tail]
+            role = _role(name, store)
+            if not use_graph and role == "relation":
                 continue
-            edges = data[head, name, tail].edge_index  # (2, e)
-            kind = names.setdefault(name, len(names))
-            index.append(edges + torch.tensor([[offset[head]], [offset[tail]]]))
-            kinds.append(torch.full((edges.shape[1],), kind))
+            if (name, role) not in names:
+                taken = name in names.values()
+                names[name, role] = f"{name}_{role.upper()}" if taken else name
+            kind = list(names).index((name, role))
+            index.append(store.edge_index + torch.tensor([[offset[head]], [offset[tail]]]))
+            kinds.append(torch.full((store.edge_index.shape[1],), kind))
         text = None
         if all("text" in data[label] for label in offset):
             text = torch.cat([data[label].text for label in offset])
@@ -67,39 +77,48 @@ class GraphTensors:
             num_nodes=total,
             edge_index=torch.cat(index, dim=1),
             edge_type=torch.cat(kinds),
-            relation_names=tuple(names),
+            relation_names=tuple(names.values()),
+            relation_signs=tuple(-1 if role == "negative" else 1 for _, role in names),
             text=text,
         )
 
     def to(self, device: torch.device) -> "GraphTensors":
         """The same graph on a device."""
-        return GraphTensors(
-            self.num_users,
-            self.num_items,
-            self.num_nodes,
-            self.edge_index.to(device),
-            self.edge_type.to(device),
-            self.relation_names,
-            None if self.text is None else self.text.to(device),
+        return replace(
+            self,
+            edge_index=self.edge_index.to(device),
+            edge_type=self.edge_type.to(device),
+            text=None if self.text is None else self.text.to(device),
         )
+
+
+def _role(name: str, store: EdgeStorage) -> str:
+    if name.removeprefix("rev_") == "INTERACTED":
+        return "target"
+    return str(store.role) if "role" in store else "relation"
 
 
 class RelationPropagation(nn.Module):
     """Relation-weighted linear propagation.
 
-        Z = 1/(L + 1) Σ_{l=0..L} P^l X,   P = Σ_r softplus(w_r) Â_r
+        Z = 1/(L + 1) Σ_{l=0..L} P^l X,   P = Σ_r s_r softplus(w_r) Â_r
 
-    with Â_r the symmetrically normalised adjacency of directed relation r and one learned scalar
-    w_r for each.
+    with Â_r the symmetrically normalised adjacency of directed relation r, one learned scalar w_r
+    for each, and the sign s_r = -1 for behaviours that speak against an item, else 1: how much a
+    dislike says is learned, that it says no is known.
 
     References:
         LightGCN, He et al., arXiv:2002.02126 (no graph: its equations 3 and 4); one scalar a
         directed relation as in LightKG, arXiv:2506.10347.
     """
 
+    signs: Tensor
+
     def __init__(self, graph: GraphTensors, num_layers: int) -> None:
         super().__init__()
         self.num_layers = num_layers
+        signs = torch.tensor(graph.relation_signs, dtype=torch.float32)  # (R,)
+        self.register_buffer("signs", signs, persistent=False)
         self.adjacency = RelationAdjacency(
             graph.edge_index, graph.edge_type, graph.num_nodes, len(graph.relation_names)
         )
@@ -107,8 +126,8 @@ class RelationPropagation(nn.Module):
         self.weight = nn.Parameter(torch.full((len(graph.relation_names),), 0.5413))
 
     def relation_weights(self) -> Tensor:
-        """The positive weights (R,) that scale the normalised adjacencies."""
-        return functional.softplus(self.weight)
+        """The signed weights (R,) that scale the normalised adjacencies."""
+        return self.signs * functional.softplus(self.weight)
 
     def layers(self, x: Tensor, keep: Tensor | None = None) -> list[Tensor]:
         """Gives X, P X, …, P^L X, each (N, d), over the edges to keep."""
@@ -127,6 +146,9 @@ class RelationAttention(nn.Module):
     """Attention over relations: torch-geometric's RGATConv with residual connections.
 
         H_0 = X,   H_{l+1} = H_l + RGAT(H_l),   Z = 1/(L + 1) Σ_l H_l
+
+    Attention averages and cannot subtract, so behaviours that speak against an item are relations
+    like others here; what they say is left to the transformations of each relation.
 
     References:
         Busbridge et al., "Relational graph attention networks", arXiv:1904.05811.

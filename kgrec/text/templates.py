@@ -2,7 +2,11 @@
 
 item    Heat (1995); genre: Crime, Thriller; directed by Michael Mann
 entity  Michael Mann; director of Heat, The Insider
-user    age 24, occupation technician; lately: Heat, Fargo
+review  The diner scene alone is worth it; reviews: Heat
+user    age 24, occupation technician; country: France; lately: Heat, Fargo
+
+A property called `text` is a text of its own: a review, a query, a description. It is told as it
+stands, right behind the name, as a text that is cut loses its end.
 """
 
 import math
@@ -33,6 +37,8 @@ _ROLES: Mapping[str, str] = {
 }
 # A property with longer values is prose (a synopsis) and needs no label.
 _PROSE = 60
+# A quoted text is a name, so it must be short.
+_QUOTED = 60
 
 
 @dataclass(frozen=True)
@@ -73,25 +79,49 @@ def role_phrase(relation: str) -> str:
 
 
 def render_item(title: str | None, properties: Mapping[str, Any], links: Sequence[Link]) -> str:
-    """Gives an item's text: title and year, what it is connected to, its other properties."""
-    rest = {name: value for name, value in properties.items() if name != "year"}
-    year = _value(properties.get("year"))
+    """Gives an item's text: title and year, its own text, what it is connected to, the rest."""
+    text, rest = _text_apart(properties)
+    year = _value(rest.pop("year", None))
     if title is None:
         lead = f"year {year}" if year else ""
     else:
         lead = f"{title} ({year})" if year else title
-    return _joined([lead, *map(_told, links), *_stated(rest)])
+    return _joined([lead, text, *map(_told, links), *_stated(rest)])
 
 
 def render_entity(name: str | None, properties: Mapping[str, Any], links: Sequence[Link]) -> str:
-    """Gives an entity's text: its name, if it has one, and what it is to its neighbours."""
-    return _joined([name or "", *map(_told, links), *_stated(properties)])
+    """Gives an entity's text: name and text, if it has them, and what it is to its neighbours.
+
+    A name that is only the beginning of the text is not told twice.
+    """
+    text, rest = _text_apart(properties)
+    lead = name or ""
+    if text.startswith(_value(lead).rstrip("…")):
+        lead = ""
+    return _joined([lead, text, *map(_told, links), *_stated(rest)])
 
 
-def render_user(properties: Mapping[str, Any], history: Sequence[str]) -> str:
-    """Gives a user's text: profile, and the titles of the latest training items, latest first."""
+def render_user(
+    properties: Mapping[str, Any], history: Sequence[str], links: Sequence[Link] = ()
+) -> str:
+    """Gives a user's text: profile, attributes, titles of the latest training items, latest first.
+
+    Args:
+        properties: The user's properties.
+        history: Titles, latest first.
+        links: What the user is told by (a country), not what they did.
+    """
+    text, rest = _text_apart(properties)
     lately = f"lately: {', '.join(history)}" if history else ""
-    return _joined([", ".join(_stated(properties)), lately])
+    return _joined([text, ", ".join(_stated(rest)), *map(_told, links), lately])
+
+
+def quote(text: str) -> str:
+    """Names what has no name by its text, the beginning of it: “The diner scene alone…”."""
+    words = " ".join(text.split())
+    if len(words) > _QUOTED:
+        words = words[: _QUOTED - 1].rsplit(" ", 1)[0].rstrip(" ,;:.") + "…"
+    return f"“{words}”"
 
 
 def describe(links: Sequence[Link]) -> str | None:
@@ -129,6 +159,11 @@ def _and_others(names: Sequence[str], total: int) -> str:
     if others <= 0:
         return " and ".join(names)
     return f"{', '.join(names)} and {others} other{'s' if others > 1 else ''}"
+
+
+def _text_apart(properties: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    rest = dict(properties)
+    return _value(rest.pop("text", None)), rest
 
 
 def _stated(properties: Mapping[str, Any]) -> list[str]:

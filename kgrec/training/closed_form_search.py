@@ -6,7 +6,7 @@ better than it is and take all the weight, so this search never sees valid.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ import torch
 from kgrec.config import ClosedFormConfig
 from kgrec.errors import ConfigError
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.data import GraphData, Interactions
+from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
 from kgrec.model.closed_form import ClosedForm, RelationRows
 from kgrec.model.incidence import Incidence
-from kgrec.schema import NodeLabel, Split
+from kgrec.schema import NodeLabel, Role, Split
 
 logger = logging.getLogger(__name__)
 
@@ -47,39 +47,61 @@ class ClosedFormSettings:
 
 
 def relation_rows(graph: GraphData) -> list[RelationRows]:
-    """Gives each relation as rows over the items.
+    """Gives each relation, and each behaviour that speaks for items, as rows over the items.
 
     An entity's row has the items it is connected to by the relation, in either direction; for a
-    relation between items, an item's row has itself and its neighbours.
+    relation between items, an item's row has itself and its neighbours; for a behaviour, a user's
+    row has the items of it. What users are told by (a country, whom they follow) has no items, and
+    what they turned down does not say which items go together: neither gives rows. Nor does a
+    relation without a row of two items (the reviews, each of one).
+
+    A behaviour that is named like a relation gets its role behind its name.
     """
-    item, num_items = NodeLabel.ITEM, graph.num_items
-    rows: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {}
+    parts: dict[tuple[str, Role], list[tuple[IndexArray, IndexArray, int]]] = {}
     for relation in graph.relations:
-        head, tail = relation.head_index, relation.tail_index
-        if not len(relation):
-            continue
-        if relation.key.head == item and relation.key.tail == item:
-            every = np.unique(np.concatenate([head, tail]))
-            entry = (np.concatenate([head, tail, every]), np.concatenate([tail, head, every]))
-            rows.setdefault(relation.name, []).append((*entry, num_items))
-        elif relation.key.head == item and relation.key.tail != NodeLabel.USER:
-            rows.setdefault(relation.name, []).append((tail, head, graph.num_entities))
-        elif relation.key.tail == item and relation.key.head != NodeLabel.USER:
-            rows.setdefault(relation.name, []).append((head, tail, graph.num_entities))
+        entry = _rows_of(relation, graph)
+        if entry is not None and len(relation):
+            parts.setdefault((relation.name, relation.role), []).append(entry)
+    names = {name for name, role in parts if role is Role.RELATION}
     out = []
-    for name, parts in sorted(rows.items()):
-        offsets = np.cumsum([0, *(size for *_, size in parts)])
+    for (name, role), entries in sorted(parts.items()):
+        offsets = np.cumsum([0, *(size for *_, size in entries)])
         owner = np.concatenate(
-            [part[0] + offset for part, offset in zip(parts, offsets, strict=False)]
+            [part[0] + offset for part, offset in zip(entries, offsets, strict=False)]
         )
-        member = np.concatenate([part[1] for part in parts])
-        # Rows of no item say nothing; keeping them would only cost memory.
-        _, owner = np.unique(owner, return_inverse=True)
-        incidence = Incidence.from_pairs(
-            torch.from_numpy(owner), torch.from_numpy(member), int(owner.max()) + 1, num_items
+        member = np.concatenate([part[1] for part in entries])
+        by_user = role is Role.EVIDENCE
+        if by_user:
+            count = graph.num_users
+        else:  # rows of no item say nothing; keeping them would only cost memory
+            kept, owner = np.unique(owner, return_inverse=True)
+            count = len(kept)
+        rows = Incidence.from_pairs(
+            torch.from_numpy(owner), torch.from_numpy(member), count, graph.num_items
         )
-        out.append(RelationRows(name, incidence))
+        if int(rows.lengths.max()) > 1:
+            called = f"{name}_{role}" if by_user and name in names else name
+            out.append(RelationRows(called, rows, by_user))
     return out
+
+
+def _rows_of(edges: RelationEdges, graph: GraphData) -> tuple[IndexArray, IndexArray, int] | None:
+    """Gives owners of rows (n,), items (n,) and the number of owners; None if there are none."""
+    head, tail = edges.head_index, edges.tail_index
+    ends = edges.key.head, edges.key.tail
+    if edges.role is Role.EVIDENCE:
+        return head, tail, graph.num_users
+    if edges.role is not Role.RELATION:
+        return None
+    if ends == (NodeLabel.ITEM, NodeLabel.ITEM):
+        every = np.unique(np.concatenate([head, tail]))
+        both = np.concatenate([head, tail, every]), np.concatenate([tail, head, every])
+        return *both, graph.num_items
+    if ends == (NodeLabel.ITEM, NodeLabel.ENTITY):
+        return tail, head, graph.num_entities
+    if ends == (NodeLabel.ENTITY, NodeLabel.ITEM):
+        return head, tail, graph.num_entities
+    return None
 
 
 def search_closed_form(
@@ -89,7 +111,7 @@ def search_closed_form(
     seed: int,
     on_trial: Callable[[str], None] = lambda _: None,
 ) -> ClosedFormSettings:
-    """Chooses λ from a grid, then climbs over the weights of the 12 largest relations in turn.
+    """Chooses λ from a grid, then climbs over the weights of the 12 largest rows in turn.
 
     Both on the most popular items only (`config.search_items`), with a tenth of their training
     interactions held out: the weights carry over to the whole catalogue, the cost does not.
@@ -182,7 +204,8 @@ def inner_graph(
 ) -> tuple[GraphData, list[RelationRows]]:
     """Gives a smaller problem made of train alone: popular items, a tenth of each user held out.
 
-    Users keep at least two items to learn from. Item indices are those of the kept items.
+    Users keep at least two items to learn from. Behaviours of the held-out pairs are left out, as
+    those of valid and test are. Item indices are those of the kept items.
     """
     user, item = graph.train.user_index, graph.train.item_index
     popularity = np.bincount(item, minlength=graph.num_items)
@@ -208,12 +231,15 @@ def inner_graph(
         {Split.VALID: Interactions(user[held], item[held])},
         (),
     )
+    held_keys = torch.from_numpy(user[held] * len(kept) + item[held])
     rows = []
     for relation in relations:
         owner, member = relation.rows.rows, torch.from_numpy(place)[relation.rows.columns]
         there = member >= 0
+        if relation.by_user:
+            there &= ~torch.isin(owner * len(kept) + member, held_keys)
         smaller = Incidence.from_pairs(
             owner[there], member[there], relation.rows.num_rows, len(kept)
         )
-        rows.append(RelationRows(relation.name, smaller))
+        rows.append(replace(relation, rows=smaller))
     return inner, rows

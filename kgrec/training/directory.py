@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from kgrec import __version__
 from kgrec.config import Config
@@ -14,13 +16,18 @@ from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import display_names
 from kgrec.model.fusion import Fusion
-from kgrec.schema import NodeLabel
+from kgrec.model.incidence import Incidence
+from kgrec.schema import NodeLabel, Role
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.picture import draw_training
 from kgrec.vocabulary import Vocabulary
 
 #: Version of the layout of a run directory.
-LAYOUT = 1
+LAYOUT = 2
+
+# Names of the tensors beside those of the scorer's parts.
+_DISLIKED = ("disliked.pointer", "disliked.columns")
+_OBSERVED = "observed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +41,9 @@ class Run:
         scorer: The recommender.
         vocabularies: External ids of users, items and entities.
         names: What to call each node, in index order.
+        disliked: The items that each user is known to dislike.
+        observed: bool (num_users,), who has done something that speaks for an item: a user without
+            training items, but with evidence, is no stranger to the network.
     """
 
     directory: Path
@@ -42,6 +52,8 @@ class Run:
     scorer: Fusion
     vocabularies: dict[NodeLabel, Vocabulary]
     names: dict[NodeLabel, list[str]]
+    disliked: Incidence
+    observed: Tensor
 
     def check_version(self, version: str) -> None:
         """Raises RunError if the run was trained on another version of the graph."""
@@ -76,6 +88,9 @@ def load_run(run_dir: Path) -> Run:
         config = Config.build(read_json(run_dir / "config.json"), base=run_dir)
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
         scorer = Fusion.from_state(tensors, values)
+        pointer, columns = (tensors[name] for name in _DISLIKED)
+        disliked = Incidence(pointer, columns, scorer.num_items)
+        observed = tensors[_OBSERVED]
     except (OSError, ValueError, KeyError) as exc:
         raise RunError(f"run {run_dir} is damaged: {exc}; train again, or copy it again") from exc
     by_label = {label: nodes[nodes["label"] == str(label)] for label in NodeLabel}
@@ -86,6 +101,8 @@ def load_run(run_dir: Path) -> Run:
         scorer=scorer,
         vocabularies={x: Vocabulary(frame["id"], x) for x, frame in by_label.items()},
         names={x: frame["name"].tolist() for x, frame in by_label.items()},
+        disliked=disliked,
+        observed=observed,
     )
 
 
@@ -127,7 +144,7 @@ def _is_bare(partial: Path, mark: Path) -> bool:
 def write_run(
     partial: Path, config: Config, graph: GraphData, scorer: Fusion, record: dict[str, Any]
 ) -> None:
-    """Writes settings, names, scorer, picture, scalars and, last, the record."""
+    """Writes settings, names, scorer, dislikes, picture, scalars and, last, the record."""
     (partial / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
     names = display_names(graph)
     frames = [
@@ -138,10 +155,20 @@ def write_run(
     ]
     pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
     tensors, values = scorer.state()
+    tensors |= _behaviours(graph)
     save_tensors(partial / "model.safetensors", tensors, values)
     draw_training(partial / "training.png", record)
     _write_scalars(partial / "tensorboard", record)
     write_json(partial / "record.json", record)
+
+
+def _behaviours(graph: GraphData) -> dict[str, Tensor]:
+    user, item = map(torch.from_numpy, graph.pairs_of(Role.NEGATIVE))
+    disliked = Incidence.from_pairs(user, item, graph.num_users, graph.num_items)
+    observed = torch.zeros(graph.num_users, dtype=torch.bool)
+    observed[torch.from_numpy(graph.pairs_of(Role.EVIDENCE)[0])] = True
+    found = (disliked.pointer, disliked.columns, observed)
+    return dict(zip((*_DISLIKED, _OBSERVED), found, strict=True))
 
 
 def _write_scalars(folder: Path, record: dict[str, Any]) -> None:

@@ -21,10 +21,10 @@ from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.training.checkpoint import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
 from kgrec.training.sampling import (
-    interaction_edges,
     known_among,
     known_pairs,
     negative_probability,
+    pair_edges,
     sample_batches,
     sample_negatives,
 )
@@ -203,13 +203,13 @@ def _loss(
         kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
     probability = negative_probability(history).cpu()
     users, items = history.rows, history.columns  # (n,) the positives
-    edges = interaction_edges(graph, history) if training.hide_targets else None
+    edges = pair_edges(graph, history) if training.hide_targets else None
 
     def embed(network: GraphNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
         keep = None
         if edges is not None:
             keep = torch.ones_like(graph.edge_type, dtype=torch.bool)  # (E,)
-            keep[edges[:, batch]] = False
+            keep[edges.take(batch)[0]] = False
         user, item = network(keep)
         if temperature is None:
             return user, item

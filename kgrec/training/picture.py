@@ -44,7 +44,7 @@ def draw_training(path: Path, record: dict[str, Any]) -> None:
     bars.barh([y - 0.2 for y in places], [relations[n][1] for n in names], 0.4, color=_BACKWARD)
     bars.set_yticks(list(places), [name.lower() for name in names], fontsize=8)
     bars.invert_yaxis()
-    bars.set_xlabel("learned weight, 1 at the start (green: forward, grey: reverse)")
+    bars.set_xlabel("learned weight, 1 (dislikes: -1) at the start (green: forward, grey: reverse)")
     bars.set_title("Relations")
     for axes in (curves, right, bars):
         axes.spines["top"].set_visible(False)
@@ -52,11 +52,11 @@ def draw_training(path: Path, record: dict[str, Any]) -> None:
 
 
 def _by_relation(weights: dict[str, float]) -> dict[str, tuple[float, float]]:
-    """Pairs each relation's weight with its reverse's, heaviest first."""
+    """Pairs each relation's weight with its reverse's, heaviest first, whatever their sign."""
     pairs = {
         name: (weight, weights.get(f"rev_{name}", 0.0))
         for name, weight in weights.items()
         if not name.startswith("rev_")
     }
-    order = sorted(pairs, key=lambda name: -max(pairs[name]))[:_MOST_RELATIONS]
+    order = sorted(pairs, key=lambda name: -max(map(abs, pairs[name])))[:_MOST_RELATIONS]
     return {name: pairs[name] for name in order}

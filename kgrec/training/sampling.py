@@ -46,23 +46,55 @@ def sample_negatives(
     return items, torch.log(probability[items] * count / times)
 
 
-def interaction_edges(graph: GraphTensors, history: Incidence) -> Tensor:
-    """Finds the edges of each training interaction: int64 (2, n), places in edge_index.
+def pair_edges(graph: GraphTensors, history: Incidence) -> Incidence:
+    """Finds the edges that tell of each training interaction, to hide while it is predicted.
+
+    These are the interaction itself, every behaviour of that user towards that item, and what joins
+    them through a node that is the user's alone (a review they wrote of it, a query that led to
+    it), all in both directions. Shown, they give the answer away: most who take an item have looked
+    at it, while no held-out pair has any of these edges. On the example shop (4 of them, 2 seeds
+    each, batches of 64) valid NDCG@20 of the network was .244 with all of these hidden, .181 with
+    the interaction alone hidden, and .172 with nothing hidden.
 
     Args:
         graph: The graph that holds every interaction in both directions.
-        history: The interactions, whose order the answer has; forward above reverse.
+        history: The n interactions.
+
+    Returns:
+        (n, E): row p has the places in `edge_index` of the edges of interaction p.
     """
+    owner = _owners(graph)  # (N,)
+    items = torch.arange(graph.num_nodes, device=owner.device) - graph.num_users  # (N,)
+    items[graph.num_users + graph.num_items :] = -1
     wanted = history.rows * graph.num_items + history.columns  # (n,) ascending
-    out = []
-    for name, (user, item) in (("INTERACTED", (0, 1)), ("rev_INTERACTED", (1, 0))):
-        kind = graph.relation_names.index(name)
-        places = torch.nonzero(graph.edge_type == kind).squeeze(1)
-        edges = graph.edge_index[:, places]
-        keys = edges[user] * graph.num_items + edges[item] - graph.num_users
-        order = torch.argsort(keys)
-        out.append(places[order[torch.searchsorted(keys[order], wanted)]])
-    return torch.stack(out)
+    pairs, places = [], []
+    for user_end, item_end in (graph.edge_index, graph.edge_index.flip(0)):
+        user, item = owner[user_end], items[item_end]  # (E,)
+        place = torch.nonzero((user >= 0) & (item >= 0)).squeeze(1)
+        key = user[place] * graph.num_items + item[place]
+        pair = torch.searchsorted(wanted, key).clamp(max=max(len(wanted) - 1, 0))
+        there = wanted[pair] == key if len(wanted) else torch.zeros_like(key, dtype=torch.bool)
+        pairs.append(pair[there])
+        places.append(place[there])
+    return Incidence.from_pairs(
+        torch.cat(pairs), torch.cat(places), len(wanted), graph.edge_index.shape[1]
+    )
+
+
+def _owners(graph: GraphTensors) -> Tensor:
+    """Whose each node is, int64 (N,): a user is their own, an entity that of its only user; or -1.
+
+    What several users share (a country) belongs to nobody.
+    """
+    owner = torch.full((graph.num_nodes,), -1, device=graph.edge_index.device)
+    head, tail = graph.edge_index
+    mine = (head < graph.num_users) & (tail >= graph.num_users + graph.num_items)
+    joined = torch.unique(graph.edge_index[:, mine], dim=1)  # users above entities, each pair once
+    count = torch.bincount(joined[1], minlength=graph.num_nodes)
+    alone = count[joined[1]] == 1
+    owner[joined[1, alone]] = joined[0, alone]
+    owner[: graph.num_users] = torch.arange(graph.num_users, device=owner.device)
+    return owner
 
 
 def known_pairs(history: Incidence, users: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from graphs import ITEM, make_graph, relation, tensors_of
+from graphs import ITEM, USER, behaviour, make_graph, relation, tensors_of
 from torch import Tensor
 
 from kgrec.graph.data import GraphData
@@ -21,6 +21,7 @@ from kgrec.model.itemknn import ItemKNN
 from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
+from kgrec.schema import Role
 from kgrec.training.closed_form_search import relation_rows
 
 
@@ -61,7 +62,7 @@ FACTORIES: dict[str, Factory] = {
         _network(toy, "attention"), _history(toy), 0.2
     ),
     "closed_form": lambda toy: ClosedForm.fit(
-        _history(toy), relation_rows(_graph(toy)), {"genre": 2.0, "sequel": 0.5}, 5.0
+        _history(toy), relation_rows(_graph(toy)), {"genre": 2.0, "sequel": 0.5, "view": 0.3}, 5.0
     ),
     "fusion": lambda toy: Fusion(
         {name: FACTORIES[name](toy) for name in ("network_cosine", "closed_form", "popularity")},
@@ -71,11 +72,15 @@ FACTORIES: dict[str, Factory] = {
 
 
 def _graph(toy: Toy) -> GraphData:
-    """The toy's interactions, in its order, and two relations."""
+    """The toy's interactions, in its order, relations and behaviours of every role."""
     train = zip(toy.user.tolist(), toy.item.tolist(), strict=True)
     genres = relation("genre", [(item, item % 3) for item in range(toy.num_items)])
     sequels = relation("sequel", [(0, 4), (4, 9), (2, 16)], ITEM, ITEM)
-    return make_graph((toy.num_users, toy.num_items, 3), train, (genres, sequels))
+    views = behaviour("view", [(user, (3 * user + n) % 17) for user in range(12) for n in (0, 4)])
+    dislikes = behaviour("dismiss", [(user, (5 * user) % 17) for user in range(12)], Role.NEGATIVE)
+    follows = relation("follows", [(0, 3), (3, 12)], USER, USER)
+    edges = (genres, sequels, views, dislikes, follows)
+    return make_graph((toy.num_users, toy.num_items, 3), train, edges)
 
 
 def _history(toy: Toy) -> Incidence:

@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from graphs import history_of, random_graph
+from graphs import ENTITY, ITEM, USER, behaviour, history_of, make_graph, random_graph, relation
 
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.closed_form import ClosedForm, RelationRows, weighted_gram
 from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
+from kgrec.schema import Role
 from kgrec.training.closed_form_search import relation_rows
 
 GRAPH = random_graph(6, (20, 11, 6))
 HISTORY = history_of(GRAPH)
 ROWS = relation_rows(GRAPH)
-WEIGHTS = {"genre": 0.7, "directed_by": 3.0, "features": 0.2, "sequel": 1.5}
+WEIGHTS = {"genre": 0.7, "directed_by": 3.0, "features": 0.2, "sequel": 1.5, "view": 0.4}
 EVERYONE = torch.arange(GRAPH.num_users)
 EVERY_ITEM = torch.arange(GRAPH.num_items)
 
@@ -129,8 +130,6 @@ def test_rows_over_another_catalogue_are_refused() -> None:
 
 
 def test_rows_of_relations_by_hand() -> None:
-    from graphs import ENTITY, ITEM, USER, make_graph, relation
-
     graph = make_graph(
         (1, 4, 3),
         [(0, 0)],
@@ -148,3 +147,28 @@ def test_rows_of_relations_by_hand() -> None:
         "genre": [(0, 0, 0, 1), (0, 1, 0, 0), (1, 1, 0, 0)],
         "sequel": [(1, 1, 0, 0), (1, 1, 0, 0)],
     }
+
+
+def test_rows_of_behaviours_by_hand() -> None:
+    graph = make_graph(
+        (3, 3, 4),
+        [(0, 0)],
+        (
+            behaviour("view", [(2, 0), (2, 2), (0, 1)]),
+            behaviour("dismiss", [(0, 1), (0, 2)], Role.NEGATIVE),
+            behaviour("genre", [(1, 0), (1, 1)]),  # named like a relation
+            relation("genre", [(0, 3), (2, 3)]),
+            relation("follows", [(0, 1), (1, 2)], USER, USER),
+            relation("country", [(0, 2), (1, 2)], USER, ENTITY),
+            relation("wrote", [(0, 0), (1, 1)], USER, ENTITY),
+            relation("reviews", [(0, 0), (1, 0)], ENTITY, ITEM),  # no review is of two items
+        ),
+    )
+    found = relation_rows(graph)
+    rows = {r.name: r.rows.dense().int().tolist() for r in found}
+    assert rows == {
+        "genre": [[1, 0, 1]],
+        "genre_evidence": [[0, 0, 0], [1, 1, 0], [0, 0, 0]],
+        "view": [[0, 1, 0], [0, 0, 0], [1, 0, 1]],
+    }
+    assert [r.name for r in found if r.by_user] == ["genre_evidence", "view"]

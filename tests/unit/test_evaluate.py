@@ -4,9 +4,11 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from rich.console import Console
@@ -22,7 +24,7 @@ from kgrec.evaluation.ranking import Pairs, Ranking, RankingTask
 from kgrec.evaluation.report import build_report, cohorts_table, compare, metrics_table
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.model.scorer import Contributions
-from kgrec.schema import EdgeKey, NodeLabel, Split
+from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.vocabulary import Vocabulary
 
 Edges = Sequence[tuple[int, int]]
@@ -200,6 +202,55 @@ class TestRanking:
             evaluate(Table(SCORES), GRAPH, Split.TEST, k=(k,))
 
 
+def disliking(pairs: Edges, role: Role = Role.NEGATIVE) -> RelationEdges:
+    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    key = EdgeKey("DISMISS", NodeLabel.USER, NodeLabel.ITEM)
+    return RelationEdges("dismiss", key, ends[:, 0], ends[:, 1], role)
+
+
+class TestDislikes:
+    #: User 0 dislikes 3 and, though it is held out in test, 2; user 1 is not judged.
+    PAIRS = ((0, 3), (0, 2), (1, 0), (2, 3), (2, 2))
+    GRAPH = replace(GRAPH, relations=(disliking(PAIRS),))
+
+    def test_what_is_known_to_be_disliked_is_masked_and_what_is_held_out_never_is(self) -> None:
+        ranking, _ = RankingTask(self.GRAPH, Split.TEST).rank(Table(SCORES), 4)
+        assert ranking.items.tolist() == [[2, 4, -1, -1], [1, 0, -1, -1]]
+        assert ranking.hits.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0]]
+        # When valid is judged, test is not looked at: there 2 is a dislike as any other.
+        ranking, _ = RankingTask(self.GRAPH, Split.VALID).rank(Table(SCORES), 3)
+        assert ranking.items.tolist() == [[1, 4, -1]]
+
+    def test_evidence_masks_nothing(self) -> None:
+        graph = replace(GRAPH, relations=(disliking(self.PAIRS, Role.EVIDENCE),))
+        ranking, _ = RankingTask(graph, Split.TEST).rank(Table(SCORES), 4)
+        assert ranking.items.tolist() == [[2, 3, 4, -1], [3, 2, 1, 0]]
+
+    def test_a_dislike_that_is_held_out_is_no_overlap_but_one_in_train_is_masked(self) -> None:
+        graph = replace(GRAPH, relations=(disliking([(0, 0), (0, 4), (2, 0)]),))
+        ranking, _ = RankingTask(graph, Split.TEST).rank(Table(SCORES), 5)
+        assert ranking.items.tolist() == [[2, 3, 4, -1, -1], [3, 2, 1, 0, -1]]
+
+    def test_floors_are_judged_without_them_as_well(self) -> None:
+        graph = checkerboard()
+        refused = [(user, 1 - user % 2) for user in range(24)]
+        masked = replace(graph, relations=(disliking(refused),))
+        for name, floor in fit_floors(masked).items():
+            shown = []
+            for judged in (graph, masked):
+                ranking, _ = RankingTask(judged, Split.TEST).rank(floor, 20)
+                shown.append({(u, i) for u, row in enumerate(ranking.items) for i in row if i >= 0})
+            assert shown[0] - shown[1] == set(refused), name
+            assert shown[1] < shown[0], name
+
+    def test_none_is_drawn_as_a_free_item(self) -> None:
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            pairs = sample_pairs(RankingTask(self.GRAPH, Split.TEST), rng)
+            free = pairs.take(pairs.label == 0)
+            assert free.item[free.row == 1].tolist() == [1]  # all that user 2 has left
+
+
 class TestLeakage:
     """Item 3 is a tell-tale: only held-out edges touch it, and many do."""
 
@@ -358,6 +409,31 @@ class TestBeyondAccuracy:
             1 - 1 / 3
         )
 
+    def test_what_people_did_describes_no_item(self) -> None:
+        def edges(kind: str, head: NodeLabel, tail: NodeLabel, pairs: Edges, role: Role):
+            ends = np.array(pairs)
+            return RelationEdges(kind, EdgeKey(kind, head, tail), ends[:, 0], ends[:, 1], role)
+
+        user, item, entity = NodeLabel
+        graph = replace(
+            make_graph(3, 4, [(0, 0)], num_entities=3),
+            properties={
+                entity: pd.DataFrame(
+                    {"kind": ["review", None, "person"], "text": ["Fine.", "prose", "more prose"]}
+                )
+            },
+            relations=(
+                edges("VIEW", user, item, [(0, 0), (0, 1)], Role.EVIDENCE),
+                edges("DISMISS", user, item, [(1, 2)], Role.NEGATIVE),
+                edges("REVIEWS", entity, item, [(0, 0), (0, 1)], Role.RELATION),
+                edges("ABOUT", item, entity, [(0, 1), (1, 2), (2, 1)], Role.RELATION),
+            ),
+        )
+        features = item_features(graph)
+        assert np.diff(features.indptr).tolist() == [1, 1, 1, 0]
+        assert (features[[0]] != features[[2]]).nnz == 0
+        assert features[[0]].multiply(features[[1]]).nnz == 0
+
 
 class TestBootstrap:
     def test_a_constant_difference_has_no_spread(self) -> None:
@@ -429,12 +505,19 @@ class TestFloors:
                 ),
             ),
         )
-        small = most_popular(graph, 2)
+        time = np.array([7.0, 8.0, 9.0])
+        views = replace(disliking([(0, 1), (1, 2), (2, 3)], Role.EVIDENCE), time=time)
+        small = most_popular(replace(graph, relations=(*graph.relations, views)), 2)
         assert small.vocabularies[NodeLabel.ITEM].ids == ("1", "3")
         assert small.train.item_index.tolist() == [1, 1, 1, 0, 0]
         assert small.held_out[Split.VALID].item_index.tolist() == [0]
         assert small.relations[0].head_index.tolist() == [0]
         assert small.relations[0].tail_index.tolist() == [1]
+        kept = small.relations[1]
+        assert (kept.head_index.tolist(), kept.tail_index.tolist()) == ([0, 2], [0, 1])
+        assert kept.role is Role.EVIDENCE
+        assert kept.time is not None
+        assert kept.time.tolist() == [7.0, 9.0]
 
 
 class TestReport:

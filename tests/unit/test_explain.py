@@ -17,7 +17,7 @@ from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import PropagationScorer
 from kgrec.model.network import GraphNetwork
-from kgrec.schema import EdgeKey, NodeLabel, Split
+from kgrec.schema import SAME_AS, EdgeKey, NodeLabel, Role, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.closed_form_search import relation_rows
@@ -54,6 +54,7 @@ def test_explanations_add_up_to_the_served_score(fusion: Fusion) -> None:
         assert shares == sorted(shares, reverse=True)
         assert {own.item_id for own in explanation.own_items} == history
         assert all(own.name == f"Name {own.item_id}" for own in explanation.own_items)
+        assert {"VIEW", "DISMISS", "FOLLOWS", "GENRE"} <= set(explanation.relations)
         assert explanation.exact
         assert not explanation.relations_exact
 
@@ -67,6 +68,19 @@ def test_shares_belong_to_their_items(fusion: Fusion) -> None:
     }
 
 
+def test_behaviours_are_told_by_their_type_both_directions_together(fusion: Fusion) -> None:
+    (explanation,) = explain_scores(fusion, GRAPH.vocabularies, NAMES, "u2", ["i7"])
+    made = fusion.contributions(2, torch.tensor([7]))
+    shares = dict(zip(made.relation_names, made.by_relation[0].tolist(), strict=True))
+    for kind in ("VIEW", "DISMISS"):
+        both = shares[kind] + shares[f"rev_{kind}"]
+        assert explanation.relations[kind] == pytest.approx(both, abs=1e-6)
+    assert set(explanation.relations) == {
+        "self", "INTERACTED", "GENRE", "DIRECTED_BY", "FEATURES", "SEQUEL", "LIKES", "FOLLOWS",
+        "VIEW", "DISMISS",
+    }  # fmt: skip
+
+
 def test_the_unknown_is_refused(fusion: Fusion) -> None:
     with pytest.raises(VocabularyError, match="no Item has the id 'i99'"):
         explain_scores(fusion, GRAPH.vocabularies, NAMES, "u2", ["i99"])
@@ -76,7 +90,7 @@ def test_the_unknown_is_refused(fusion: Fusion) -> None:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphStore]:
-    """heat, ali and up; a director and a language (the hub) that they share, and more."""
+    """heat, ali and up; a director and a language (the hub) that they share, and what users did."""
     path: Path = tmp_path_factory.mktemp("store") / "graph.kgl"
     items = ["ali", "heat", "inside", "up"]
     facts = {
@@ -96,13 +110,28 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphStore]:
     tables.append(
         RelationTable("sequel", EdgeKey("SEQUEL", NodeLabel.ITEM, NodeLabel.ITEM), sequel)
     )
+    user, item, entity = NodeLabel
+    for name, key, pairs, role in (
+        ("view", EdgeKey("VIEW", user, item), [("u", "up"), ("u", "heat")], Role.EVIDENCE),
+        ("dismiss", EdgeKey("DISMISS", user, item), [("u", "inside")], Role.NEGATIVE),
+        ("searched", EdgeKey("SEARCHED", user, entity), [("v", "q")], Role.RELATION),
+        ("led_to", EdgeKey("LED_TO", entity, item), [("q", "ali"), ("q", "up")], Role.RELATION),
+        ("same_as", EdgeKey(SAME_AS, item, item), [("ali", "inside")], Role.IDENTITY),
+    ):
+        frame = pd.DataFrame(pairs, columns=["head", "tail"])
+        tables.append(RelationTable(name, key, frame, role))
     empty = pd.DataFrame({"user": ["u"], "item": ["ali"]})
-    dataset = Dataset(
+    dataset = Dataset.from_ids(
         {
-            NodeLabel.USER: pd.DataFrame({"id": ["u"]}),
+            NodeLabel.USER: pd.DataFrame({"id": ["u", "v"]}),
             NodeLabel.ITEM: pd.DataFrame({"id": items, "title": [x.title() for x in items]}),
             NodeLabel.ENTITY: pd.DataFrame(
-                {"id": ["english", "mann", "riley"], "name": ["English", "Michael Mann", None]}
+                {
+                    "id": ["english", "mann", "q", "riley"],
+                    "name": ["English", "Michael Mann", None, None],
+                    "kind": [None, None, "query", None],
+                    "text": [None, None, "films for a lonely evening", None],
+                }
             ),
         },
         {Split.TRAIN: empty, Split.VALID: empty.iloc[:0], Split.TEST: empty.iloc[:0]},
@@ -154,6 +183,15 @@ def test_an_entity_in_two_roles(store: GraphStore) -> None:
     (mann, _) = connect(store, ["ali"], "inside")["ali"]
     assert (mann.own_type, mann.item_type) == ("DIRECTED_BY", "WRITTEN_BY")
     assert mann.text == "directed by Michael Mann, who is here as “written by”"
+
+
+def test_what_people_did_is_no_reason(store: GraphStore) -> None:
+    # Item inside was dismissed and is the same as ali, up was viewed, and a query of somebody
+    # else led to ali and up: of all this, nothing is told.
+    (found,) = connect(store, ["ali"], "up", most=9)["ali"]
+    assert (found.item_type, found.entity_id) == ("LANGUAGE", "english")
+    told = connect(store, ["ali", "heat"], "inside", most=9)
+    assert {c.entity_id for one in told.values() for c in one} == {"mann", "english"}
 
 
 def test_only_asked_items_and_never_the_item_itself(store: GraphStore) -> None:

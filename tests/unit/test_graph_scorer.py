@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from graphs import history_of, random_graph, tensors_of
+from graphs import behaviour, history_of, make_graph, random_graph, tensors_of
 
 from kgrec.graph.data import Interactions
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.network import GraphNetwork, GraphTensors
+from kgrec.schema import Role
 
 GRAPH = random_graph(4)
 TENSORS = tensors_of(GRAPH, text=3)
@@ -115,6 +116,25 @@ def test_a_relations_share_is_what_the_score_loses_with_its_messages() -> None:
         lost = ((whole[items] - less[items]) @ whole[user]) * scale
         column = made.relation_names.index(name)
         torch.testing.assert_close(made.by_relation[:, column], lost, atol=1e-5, rtol=1e-4)
+
+
+def test_dislikes_take_away_and_are_reported_so() -> None:
+    # All embeddings 1, inner product: what DISMISS brings to an item is -w norm y_u · z_u < 0.
+    graph = make_graph(
+        (2, 2, 0), [(0, 0), (1, 0)], (behaviour("dismiss", [(1, 1)], Role.NEGATIVE),)
+    )
+    tensors = tensors_of(graph)
+    net = GraphNetwork(
+        tensors, channels=1, num_layers=1, generator=torch.Generator().manual_seed(0)
+    )
+    with torch.no_grad():
+        net.embedding.fill_(1.0)
+    judged = PropagationScorer.from_network(net, tensors, history_of(graph), None)
+    made = judged.contributions(0, torch.tensor([0, 1]))
+    shares = made.by_relation[:, made.relation_names.index("DISMISS")].tolist()
+    z = (1 + 1 / 2**0.5) / 2  # of user 0: itself and item 0, halved
+    assert shares == [0.0, pytest.approx(-0.5 * z, abs=1e-4)]
+    torch.testing.assert_close(made.by_relation.sum(1), judged.score(torch.tensor([0]))[0])
 
 
 def test_a_repeated_interaction_counts_as_one_own_item() -> None:

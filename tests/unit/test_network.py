@@ -5,7 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from graphs import ENTITY, ITEM, USER, columns, make_graph, random_graph, relation, tensors_of
+from graphs import (
+    ENTITY,
+    ITEM,
+    USER,
+    behaviour,
+    columns,
+    make_graph,
+    random_graph,
+    relation,
+    tensors_of,
+)
 from torch import nn
 
 from kgrec.config import ClosedFormConfig, TextConfig
@@ -14,7 +24,7 @@ from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.tensors import build_hetero
 from kgrec.graph.texts import node_texts
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
-from kgrec.schema import NodeLabel, Split
+from kgrec.schema import NodeLabel, Role, Split
 from kgrec.training.closed_form_search import search_closed_form
 
 HALF = 0.5**0.5
@@ -44,10 +54,13 @@ def test_embeddings_by_hand(layers: int) -> None:
     np.testing.assert_allclose(item.detach(), z[1:3], rtol=1e-5)
 
 
-def test_every_relation_starts_with_weight_one() -> None:
-    encoder = build(tensors_of(random_graph(0))).encoder
+def test_every_relation_starts_with_weight_one_and_dislikes_with_minus_one() -> None:
+    tensors = tensors_of(random_graph(0))
+    encoder = build(tensors).encoder
     assert isinstance(encoder, RelationPropagation)
-    torch.testing.assert_close(encoder.relation_weights(), torch.ones(12), atol=1e-4, rtol=0)
+    signs = torch.ones(18)
+    signs[[tensors.relation_names.index(f"{way}DISMISS") for way in ("", "rev_")]] = -1
+    torch.testing.assert_close(encoder.relation_weights(), signs, atol=1e-4, rtol=0)
 
 
 def test_edges_stand_in_one_index_space_in_both_directions() -> None:
@@ -58,6 +71,81 @@ def test_edges_stand_in_one_index_space_in_both_directions() -> None:
         (0, 1, 0), (1, 0, 1), (1, 3, 2), (2, 3, 2), (3, 1, 3), (3, 2, 3),
     ]  # fmt: skip
     assert (tensors.num_users, tensors.num_items, tensors.num_nodes) == (1, 2, 4)
+
+
+def test_a_dislike_pushes_the_score_down_by_hand() -> None:
+    # u0 took i0 and dismissed i1; u1 did neither. All free embeddings are 1, all weights w.
+    graph = make_graph((2, 2, 0), [(0, 0)], (behaviour("dismiss", [(0, 1)], Role.NEGATIVE),))
+    network = build(tensors_of(graph), channels=1, num_layers=1)
+    weights = torch.tensor([1.0, 1.0, 3.0, 0.5])  # INTERACTED, rev_, DISMISS, rev_DISMISS
+    with torch.no_grad():
+        network.embedding.fill_(1.0)
+        network.encoder.weight.copy_(weights.expm1().log())
+    torch.testing.assert_close(
+        network.encoder.relation_weights().detach(), torch.tensor([1.0, 1.0, -3.0, -0.5])
+    )
+    user, item = (part.detach().squeeze(1).tolist() for part in network())
+    # u0 hears 1 · i0 - 0.5 · i1, i0 hears 1 · u0, i1 hears -3 · u0; halves of x + P x.
+    assert user == pytest.approx([(1 + 1 - 0.5) / 2, 1 / 2])
+    assert item == pytest.approx([(1 + 1) / 2, (1 - 3) / 2])
+    assert user[0] * item[1] < 0 < user[0] * item[0]
+    evidence = make_graph((2, 2, 0), [(0, 0)], (behaviour("dismiss", [(0, 1)]),))
+    other = build(tensors_of(evidence), channels=1, num_layers=1)
+    other.load_state_dict(network.state_dict())
+    assert other()[1][1].item() == pytest.approx((1 + 3) / 2)  # the role alone makes the sign
+
+
+def test_attention_has_dislikes_as_relations_of_their_own() -> None:
+    pairs = [(0, 0), (1, 1)]
+    graphs = [
+        tensors_of(make_graph((2, 2, 0), [(0, 1)], (behaviour("dismiss", pairs, role),)))
+        for role in (Role.NEGATIVE, Role.EVIDENCE)
+    ]
+    one, two = (build(graph, encoder="attention", channels=4)() for graph in graphs)
+    assert torch.equal(one[1], two[1])
+    assert graphs[0].relation_names == graphs[1].relation_names
+    assert graphs[0].relation_signs == (1, 1, -1, -1)
+
+
+def test_one_type_in_two_roles_has_two_weights() -> None:
+    graph = make_graph(
+        (2, 2, 1),
+        [(0, 0)],
+        (
+            relation("view", [(1, 0)]),
+            behaviour("view", [(0, 1)]),
+            behaviour("follow", [(0, 1)], Role.NEGATIVE),
+            relation("follow", [(0, 1)], USER, USER),
+        ),
+    )
+    tensors = tensors_of(graph)
+    assert dict(zip(tensors.relation_names, tensors.relation_signs, strict=True)) == {
+        "INTERACTED": 1, "rev_INTERACTED": 1, "VIEW": 1, "rev_VIEW": 1, "VIEW_EVIDENCE": 1,
+        "rev_VIEW_EVIDENCE": 1, "FOLLOW": -1, "rev_FOLLOW": -1, "FOLLOW_RELATION": 1,
+        "rev_FOLLOW_RELATION": 1,
+    }  # fmt: skip
+    kind = tensors.relation_names.index("VIEW_EVIDENCE")
+    assert tensors.edge_index[:, tensors.edge_type == kind].tolist() == [[0], [3]]
+
+
+def test_the_control_without_graph_keeps_behaviours() -> None:
+    graph = random_graph(0)
+    tensors = tensors_of(graph, use_graph=False)
+    kept = ("INTERACTED", "VIEW", "DISMISS")
+    assert tensors.relation_names == tuple(f"{way}{name}" for name in kept for way in ("", "rev_"))
+    bare = tensors_of(graph.without_graph())
+    assert bare.relation_names == tensors.relation_names
+    assert torch.equal(bare.edge_index, tensors.edge_index)
+    assert [r.name for r in graph.without_graph().relations] == ["view", "dismiss"]
+
+
+def test_an_edge_store_without_a_role_is_a_relation() -> None:
+    data = build_hetero(random_graph(0))
+    for kind in data.edge_types:
+        del data[kind].role
+    bare = GraphTensors.from_hetero(data)
+    assert set(bare.relation_signs) == {1}
+    assert len(GraphTensors.from_hetero(data, use_graph=False).relation_names) == 2
 
 
 def test_without_graph_only_interactions_remain() -> None:
@@ -172,6 +260,8 @@ def test_hetero_data_holds_both_directions_of_every_edge_set() -> None:
     assert data["Item", "GENRE", "Entity"].edge_index.tolist() == [[0, 1], [0, 0]]
     assert data["Entity", "rev_GENRE", "Item"].edge_index.tolist() == [[0, 0], [0, 1]]
     assert data["Item", "rev_INTERACTED", "User"].edge_index.tolist() == [[0], [0]]
+    roles = [data[kind].role for kind in data.edge_types]
+    assert roles == ["target", "target", "relation", "relation"]
 
 
 @pytest.mark.parametrize("encoder", ["propagation", "attention"])

@@ -16,6 +16,7 @@ from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
 from kgrec.model.fusion import Fusion
+from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 from kgrec.recommend import Recommender
 from kgrec.store.base import GraphStore
@@ -74,6 +75,60 @@ def test_what_a_recommendation_says_adds_up(recommender: Recommender) -> None:
         for name in found.relations
         if name.startswith("rev_") or (name.islower() and name != "self")
     ]
+
+
+def disliking(run: Run, user: str, items: list[str]) -> Run:
+    user_index = torch.tensor([run.vocabularies["User"].index(user)] * len(items))
+    item_index = torch.from_numpy(run.vocabularies[ITEM].indices(items))
+    return replace(run, disliked=Incidence.from_pairs(user_index, item_index, 60, 40))
+
+
+def test_what_a_user_is_known_to_dislike_is_not_recommended(
+    recommender: Recommender, site: tuple[GraphStore, GraphData, Run]
+) -> None:
+    before = [r.item_id for r in recommender.recommend("u4", k=1000, num_reasons=0)]
+    refused = [before[0], before[3]]
+    other = Recommender(disliking(site[2], "u4", refused))
+    found = [r.item_id for r in other.recommend("u4", k=1000, num_reasons=0)]
+    assert found == [item for item in before if item not in refused]
+    allowed = other.recommend("u4", k=1000, num_reasons=0, allow_disliked=True)
+    assert [r.item_id for r in allowed] == before
+    # It is this user's dislike, and of what is asked for by name the score is told.
+    everyone = other.recommend("u6", k=1000, num_reasons=0)
+    assert set(refused) - own_of(site, "u6") <= {r.item_id for r in everyone}
+    assert other.score("u4", refused) == recommender.score("u4", refused)
+
+
+class Unmet(Fusion):
+    """A fusion in which nobody has training items; scores stay."""
+
+    @property
+    def history(self) -> Incidence:
+        whole = super().history
+        return Incidence(torch.zeros_like(whole.pointer), whole.columns[:0], whole.num_columns)
+
+
+def test_cold_users_dislike_too_and_those_with_evidence_are_not_cold(
+    site: tuple[GraphStore, GraphData, Run],
+) -> None:
+    run = disliking(site[2], "u4", ["i3", "i5"])
+    observed = torch.zeros(60, dtype=torch.bool)
+    observed[run.vocabularies["User"].index("u8")] = True
+    unmet = Unmet(run.scorer.parts, run.scorer.part_weights | {"network": 1.0})
+    bare = Recommender(replace(run, scorer=unmet, observed=observed))
+    found = bare.recommend("u4", k=1000)
+    assert {f"i{n}" for n in range(40)} - {r.item_id for r in found} == {"i3", "i5"}
+    assert all(r.cold for r in found)
+    assert len(bare.recommend("u4", k=1000, allow_disliked=True)) == 40
+    # What u8 did reaches their embedding, so the network answers for them.
+    warm = bare.recommend("u8", k=1000, num_reasons=0)
+    assert not any(r.cold for r in warm)
+    scores = unmet.score(torch.tensor([run.vocabularies["User"].index("u8")]))[0]
+    assert [r.score for r in warm] == pytest.approx(scores.sort(descending=True).values.tolist())
+    # Without the network nothing in the scorer knows of it.
+    deaf = Unmet(run.scorer.parts, run.scorer.part_weights | {"network": 0.0, "popularity": 1.0})
+    alone = Recommender(replace(run, scorer=deaf, observed=observed))
+    assert all(r.cold for r in alone.recommend("u8", k=3))
 
 
 class Fixed:

@@ -5,9 +5,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
-from graphs import columns
+from graphs import ENTITY, ITEM, USER, behaviour, columns, make_graph, relation
 from tiny import build_tiny
 
 from kgrec.config import Config
@@ -17,12 +18,13 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
-from kgrec.schema import NodeLabel, Split
+from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
 from kgrec.training import loop
 from kgrec.training import run as run_module
 from kgrec.training.directory import Run, load_run
-from kgrec.training.run import choose_device, train
+from kgrec.training.picture import _by_relation
+from kgrec.training.run import choose_device, items_per_entity, train
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +175,63 @@ def test_parts_may_be_left_out(
     assert "Infinity" not in text
     if "use_graph" in str(sections):
         assert set(run.record["relation_weights"]) == {"INTERACTED", "rev_INTERACTED"}
+
+
+def test_behaviours_are_learned_from_and_served(
+    tiny: tuple[Config, GraphData], tmp_path: Path
+) -> None:
+    config, graph = tiny
+    sea = [i for i, key in enumerate(graph.vocabularies[NodeLabel.ITEM].ids) if int(key[1:]) % 2]
+    users = graph.vocabularies[NodeLabel.USER].ids
+    group = [[i for i in range(40) if (i in sea) == (int(key[1:]) % 2)] for key in users]
+    behaviours = (
+        behaviour("view", [(u, i) for u in range(30) for i in group[u][::2]]),
+        behaviour(
+            "dismiss", [(u, i) for u in range(60) for i in range(4) if i not in group[u]],
+            Role.NEGATIVE,
+        ),
+    )  # fmt: skip
+    graph = replace(graph, relations=(*graph.relations, *behaviours))
+    run = train(config, graph, tmp_path / "run", progress=False)
+    weights = run.record["relation_weights"]
+    assert {name for name, weight in weights.items() if weight < 0} == {"DISMISS", "rev_DISMISS"}
+    assert weights["VIEW"] > 0
+    assert run.disliked.dense().nonzero().tolist() == sorted(
+        [user, item] for user, item in zip(*graph.pairs_of(Role.NEGATIVE), strict=True)
+    )
+    assert run.observed.tolist() == [True] * 30 + [False] * 30
+    assert "fan_out" in run.record
+    assert set(run.record["fan_out"]) == {"GENRE", "DIRECTED_BY"}
+    assert _by_relation(weights)["DISMISS"] == (weights["DISMISS"], weights["rev_DISMISS"])
+    control = changed(config, model={"use_graph": False}, closed_form={"enabled": False})
+    bare = train(control, graph, tmp_path / "bare", progress=False)
+    assert set(bare.record["relation_weights"]) == {
+        f"{way}{name}" for name in ("INTERACTED", "VIEW", "DISMISS") for way in ("", "rev_")
+    }
+
+
+def test_the_picture_shows_the_heaviest_relations_of_either_sign() -> None:
+    weights = {f"R{n}": 0.5 for n in range(25)} | {"DISLIKED": -2.0, "rev_DISLIKED": -0.1}
+    shown = _by_relation(weights)
+    assert next(iter(shown.items())) == ("DISLIKED", (-2.0, -0.1))
+    assert len(shown) == 20
+
+
+def test_items_per_entity_by_hand() -> None:
+    graph = make_graph(
+        (1, 4, 4),
+        [(0, 0)],
+        (
+            relation("genre", [(0, 0), (1, 0), (2, 0), (3, 1)]),
+            relation("led_to", [(2, 0), (2, 1)], ENTITY, ITEM),
+            relation("about", [(0, 3), (1, 3), (2, 2)]),
+            relation("country", [(0, 1)], USER, ENTITY),
+            relation("sequel", [(0, 1)], ITEM, ITEM),
+        ),
+    )
+    kinds = pd.DataFrame({"kind": [None, "person", "query", None], "text": ["a", "b", "c", "d"]})
+    graph = replace(graph, properties={ENTITY: kinds})
+    assert items_per_entity(graph) == {"GENRE": 2.0, "ABOUT": 2.0}
 
 
 class TestFailures:

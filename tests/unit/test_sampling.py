@@ -7,14 +7,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from graphs import history_of, random_graph, tensors_of
+from graphs import (
+    ENTITY,
+    ITEM,
+    USER,
+    behaviour,
+    history_of,
+    make_graph,
+    random_graph,
+    relation,
+    tensors_of,
+)
 
 from kgrec.model.incidence import Incidence
+from kgrec.model.network import GraphTensors
+from kgrec.schema import Role
 from kgrec.training.sampling import (
-    interaction_edges,
     known_among,
     known_pairs,
     negative_probability,
+    pair_edges,
     sample_batches,
     sample_negatives,
 )
@@ -88,7 +100,46 @@ def test_known_positives_stand_in_the_row_of_their_user() -> None:
     assert not mask.all()
 
 
-def test_every_interaction_finds_its_two_edges() -> None:
+def told_of(tensors: GraphTensors, history: Incidence, pair: int) -> set[tuple[str, int, int]]:
+    """Relation, source and target of each edge that `pair_edges` gives for an interaction."""
+    places = pair_edges(tensors, history).row(pair).tolist()
+    ends = tensors.edge_index.T.tolist()
+    return {(tensors.relation_names[tensors.edge_type[place]], *ends[place]) for place in places}
+
+
+def test_the_edges_that_tell_of_an_interaction_by_hand() -> None:
+    # Nodes: users 0, 1, items 2, 3, then a review, a query, a country and a genre, 4 … 7.
+    graph = make_graph(
+        (2, 2, 4),
+        [(0, 0), (1, 1)],
+        (
+            behaviour("view", [(0, 0), (0, 1), (1, 1)]),
+            behaviour("dismiss", [(1, 1)], Role.NEGATIVE),
+            relation("wrote", [(0, 0)], USER, ENTITY),
+            relation("reviews", [(0, 0)], ENTITY, ITEM),
+            relation("searched", [(0, 1)], USER, ENTITY),
+            relation("led_to", [(1, 0), (1, 1)], ENTITY, ITEM),
+            relation("country", [(0, 2), (1, 2)], USER, ENTITY),
+            relation("made_in", [(0, 2), (1, 2)]),
+            relation("genre", [(0, 3), (1, 3)]),
+        ),
+    )
+    tensors, history = tensors_of(graph), history_of(graph)
+
+    def both(kind: str, head: int, tail: int) -> set[tuple[str, int, int]]:
+        return {(kind, head, tail), (f"rev_{kind}", tail, head)}
+
+    # User 0 is still known to have written and searched; what of this led to item 0 is not shown.
+    # That both live in a country in which item 0 is made says nothing of this pair alone.
+    assert told_of(tensors, history, 0) == (
+        both("INTERACTED", 0, 2) | both("VIEW", 0, 2) | both("REVIEWS", 4, 2) | both("LED_TO", 5, 2)
+    )
+    assert told_of(tensors, history, 1) == (
+        both("INTERACTED", 1, 3) | both("VIEW", 1, 3) | both("DISMISS", 1, 3)
+    )
+
+
+def test_the_order_of_edges_changes_nothing_of_what_is_hidden() -> None:
     graph = random_graph(7)
     history, tensors = history_of(graph), tensors_of(graph)
     shuffled = torch.randperm(len(tensors.edge_type), generator=generator(2))
@@ -97,11 +148,27 @@ def test_every_interaction_finds_its_two_edges() -> None:
         edge_index=tensors.edge_index[:, shuffled],
         edge_type=tensors.edge_type[shuffled],
     )
-    forward, reverse = interaction_edges(mixed, history)
-    users, items = history.rows, history.columns + graph.num_users
-    assert torch.equal(mixed.edge_index[:, forward], torch.stack([users, items]))
-    assert torch.equal(mixed.edge_index[:, reverse], torch.stack([items, users]))
-    assert {mixed.relation_names[k] for k in mixed.edge_type[forward].tolist()} == {"INTERACTED"}
-    assert {mixed.relation_names[k] for k in mixed.edge_type[reverse].tolist()} == {
-        "rev_INTERACTED"
-    }
+    direct = {"INTERACTED", "rev_INTERACTED", "VIEW", "rev_VIEW", "DISMISS", "rev_DISMISS"}
+    kinds = []
+    for pair, (user, item) in enumerate(zip(history.rows, history.columns, strict=True)):
+        got = told_of(mixed, history, pair)
+        assert got == told_of(tensors, history, pair)
+        between = {int(user), int(item) + graph.num_users}
+        joining = {edge for edge in got if set(edge[1:]) == between}
+        assert {kind for kind, *_ in joining} <= direct
+        assert {("INTERACTED", int(user), int(item) + graph.num_users)} <= joining
+        kinds += [kind for kind, *_ in joining]
+    ends = tensors.edge_index
+    pairs = set(
+        zip((history.rows).tolist(), (history.columns + graph.num_users).tolist(), strict=True)
+    )
+    for kind in ("VIEW", "DISMISS"):
+        number = tensors.relation_names.index(kind)
+        edges = zip(*ends[:, tensors.edge_type == number].tolist(), strict=True)
+        assert kinds.count(kind) == len(pairs & set(edges)) > 0
+
+
+def test_without_interactions_nothing_is_hidden() -> None:
+    graph = make_graph((2, 2, 0), [], (behaviour("view", [(0, 1)]),))
+    found = pair_edges(tensors_of(graph), history_of(graph))
+    assert (found.num_rows, len(found.columns)) == (0, 0)

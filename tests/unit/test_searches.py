@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from graphs import ITEM, checkerboard, columns, history_of, make_graph, random_graph, relation
+from graphs import (
+    ITEM,
+    behaviour,
+    checkerboard,
+    columns,
+    history_of,
+    make_graph,
+    random_graph,
+    relation,
+)
 
 from kgrec.config import ClosedFormConfig
 from kgrec.errors import ConfigError
@@ -14,7 +23,7 @@ from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.popularity import Popularity
-from kgrec.schema import Split
+from kgrec.schema import Role, Split
 from kgrec.training import closed_form_search
 from kgrec.training.closed_form_search import (
     ClosedFormSettings,
@@ -49,6 +58,18 @@ def test_the_telling_relation_is_found() -> None:
     assert after > before + 0.05
     # And it carries over to items that no one has seen held out.
     assert search_closed_form(graph, ClosedFormConfig(), seed=0) == found
+
+
+def test_a_telling_behaviour_is_found_and_dislikes_are_no_rows() -> None:
+    graph = clustered()
+    rng = np.random.default_rng(5)
+    views = [(user, int(i) * 8 + user % 8) for user in range(160) for i in rng.choice(15, 8)]
+    refused = [(user, int(i) * 8 + user % 8) for user in range(160) for i in rng.choice(15, 8)]
+    behaviours = (behaviour("view", views), behaviour("dismiss", refused, Role.NEGATIVE))
+    found = search_closed_form(replace(graph, relations=behaviours), ClosedFormConfig(), seed=0)
+    assert found.inner_ndcg is not None
+    assert set(found.relation_weights) == {"view"}
+    assert found.inner_ndcg[1] > found.inner_ndcg[0] + 0.02
 
 
 def test_only_train_is_read() -> None:
@@ -159,7 +180,11 @@ def test_the_inner_problem_is_made_of_train_alone() -> None:
     left = np.bincount(inner.train.user_index, minlength=40)
     assert left[np.unique(held.user_index)].min() >= 2
     for small, whole in zip(rows, relation_rows(graph), strict=True):
-        np.testing.assert_array_equal(small.rows.dense(), whole.rows.dense()[:, place])
+        wanted = whole.rows.dense()[:, place]
+        if whole.name == "view":  # what was done with held-out items is not known either
+            assert wanted[held.user_index, held.item_index].sum() > 0
+            wanted[held.user_index, held.item_index] = 0.0
+        np.testing.assert_array_equal(small.rows.dense(), wanted)
 
 
 class Fixed:

@@ -8,7 +8,7 @@ import pytest
 from kgrec.config import TextConfig
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.graph.texts import display_names, node_texts, text_features
-from kgrec.schema import EdgeKey, NodeLabel, Split
+from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.vocabulary import Vocabulary
 
 USER, ITEM, ENTITY = NodeLabel.USER, NodeLabel.ITEM, NodeLabel.ENTITY
@@ -171,3 +171,68 @@ def test_features_are_whitened_over_all_labels_together(graph: GraphData, tmp_pa
     again = text_features(graph, TextConfig(components=6), tmp_path)
     for label in NodeLabel:
         np.testing.assert_array_equal(again[label], features[label])
+
+
+@pytest.fixture
+def shop(graph: GraphData) -> GraphData:
+    """The films with a review, a query, an unnamed entity of another kind, and what users did."""
+    entities = pd.DataFrame(
+        {
+            "name": ["Mann", None, "crime", "Crime", None, None, "bank heist", "France"],
+            "kind": ["person", None, None, None, "person", "review", "query", "place"],
+            "text": [None, None, None, None, None, "The diner scene!", "bank heist", None],
+        }
+    )
+    names = ["mann", "coen", "crime", "CRIME", "lone", "rev", "q", "fr"]
+    return replace(
+        graph,
+        vocabularies={**graph.vocabularies, ENTITY: Vocabulary(names, "Entity")},
+        properties={
+            **graph.properties,
+            ENTITY: entities,
+            USER: graph.properties[USER].assign(age_scaled=[0.1, 0.2, 0.3], shoe_scaled=4),
+        },
+        relations=(
+            *graph.relations,
+            edges("wrote", USER, ENTITY, (0, 5)),
+            edges("reviews", ENTITY, ITEM, (5, 0)),
+            edges("searched", USER, ENTITY, (1, 6)),
+            edges("led_to", ENTITY, ITEM, (6, 0), (6, 1)),
+            edges("country", USER, ENTITY, (0, 7), (2, 7)),
+            edges("follows", USER, USER, (0, 1)),
+            replace(edges("view", USER, ITEM, (2, 3), (1, 0)), role=Role.EVIDENCE),
+            replace(edges("dismiss", USER, ITEM, (1, 1)), role=Role.NEGATIVE),
+        ),
+    )
+
+
+def test_reviews_and_queries_are_told_by_their_text(shop: GraphData) -> None:
+    texts = node_texts(shop, TextConfig(history=2))
+    assert texts[ENTITY][5:] == [
+        "The diner scene!; reviews: Heat",
+        "bank heist; led to Heat, Fargo",
+        "France; kind place",
+    ]
+    assert texts[ENTITY][0] == "Mann; director of Heat; kind person"
+    assert texts[ENTITY][4] == ""  # of a kind, but neither a name nor a text
+
+
+def test_users_are_told_by_attributes_and_train_not_by_what_else_they_did(
+    shop: GraphData, graph: GraphData
+) -> None:
+    texts = node_texts(shop, TextConfig(history=2))
+    assert texts[USER] == [
+        "age 20, shoe scaled 4; country: France; lately: Fargo, Raising Arizona",
+        "age 30, shoe scaled 4; lately: Blood Simple",
+        "age 40, shoe scaled 4; country: France",  # who viewed Blood Simple
+    ]
+    assert texts[ITEM] == node_texts(graph, TextConfig(history=2))[ITEM]
+
+
+def test_texts_are_called_by_their_first_words(shop: GraphData) -> None:
+    names = display_names(shop)
+    assert names[ENTITY][4:] == ["lone", "“The diner scene!”", "bank heist", "France"]
+    assert names[USER] == ["u1", "u2", "u3"]  # none of them is "the one with country France"
+    named = shop.properties[ENTITY].assign(name="A review")
+    again = display_names(replace(shop, properties={**shop.properties, ENTITY: named}))
+    assert again[ENTITY][5] == "A review"

@@ -5,6 +5,7 @@ import pytest
 from kgrec.text.templates import (
     Link,
     describe,
+    quote,
     relation_phrase,
     render_entity,
     render_item,
@@ -58,6 +59,42 @@ def test_entities_and_users() -> None:
         "age 24, zip code 00501; lately: Heat, Fargo"
     )
     assert render_user({}, []) == ""
+
+
+def test_a_text_of_its_own_is_told_right_behind_the_name() -> None:
+    links = [Link("reviews", True, ("Heat",), 1)]
+    assert render_entity(None, {"text": "A fine  diner\nscene", "stars": 4}, links) == (
+        "A fine diner scene; reviews: Heat; stars 4"
+    )
+    long = "The diner scene alone is worth it"
+    assert render_entity("The diner scene…", {"text": long}, []) == long
+    assert render_entity("Ann", {"text": long}, []) == f"Ann; {long}"
+    assert render_entity("Ann on Heat", {"text": None}, links) == "Ann on Heat; reviews: Heat"
+    properties = {"year": 1995, "text": "Short.", "minutes": 170}
+    told = "Heat (1995); Short.; genre: crime; minutes 170"
+    assert render_item("Heat", properties, [Link("genre", True, ("crime",), 1)]) == told
+    assert properties == {"year": 1995, "text": "Short.", "minutes": 170}
+
+
+def test_a_user_is_told_by_attributes_before_the_history() -> None:
+    links = [Link("country", True, ("France",), 1)]
+    assert render_user({"age": 24, "text": "I like boats."}, ["Heat"], links) == (
+        "I like boats.; age 24; country: France; lately: Heat"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("red  shoes", "“red shoes”"),
+        ("x" * 60, f"“{'x' * 60}”"),
+        ("x" * 61, f"“{'x' * 59}…”"),
+        (f"{'word ' * 11}last one", f"“{'word ' * 10}word…”"),
+        (f"{'word ' * 10}word, and more", f"“{'word ' * 10}word…”"),
+    ],
+)
+def test_a_long_text_is_quoted_by_its_first_words(text: str, name: str) -> None:
+    assert quote(text) == name
 
 
 @pytest.mark.parametrize(

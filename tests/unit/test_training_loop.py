@@ -4,18 +4,19 @@ import math
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from graphs import checkerboard, history_of, make_graph, tensors_of
+from graphs import behaviour, checkerboard, history_of, make_graph, tensors_of
 
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import RunError, TrainingDiverged
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.scorer import Scorer
-from kgrec.schema import Split
+from kgrec.schema import Role, Split
 from kgrec.training import loop
 from kgrec.training.loop import Progress, train_network
 
@@ -278,3 +279,60 @@ def test_a_batch_cannot_read_its_own_answers_off_the_graph() -> None:
         losses[hide] = progress.history[0]["loss"]
     assert losses[False] < 1.0
     assert losses[True] == pytest.approx(math.log(50), abs=0.2)
+
+
+def test_nor_off_what_was_done_before_the_interaction() -> None:
+    # As above, but the user has also looked at the item: shown, the look alone gives it away.
+    viewed = make_graph((1, 50, 0), [(0, 7)], (behaviour("view", [(0, 7)]),))
+    bystander = make_graph((1, 50, 0), [(0, 7)], (behaviour("view", [(0, 8)]),))
+    losses = {}
+    for name, graph, hide in (
+        ("hidden", viewed, True), ("shown", viewed, False), ("of another", bystander, True),
+    ):  # fmt: skip
+        settings = TrainingConfig(
+            epochs=1, learning_rate=1e-12, relation_learning_rate=1e-12, hide_targets=hide
+        )
+        _, _, progress = train_network(
+            tensors_of(graph), history_of(graph), ModelConfig(channels=256), settings, seed=0
+        )
+        losses[name] = progress.history[0]["loss"]
+    assert losses["shown"] < 1.0
+    assert losses["hidden"] == pytest.approx(math.log(50), abs=0.2)
+    assert losses["of another"] > math.log(50) + 0.5  # the item looked at is taken to be the answer
+
+
+@pytest.mark.parametrize(
+    ("role", "low", "high"),
+    [(Role.NEGATIVE, 0.97, 1.0), (None, 0.4, 0.8), (Role.EVIDENCE, 0.1, 0.6)],
+)
+def test_dislikes_tell_the_taste_of_users_of_whom_little_else_is_known(
+    role: Role | None, low: float, high: float
+) -> None:
+    # Each user took two items of their own parity and dismissed three of the other. Taken for
+    # evidence, the dislikes say the opposite of what they mean.
+    own = checkerboard(held_out=6)
+    dismissed = [
+        (user, (2 * (user // 2 + step) + 1 - user % 2) % 16)
+        for user in range(24)
+        for step in range(3)
+    ]
+    edges = () if role is None else (behaviour("dismiss", dismissed, role),)
+    graph = replace(own, relations=edges)
+    task = RankingTask(own, Split.VALID)  # in which no dislike is masked
+
+    def judge(scorer: Scorer) -> float:
+        return float(task.run(scorer, k=(6,))["ndcg@6"].mean())
+
+    scorer, network, _ = train_network(
+        tensors_of(graph), history_of(graph), MODEL, TrainingConfig(**SETTINGS), seed=0,
+        validate=judge,
+    )  # fmt: skip
+    assert low <= judge(scorer) <= high
+    negative = {
+        name
+        for name, weight in zip(
+            network.relation_names, network.encoder.relation_weights().tolist(), strict=True
+        )
+        if weight < 0
+    }
+    assert negative == ({"DISMISS", "rev_DISMISS"} if role is Role.NEGATIVE else set())
