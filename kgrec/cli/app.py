@@ -15,12 +15,14 @@ from typing import Annotated
 import typer
 
 from kgrec import __version__
+from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
 from kgrec.cli.ingest import ingest
 from kgrec.cli.output import print_line
 from kgrec.cli.query import query
 from kgrec.cli.recommend import recommend, similar
+from kgrec.cli.resolve import resolve
 from kgrec.cli.status import status
 from kgrec.cli.train import train
 from kgrec.errors import ConfigError, KgrecError
@@ -39,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, ingest, train, evaluate, recommend, similar, query, status):
+for _command in (demo, check, ingest, resolve, train, evaluate, recommend, similar, query, status):
     app.command()(_command)
 
 # Older releases of typer use click's classes, newer ones their own; the names are the same.

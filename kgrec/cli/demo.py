@@ -30,7 +30,7 @@ def demo(
     """Show everything on MovieLens-100k: data, ingest, text, train, evaluate, recommend."""
     with Reporter(as_json) as reporter, ExitStack() as stack:
         from kgrec.cli.recommend import open_recommender
-        from kgrec.cli.steps import fetch, judge, load_and_ingest, train_run
+        from kgrec.cli.steps import bring_up_to_date, fetch, judge, train_run
         from kgrec.cli.tables import evaluation_tables, recommendations_table
         from kgrec.data.cache import user_cache
         from kgrec.data.movielens import demo_config
@@ -40,7 +40,7 @@ def demo(
             settings = with_store(demo_config(), store or f"embedded:{place / 'graph.kgl'}")
             said.append("MovieLens-100k with its Freebase graph")
         run_dir = run or place / "run"
-        load_and_ingest(settings, reporter)
+        bring_up_to_date(settings, reporter)
         graph = fetch(settings, reporter)
         trained = train_run(settings, graph, run_dir, reporter)
         k = settings.evaluation.k

@@ -1,18 +1,75 @@
 """`kgrec ingest`."""
 
-from kgrec.cli.options import AsJson, ConfigFile, Overrides, StoreUri, load_config
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kgrec.cli.options import AsJson, ConfigFile, MaxBadRows, Overrides, StoreUri, load_config
 from kgrec.cli.output import Reporter
+from kgrec.errors import ConfigError
+
+_Undo = Annotated[
+    list[int] | None,
+    typer.Option("--undo", metavar="LOAD", help="Take a load back; repeatable."),
+]
+_Redo = Annotated[
+    list[int] | None,
+    typer.Option("--redo", metavar="LOAD", help="Count a load again that was taken back."),
+]
+_Replace = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--replace",
+        metavar="SOURCE",
+        help="What this source brings now is all there is: its earlier rows go; repeatable.",
+    ),
+]
+_Mended = Annotated[
+    Path | None,
+    typer.Option("--mended", metavar="FILE", help="Take in rejected rows that were mended."),
+]
+_Offline = Annotated[
+    Path | None,
+    typer.Option(
+        "--offline",
+        metavar="DIR",
+        help="Write files and the command for Neo4j's offline importer, not the store.",
+    ),
+]
 
 
 def ingest(
-    config: ConfigFile, store: StoreUri = None, overrides: Overrides = None, as_json: AsJson = False
+    config: ConfigFile,
+    store: StoreUri = None,
+    overrides: Overrides = None,
+    max_bad_rows: MaxBadRows = None,
+    replace: _Replace = None,
+    mended: _Mended = None,
+    undo: _Undo = None,
+    redo: _Redo = None,
+    offline: _Offline = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Fill a store from the input files, or bring it up to date."""
-    settings = load_config(config, store, overrides)
+    """Fill a store from the sources, or bring it up to date with what is new in them."""
+    settings = load_config(config, store, overrides, max_bad_rows)
+    if (undo or redo) and (replace or mended or offline):
+        raise ConfigError(
+            "--undo and --redo read no source; give --replace, --mended or --offline in a call of "
+            "their own"
+        )
     with Reporter(as_json) as reporter:
-        from kgrec.cli.steps import load_and_ingest
+        from kgrec.cli.steps import bring_up_to_date
+        from kgrec.data.card.terminal import findings_table
+        from kgrec.data.intake import Intake
+        from kgrec.update import Marks, foreign_query
 
-        report, notes = load_and_ingest(settings, reporter)
+        intake = Intake(
+            query=foreign_query, replace=frozenset(replace or ()), mended=_existing(mended)
+        )
+        marks = Marks(tuple(undo or ()), tuple(redo or ()))
+        report = bring_up_to_date(settings, reporter, intake, marks, offline)
+        findings = findings_table(report.findings.findings)
         reporter.answer(
             {
                 "store": settings.store.uri,
@@ -20,9 +77,26 @@ def ingest(
                 "nodes": report.nodes,
                 "edges": report.edges,
                 "changed": report.changed,
-                "notes": list(notes),
+                "loads": [vars(load) for load in report.loads],
+                "rejects": None if report.rejects is None else str(report.rejects),
+                "findings": report.findings.to_json()["findings"],
+                "offline": None if offline is None else str(offline),
                 "seconds": reporter.seconds,
             },
-            *(f"note: {note}" for note in notes),
+            *([] if findings is None else [findings, ""]),
+            *(_told(load.number, load.source, load.rows, load.rejected) for load in report.loads),
+            *([] if report.rejects is None else [f"rejected rows: {report.rejects}"]),
             f"{report.nodes:,} nodes, {report.edges:,} edges, version {report.version}",
+            *([] if offline is None else [f"next: the command in {offline / 'README.txt'}"]),
         )
+
+
+def _told(number: int, source: str, rows: int, rejected: int) -> str:
+    refused = f", {rejected:,} rejected" if rejected else ""
+    return f"load {number}: {source}, {rows:,} rows{refused}"
+
+
+def _existing(mended: Path | None) -> Path | None:
+    if mended is not None and not mended.is_file():
+        raise ConfigError(f"--mended {mended}: there is no such file; check the path")
+    return None if mended is None else mended.resolve()

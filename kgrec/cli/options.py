@@ -32,6 +32,14 @@ Overrides = Annotated[
         "--set", metavar="KEY=VALUE", help="Override a setting, e.g. training.epochs=5; repeatable."
     ),
 ]
+MaxBadRows = Annotated[
+    str | None,
+    typer.Option(
+        "--max-bad-rows",
+        metavar="N|P%",
+        help="Tolerate so many unusable rows a source; they go to a file of rejects.",
+    ),
+]
 RunDirectory = Annotated[
     Path, typer.Option("--run", metavar="DIR", help="The directory of a trained run.")
 ]
@@ -39,13 +47,18 @@ NumItems = Annotated[int, typer.Option("-k", metavar="K", help="How many items."
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 
 
-def load_config(path: Path, store: str | None, overrides: list[str] | None) -> Config:
-    """Reads the settings; `--set` and `--store` win over the file.
+def load_config(
+    path: Path, store: str | None, overrides: list[str] | None, max_bad_rows: str | None = None
+) -> Config:
+    """Reads the settings; `--set`, `--max-bad-rows` and `--store` win over the file.
 
     Raises:
         ConfigError: If a setting cannot be used.
     """
-    return with_store(Config.load(path, tuple(overrides or ())), store)
+    changes = list(overrides or ())
+    if max_bad_rows is not None:
+        changes.append(f'data.cleaning.max_bad_rows="{max_bad_rows}"')
+    return with_store(Config.load(path, tuple(changes)), store)
 
 
 def with_store(config: Config, uri: str | None) -> Config:

@@ -21,6 +21,10 @@ def recommend(
     user: Annotated[str, typer.Option("--user", metavar="ID", help="The user's id.")],
     k: NumItems = 10,
     store: StoreUri = None,
+    allow_disliked: Annotated[
+        bool,
+        typer.Option("--allow-disliked", help="Also what the user disliked or dismissed."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Recommend items to a user, with reasons."""
@@ -30,7 +34,7 @@ def recommend(
         from kgrec.training.directory import load_run
 
         recommender = open_recommender(load_run(run), store, reporter, stack)
-        found = recommender.recommend(user, k)
+        found = recommender.recommend(user, k, allow_disliked=allow_disliked)
         cold = any(each.cold for each in found)
         if cold:
             reporter.warn(f"run {run} knows no user {user!r}: these are the most popular items")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.options import AsJson, OptionalConfigFile, StoreUri, store_config
@@ -18,8 +19,11 @@ def status(
         from kgrec.store.connect import open_store
 
         with open_store(settings, read_only=True) as opened:
-            summary = graph_summary(opened)
-        reporter.answer(summary, _heading(summary), _counts(summary))
+            summary = {**graph_summary(opened), "loads": opened.read("loads")}
+        loads = summary["loads"]
+        reporter.answer(
+            summary, _heading(summary), _counts(summary), *([_loads(loads)] if loads else [])
+        )
 
 
 def _heading(summary: dict[str, Any]) -> str:
@@ -34,8 +38,26 @@ def _counts(summary: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    for title in ("nodes", "interactions", "relations"):
-        table.add_row(f"[bold]{title}[/bold]", "")
-        for name, count in sorted(summary[title].items(), key=lambda item: -item[1]):
-            table.add_row(f"  {name.replace('[', chr(92) + '[')}", f"{count:,}")
+    behaviours = {key: told["count"] for key, told in summary["behaviours"].items()}
+    for title, counts in (
+        ("nodes", summary["nodes"]),
+        ("interactions", summary["interactions"]),
+        ("behaviours", behaviours),
+        ("relations", summary["relations"]),
+        ("identities", summary["identities"]),
+    ):
+        if counts:
+            table.add_row(f"[bold]{title}[/bold]", "")
+        for name, count in sorted(counts.items(), key=lambda item: -item[1]):
+            table.add_row(f"  {escape(name)}", f"{count:,}")
+    return table
+
+
+def _loads(loads: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, title="loads", title_justify="left", title_style="bold")
+    for name in ("", "source", "rows", "rejected", "when"):
+        table.add_column(name, justify="left" if name in {"source", "when"} else "right")
+    for load in loads:
+        cells = (load["number"], load["source"], load["rows"], load["rejected"], load["loaded_at"])
+        table.add_row(*(f"{x:,}" if isinstance(x, int) else escape(x) for x in cells))
     return table

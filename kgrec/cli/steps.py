@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgrec.cli.output import Reporter
 from kgrec.config import Config
-from kgrec.schema import NodeLabel, Split
+from kgrec.schema import Split
 
 if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help` need not wait
+    from kgrec.data.intake import Intake
     from kgrec.graph.data import GraphData
-    from kgrec.ingestion import IngestReport
     from kgrec.store.base import GraphStore
     from kgrec.training.directory import Run
+    from kgrec.update import Marks, UpdateReport
 
 
-def load_and_ingest(config: Config, reporter: Reporter) -> tuple[IngestReport, tuple[str, ...]]:
-    """Brings the store to the state of the files; gives the report and the notes of reading.
+@contextmanager
+def told_of_rows(reporter: Reporter) -> Iterator[Callable[[str, int], None]]:
+    """Shows on a terminal which source is read and how many rows came; as `Intake.on_rows`."""
+    from kgrec.progress import progress_bar
 
-    The files are read before the store is opened, so that a bad file leaves it as it was.
-    """
-    from kgrec.data.load import load_dataset
-    from kgrec.ingestion import ingest
-    from kgrec.store.connect import open_store
+    rows: Counter[str] = Counter()
+    with progress_bar("read", None, shown=not reporter.as_json) as advance:
 
-    with reporter.step("data") as said:
-        dataset = load_dataset(config.data, config.seed)
-        said += [
-            f"{len(dataset.nodes[NodeLabel.USER]):,} users",
-            f"{len(dataset.nodes[NodeLabel.ITEM]):,} items",
-            f"{len(dataset.nodes[NodeLabel.ENTITY]):,} entities",
-            f"{sum(map(len, dataset.interactions.values())):,} interactions",
-            f"{sum(len(table.edges) for table in dataset.relations):,} facts",
-        ]
-    with reporter.step("ingest") as said:
-        with open_store(config.store) as store:
-            report = ingest(dataset, store, progress=not reporter.as_json)
-            said += [f"{store.uri}", "filled" if report.changed else "already up to date"]
+        def on_rows(source: str, count: int) -> None:
+            rows[source] += count
+            advance(f"{source}: {rows[source]:,} rows")
+
+        yield on_rows
+
+
+def bring_up_to_date(
+    config: Config,
+    reporter: Reporter,
+    intake: Intake | None = None,
+    marks: Marks | None = None,
+    offline: Path | None = None,
+) -> UpdateReport:
+    """Brings the store to the state of the sources."""
+    from kgrec.data.intake import Intake
+    from kgrec.update import foreign_query, update
+
+    with reporter.step("ingest") as said, told_of_rows(reporter) as on_rows:
+        intake = replace(intake or Intake(query=foreign_query), on_rows=on_rows)
+        report = update(config, intake, marks, offline=offline, progress=not reporter.as_json)
+        said.append(f"{config.store.uri if offline is None else offline}")
+        said += [f"{load.source}: {load.rows:,} rows" for load in report.loads]
+        if offline is None:
+            said.append("written" if report.changed else "already up to date")
         said.append(f"version {report.version}")
-    return report, dataset.notes
+    return report
 
 
 def fetch(config: Config, reporter: Reporter) -> GraphData:

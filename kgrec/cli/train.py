@@ -25,7 +25,7 @@ def train(
     settings = load_config(config, store, changes)
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
     with Reporter(as_json) as reporter:
-        from kgrec.cli.steps import fetch, load_and_ingest, train_run, write_vectors
+        from kgrec.cli.steps import bring_up_to_date, fetch, train_run, write_vectors
         from kgrec.training.directory import refuse_foreign
         from kgrec.training.run import choose_device
 
@@ -36,7 +36,7 @@ def train(
             from kgrec.text.encoder import Encoder
 
             Encoder(settings.text.model, settings.text.max_tokens, settings.text.batch_size, "cpu")
-        load_and_ingest(settings, reporter)
+        bring_up_to_date(settings, reporter)
         graph = fetch(settings, reporter)
         if settings.text.enabled and settings.text.write_to_store:
             write_vectors(settings, graph, reporter)

@@ -383,7 +383,7 @@ def test_demo_does_everything(
     assert isinstance(found, list)
     assert set(evaluation["floors"]) == {"popularity", "itemknn", "ease"}
     assert list(seconds) == [
-        "fetch", "data", "ingest", "graph", "train", "evaluate", "floors", "recommend"
+        "fetch", "ingest", "graph", "train", "evaluate", "floors", "recommend"
     ]  # fmt: skip
     assert len(found) == 20
     assert Path(str(told["picture"])).is_file()

@@ -1,0 +1,144 @@
+"""`kgrec resolve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from kgrec.cli.options import AsJson, ConfigFile, MaxBadRows, Overrides, load_config
+from kgrec.cli.output import Reporter
+from kgrec.config import Config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="FILE.csv",
+        help="Proposals; what you write into its column accepted (yes, no) is kept for ever.",
+    ),
+]
+
+#: Pairs shown of those that wait, and of those that were accepted.
+_SHOWN = 10
+
+
+def resolve(
+    config: ConfigFile,
+    out: _Out = Path("same_as.csv"),
+    overrides: Overrides = None,
+    max_bad_rows: MaxBadRows = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find nodes of two sources that are the same thing, for you to review."""
+    settings = load_config(config, None, overrides, max_bad_rows)
+    with Reporter(as_json) as reporter:
+        from kgrec.data.intake import Intake
+        from kgrec.data.load import read_dataset
+        from kgrec.resolution.resolve import resolve, unresolved
+        from kgrec.resolution.review import read_decisions, write_proposals
+        from kgrec.update import foreign_query
+
+        decisions = read_decisions(out)
+        with reporter.step("data") as said:
+            data = unresolved(settings.data)
+            dataset, _ = read_dataset(data, settings.seed, Intake(query=foreign_query))
+            said += [f"{len(frame):,} {label} nodes" for label, frame in dataset.nodes.items()]
+        with reporter.step("resolve") as said:
+            found = resolve(dataset, settings, decisions, progress=not as_json)
+            said += [f"{what}: {left:,} × {right:,}" for what, left, right in found.compared]
+        write_proposals(out, found.proposals)
+        state = _states(found.proposals)
+        waiting, accepted = (found.proposals[state == name] for name in ("waiting", "accepted"))
+        notes = list(found.notes)
+        reporter.answer(
+            {
+                "out": str(out),
+                "compared": [
+                    {"what": what, "left": left, "right": right}
+                    for what, left, right in found.compared
+                ],
+                "counts": found.counts(),
+                "accepted": len(accepted),
+                "waiting": len(waiting),
+                "decided": len(decisions),
+                "proposals": found.proposals.head(_SHOWN).to_dict("records"),
+                "notes": notes,
+                "seconds": reporter.seconds,
+            },
+            *(f"note: {escape(note)}" for note in notes),
+            *_pairs_tables(waiting, accepted),
+            _counts_table(found.counts()),
+            "",
+            escape(
+                f"{out}: {len(accepted):,} accepted at {settings.resolution.accept}, "
+                f"{len(waiting):,} wait for review, {len(decisions):,} decided by people"
+            ),
+            *_next_step(settings, out),
+        )
+
+
+def _states(proposals: pd.DataFrame) -> pd.Series:
+    """Gives per row `accepted` (by the threshold), `waiting` or `decided` (by a person)."""
+    by = proposals["decided_by"]
+    return by.map({"": "waiting", "threshold": "accepted"}).fillna("decided")
+
+
+def _pairs_tables(waiting: pd.DataFrame, accepted: pd.DataFrame) -> list[Table | str]:
+    parts: list[Table | str] = []
+    for title, rows in (
+        ("waiting for review, the surest first", waiting.head(_SHOWN)),
+        ("accepted, the least sure first", accepted.iloc[::-1].head(_SHOWN)),
+    ):
+        if not len(rows):
+            continue
+        table = _table(title)
+        for name, justify in (("score", "right"), ("left", "left"), ("right", "left")):
+            table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        table.add_column("method")
+        table.add_column("evidence", ratio=1)
+        for row in rows.itertuples():
+            table.add_row(
+                f"{row.score:.3f}",
+                _named(row.left_name, row.left),
+                _named(row.right_name, row.right),
+                str(row.method),
+                escape(str(row.evidence)),
+            )
+        parts += [table, ""]
+    return parts
+
+
+def _counts_table(counts: dict[str, dict[str, int]]) -> Table:
+    table = _table("pairs by method")
+    table.add_column("method")
+    columns = {"accepted": "accepted", "waiting": "waiting", "yes": "said yes", "no": "said no"}
+    for shown in columns.values():
+        table.add_column(shown, justify="right")
+    for method, row in counts.items():
+        table.add_row(method or "none", *(f"{row[name]:,}" for name in columns))
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+
+
+def _named(name: object, key: object) -> str:
+    shown = str(name or "")
+    return f"{escape(shown)} [dim]{escape(str(key))}[/dim]" if shown else escape(str(key))
+
+
+def _next_step(config: Config, out: Path) -> list[str]:
+    """Says how the file becomes a source, unless it is one."""
+    read = {source.path.resolve() for source in config.data.sources if source.path is not None}
+    if out.resolve() in read:
+        return ["next: kgrec ingest"]
+    lines = ("[[data.sources]]", 'name = "same_as"', 'kind = "same_as"', f'path = "{out}"')
+    return ["next: review it, and read it as a source:", *(f"  {escape(line)}" for line in lines)]

@@ -1,0 +1,1 @@
+"""Which nodes of two sources name the same thing: proposed with a score, decided by a person."""

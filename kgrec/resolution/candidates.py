@@ -1,0 +1,238 @@
+"""The pairs of one comparison, found by keys, names, similar names and similar texts in turn.
+
+Each way of finding looks only at nodes that no earlier one has settled, so that "Alien" is found by
+its name before "Aliens" is looked at because it is similar.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from kgrec.config import ResolutionConfig, TextConfig
+from kgrec.resolution.distance import edit_similarity
+from kgrec.resolution.evidence import Evidence, name_property, shared_properties
+from kgrec.resolution.exact import Matches, equal_aliases, equal_keys, equal_names, joined
+from kgrec.resolution.grams import cosines, gram_matrix, similar_rows
+from kgrec.resolution.names import objects
+from kgrec.resolution.scoring import (
+    ALSO_CALLED,
+    EQUAL_NAME,
+    Method,
+    name_similarity,
+    scores,
+    similar_name,
+    similar_text,
+)
+from kgrec.resolution.sides import Comparison
+from kgrec.resolution.vectors import similar_texts
+
+Index = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+#: Cosine over 3-grams that a similar name must reach.
+LEAST_NAME = 0.45
+#: Cosine of vectors that a similar text must reach.
+LEAST_TEXT = 0.5
+_COLUMNS = ("left", "right", "log_odds", "score", "method", "name", "text")
+
+
+@dataclass
+class Candidates:
+    """Pairs of one comparison, as they are found.
+
+    Attributes:
+        comparison: What is compared.
+        config: How.
+        refused: Pairs (left, right) that a person refused.
+        taken: Nodes that a person decided on, bool (n,) on the left and (m,) on the right.
+        found: Pairs: positions `left` and `right`, `log_odds`, `score`, `method`, and the
+            similarities of `name` and `text` that were looked at, else NaN.
+        notes: What was left out, in sentences.
+    """
+
+    comparison: Comparison
+    config: ResolutionConfig
+    refused: pd.MultiIndex
+    taken: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+    found: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame({name: [] for name in _COLUMNS})
+    )
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._one_to_one = self.config.one_to_one and not self.comparison.within
+        keyed = [
+            equal_keys(self.comparison, column, self.config.max_shared)
+            for column in self.config.keys
+        ]
+        self._keyed = joined(keyed) if keyed else None
+        self._named = equal_names(self.comparison, "whole", self.config.max_shared)
+        self._properties = shared_properties(self.comparison, self.config)
+        self.evidence = Evidence.weigh(self._properties, self.comparison, self._certain)
+
+    def find(self, text: TextConfig, cache_dir: Path) -> None:
+        """Looks in every way there is.
+
+        Args:
+            text: How texts are encoded; `enabled` says whether they are.
+            cache_dir: Where vectors are kept.
+
+        Raises:
+            ConfigError: If the encoder cannot be loaded.
+        """
+        if self._keyed is not None:
+            self._add_keys(self._keyed)
+        self._add_matches("name", self._named, EQUAL_NAME, "names")
+        full = equal_names(self.comparison, "full", self.config.max_shared)
+        self._add_matches("name", full, EQUAL_NAME, None)
+        others = equal_aliases(self.comparison, self.config.max_shared)
+        self._add_matches("alias", others, ALSO_CALLED, None)
+        self._add_similar_names()
+        if text.enabled and self.config.vectors:
+            self._add_similar_texts(text, cache_dir)
+
+    def told(self, rows: pd.DataFrame) -> npt.NDArray[np.object_]:
+        """Gives what speaks for and against some of the pairs found."""
+        left, right = (rows[end].to_numpy(np.int64) for end in ("left", "right"))
+        out = self.evidence.told(left, right)
+        for column in ("text", "name"):
+            values = rows[column].to_numpy(float)
+            given = np.flatnonzero(~np.isnan(values))
+            shown = objects(f"{column} similarity {value:.2f}; " for value in values[given])
+            out[given] = shown + out[given]
+        return objects(text.removesuffix("; ") for text in out)
+
+    def _certain(self, name: str) -> tuple[Index, Index]:
+        """Gives pairs that are certain without a property: by unique names, and by keys."""
+        sure = [self._named]
+        if self._keyed is not None and name not in self.config.keys:
+            sure.append(self._keyed)
+        kept = joined([each.certain() for each in sure])
+        return kept.left, kept.right
+
+    def _add_keys(self, keyed: Matches) -> None:
+        self._tell_common("keys", keyed)
+        prior = np.full(len(keyed.left), EQUAL_NAME)
+        named = name_property(self.comparison)
+        if named is not None:
+            sure = keyed.left[keyed.unique], keyed.right[keyed.unique]
+            agree, differ = named.weights(*sure)
+            said = named.agreement(keyed.left, keyed.right)
+            prior += np.where(said > 0, agree, np.where(said < 0, differ, 0.0))
+        certain = keyed.unique & ~self._torn(keyed)
+        self._add("key", keyed.left, keyed.right, prior, certain=certain)
+
+    def _torn(self, keyed: Matches) -> npt.NDArray[np.bool_]:
+        """Says of which pairs (p,) another key says that it is another pair."""
+        if not self._one_to_one:
+            return np.zeros(len(keyed.left), dtype=bool)
+        torn = np.zeros(len(keyed.left), dtype=bool)
+        for nodes in (keyed.left, keyed.right):
+            torn |= np.bincount(nodes, keyed.unique)[nodes] > 1 if len(nodes) else False
+        return torn
+
+    def _add_matches(
+        self, method: Method, matches: Matches, prior: float, told_as: str | None
+    ) -> None:
+        if told_as is not None:
+            self._tell_common(told_as, matches)
+        self._add(method, matches.left, matches.right, np.full(len(matches.left), prior))
+
+    def _add_similar_names(self) -> None:
+        free = self._free()
+        near = similar_rows(
+            self._grams[0][free[0]],
+            self._grams[1][free[1]],
+            self.config.neighbours,
+            LEAST_NAME,
+            same=self.comparison.within,
+        )
+        left, right = free[0][near.left], free[1][near.right]
+        similarity = self._similarity(left, right)
+        self._add("similar_name", left, right, similar_name(similarity), name=similarity)
+
+    def _add_similar_texts(self, text: TextConfig, cache_dir: Path) -> None:
+        free = self._free()
+        sides = self.comparison.left, self.comparison.right
+        near = similar_texts(
+            (sides[0], free[0]),
+            (sides[1], free[1]),
+            text,
+            cache_dir,
+            self.config.neighbours,
+            LEAST_TEXT,
+            same=self.comparison.within,
+        )
+        similarity = self._similarity(near.left, near.right)
+        prior = similar_text(near.cosine, similarity)
+        self._add("text", near.left, near.right, prior, name=similarity, text=near.cosine)
+
+    @cached_property
+    def _grams(self) -> list[sparse.csr_array]:
+        return gram_matrix(self.comparison.left.names.bare, self.comparison.right.names.bare)
+
+    def _similarity(self, left: Index, right: Index) -> Floats:
+        """Gives the similarity of the names of pairs (p,)."""
+        bare = self.comparison.left.names.bare[left], self.comparison.right.names.bare[right]
+        cosine = cosines(self._grams[0], self._grams[1], left, right)
+        return name_similarity(cosine, edit_similarity(*bare))
+
+    def _free(self) -> tuple[Index, Index]:
+        """Positions of the nodes that nothing has settled yet."""
+        busy = [mask.copy() for mask in self.taken]
+        if self._one_to_one:
+            settled = self.found[self.found["score"] >= self.config.accept]
+            for mask, end in zip(busy, ("left", "right"), strict=True):
+                mask[settled[end].to_numpy(np.int64)] = True
+        return np.flatnonzero(~busy[0]), np.flatnonzero(~busy[1])
+
+    def _add(
+        self,
+        method: Method,
+        left: Index,
+        right: Index,
+        prior: Floats,
+        *,
+        certain: npt.NDArray[np.bool_] | None = None,
+        name: Floats | float = np.nan,
+        text: Floats | float = np.nan,
+    ) -> None:
+        """Adds pairs of free nodes that are new, and scores all that is not settled again."""
+        free = self._free()
+        new = pd.DataFrame({"left": left, "right": right, "log_odds": prior, "score": 0.0})
+        new = new.assign(method=method, name=name, text=text, certain=False)
+        if certain is not None:
+            new["certain"] = certain
+        pairs = pd.MultiIndex.from_frame(new[["left", "right"]])
+        known = pd.MultiIndex.from_frame(self.found[["left", "right"]])
+        kept = np.isin(left, free[0]) & np.isin(right, free[1])
+        new = new[kept & ~pairs.isin(known) & ~pairs.isin(self.refused)]
+        if new.empty:
+            return
+        at, to = (new[end].to_numpy(np.int64) for end in ("left", "right"))
+        new["log_odds"] += self.evidence.log_odds(at, to)
+        joint = pd.concat([self.found, new], ignore_index=True) if len(self.found) else new
+        self.found = self._scored(joint.reset_index(drop=True), *free)
+
+    def _scored(self, pairs: pd.DataFrame, left: Index, right: Index) -> pd.DataFrame:
+        """Scores the pairs of free nodes; pairs that others lost to still count as rivals."""
+        at, to = (pairs[end].to_numpy(np.int64) for end in ("left", "right"))
+        fresh = scores(at, to, pairs["log_odds"].to_numpy(float), rivals=self._one_to_one)
+        fresh[pairs["certain"].to_numpy(bool)] = 1.0
+        open_ = np.isin(at, left) & np.isin(to, right)
+        return pairs.assign(score=np.where(open_, fresh, pairs["score"]))
+
+    def _tell_common(self, what: str, matches: Matches) -> None:
+        if not matches.common:
+            return
+        value, count = matches.common[0]
+        self.notes.append(
+            f"{self.comparison}: {len(matches.common):,} {what} are shared by more than "
+            f"{self.config.max_shared} nodes of a side and were not compared, {value!r} by "
+            f"{count:,}"
+        )

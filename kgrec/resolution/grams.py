@@ -1,0 +1,172 @@
+"""Similar names: cosine of TF-IDF over character 3-grams, found without comparing all with all.
+
+Each left name looks only at names that share one of its telling 3-grams: those it would keep a
+cosine of `least` without are left out of the search, though not out of the cosine. Names are taken
+in blocks of bounded work, so memory does not grow with the number of names.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+Index = npt.NDArray[np.int64]
+Texts = npt.NDArray[np.object_]
+
+# Multiplications a block: some hundred MB of products at most.
+_WORK = 10_000_000
+# Of the norm that the search leaves out: a name that shares nothing else cannot reach `least`, and
+# few that share a little of the rest have to be looked at.
+_LEFT_OUT = 0.5
+# Pairs of rows multiplied at once.
+_PAIRS = 200_000
+_CODEPOINT_BITS = 21
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Pairs (p,) of positions, with a similarity of each.
+
+    Attributes:
+        left: Positions on the left.
+        right: Positions on the right.
+        cosine: Cosine of each pair.
+    """
+
+    left: Index
+    right: Index
+    cosine: npt.NDArray[np.float64]
+
+
+def gram_matrix(*sides: Texts) -> list[sparse.csr_array]:
+    """Gives per side a CSR matrix (n, g) of TF-IDF weights, rows of unit length (empty ones zero).
+
+    The weights are fitted on all sides together.
+    """
+    texts = np.concatenate(sides)
+    rows, grams = _trigrams(texts)
+    known, columns = np.unique(grams, return_inverse=True)
+    counts = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(texts), len(known)))
+    counts.sum_duplicates()
+    frequency = np.bincount(counts.indices, minlength=len(known))
+    idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
+    weights = (1 + np.log(counts.data)) * idf[counts.indices]
+    of_row = np.repeat(np.arange(len(texts)), np.diff(counts.indptr))
+    norm = np.sqrt(np.bincount(of_row, weights**2, minlength=len(texts)))
+    counts.data = weights / norm[of_row]
+    ends = np.cumsum([len(side) for side in sides])
+    return [counts[end - len(side) : end] for end, side in zip(ends, sides, strict=True)]
+
+
+def similar_rows(
+    left: sparse.csr_array,
+    right: sparse.csr_array,
+    k: int,
+    least: float,
+    *,
+    same: bool = False,
+) -> Neighbours:
+    """Finds each left row's k nearest right rows.
+
+    Args:
+        left: (n, g), rows of unit length or zero.
+        right: (m, g), likewise.
+        k: Neighbours a row, at most.
+        least: Cosine that a neighbour must reach, above 0.
+        same: Both are one set: a row is no neighbour of its own, and a pair is given once.
+
+    Returns:
+        Pairs ordered by left, then falling cosine, then right.
+    """
+    telling, rest = _telling(left, _LEFT_OUT * least)
+    columns = right.T.tocsr()
+    parts = []
+    for rows in _blocks(telling, columns):
+        partial = (telling[rows.start : rows.stop] @ columns).tocoo()
+        at, to = partial.coords[0] + rows.start, partial.coords[1]
+        kept = partial.data + rest[at] >= least
+        if same:
+            kept &= at < to
+        at, to = at[kept].astype(np.int64), to[kept].astype(np.int64)
+        cosine = cosines(left, right, at, to)
+        kept = cosine >= least
+        parts.append(nearest(Neighbours(at[kept], to[kept], cosine[kept]), k))
+    if not parts:
+        empty = np.zeros(0, dtype=np.int64)
+        return Neighbours(empty, empty, np.zeros(0))
+    return Neighbours(
+        np.concatenate([part.left for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.cosine for part in parts]),
+    )
+
+
+def nearest(found: Neighbours, k: int) -> Neighbours:
+    """Keeps the k best of each left node, ties by the right one's position."""
+    # Rounded, so that the order of equals does not hang on the order of summing.
+    order = np.lexsort((found.right, -np.round(found.cosine, 9), found.left))
+    left = found.left[order]
+    kept = order[np.arange(len(left)) - np.searchsorted(left, left) < k]
+    return Neighbours(found.left[kept], found.right[kept], found.cosine[kept])
+
+
+def _trigrams(texts: Texts) -> tuple[Index, Index]:
+    """Gives the row and the number of every 3-gram of the texts, a space before and behind."""
+    padded = [f" {text} " if text else "" for text in texts]
+    sizes = np.array([len(text) for text in padded], dtype=np.int64)
+    points = np.frombuffer(
+        "".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32
+    ).astype(np.int64)
+    rows = np.repeat(np.arange(len(padded)), sizes)
+    if len(points) < 3:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    inside = rows[:-2] == rows[2:]
+    grams = (points[:-2] << 2 * _CODEPOINT_BITS) | (points[1:-1] << _CODEPOINT_BITS) | points[2:]
+    return rows[:-2][inside], grams[inside]
+
+
+def _telling(
+    matrix: sparse.csr_array, most: float
+) -> tuple[sparse.csr_array, npt.NDArray[np.float64]]:
+    """Leaves out each row's lightest weights, as many as have a norm below `most` together.
+
+    Returns:
+        The rest (n, g), and the norm (n,) of what was left out.
+    """
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.data, rows))  # the row's lightest first
+    squares = matrix.data[order] ** 2
+    total = np.cumsum(squares)
+    before = np.concatenate([[0.0], total])[matrix.indptr[:-1]]
+    light = total - before[rows] < most**2
+    norm = np.sqrt(np.bincount(rows[light], squares[light], minlength=matrix.shape[0]))
+    kept = order[~light]
+    telling = sparse.csr_array(
+        (matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape
+    )
+    return telling, norm
+
+
+def _blocks(left: sparse.csr_array, columns: sparse.csr_array) -> Iterator[range]:
+    """Gives runs of rows whose product costs about `_WORK` multiplications each."""
+    cost = np.diff(columns.indptr)[left.indices]
+    total = np.concatenate([[0], np.cumsum(cost)])[left.indptr]
+    start, size = 0, left.shape[0]
+    while start < size:
+        stop = int(np.searchsorted(total, total[start] + _WORK, side="right")) - 1
+        stop = min(max(stop, start + 1), size)
+        yield range(start, stop)
+        start = stop
+
+
+def cosines(
+    left: sparse.csr_array, right: sparse.csr_array, at: Index, to: Index
+) -> npt.NDArray[np.float64]:
+    """Gives the cosines (p,) of pairs of rows of unit length."""
+    out = np.zeros(len(at))
+    for start in range(0, len(at), _PAIRS):
+        rows = slice(start, start + _PAIRS)
+        out[rows] = np.asarray((left[at[rows]] * right[to[rows]]).sum(axis=1)).ravel()
+    return out
