@@ -11,6 +11,7 @@ from kgrec.errors import KgrecError
 from kgrec.schema import NodeLabel, Split
 
 if TYPE_CHECKING:
+    from kgrec.data.intake import Intake
     from kgrec.data.load import load_dataset
     from kgrec.data.movielens import demo_config
     from kgrec.evaluation.evaluate import evaluate
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from kgrec.store.connect import open_store
     from kgrec.training.directory import load_run
     from kgrec.training.run import train
+    from kgrec.updates import update
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Config",
+    "Intake",
     "KgrecError",
     "NodeLabel",
     "Recommendation",
@@ -41,9 +44,11 @@ __all__ = [
     "load_run",
     "open_store",
     "train",
+    "update",
 ]
 
 _LAZY = {
+    "Intake": "kgrec.data.intake",
     "Recommendation": "kgrec.recommend",
     "Recommender": "kgrec.recommend",
     "demo_config": "kgrec.data.movielens",
@@ -55,6 +60,7 @@ _LAZY = {
     "load_run": "kgrec.training.directory",
     "open_store": "kgrec.store.connect",
     "train": "kgrec.training.run",
+    "update": "kgrec.updates",
 }
 
 

@@ -22,9 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 #: Per version of Neo4j: its main class and the versions of Java it runs on, the best first.
@@ -79,6 +79,8 @@ _JVM = (
 )
 
 
+_ADMIN = "org.neo4j.cli.AdminTool"
+
 #: Processes that this one started; kept so that they can be waited for when they end.
 _children: "dict[int, subprocess.Popen[bytes]]" = {}
 
@@ -114,6 +116,43 @@ class Server:
             "KGREC_NEO4J_USER": self.user,
             "KGREC_NEO4J_PASSWORD": self.password,
         }
+
+
+@dataclass(frozen=True)
+class Admin:
+    """`neo4j-admin` for the directory of a server that does not run yet.
+
+    Attributes:
+        java: The `java` program.
+        classpath: Where the jars are.
+        home: The server's directory.
+    """
+
+    java: Path
+    classpath: str
+    home: Path
+
+    def __call__(self, arguments: Sequence[str], folder: Path | None = None) -> None:
+        """Runs a command, in `folder` if one is given.
+
+        Raises:
+            ServerError: If it fails; shows what it said.
+        """
+        done = subprocess.run(
+            [str(self.java), *_JVM, "-cp", self.classpath, _ADMIN, *arguments],
+            cwd=folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            said = f"{done.stdout}\n{done.stderr}".strip()
+            raise ServerError(f"neo4j-admin {' '.join(arguments[:2])} failed: {said[-3000:]}")
+
+    def environment(self) -> dict[str, str]:
+        """What Neo4j needs in its environment to find the directory."""
+        conf = str(self.home / "conf")
+        return {**os.environ, "NEO4J_HOME": str(self.home), "NEO4J_CONF": conf}
 
 
 def cache_directory() -> Path:
@@ -166,8 +205,14 @@ def _java_for(releases: Sequence[int], installed: Mapping[int, Path]) -> Path | 
     return next((installed[r] for r in (*releases, *above) if r in installed), None)
 
 
-def start(version: str = DEFAULT_VERSION) -> Server:
+def start(
+    version: str = DEFAULT_VERSION, *, before: Callable[[Admin], None] | None = None
+) -> Server:
     """Starts a server with an empty database and waits until it answers.
+
+    Args:
+        version: Version of Neo4j.
+        before: Called when all is ready for the server, for example to import a database.
 
     Raises:
         ServerError: If a JDK or Maven is missing, or the server does not answer in time.
@@ -187,23 +232,48 @@ def start(version: str = DEFAULT_VERSION) -> Server:
     port = _free_port()
     (home / "conf" / "neo4j.conf").write_text(_CONF.format(port=port))
     password = secrets.token_urlsafe(16)
-    environment = {**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")}
-    admin = ("-cp", classpath, "org.neo4j.cli.AdminTool", "dbms", "set-initial-password")
-    command = [str(java), *admin, password]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise ServerError(f"the first password could not be set: {done.stderr.strip()}")
+    admin = Admin(java, classpath, home)
+    try:
+        admin(["dbms", "set-initial-password", password])
+        if before is not None:
+            before(admin)
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    server = Server(version, f"bolt://127.0.0.1:{port}", "neo4j", password, 0, str(home))
+    return _launched(server, admin, entry_point)
+
+
+def restart(server: Server) -> Server:
+    """Kills a server, as a power cut would, and starts it again on the same data and address.
+
+    Raises:
+        ServerError: If it does not answer in time.
+    """
+    process = _children.pop(server.pid)
+    process.kill()
+    process.wait()
+    entry_point, releases = VERSIONS[server.version]
+    java = _java_for(releases, find_java())
+    assert java is not None  # it ran before
+    admin = Admin(java, str(assemble(server.version) / "*"), Path(server.home))
+    return _launched(server, admin, entry_point)
+
+
+def _launched(server: Server, admin: Admin, entry_point: str) -> Server:
+    """Runs a server in its home and waits until it answers."""
+    home = Path(server.home)
     where = (f"--home-dir={home}", f"--config-dir={home / 'conf'}", "--console-mode")
-    with (home / "logs" / "console.log").open("wb") as log:
+    with (home / "logs" / "console.log").open("ab") as log:
         process = subprocess.Popen(
-            [str(java), *_JVM, "-cp", classpath, entry_point, *where],
-            env=environment,
+            [str(admin.java), *_JVM, "-cp", admin.classpath, entry_point, *where],
+            env=admin.environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = Server(version, f"bolt://127.0.0.1:{port}", "neo4j", password, process.pid, str(home))
+    server = replace(server, pid=process.pid)
     _children[process.pid] = process
     try:
         _wait_until_ready(server, process)
@@ -228,9 +298,11 @@ def stop(server: Server) -> None:
 
 
 @contextmanager
-def running(version: str = DEFAULT_VERSION) -> Iterator[Server]:
-    """A server for the time of a block."""
-    server = start(version)
+def running(
+    version: str = DEFAULT_VERSION, *, before: Callable[[Admin], None] | None = None
+) -> Iterator[Server]:
+    """A server for the time of a block; arguments as of `start`."""
+    server = start(version, before=before)
     try:
         yield server
     finally:

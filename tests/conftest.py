@@ -59,6 +59,14 @@ def _stop_servers() -> Iterator[None]:
         neo4j_server.stop(_servers.popitem()[1])
 
 
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Journals of servers are kept apart, test by test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KGREC_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture
 def neo4j_uri(monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an emptied Neo4j; its credentials are in the environment."""

@@ -62,7 +62,7 @@ def ingest(
         from kgrec.cli.steps import bring_up_to_date
         from kgrec.data.card.terminal import findings_table
         from kgrec.data.intake import Intake
-        from kgrec.update import Marks, foreign_query
+        from kgrec.updates import Marks, foreign_query
 
         intake = Intake(
             query=foreign_query, replace=frozenset(replace or ()), mended=_existing(mended)

@@ -43,7 +43,7 @@ def resolve(
         from kgrec.data.load import read_dataset
         from kgrec.resolution.resolve import resolve, unresolved
         from kgrec.resolution.review import read_decisions, write_proposals
-        from kgrec.update import foreign_query
+        from kgrec.updates import foreign_query
 
         decisions = read_decisions(out)
         with reporter.step("data") as said:

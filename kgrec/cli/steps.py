@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help
     from kgrec.graph.data import GraphData
     from kgrec.store.base import GraphStore
     from kgrec.training.directory import Run
-    from kgrec.update import Marks, UpdateReport
+    from kgrec.updates import Marks, UpdateReport
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def bring_up_to_date(
 ) -> UpdateReport:
     """Brings the store to the state of the sources."""
     from kgrec.data.intake import Intake
-    from kgrec.update import foreign_query, update
+    from kgrec.updates import foreign_query, update
 
     with reporter.step("ingest") as said, told_of_rows(reporter) as on_rows:
         intake = replace(intake or Intake(query=foreign_query), on_rows=on_rows)

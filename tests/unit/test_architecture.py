@@ -15,7 +15,7 @@ MAX_FUNCTION_LINES = 60
 
 _BASE = {"errors", "schema", "config", "vocabulary", "progress"}
 _BELOW_FACADE = _BASE | {
-    "data", "store", "ingestion", "update", "text", "resolution", "graph", "model", "evaluation",
+    "data", "store", "ingestion", "updates", "text", "resolution", "graph", "model", "evaluation",
     "training", "explain",
 }  # fmt: skip
 
@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": _BASE,
     "store": _BASE,
     "ingestion": _BASE | {"data", "store"},
-    "update": _BASE | {"data", "store", "ingestion"},
+    "updates": _BASE | {"data", "store", "ingestion"},
     "text": _BASE,
     "resolution": _BASE | {"data", "text"},
     "graph": _BASE | {"data", "store", "text"},

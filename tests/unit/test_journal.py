@@ -127,12 +127,17 @@ def test_rows_that_are_no_events(tmp_path: Path) -> None:
 def test_staged_rows_are_readable_and_forgotten_unless_put_in_force(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         add(journal, events(("u1", "i1", 1)))
-        with pytest.raises(RuntimeError, match="no"), journal.staging() as staging:
-            files = [FileRecord("clicks2.csv", "x")]
-            staging.add(CLICKS, files, [events(("u2", "i2", 2))], "settings", replaces=False)
-            journal.manifest = staging.place(journal.manifest)
-            assert pairs(journal) == [("u1", "i1"), ("u2", "i2")]
-            raise RuntimeError("no")
+
+        def stage_and_fail() -> None:
+            with journal.staging() as staging:
+                files = [FileRecord("clicks2.csv", "x")]
+                staging.add(CLICKS, files, [events(("u2", "i2", 2))], "settings", replaces=False)
+                journal.manifest = staging.place(journal.manifest)
+                assert pairs(journal) == [("u1", "i1"), ("u2", "i2")]
+                raise RuntimeError("no")
+
+        with pytest.raises(RuntimeError, match="no"):
+            stage_and_fail()
         assert pairs(journal) == [("u1", "i1")]
         assert journal.codes(NodeLabel.USER).ids() == ["u1"]
     left = {path.name for path in tmp_path.iterdir()}
