@@ -3,4 +3,6 @@
 // columns: bound
 // writes: no
 MATCH (n:{{label}})
-RETURN coalesce(max(n.index) + 1, 0) AS bound
+WHERE n.index >= 0
+WITH max(n.index) AS greatest
+RETURN coalesce(greatest + 1, 0) AS bound

@@ -4,6 +4,7 @@
 // columns: type, edges, connects
 // writes: no
 MATCH (k:KgrecRelation)
+WHERE coalesce(k.role, 'relation') <> 'identity'
 WITH k ORDER BY k.head, k.tail, k.id
 WITH collect([k.edge_type, k.head + '->' + k.tail]) + [['INTERACTED', 'User->Item']] AS known
 CALL () {

@@ -4,6 +4,7 @@
 // columns: own, type_in, entity, name, type_out
 // writes: no
 MATCH (k:KgrecRelation)
+WHERE coalesce(k.role, 'relation') <> 'identity'
 WITH collect(DISTINCT k.edge_type) AS types
 MATCH (i:Item {id: $item})
 CALL (i, types) {

@@ -1,7 +1,7 @@
 // purpose: Writes the catalogue: which edge set holds which relation of the data.
 // use: load
-// parameters: rows (lists: key, name, type, head, tail), load
+// parameters: rows (lists: key, map of properties)
 // writes: yes
 UNWIND $rows AS r
 MERGE (k:KgrecRelation {id: r[0]})
-SET k.name = r[1], k.edge_type = r[2], k.head = r[3], k.tail = r[4], k.load = $load
+SET k += r[1]

@@ -2,17 +2,18 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kgrec.data.tables import Dataset, RelationTable
-from kgrec.graph.data import GraphData
-from kgrec.graph.fetch import fetch_graph, graph_summary
-from kgrec.schema import EdgeKey, NodeLabel, Split
+from kgrec.data.tables import Changes, Dataset, Load, RelationTable
+from kgrec.ingestion import graph_version
+from kgrec.ingestion.loads import read_loads
+from kgrec.schema import EDGE_PROPERTIES, SAME_AS, EdgeKey, NodeLabel, Role, Split
 from kgrec.store.base import GraphStore
+from kgrec.store.state import read_relations, read_state
 
 #: What ids and names may hold; each has broken some store or some careless statement.
 AWKWARD = (
@@ -40,6 +41,18 @@ KEYS = (
     ("features", EdgeKey("FEATURES", NodeLabel.ENTITY, NodeLabel.ITEM)),
     ("likes", EdgeKey("LIKES", NodeLabel.USER, NodeLabel.ENTITY)),
     ("genre", EdgeKey("GENRE", NodeLabel.ENTITY, NodeLabel.ENTITY)),
+    ("view", EdgeKey("VIEW", NodeLabel.USER, NodeLabel.ITEM)),
+    ("dismiss", EdgeKey("DISMISS", NodeLabel.USER, NodeLabel.ITEM)),
+    ("same_as", EdgeKey(SAME_AS, NodeLabel.ITEM, NodeLabel.ITEM)),
+)
+
+#: Behaviours and identities carry something, and are no relations.
+ROLES = {"view": Role.EVIDENCE, "dismiss": Role.NEGATIVE, "same_as": Role.IDENTITY}
+
+LOADS = (
+    Load(1, "events", "interactions", ("a.csv", "b, c.csv"), "0123456789abcdef", 90, 0, "2024"),
+    Load(2, "items", "items", ("i.csv",), "fedcba9876543210", 8, 3, "2025", undone=True),
+    Load(12, "shop", "interactions", (), "00000000000000aa", 5, 1, "2025-02-03T04:05:06Z"),
 )
 
 Row = dict[str, Any]
@@ -56,7 +69,11 @@ def random_dataset(
     }
     nodes = {
         NodeLabel.USER: pd.DataFrame(
-            {"id": ids[NodeLabel.USER], "age": rng.integers(10, 80, users)}
+            {
+                "id": ids[NodeLabel.USER],
+                "age": rng.integers(10, 80, users),
+                "load": rng.choice([1, 2], users),
+            }
         ),
         NodeLabel.ITEM: pd.DataFrame(
             {
@@ -77,6 +94,8 @@ def random_dataset(
     if ratings:
         frame["rating"] = rng.integers(1, 11, len(frame)) / 2
         frame["time"] = rng.integers(0, 4, len(frame))
+        frame["session"] = np.where(rng.random(len(frame)) < 0.4, np.nan, frame["time"] // 2)
+        frame["load"] = rng.choice([1, 12], len(frame))
     part = rng.choice(3, len(frame), p=(0.7, 0.15, 0.15))
     interactions = {
         split: frame[part == at].reset_index(drop=True) for at, split in enumerate(Split)
@@ -85,16 +104,65 @@ def random_dataset(
         RelationTable(
             name,
             key,
-            pd.DataFrame(
-                _pairs(rng, ids[key.head], ids[key.tail], share=0.25),
-                columns=["head", "tail"],
-                dtype=object,
-            ),
+            _edges(rng, _pairs(rng, ids[key.head], ids[key.tail], share=0.25), name in ROLES),
+            ROLES.get(name, Role.RELATION),
         )
         for name, key in KEYS
         if rng.random() < 0.9
     )
-    return Dataset(nodes, interactions, relations)
+    loads = tuple(load for load in LOADS if rng.random() < 0.8)
+    return Dataset.from_ids(nodes, interactions, relations, loads=loads)
+
+
+def _edges(rng: np.random.Generator, pairs: list[tuple[str, str]], carries: bool) -> pd.DataFrame:
+    frame = pd.DataFrame(pairs, columns=["head", "tail"], dtype=object)
+    if carries:
+        frame["weight"] = np.where(rng.random(len(frame)) < 0.5, np.nan, rng.random(len(frame)))
+        frame["count"] = rng.integers(1, 3, len(frame))
+        frame["score"] = np.nan  # as good as no column
+        frame["load"] = 12
+    return frame
+
+
+def random_changes(old: Dataset, new: Dataset) -> Changes:
+    """What makes one dataset into another, row by row in plain Python."""
+    ids = {label: set(new.nodes[label]["id"]) for label in NodeLabel}
+    nodes, gone_nodes = {}, {}
+    for label in NodeLabel:
+        before = {row["id"]: row for row in _records(old.nodes[label])}
+        frame = new.nodes[label]
+        changed = [row != before.get(row["id"]) for row in _records(frame)]
+        nodes[label] = frame[changed]
+        gone_nodes[label] = sorted(before.keys() - ids[label])
+    edges, gone_edges = {}, {}
+    empty = pd.DataFrame({"head": [], "tail": []}, dtype=object)
+    keys = old.edges().keys() | new.edges().keys()
+    for key in sorted(keys):
+        one, other = (x.pairs(key) if key in x.edges() else empty for x in (old, new))
+        before = {(row["head"], row["tail"]): row for row in _records(one)}
+        pairs = list(zip(other["head"], other["tail"], strict=True))
+        changed = [row != before.get(p) for p, row in zip(pairs, _records(other), strict=True)]
+        edges[key] = other[changed]
+        left = [p for p in before if p not in set(pairs)]
+        # The edges of a node that goes are not named.
+        left = [(a, b) for a, b in left if a in ids[key.head] and b in ids[key.tail]]
+        gone_edges[key] = pd.DataFrame(left, columns=["head", "tail"], dtype=object)
+    return Changes(
+        old.fingerprint,
+        new.fingerprint,
+        {label: frame for label, frame in nodes.items() if len(frame)},
+        {label: gone for label, gone in gone_nodes.items() if gone},
+        {key: frame for key, frame in edges.items() if len(frame)},
+        {key: frame for key, frame in gone_edges.items() if len(frame)},
+        tuple((table.name, table.key, table.role) for table in new.relations),
+        new.loads,
+    )
+
+
+def _records(frame: pd.DataFrame) -> list[Row]:
+    """Rows without what is missing."""
+    rows = frame.to_dict("records")
+    return [{str(k): v for k, v in row.items() if not pd.isna(v)} for row in rows]
 
 
 def _identifier(rng: np.random.Generator, stem: str) -> str:
@@ -119,6 +187,7 @@ class Edge:
     key: EdgeKey
     head: str
     tail: str
+    role: Role
 
 
 class Oracle:
@@ -126,16 +195,16 @@ class Oracle:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        train = dataset.interactions[Split.TRAIN]
+        self.train = dataset.pairs(Split.TRAIN).rename(columns={"head": "user", "tail": "item"})
         self.items_of: dict[str, set[str]] = {x: set() for x in dataset.nodes[NodeLabel.USER]["id"]}
         self.users_of: dict[str, set[str]] = {x: set() for x in dataset.nodes[NodeLabel.ITEM]["id"]}
-        for user, item in zip(train["user"], train["item"], strict=True):
+        for user, item in zip(self.train["user"], self.train["item"], strict=True):
             self.items_of[user].add(item)
             self.users_of[item].add(user)
         self.edges = [
-            Edge(table.name, table.key, head, tail)
+            Edge(table.name, table.key, head, tail, table.role)
             for table in dataset.relations
-            for head, tail in zip(table.edges["head"], table.edges["tail"], strict=True)
+            for head, tail in dataset.pairs(table.key)[["head", "tail"]].itertuples(index=False)
         ]
         self._shown = {
             (label, key): None if pd.isna(value) else value
@@ -152,8 +221,7 @@ class Oracle:
         return self._shown[NodeLabel.ENTITY, entity]
 
     def user_history(self, user: str, limit: int) -> list[Row]:
-        train = self.dataset.interactions[Split.TRAIN]
-        own = train[train["user"] == user]
+        own = self.train[self.train["user"] == user]
         rows = [
             {
                 "id": row["item"],
@@ -267,8 +335,8 @@ class Oracle:
         return [dict(zip(columns, map(list, path), strict=True)) for path in ordered][:limit]
 
     def schema_summary(self, limit: int) -> list[Row]:
-        counts = Counter(edge.key.type for edge in self.edges)
-        counts["INTERACTED"] += len(self.dataset.interactions[Split.TRAIN])
+        counts = Counter(edge.key.type for edge in self.edges if edge.role != Role.IDENTITY)
+        counts["INTERACTED"] += len(self.train)
         ends: dict[str, list[str]] = {"INTERACTED": ["User->Item"]}
         for table in sorted(self.dataset.relations, key=lambda table: table.key):
             key = table.key
@@ -282,10 +350,24 @@ class Oracle:
 
     def relations(self) -> list[Row]:
         rows = [
-            {"name": t.name, "type": t.key.type, "head": t.key.head.value, "tail": t.key.tail.value}
-            for t in self.dataset.relations
+            {
+                "name": table.name,
+                "type": table.key.type,
+                "head": table.key.head.value,
+                "tail": table.key.tail.value,
+                "role": table.role.value,
+                "properties": [
+                    name
+                    for name in EDGE_PROPERTIES
+                    if name in table.edges and table.edges[name].notna().any()
+                ],
+            }
+            for table in self.dataset.relations
         ]
         return sorted(rows, key=lambda row: (row["type"], row["head"], row["tail"]))
+
+    def loads(self) -> list[Row]:
+        return [{**asdict(load), "files": list(load.files)} for load in self.dataset.loads]
 
     def _steps(self, item: str) -> set[tuple[str, str, NodeLabel, str]]:
         """Relation edges at an item, either way round: type, item, label and id of the far end."""
@@ -294,7 +376,7 @@ class Oracle:
         for edge in self.edges:
             ends = ((edge.key.head, edge.head), (edge.key.tail, edge.tail))
             for near, far in (ends, ends[::-1]):
-                if near == here:
+                if near == here and edge.role != Role.IDENTITY:
                     steps.add((edge.key.type, item, *far))
         return steps
 
@@ -303,50 +385,79 @@ def _order(row: Row) -> tuple[Any, ...]:
     return row["relation"], row["type"], not row["outgoing"]
 
 
-def _edge_set(dataset: Dataset, split: Split) -> set[tuple[object, ...]]:
-    frame = dataset.interactions[split]
-    return set(frame.itertuples(index=False, name=None))
+def assert_holds(store: GraphStore, dataset: Dataset, *, provenance: bool = False) -> None:
+    """The store's graph equals the dataset, and nothing else is in it.
+
+    Args:
+        store: The store.
+        dataset: What it shall hold.
+        provenance: Whether the loads are compared too, of nodes, edges and the list.
+    """
+    assert graph_version(store) == dataset.fingerprint
+    ids = {label: _assert_nodes(store, label, dataset, provenance) for label in NodeLabel}
+    stored = {entry.key: entry for entry in read_relations(store)}
+    tables = {table.key: table for table in dataset.relations}
+    assert stored.keys() == tables.keys()
+    for key, entry in stored.items():
+        assert (entry.name, entry.role) == (tables[key].name, tables[key].role)
+    state = read_state(store)
+    assert state is not None
+    names = [name for name in EDGE_PROPERTIES if provenance or name != "load"]
+    for key, frame in dataset.edges().items():
+        said = stored[key].properties if key in stored else state.interaction_properties
+        assert {x for x in EDGE_PROPERTIES if x in frame and frame[x].notna().any()} <= set(said)
+        got = _stored_edges(store, key, ids, names)
+        assert len(got) == len(frame) == store.read("count_edges", key=key)[0]["count"], key
+        assert set(got) == set(_given_edges(dataset, key, names)), key
+    if provenance:
+        assert read_loads(store) == tuple(sorted(dataset.loads, key=lambda load: load.number))
 
 
-def _fetched_set(graph: GraphData, split: Split) -> set[tuple[object, ...]]:
-    part = graph.train if split == Split.TRAIN else graph.held_out[split]
-    users, items = (graph.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
-    columns = [[users[i] for i in part.user_index], [items[i] for i in part.item_index]]
-    columns += [list(c) for c in (part.rating, part.time) if c is not None]
-    return set(zip(*columns, strict=True))
+def _assert_nodes(
+    store: GraphStore, label: NodeLabel, dataset: Dataset, provenance: bool
+) -> dict[int, str]:
+    """Compares the nodes of a label; gives the id by index."""
+    got = store.export_nodes(label, provenance=provenance)
+    wanted = dataset.nodes[label]
+    assert len(got) == len(wanted) == store.read("count_nodes", label=label)[0]["count"]
+    assert got["index"].is_unique
+    assert set(got["id"]) == set(wanted["id"])
+    ordered = got.set_index("id").loc[wanted["id"].tolist()]
+    left_out = {"id", "index"} if provenance else {"id", "index", "load"}
+    for name in (set(got.columns) | set(wanted.columns)) - left_out:
+        absent = pd.Series([None] * len(wanted), dtype=object)
+        one, other = (frame.get(name, absent) for frame in (ordered, wanted))
+        for a, b in zip(one, other, strict=True):
+            assert (pd.isna(a) and pd.isna(b)) or a == b, (label, name)
+    return dict(zip(got["index"], got["id"], strict=True))
 
 
-def assert_holds(store: GraphStore, dataset: Dataset) -> None:
-    """The store's graph equals the dataset, and nothing else is in it."""
-    graph = fetch_graph(store)
-    assert graph.version == dataset.fingerprint
-    for label in NodeLabel:
-        wanted = dataset.nodes[label].reset_index(drop=True)
-        assert graph.vocabularies[label].ids == tuple(wanted["id"])
-        got = graph.properties[label]
-        given = [c for c in wanted.columns if c != "id" and wanted[c].notna().any()]
-        for column in given:
-            for a, b in zip(got[column], wanted[column], strict=True):
-                assert (pd.isna(a) and pd.isna(b)) or a == b
-        extra = [c for c in got.columns if c not in given and got[c].notna().any()]
-        assert extra == []
-    for split in Split:
-        assert _fetched_set(graph, split) == _edge_set(dataset, split)
-    wanted_relations = {t.key: t for t in dataset.relations}
-    assert {r.key for r in graph.relations} == set(wanted_relations)
-    for relation in graph.relations:
-        heads = graph.vocabularies[relation.key.head].ids
-        tails = graph.vocabularies[relation.key.tail].ids
-        got_edges = [
-            (heads[a], tails[b])
-            for a, b in zip(relation.head_index, relation.tail_index, strict=True)
-        ]
-        table = wanted_relations[relation.key]
-        assert relation.name == table.name
-        assert len(got_edges) == len(set(got_edges))
-        assert set(got_edges) == set(table.edges.itertuples(index=False, name=None))
-    summary = graph_summary(store)
-    assert summary["nodes"] == {label.value: len(dataset.nodes[label]) for label in NodeLabel}
-    assert summary["interactions"] == {
-        split.value: len(frame) for split, frame in dataset.interactions.items()
-    }
+_Edge = tuple[str, str, tuple[float | None, ...]]
+
+
+def _stored_edges(
+    store: GraphStore, key: EdgeKey, ids: dict[NodeLabel, dict[int, str]], names: list[str]
+) -> list[_Edge]:
+    return [
+        (ids[key.head][head], ids[key.tail][tail], _known(values))
+        for block in store.export_edges(key, names)
+        for head, tail, *values in zip(
+            block.head_index.tolist(),
+            block.tail_index.tolist(),
+            *(block.properties[name].tolist() for name in names),
+            strict=True,
+        )
+    ]
+
+
+def _given_edges(dataset: Dataset, key: EdgeKey, names: list[str]) -> list[_Edge]:
+    pairs = dataset.pairs(key)
+    columns = [pairs[name] if name in pairs else [None] * len(pairs) for name in names]
+    return [
+        (head, tail, _known(values))
+        for head, tail, *values in zip(pairs["head"], pairs["tail"], *columns, strict=True)
+    ]
+
+
+def _known(values: list[Any]) -> tuple[float | None, ...]:
+    return tuple(None if pd.isna(value) else float(value) for value in values)

@@ -117,12 +117,18 @@ class GraphStore(Protocol):
 
         Args:
             nodes: Frames with `id`, `index` and properties.
-            edges: Frames with `head`, `tail` (positions in the node frames, int64) and properties.
+            edges: Frames with `head`, `tail` (positions in the node frames, integers) and any of
+                EDGE_PROPERTIES; no pair twice in a set.
             on_rows: Called with the number of rows that have just been loaded, for progress.
         """
 
-    def export_nodes(self, label: NodeLabel) -> pd.DataFrame:
-        """Gives all nodes of a label, ordered by `index`, columns `id`, `index`, properties."""
+    def export_nodes(self, label: NodeLabel, *, provenance: bool = False) -> pd.DataFrame:
+        """Gives all nodes of a label, ordered by `index`, columns `id`, `index`, properties.
+
+        Args:
+            label: The label.
+            provenance: Whether `load` is among the columns, where nodes have one.
+        """
 
     def export_edges(self, key: EdgeKey, properties: Sequence[str] = ()) -> Iterator[EdgeBlock]:
         """Streams all edges of a set in blocks; memory stays flat in the number of edges."""

@@ -1,11 +1,15 @@
-"""Records of edges, one a tail, as columns."""
+"""Tables in the form of an engine's statements: one list a head goes in, one record a tail out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
+from kgrec.schema import EDGE_PROPERTIES
 from kgrec.store.base import EdgeBlock, Row
 
 #: Edges an exported block aims at.
@@ -24,12 +28,121 @@ def edge_block(rows: Sequence[Row], properties: Sequence[str]) -> EdgeBlock:
     tails = np.fromiter((row["tail"] for row in rows), dtype=np.int64, count=len(rows))
     total = int(counts.sum())
     heads = np.fromiter(chain.from_iterable(row["heads"] for row in rows), np.int64, count=total)
-
-    def values(at: int) -> Iterator[Any]:
-        return chain.from_iterable(row["values"][at] for row in rows)
-
-    # A list, as NumPy reads None in it as NaN, which fromiter does not.
     columns = {
-        name: np.array(list(values(at)), dtype=np.float64) for at, name in enumerate(properties)
+        name: _numbers(list(chain.from_iterable(row["values"][at] for row in rows)))
+        for at, name in enumerate(properties)
     }
     return EdgeBlock(heads, np.repeat(tails, counts), columns)
+
+
+def record_batches(records: Iterable[Mapping[str, Any]], edges: int) -> Iterator[list[Row]]:
+    """Collects records as `edge_block` takes them until they hold about so many edges."""
+    rows: list[Row] = []
+    found = 0
+    for record in records:
+        rows.append(dict(record))
+        found += len(rows[-1]["heads"])
+        if found >= edges:
+            yield rows
+            rows, found = [], 0
+    if rows:
+        yield rows
+
+
+def node_batches(frame: pd.DataFrame, size: int) -> Iterator[list[list[Any]]]:
+    """Cuts nodes into batches of rows: id, map of properties, position in the frame.
+
+    Args:
+        frame: `id` and properties.
+        size: Nodes a batch.
+    """
+    names = [str(name) for name in frame.columns if name != "id"]
+    for start in range(0, len(frame), size):
+        part = frame.iloc[start : start + size]
+        values = zip(*(plain_values(part[name]) for name in names), strict=True)
+        maps = [dict(zip(names, row, strict=True)) for row in values]
+        positions = range(start, start + len(part))
+        yield [list(row) for row in zip(part["id"], maps, positions, strict=True)]
+
+
+@dataclass(frozen=True)
+class EdgeBatch:
+    """Edges of a first load in the form of the bulk statements.
+
+    Attributes:
+        rows: Per head its internal id and a list: of the internal ids of the tails, or of lists
+            that begin with one and go on with values in the order of EDGE_PROPERTIES, as far as
+            there are any.
+        shared: What all these edges carry.
+        own: Whether edges have values of their own.
+        edges: Number of edges.
+    """
+
+    rows: list[list[Any]]
+    shared: dict[str, Any]
+    own: bool
+    edges: int
+
+
+def edge_batches(
+    frame: pd.DataFrame,
+    heads: npt.NDArray[np.int64],
+    tails: npt.NDArray[np.int64],
+    size: int,
+) -> Iterator[EdgeBatch]:
+    """Cuts edges into batches, grouped by head.
+
+    A value that all edges of a batch share is sent once; so a load's number, or a weight that is
+    always 1, costs nothing.
+
+    Args:
+        frame: `head` and `tail` (positions) and any of EDGE_PROPERTIES.
+        heads: Internal ids of the head's label, by position.
+        tails: Likewise of the tail's.
+        size: Edges a batch.
+    """
+    order = np.argsort(frame["head"].to_numpy(), kind="stable")
+    for start in range(0, len(frame), size):
+        part = frame.iloc[order[start : start + size]]
+        shared, own = {}, []
+        for name in (name for name in EDGE_PROPERTIES if name in part):
+            values = plain_values(part[name])
+            if values.count(values[0]) < len(values):
+                own.append((name, values))
+            elif values[0] is not None:
+                shared[name] = values[0]
+        ends: list[Any] = tails[part["tail"].to_numpy()].tolist()
+        if own:
+            given = dict(own)
+            reach = EDGE_PROPERTIES.index(own[-1][0]) + 1
+            absent = [None] * len(part)
+            columns = [given.get(name, absent) for name in EDGE_PROPERTIES[:reach]]
+            ends = [list(end) for end in zip(ends, *columns, strict=True)]
+        head = part["head"].to_numpy()
+        first = np.flatnonzero(np.diff(head, prepend=-1)).tolist()
+        node = heads[head[first]].tolist()
+        stops = [*first[1:], len(part)]
+        rows = [[a, ends[low:high]] for a, low, high in zip(node, first, stops, strict=True)]
+        yield EdgeBatch(rows, shared, bool(own), len(part))
+
+
+def plain_values(column: pd.Series) -> list[Any]:
+    """Gives a column as Python values, None for what is missing."""
+    missing = column.isna()
+    if not missing.any():
+        return column.tolist()
+    return column.astype(object).where(~missing, None).tolist()
+
+
+def _numbers(values: list[Any]) -> npt.NDArray[np.float64]:
+    """Turns values into numbers: None is NaN, and what is no number is infinite.
+
+    No edge that kgrec wrote has anything but numbers; a comparison with what should be there finds
+    an infinite one to be wrong.
+    """
+    try:
+        # A list, as NumPy reads None in it as NaN, which fromiter does not.
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        numeric = [x is None or isinstance(x, int | float) for x in values]
+        return np.array([x if ok else np.inf for x, ok in zip(values, numeric, strict=True)], float)

@@ -63,11 +63,17 @@ class CypherStore(ABC):
 
     def apply_schema(self) -> None:
         """Makes the unique constraints on `id` and the indexes; does nothing when they exist."""
+        known = {
+            row["name"] for name in ("constraint_names", "index_names") for row in self.read(name)
+        }
         for label in NodeLabel:
-            self._execute("constraint_node", label=label)
-            self._execute("index_node", label=label)
-        self._execute("constraint_graph")
-        self._execute("constraint_relation")
+            if f"kgrec_{label}_id" not in known:
+                self._execute("constraint_node", label=label)
+            if f"kgrec_{label}_index" not in known:
+                self._execute("index_node", label=label)
+        for kind in ("graph", "relation", "load"):
+            if f"kgrec_{kind}_id" not in known:
+                self._execute(f"constraint_{kind}")
 
     def read(
         self,
@@ -110,9 +116,9 @@ class CypherStore(ABC):
             batch = rows[start : start + batch_size]
             self._execute(name, {**params, "rows": batch}, key=key, label=label)
 
-    def export_nodes(self, label: NodeLabel) -> pd.DataFrame:
+    def export_nodes(self, label: NodeLabel, *, provenance: bool = False) -> pd.DataFrame:
         """Gives all nodes of a label, ordered by `index`; see `GraphStore.export_nodes`."""
-        names = self._property_names(label)
+        names = self._property_names(label, provenance)
         ids: list[str] = []
         index: list[int] = []
         columns: list[list[Any]] = [[] for _ in names]
@@ -195,23 +201,16 @@ class CypherStore(ABC):
         if self._read_only:
             raise StoreError(f"{self.uri} is open for reading; open it for writing")
 
-    def _property_names(self, label: NodeLabel) -> list[str]:
+    def _property_names(self, label: NodeLabel, provenance: bool) -> list[str]:
         """The properties that came from the data, as opposed to kgrec's and the engine's own."""
         found = {row["name"] for row in self.read("node_properties", label=label)}
         display = DISPLAY_PROPERTY[label]
         names = found - RESERVED_PROPERTIES - SHADOWED_PROPERTIES
-        return sorted(names | {display} if display else names)
+        names |= {display} if display else set()
+        return sorted(names | (found & {"load"} if provenance else set()))
 
     def _index_ranges(self, label: NodeLabel, step: int) -> Iterator[tuple[int, int]]:
         """Ranges [low, high) that cover the indices of a label."""
         rows = self.read("index_bound", label=label)
         for low in range(0, rows[0]["bound"] if rows else 0, step):
             yield low, low + step
-
-
-def plain_values(column: pd.Series) -> list[Any]:
-    """Gives a column as Python values, None for what is missing."""
-    missing = column.isna()
-    if not missing.any():
-        return column.tolist()
-    return column.astype(object).where(~missing, None).tolist()

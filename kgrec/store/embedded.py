@@ -26,6 +26,9 @@ from kgrec.store.dialect import CypherStore
 
 logger = logging.getLogger(__name__)
 
+#: Edges that the engine is given at once; their ends are strings, some 150 bytes an edge.
+CHUNK_ROWS = 1_000_000
+
 
 class EmbeddedStore(CypherStore):
     """A graph file.
@@ -86,22 +89,20 @@ class EmbeddedStore(CypherStore):
                 on_rows(len(frame))
         ids = {label: frame["id"].to_numpy(dtype=object) for label, frame in nodes.items()}
         for key, frame in edges.items():
-            if len(frame):
+            for start in range(0, len(frame), CHUNK_ROWS):
+                part = frame.iloc[start : start + CHUNK_ROWS].reset_index(drop=True)
                 ends = {
-                    "head": ids[key.head][frame["head"].to_numpy()],
-                    "tail": ids[key.tail][frame["tail"].to_numpy()],
+                    # Said to be objects, or pandas would copy the strings into another form.
+                    end: pd.Series(ids[label][part[end].to_numpy()], dtype=object)
+                    for label, end in ((key.head, "head"), (key.tail, "tail"))
                 }
                 with _translated(f"loading {key}"):
                     graph.add_relationships(
-                        _plain(frame.assign(**ends)),
-                        key.type,
-                        key.head.value,
-                        "head",
-                        key.tail.value,
+                        part.assign(**ends), key.type, key.head.value, "head", key.tail.value,
                         "tail",
-                    )
-            if on_rows:
-                on_rows(len(frame))
+                    )  # fmt: skip
+                if on_rows:
+                    on_rows(len(part))
 
     def export_edges(self, key: EdgeKey, properties: Sequence[str] = ()) -> Iterator[EdgeBlock]:
         """Streams all edges of a set in blocks; see `GraphStore.export_edges`."""

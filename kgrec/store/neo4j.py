@@ -7,13 +7,15 @@ tail with the internal ids of its heads, which are mapped to indices here.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import neo4j
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from neo4j.exceptions import (
     AuthError,
     ClientError,
@@ -24,11 +26,19 @@ from neo4j.exceptions import (
     SessionExpired,
 )
 
-from kgrec.errors import ConfigError, QueryFailed, SchemaError, StoreError, StoreUnavailable
+from kgrec.errors import ConfigError, QueryFailed, StoreError, StoreUnavailable
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import Capabilities, EdgeBlock, Row
-from kgrec.store.blocks import EDGE_BLOCK, edge_block
-from kgrec.store.dialect import CypherStore, plain_values
+from kgrec.store.blocks import (
+    EDGE_BLOCK,
+    edge_batches,
+    edge_block,
+    node_batches,
+    record_batches,
+)
+from kgrec.store.connect import NEO4J_SCHEMES
+from kgrec.store.dialect import CypherStore
+from kgrec.store.records import record_tables
 from kgrec.store.state import LOADING
 
 logger = logging.getLogger(__name__)
@@ -67,29 +77,15 @@ class Neo4jStore(CypherStore):
         read_only: bool = False,
     ) -> None:
         super().__init__("neo4j", read_only=read_only)
-        self._uri = uri
-        self._database = database
+        self._place = _Place(uri, database)
         self._nodes: dict[NodeLabel, tuple[str, _IndexArray]] = {}
         self._closed = False
-        try:
-            self._driver = neo4j.GraphDatabase.driver(
-                uri,
-                auth=(user, password),
-                telemetry_disabled=True,
-                notifications_min_severity="OFF",
-                warn_notification_severity="OFF",
-                connection_timeout=CONNECT_SECONDS,
-                user_agent="kgrec",
-            )
-        except (ConfigurationError, ValueError) as exc:
-            raise ConfigError(
-                f"store.uri {uri!r} is no Neo4j address: {exc}; expected bolt://HOST:PORT"
-            ) from exc
+        self._driver = _connect(self._place, user, password)
         try:
             self._agent = self._driver.get_server_info().agent
         except (DriverError, Neo4jError, ValueError) as exc:
             self._driver.close()
-            raise self._error(exc, "connecting") from exc
+            raise self._place.error(exc, "connecting") from exc
         try:
             self.read("graph_state")  # the database exists and may be read
         except StoreError:
@@ -99,7 +95,7 @@ class Neo4jStore(CypherStore):
     @property
     def uri(self) -> str:
         """The address without credentials."""
-        return self._uri
+        return self._place.uri
 
     @property
     def capabilities(self) -> Capabilities:
@@ -134,7 +130,7 @@ class Neo4jStore(CypherStore):
         try:
             with self._session() as session:
                 result = session.run(statement.fill(key), statement.bind(params))
-                for rows in _batches(result, EDGE_BLOCK):
+                for rows in record_batches(result, EDGE_BLOCK):
                     block = edge_block(rows, properties)
                     yield EdgeBlock(
                         self._mapped(heads, block.head_index),
@@ -142,7 +138,7 @@ class Neo4jStore(CypherStore):
                         block.properties,
                     )
         except (DriverError, Neo4jError) as exc:
-            raise self._error(exc, f"reading {key}") from exc
+            raise self._place.error(exc, f"reading {key}") from exc
 
     def write_vectors(
         self, label: NodeLabel, ids: Sequence[str], matrix: npt.NDArray[np.float32]
@@ -163,48 +159,24 @@ class Neo4jStore(CypherStore):
         routing = neo4j.RoutingControl.WRITE if writes else neo4j.RoutingControl.READ
         try:
             result = self._driver.execute_query(
-                neo4j.Query(text), dict(params), routing_=routing, database_=self._database
+                neo4j.Query(text), dict(params), routing_=routing, database_=self._place.database
             )
         except (DriverError, Neo4jError) as exc:
-            raise self._error(exc, text.splitlines()[0]) from exc
+            raise self._place.error(exc, text.splitlines()[0]) from exc
         return [dict(record) for record in result.records]
 
     def _session(self) -> neo4j.Session:
-        return self._driver.session(
-            database=self._database, default_access_mode=neo4j.READ_ACCESS, fetch_size=1_000
-        )
-
-    def _error(self, exc: Exception, doing: str) -> StoreError:
-        if isinstance(exc, AuthError) or "AuthenticationRateLimit" in str(exc):
-            return StoreUnavailable(
-                f"{self._uri} refuses the credentials; set KGREC_NEO4J_USER and "
-                f"KGREC_NEO4J_PASSWORD to those of the server"
-            )
-        if isinstance(exc, ServiceUnavailable | SessionExpired | ValueError):
-            return StoreUnavailable(
-                f'no Neo4j answers at {self._uri}; start it with "docker compose up -d --wait"'
-            )
-        if isinstance(exc, ClientError) and "DatabaseNotFound" in str(exc.code):
-            return StoreUnavailable(
-                f"{self._uri} has no database {self._database!r}; check store.database"
-            )
-        return QueryFailed(f"Neo4j refused: {doing}: {exc}")
+        return _reading(self._driver, self._place)
 
     def _bulk_nodes(
         self, label: NodeLabel, frame: pd.DataFrame, on_rows: Callable[[int], None]
     ) -> _IndexArray:
         """Makes the nodes and gives their internal ids by position."""
         internal = np.full(len(frame), -1, dtype=np.int64)
-        for start in range(0, len(frame), NODE_ROWS):
-            part = frame.iloc[start : start + NODE_ROWS]
-            names = [str(name) for name in part.columns if name != "id"]
-            values = zip(*(plain_values(part[name]) for name in names), strict=True)
-            maps = [dict(zip(names, row, strict=True)) for row in values]
-            positions = range(start, start + len(part))
-            rows = [list(row) for row in zip(part["id"], maps, positions, strict=True)]
+        for rows in node_batches(frame, NODE_ROWS):
             for made in self._execute("bulk_nodes", {"rows": rows}, label=label):
                 internal[made["position"]] = made["node"]
-            on_rows(len(part))
+            on_rows(len(rows))
         return internal
 
     def _bulk_edges(
@@ -215,28 +187,10 @@ class Neo4jStore(CypherStore):
         tails: _IndexArray,
         on_rows: Callable[[int], None],
     ) -> None:
-        names = [name for name in frame.columns if name not in {"head", "tail"}]
-        if not set(names) <= {"rating", "time"}:
-            raise SchemaError(f"{key} carries {names}; expected rating and time at most")
-        name = "bulk_interactions" if names else "bulk_edges"
-        frame = frame.sort_values("head", kind="stable")
-        for start in range(0, len(frame), EDGE_ROWS):
-            part = frame.iloc[start : start + EDGE_ROWS]
-            ends: list[Any] = tails[part["tail"].to_numpy()].tolist()
-            if names:
-                carried = [
-                    plain_values(part[x]) if x in names else [None] * len(part)
-                    for x in ("rating", "time")
-                ]
-                ends = [list(end) for end in zip(ends, *carried, strict=True)]
-            head = part["head"].to_numpy()
-            first = np.flatnonzero(np.diff(head, prepend=-1)).tolist()
-            rows = [
-                [int(heads[head[low]]), ends[low:high]]
-                for low, high in zip(first, [*first[1:], len(part)], strict=True)
-            ]
-            self._execute(name, {"rows": rows}, key=key)
-            on_rows(len(part))
+        for batch in edge_batches(frame, heads, tails, EDGE_ROWS):
+            name = "bulk_edges_with_properties" if batch.own else "bulk_edges"
+            self._execute(name, {"rows": batch.rows, "shared": batch.shared}, key=key)
+            on_rows(batch.edges)
 
     def _index_of_node(self, label: NodeLabel) -> _IndexArray:
         """Maps internal ids to indices, -1 elsewhere; kept as long as the graph's version stays."""
@@ -260,19 +214,114 @@ class Neo4jStore(CypherStore):
         raise StoreError(f"the graph in {self.uri} changed while it was read; read it again")
 
 
+def stream_query(
+    uri: str,
+    database: str,
+    cypher: str,
+    user: str,
+    password: str,
+    batch: int = 50_000,
+) -> Iterator[pa.Table]:
+    """Runs a reading query on any Neo4j and gives its rows, table by table.
+
+    The query runs in read access mode, and only if the server says that it reads and nothing else.
+
+    Args:
+        uri: `bolt://HOST:PORT`, `neo4j://HOST`, `neo4j+s://HOST`; no credentials in it.
+        database: Name of the database.
+        cypher: The query; its columns are those of the tables.
+        user: User name.
+        password: Password; never logged.
+        batch: Rows a table.
+
+    Yields:
+        Tables as `record_tables` makes them; none if there are no rows.
+
+    Raises:
+        ConfigError: If the address cannot be used.
+        StoreUnavailable: If nothing answers, or it refuses the credentials.
+        QueryFailed: If the server refuses the query.
+        StoreError: If the query writes, or returns nodes instead of properties.
+    """
+    place = _Place(
+        uri, database, "the source's uri", "the source's database", "KGREC_SOURCE",
+        "start it, or correct the source's uri",
+    )  # fmt: skip
+    driver = _connect(place, user, password)
+    try:
+        with _reading(driver, place) as session:
+            kind = session.run(neo4j.Query(f"EXPLAIN {cypher}")).consume().query_type
+            if kind != "r":
+                raise StoreError(
+                    f"the source's query on {uri} does more than read (the server calls it "
+                    f"{kind!r}); expected MATCH … RETURN …; take the writing clause out"
+                )
+            result = session.run(neo4j.Query(cypher))
+            records = (record.values() for record in result)
+            yield from record_tables(result.keys(), records, batch)
+    except (DriverError, Neo4jError) as exc:
+        raise place.error(exc, "the source's query") from exc
+    finally:
+        driver.close()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A database, and how messages speak of what leads to it."""
+
+    uri: str
+    database: str
+    uri_setting: str = "store.uri"
+    database_setting: str = "store.database"
+    variables: str = "KGREC_NEO4J"
+    remedy: str = 'start it with "docker compose up -d --wait"'
+
+    def error(self, exc: Exception, doing: str) -> StoreError:
+        """Gives the driver's error as kgrec's."""
+        if isinstance(exc, AuthError) or "AuthenticationRateLimit" in str(exc):
+            return StoreUnavailable(
+                f"{self.uri} refuses the credentials; set {self.variables}_USER and "
+                f"{self.variables}_PASSWORD to those of the server"
+            )
+        if isinstance(exc, ServiceUnavailable | SessionExpired | ValueError):
+            return StoreUnavailable(f"no Neo4j answers at {self.uri}; {self.remedy}")
+        if isinstance(exc, ClientError) and "DatabaseNotFound" in str(exc.code):
+            return StoreUnavailable(
+                f"{self.uri} has no database {self.database!r}; check {self.database_setting}"
+            )
+        return QueryFailed(f"Neo4j refused: {doing}: {exc}")
+
+
+def _connect(place: _Place, user: str, password: str) -> neo4j.Driver:
+    if "@" in place.uri:
+        raise ConfigError(
+            f"{place.uri_setting} holds credentials; take them out and set "
+            f"{place.variables}_USER and {place.variables}_PASSWORD"
+        )
+    try:
+        if place.uri.partition("://")[0] not in NEO4J_SCHEMES:
+            raise ValueError("it does not begin with one of " + ", ".join(NEO4J_SCHEMES))
+        return neo4j.GraphDatabase.driver(
+            place.uri,
+            auth=(user, password),
+            telemetry_disabled=True,
+            notifications_min_severity="OFF",
+            warn_notification_severity="OFF",
+            connection_timeout=CONNECT_SECONDS,
+            user_agent="kgrec",
+        )
+    except (ConfigurationError, ValueError) as exc:
+        raise ConfigError(
+            f"{place.uri_setting} {place.uri!r} is no Neo4j address: {exc}; expected "
+            f"bolt://HOST:PORT"
+        ) from exc
+
+
+def _reading(driver: neo4j.Driver, place: _Place) -> neo4j.Session:
+    return driver.session(
+        database=place.database, default_access_mode=neo4j.READ_ACCESS, fetch_size=1_000
+    )
+
+
 def _ignore(count: int) -> None:
     """Stands in for a progress bar."""
-
-
-def _batches(result: Iterable[neo4j.Record], edges: int) -> Iterator[list[Row]]:
-    """Records until they hold about so many edges."""
-    rows: list[Row] = []
-    found = 0
-    for record in result:
-        rows.append(dict(record))
-        found += len(rows[-1]["heads"])
-        if found >= edges:
-            yield rows
-            rows, found = [], 0
-    if rows:
-        yield rows

@@ -1,9 +1,10 @@
 """The version of the graph in a store, and whether it is whole."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kgrec.errors import StoreError
-from kgrec.schema import EdgeKey, NodeLabel
+from kgrec.schema import EdgeKey, NodeLabel, Role
 from kgrec.store.base import GraphStore
 
 LOADING = "loading"
@@ -17,7 +18,7 @@ class GraphState:
     Attributes:
         version: Fingerprint of the dataset it was, or is being, filled from.
         state: `LOADING` or `READY`.
-        interaction_properties: Which of `rating` and `time` the interactions carry.
+        interaction_properties: Which of EDGE_PROPERTIES interactions may carry.
     """
 
     version: str
@@ -66,11 +67,60 @@ def graph_version(store: GraphStore) -> str:
     return ready_state(store).version
 
 
-def read_relations(store: GraphStore) -> list[tuple[str, EdgeKey]]:
-    """Gives the catalogue: the name and the edge set of every relation, sorted by edge set."""
-    rows = store.read("relations")
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """One set of edges that is no split of the target.
+
+    Attributes:
+        name: Name of the relation or behaviour in the data.
+        key: Its edge set.
+        role: What it says to a model.
+        properties: Which of EDGE_PROPERTIES its edges may carry.
+    """
+
+    name: str
+    key: EdgeKey
+    role: Role = Role.RELATION
+    properties: tuple[str, ...] = ()
+
+
+def read_relations(store: GraphStore) -> list[CatalogueEntry]:
+    """Gives the catalogue, sorted by edge set."""
     found = [
-        (row["name"], EdgeKey(row["type"], NodeLabel(row["head"]), NodeLabel(row["tail"])))
-        for row in rows
+        CatalogueEntry(
+            row["name"],
+            EdgeKey(row["type"], NodeLabel(row["head"]), NodeLabel(row["tail"])),
+            Role(row["role"] or Role.RELATION),
+            tuple(row["properties"] or ()),
+        )
+        for row in store.read("relations")
     ]
-    return sorted(found, key=lambda pair: pair[1])
+    return sorted(found, key=lambda entry: entry.key)
+
+
+def relation_properties(entry: CatalogueEntry) -> dict[str, object]:
+    """Gives what the node of an entry holds beside its id."""
+    return {
+        "name": entry.name,
+        "edge_type": entry.key.type,
+        "head": entry.key.head.value,
+        "tail": entry.key.tail.value,
+        "role": entry.role.value,
+        "properties": list(entry.properties),
+    }
+
+
+def write_relations(
+    store: GraphStore, entries: Iterable[CatalogueEntry], *, only: bool = True
+) -> None:
+    """Writes entries of the catalogue.
+
+    Args:
+        store: The store.
+        entries: The entries.
+        only: Whether all others are deleted.
+    """
+    rows = [[str(entry.key), relation_properties(entry)] for entry in entries]
+    store.write_rows("upsert_relations", rows)
+    if only:
+        store.write("delete_relations", kept=[row[0] for row in rows])

@@ -1,18 +1,21 @@
 """One suite for every store, judged by a plain Python oracle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from graph_oracle import Oracle, assert_holds, random_dataset
+from graph_oracle import Oracle, assert_holds, random_changes, random_dataset
 
-from kgrec.data.tables import Dataset, RelationTable
+from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.errors import QueryFailed, SchemaError, ShapeError, StoreError
 from kgrec.graph.fetch import fetch_graph, graph_summary
-from kgrec.ingestion import graph_version, ingest
-from kgrec.schema import EdgeKey, NodeLabel, Split, interaction_key
+from kgrec.ingestion import apply_changes, graph_version, ingest
+from kgrec.schema import EdgeKey, NodeLabel, Role, Split, interaction_key
 from kgrec.store.base import GraphStore, Row
 from kgrec.store.connect import open_store
 from kgrec.store.cypher import queries
+from kgrec.store.state import CatalogueEntry, write_relations
 
 SEEDS = range(4)
 
@@ -21,9 +24,18 @@ SEEDS = range(4)
 def test_what_is_ingested_is_fetched(store: GraphStore, seed: int) -> None:
     dataset = random_dataset(seed, ratings=seed % 2 == 0)
     report = ingest(dataset, store)
+    edges = sum(map(len, dataset.edges().values()))
     assert report.changed
-    assert report.nodes == 24
-    assert_holds(store, dataset)
+    assert (report.version, report.written, report.removed) == (dataset.fingerprint, 24 + edges, 0)
+    assert_holds(store, dataset, provenance=True)
+    graph = fetch_graph(store)
+    for label in NodeLabel:
+        assert graph.vocabularies[label].ids == tuple(sorted(dataset.nodes[label]["id"]))
+    train = dataset.pairs(Split.TRAIN)
+    users, items = (graph.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
+    fetched = zip(graph.train.user_index, graph.train.item_index, strict=True)
+    wanted = set(zip(train["head"], train["tail"], strict=True))
+    assert {(users[a], items[b]) for a, b in fetched} == wanted
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -52,6 +64,7 @@ def test_every_query_answers_as_the_oracle(store: GraphStore, seed: int) -> None
             check("shared_entities", own=list(items[:4]), item=item, limit=limit)
             check("paths", user=users[0], item=item, limit=limit)
     check("relations")
+    check("loads")
     assert store.read("graph_state")[0]["version"] == dataset.fingerprint
     assert asked == {query.name for query in queries(store.capabilities.engine)}
 
@@ -59,7 +72,7 @@ def test_every_query_answers_as_the_oracle(store: GraphStore, seed: int) -> None
 def test_columns_are_those_of_the_header(store: GraphStore) -> None:
     dataset = random_dataset(1)
     ingest(dataset, store)
-    user = dataset.interactions[Split.TRAIN]["user"].iloc[0]
+    user = dataset.pairs(Split.TRAIN)["head"].iloc[0]
     for query in queries(store.capabilities.engine):
         values = {"user": user, "item": dataset.nodes[NodeLabel.ITEM]["id"].iloc[0], "own": []}
         params = {name: values[name] for name in query.parameters if name in values}
@@ -71,29 +84,31 @@ def test_second_ingest_writes_nothing(
     store: GraphStore, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     dataset = random_dataset(2)
-    first = ingest(dataset, store)
-    relations = sum(len(table.edges) for table in dataset.relations)
-    interactions = sum(map(len, dataset.interactions.values()))
-    assert (first.version, first.nodes) == (dataset.fingerprint, 9 + 8 + 7)
-    assert (first.edges, first.changed) == (interactions + relations, True)
+    assert ingest(dataset, store).changed
+    run = store._run  # type: ignore[attr-defined]
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("an unchanged graph is not written")
 
+    def only_read(text: str, params: object, *, writes: bool) -> object:
+        assert not writes, text
+        return run(text, params, writes=writes)
+
     with monkeypatch.context() as patch:
-        for name in ("write", "write_rows", "bulk_load", "checkpoint", "apply_schema"):
+        patch.setattr(store, "_run", only_read)
+        for name in ("bulk_load", "checkpoint"):
             patch.setattr(store, name, refuse)
         second = ingest(dataset, store)
-    assert (second.edges, second.changed) == (first.edges, False)
+    assert (second.written, second.removed, second.changed) == (0, 0, False)
     assert capfd.readouterr() == ("", "")  # no bar where stderr is no terminal
-    assert_holds(store, dataset)
+    assert_holds(store, dataset, provenance=True)
 
 
 def test_another_version_leaves_nothing_of_the_old_one(store: GraphStore) -> None:
     for seed in (0, 1, 3, 0):
         dataset = random_dataset(seed, users=5 + seed, ratings=seed != 1)
         ingest(dataset, store)
-        assert_holds(store, dataset)
+        assert_holds(store, dataset, provenance=True)
         key = EdgeKey("GENRE", NodeLabel.ITEM, NodeLabel.ENTITY)
         assert all(not block.properties for block in store.export_edges(key))
 
@@ -103,7 +118,9 @@ def test_a_moved_split_leaves_no_train_edge_behind(store: GraphStore) -> None:
     frames = [old.interactions[split] for split in (Split.TEST, Split.VALID, Split.TRAIN)]
     new = Dataset(old.nodes, dict(zip(Split, frames, strict=True)), old.relations)
     ingest(old, store)
-    ingest(new, store)
+    report = ingest(new, store)
+    moved = len(frames[0]) + len(frames[2])  # valid stays valid
+    assert (report.written, report.removed) == (moved, moved)
     assert_holds(store, new)
     summary = graph_summary(store)
     assert summary["interactions"] == {
@@ -127,7 +144,136 @@ def test_an_interrupted_load_is_completed(
     with pytest.raises(StoreError, match="run kgrec ingest again"):
         fetch_graph(store)
     assert ingest(dataset, store).changed
-    assert_holds(store, dataset)
+    assert_holds(store, dataset, provenance=True)
+
+
+def test_only_the_difference_is_written(store: GraphStore) -> None:
+    old = random_dataset(0)
+    ingest(old, store)
+    train = old.interactions[Split.TRAIN].copy()
+    train.loc[0, "rating"] += 1
+    train.loc[1, "load"] = 99
+    titles = old.nodes[NodeLabel.ITEM].copy()
+    titles.loc[3, "title"] = "Another"
+    new = Dataset(
+        {**old.nodes, NodeLabel.ITEM: titles},
+        {**old.interactions, Split.TRAIN: train.drop(index=2)},
+        old.relations,
+        old.loads,
+    )
+    report = ingest(new, store)
+    assert (report.written, report.removed) == (3, 1)
+    assert_holds(store, new, provenance=True)
+
+
+def test_nodes_keep_their_index_and_new_ones_get_the_next(store: GraphStore) -> None:
+    full = random_dataset(0)
+    frames = {label: frame.iloc[1:] for label, frame in full.nodes.items()}
+    empty = {split: frame.iloc[:0] for split, frame in full.interactions.items()}
+    ingest(Dataset(full.nodes, empty), store)
+    before = store.export_nodes(NodeLabel.USER).set_index("id")["index"]
+    more = pd.concat([frames[NodeLabel.USER], pd.DataFrame({"id": ["new"], "age": [5]})])
+    ingest(Dataset({**frames, NodeLabel.USER: more}, empty), store)
+    after = store.export_nodes(NodeLabel.USER).set_index("id")["index"]
+    assert after["new"] == before.max() + 1
+    kept = frames[NodeLabel.USER]["id"].tolist()
+    assert after[kept].tolist() == before[kept].tolist()
+
+
+def test_a_graph_that_somebody_meddled_with_is_mended(store: GraphStore) -> None:
+    dataset = random_dataset(0)
+    ingest(dataset, store)
+    users, items = (dataset.nodes[x]["id"].tolist() for x in (NodeLabel.USER, NodeLabel.ITEM))
+    train = interaction_key(Split.TRAIN)
+    run = store._run  # type: ignore[attr-defined]
+    run("MATCH (n:User) WHERE n.index < 2 SET n.index = 5", {}, writes=True)
+    run("MERGE (n:Item {id: 'stray'}) SET n.title = 'no index'", {}, writes=True)
+    twice = "MATCH (a:User {id: $a}) MATCH (b:Item {id: $b}) CREATE (a)-[:INTERACTED]->(b)"
+    run(twice, {"a": users[3], "b": items[0]}, writes=True)
+    run(twice, {"a": users[3], "b": items[0]}, writes=True)
+    run("MATCH (:User)-[x:HELD_OUT_TEST]->(:Item) SET x.load = 'of old'", {}, writes=True)
+    assert store.read("count_edges", key=train)[0]["count"] > len(dataset.interactions[Split.TRAIN])
+    store.write("set_graph_state", version="x", state="ready", interaction_properties=[])
+    ingest(dataset, store)
+    assert_holds(store, dataset, provenance=True)
+
+
+def test_the_list_of_loads_is_kept_without_a_new_version(store: GraphStore) -> None:
+    dataset = random_dataset(0)
+    ingest(dataset, store)
+    undone = tuple(replace(load, undone=not load.undone) for load in dataset.loads[1:])
+    other = Dataset(dataset.nodes, dataset.interactions, dataset.relations, undone)
+    report = ingest(other, store)
+    assert (report.written, report.removed, report.changed) == (0, 0, True)
+    assert_holds(store, other, provenance=True)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_changes_lead_to_the_graph_of_a_whole_ingest(store: GraphStore, seed: int) -> None:
+    old = random_dataset(seed)
+    ingest(old, store)
+    for step in range(3):
+        new = random_dataset(100 + 10 * seed + step, users=7 + step, ratings=step != 1)
+        changes = random_changes(old, new)
+        report = apply_changes(changes, store)
+        assert (report.written + report.removed, report.version) == (changes.rows, new.fingerprint)
+        assert_holds(store, new, provenance=True)
+        assert not ingest(new, store).changed
+        old = new
+
+
+def test_changes_without_rows_bring_the_catalogue_and_the_loads(store: GraphStore) -> None:
+    old = random_dataset(1)
+    tables = tuple(replace(table, role=Role.EVIDENCE) for table in old.relations)
+    new = Dataset(old.nodes, old.interactions, tables, old.loads[:1])
+    ingest(old, store)
+    changes = random_changes(old, new)
+    assert changes.rows == 0
+    apply_changes(changes, store)
+    assert_holds(store, new, provenance=True)
+
+
+def test_changes_of_another_version_are_refused(store: GraphStore) -> None:
+    one, other, third = (random_dataset(seed) for seed in range(3))
+    with pytest.raises(StoreError, match="fill it with kgrec ingest"):
+        apply_changes(random_changes(one, other), store)
+    ingest(third, store)
+    with pytest.raises(StoreError, match="compares everything"):
+        apply_changes(random_changes(one, other), store)
+    assert_holds(store, third)
+    store.write("set_graph_state", version="x", state="loading", interaction_properties=[])
+    with pytest.raises(StoreError, match="run kgrec ingest again"):
+        apply_changes(random_changes(third, other), store)
+
+
+def test_changes_that_do_not_fit_leave_no_ready_graph(store: GraphStore) -> None:
+    old, new = random_dataset(0), random_dataset(1)
+    changes = random_changes(old, new)
+    train = interaction_key(Split.TRAIN)
+    lost = changes.edges[train].assign(tail="nobody knows it")
+    gone = old.relations[0].key
+    catalogue = tuple(entry for entry in changes.catalogue if entry[1] != gone)
+    for wrong, message in (
+        (replace(changes, edges={**changes.edges, train: lost}), "not in the graph"),
+        (Changes(old.fingerprint, "y", {}, {}, {}, {}, catalogue), "out of the catalogue"),
+    ):
+        ingest(old, store)
+        with pytest.raises(StoreError, match=message):
+            apply_changes(wrong, store)
+        with pytest.raises(StoreError, match="interrupted"):
+            graph_version(store)
+    ingest(new, store)
+    assert_holds(store, new, provenance=True)
+
+
+def test_changes_with_a_property_of_the_store_are_refused_untouched(store: GraphStore) -> None:
+    old, new = random_dataset(0), random_dataset(1)
+    ingest(old, store)
+    changes = random_changes(old, new)
+    users = changes.nodes[NodeLabel.USER].assign(embedding=1)
+    with pytest.raises(SchemaError, match="user_embedding"):
+        apply_changes(replace(changes, nodes={NodeLabel.USER: users}), store)
+    assert_holds(store, old)
 
 
 def test_empty_store(store: GraphStore) -> None:
@@ -162,7 +308,7 @@ def test_held_out_interactions_reach_no_query(store: GraphStore) -> None:
     full = random_dataset(0)
     user, item = full.nodes[NodeLabel.USER]["id"][0], full.nodes[NodeLabel.ITEM]["id"][0]
     nothing = full.interactions[Split.TRAIN].iloc[:0]
-    tell_tale = pd.DataFrame({"user": [user], "item": [item], "rating": [5.0], "time": [1]})
+    tell_tale = pd.DataFrame({"head": [0], "tail": [0], "rating": [5.0], "time": [1]})
     splits = {Split.TRAIN: nothing, Split.VALID: nothing, Split.TEST: tell_tale}
     ingest(Dataset(full.nodes, splits, ()), store)
     for query in queries(store.capabilities.engine):
@@ -175,7 +321,7 @@ def test_held_out_interactions_reach_no_query(store: GraphStore) -> None:
 
 
 def test_foreign_nodes_are_not_touched(store: GraphStore) -> None:
-    store.write_rows("upsert_nodes", [["mine", {"index": 0}]], label=NodeLabel.USER, load="x")
+    store.write_rows("upsert_nodes", [["mine", {"index": 0}]], label=NodeLabel.USER)
     with pytest.raises(StoreError, match="kgrec did not write"):
         ingest(random_dataset(0), store)
     assert store.read("count_nodes", label=NodeLabel.USER) == [{"count": 1}]
@@ -187,9 +333,11 @@ def test_upserts_are_idempotent_and_remove_what_is_null(store: GraphStore) -> No
     for rating in (1.5, None):
         for label, key in ((NodeLabel.USER, "u"), (NodeLabel.ITEM, "i")):
             row = [key, {"index": 0, "age": None if rating is None else 3}]
-            store.write_rows("upsert_nodes", [row, row], label=label, load="x")
-        rows = [["u", "i", rating, 7], ["u", "i", rating, 7]]
-        store.write_rows("upsert_interactions", rows, key=interaction_key(Split.TRAIN), load="x")
+            store.write_rows("upsert_nodes", [row, row], label=label)
+        carried = {"time": 7} if rating is None else {"rating": rating, "time": 7}
+        rows = [["u", "i", carried], ["u", "i", carried]]
+        written = store.write("upsert_edges", rows=rows, key=interaction_key(Split.TRAIN))
+        assert written == [{"written": 2}]
         (block,) = store.export_edges(interaction_key(Split.TRAIN), ("rating", "time"))
         assert block.head_index.tolist() == [0]
         wanted = {"rating": [np.nan if rating is None else rating], "time": [7.0]}
@@ -214,8 +362,24 @@ def test_vectors_are_written_read_and_searched(store: GraphStore) -> None:
         nearest = np.argsort(-unit @ unit[2], kind="stable")[:3]
         assert [row["id"] for row in rows] == [ids[i] for i in nearest]
     assert "embedding" not in store.export_nodes(NodeLabel.ITEM).columns
-    ingest(random_dataset(1), store)
-    assert store.vectors(NodeLabel.ITEM)[0] == []
+
+
+def test_vectors_of_changed_nodes_go(store: GraphStore) -> None:
+    old = random_dataset(0)
+    ingest(old, store)
+    ids = old.nodes[NodeLabel.ITEM]["id"].tolist()
+    matrix = np.eye(len(ids), dtype=np.float32)
+    store.write_vectors(NodeLabel.ITEM, ids, matrix)
+    frame = old.nodes[NodeLabel.ITEM].copy()
+    frame.loc[2, "title"] = "Another"
+    new = Dataset({**old.nodes, NodeLabel.ITEM: frame}, old.interactions, old.relations)
+    apply_changes(random_changes(old, new), store)
+    assert store.vectors(NodeLabel.ITEM)[0] == [key for key in ids if key != ids[2]]
+    frame.loc[5, "year"] = 2001.0
+    ingest(Dataset({**old.nodes, NodeLabel.ITEM: frame}, old.interactions, old.relations), store)
+    kept, vectors = store.vectors(NodeLabel.ITEM)
+    assert kept == [key for key in ids if key not in {ids[2], ids[5]}]
+    np.testing.assert_array_equal(vectors, np.delete(matrix, [2, 5], axis=0))
 
 
 def test_vectors_of_a_wrong_shape_are_refused(store: GraphStore) -> None:
@@ -235,7 +399,7 @@ def test_wrong_statements_and_parameters(store: GraphStore) -> None:
     with pytest.raises(SchemaError, match="placeholders"):
         store.read("count_nodes")
     with pytest.raises(SchemaError, match="writes"):
-        store.read("sweep_relations", load="x")
+        store.read("delete_relations", kept=[])
     with pytest.raises(QueryFailed):
         store.read("popular", limit="many")
 
@@ -247,7 +411,7 @@ def test_read_only_store_refuses_writes(store: GraphStore, store_uri: str) -> No
         assert graph_version(reader) == dataset.fingerprint
         assert_holds(reader, dataset)
         with pytest.raises(StoreError, match="open for reading"):
-            reader.write("sweep_relations", load="x")
+            reader.write("delete_relations", kept=[])
         with pytest.raises(StoreError, match="open for reading"):
             reader.bulk_load({}, {})
 
@@ -269,13 +433,11 @@ def test_shadowed_property_names_are_refused(store: GraphStore) -> None:
 
 def test_relation_between_other_labels_of_one_type(store: GraphStore) -> None:
     full = random_dataset(0)
-    items = full.nodes[NodeLabel.ITEM]["id"].tolist()
-    entities = full.nodes[NodeLabel.ENTITY]["id"].tolist()
     first = EdgeKey("ABOUT", NodeLabel.ITEM, NodeLabel.ENTITY)
     second = EdgeKey("ABOUT", NodeLabel.ENTITY, NodeLabel.ENTITY)
     tables = (
-        RelationTable("about", first, pd.DataFrame({"head": items[:3], "tail": entities[:3]})),
-        RelationTable("about", second, pd.DataFrame({"head": entities[1:3], "tail": entities[:2]})),
+        RelationTable("about", first, pd.DataFrame({"head": [0, 1, 2], "tail": [0, 1, 2]})),
+        RelationTable("about", second, pd.DataFrame({"head": [1, 2], "tail": [0, 1]})),
     )
     dataset = Dataset(full.nodes, full.interactions, tables)
     ingest(dataset, store)
@@ -314,9 +476,9 @@ def test_edges_outside_the_catalogue_reach_no_query(store: GraphStore) -> None:
 
     before = answers()
     synthetic = EdgeKey("SYNTHETIC", NodeLabel.ITEM, NodeLabel.ENTITY)
-    store.write_rows("upsert_edges", [[item, entity] for item in items], key=synthetic, load="x")
+    store.write_rows("upsert_edges", [[item, entity, {}] for item in items], key=synthetic)
     similar = EdgeKey("SIMILAR", NodeLabel.ITEM, NodeLabel.ITEM)
-    store.write_rows("upsert_edges", [[item, items[0]] for item in items], key=similar, load="x")
+    store.write_rows("upsert_edges", [[item, items[0], {}] for item in items], key=similar)
     assert store.read("count_edges", key=synthetic) == [{"count": len(items)}]
     assert answers() == before
 
@@ -325,7 +487,8 @@ def test_a_catalogue_of_a_killed_load_of_other_data_goes(store: GraphStore) -> N
     dataset = random_dataset(0)
     store.apply_schema()
     store.write("set_graph_state", version="x", state="loading", interaction_properties=[])
-    store.write_rows("upsert_relations", [["k", "old", "OLD", "Item", "Entity"]], load="x")
+    old = CatalogueEntry("old", EdgeKey("OLD", NodeLabel.ITEM, NodeLabel.ENTITY))
+    write_relations(store, [old])
     ingest(dataset, store)
     names = {row["name"] for row in store.read("relations")}
     assert names == {table.name for table in dataset.relations}

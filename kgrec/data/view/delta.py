@@ -61,16 +61,12 @@ def derive_changes(
     concerned = np.zeros(len(coded.ids[NodeLabel.USER]), dtype=bool)
     concerned[journal.events(behaviours, loads=added).user] = True
 
-    old_rows = [record for record in before if record.load.kind == "interactions"]
-    old_events = journal.events(behaviours, loads=old_rows, users=concerned)
-    new_events = journal.events(behaviours, users=concerned)
-    old = _derive(old_events, coded, config, seed, Report())
-    new = _derive(new_events, coded, config, seed, report)
-    fresh = {
-        NodeLabel.USER: new.users & ~old.users,
-        NodeLabel.ITEM: new.items
-        & ~_grown(journal.named(NodeLabel.ITEM, old_rows), len(new.items)),
-    }
+    events = journal.events(behaviours, users=concerned)
+    known = np.isin(events.load, held.loads)
+    old = _derive(events.take(known), coded, config, seed, Report())
+    new = _derive(events, coded, config, seed, report)
+    items = journal.named(NodeLabel.ITEM, before)
+    fresh = {NodeLabel.USER: new.users & ~old.users, NodeLabel.ITEM: new.items & ~items}
     nodes = _new_nodes(journal, coded, fresh)
     return None if nodes is None else _changes(journal, held, coded, old, new, nodes)
 
@@ -88,10 +84,6 @@ def _derive(
         whole=False,
         name=coded.named,
     )
-
-
-def _grown(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
-    return np.concatenate([mask, np.zeros(size - len(mask), dtype=bool)])
 
 
 def _new_nodes(

@@ -6,10 +6,9 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from kgrec.data.cleaning.report import EXAMPLES, Report
+from kgrec.data.view.components import components
 from kgrec.data.view.rows import SourceRows, among
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
 
@@ -230,10 +229,7 @@ def _members(pairs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     ends["node"] = ends.groupby(["label", "id"], sort=True).ngroup()
     size = int(ends["node"].max()) + 1
     left, right = ends["node"].to_numpy().reshape(2, len(rows))
-    ones = np.ones(len(rows), dtype=np.int8)
-    _, group = connected_components(
-        coo_array((ones, (left, right)), shape=(size, size)), directed=False
-    )
+    group = components(left, right, size)
     best = ends.sort_values(["node", "score", "load"], ascending=[True, False, True])
     members = best[~best.duplicated("node")].reset_index(drop=True)
     return members.assign(group=group.astype(np.int64)[members["node"]])[_MEMBER_COLUMNS]

@@ -6,11 +6,10 @@ from typing import Literal, cast
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from kgrec.data.cleaning.report import EXAMPLES, Report
 from kgrec.data.tables import RelationTable
+from kgrec.data.view.components import components
 from kgrec.data.view.facts import (
     ENTITY,
     FACT_COLUMNS,
@@ -253,10 +252,7 @@ def _connected(frame: pd.DataFrame, entities: pd.Index) -> npt.NDArray[np.bool_]
     nodes = codes.astype(np.int64) * 2 + ~is_item
     size = 2 * len(distinct)
     head, tail = nodes[: len(frame)], nodes[len(frame) :]
-    ones = np.ones(len(frame), dtype=np.int8)
-    _, component = connected_components(
-        coo_array((ones, (head, tail)), shape=(size, size)), directed=False
-    )
+    component = components(head, tail, size)
     known = np.zeros(size, dtype=bool)
     known[component[nodes[is_item | among(ids, entities)]]] = True
     return np.asarray(known[component[head]])

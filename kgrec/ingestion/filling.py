@@ -1,0 +1,192 @@
+"""Filling a store: idempotent, resumable, never a half graph for a reader.
+
+The graph's version is the dataset's fingerprint. A graph that already has it is left alone. An
+empty graph is filled by the engine's fastest way. Any other graph (another version, or a load that
+was interrupted) is read and compared, and only the difference is written. Changes whose base is
+the graph's version are written without looking at the rest. While any of this goes on the graph's
+state is "loading", and readers refuse it.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+
+import pandas as pd
+
+from kgrec.data.tables import Changes, Dataset
+from kgrec.errors import StoreError
+from kgrec.ingestion.difference import difference
+from kgrec.ingestion.loads import read_loads, write_loads
+from kgrec.ingestion.report import IngestReport, OnRows, row_bar
+from kgrec.ingestion.tables import (
+    INTERACTION_KEYS,
+    carried,
+    catalogue_of,
+    check_properties,
+    edge_frame,
+    interaction_properties,
+    node_frames,
+)
+from kgrec.ingestion.writing import write_changes
+from kgrec.schema import EDGE_PROPERTIES, EdgeKey, NodeLabel
+from kgrec.store.base import GraphStore
+from kgrec.store.state import (
+    LOADING,
+    READY,
+    CatalogueEntry,
+    GraphState,
+    read_relations,
+    read_state,
+    ready_state,
+    write_relations,
+    write_state,
+)
+
+logger = logging.getLogger(__name__)
+
+_Frames = Mapping[EdgeKey, pd.DataFrame]
+
+
+def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> IngestReport:
+    """Brings the store's graph to the dataset's version, from whatever state it is in.
+
+    Args:
+        dataset: The validated tables.
+        store: A store that is open for writing.
+        progress: Whether a bar is shown on stderr, if that is a terminal.
+
+    Raises:
+        SchemaError: If a property of the dataset cannot be stored under its name.
+        StoreError: If the store holds nodes that kgrec did not write, or another process loaded
+            it meanwhile.
+    """
+    start = time.perf_counter()
+    state = read_state(store)
+    if state is not None and state.state == READY and state.version == dataset.fingerprint:
+        store.apply_schema()  # an offline import brings none
+        changed = read_loads(store) != tuple(sorted(dataset.loads, key=lambda x: x.number))
+        if changed:
+            write_loads(store, dataset.loads)
+            store.checkpoint()
+        return _reported(dataset.fingerprint, 0, 0, start, changed)
+    nodes = node_frames(dataset)
+    edges = {key: edge_frame(frame) for key, frame in dataset.edges().items()}
+    catalogue = catalogue_of(dataset)
+    empty = not any(store.read("count_nodes", label=x)[0]["count"] for x in NodeLabel)
+    if state is None and not empty:
+        raise StoreError(
+            f"{store.uri} holds nodes with the labels {', '.join(NodeLabel)} that kgrec did "
+            f"not write; give it an empty database, or another file"
+        )
+    store.apply_schema()
+    target = GraphState(dataset.fingerprint, LOADING, interaction_properties(dataset))
+    write_state(store, target)
+    with row_bar(shown=progress) as (expect, on_rows):
+        if empty:
+            written, removed = sum(map(len, (*nodes.values(), *edges.values()))), 0
+            expect(written)
+            _fill(dataset, store, nodes, edges, catalogue, on_rows)
+        else:
+            changes = difference(dataset, store, nodes, edges, catalogue)
+            written, removed = _counts(changes)
+            expect(changes.rows)
+            write_changes(changes, store, catalogue, on_rows)
+    _finish(store, target)
+    return _reported(dataset.fingerprint, written, removed, start, True)
+
+
+def apply_changes(changes: Changes, store: GraphStore, *, progress: bool = True) -> IngestReport:
+    """Brings a graph from one version to another without looking at the rest of it.
+
+    Killed on the way, it leaves a graph that readers refuse and that `ingest` completes.
+
+    Args:
+        changes: The changes.
+        store: A store that is open for writing and holds the version they apply to.
+        progress: Whether a bar is shown on stderr, if that is a terminal.
+
+    Raises:
+        SchemaError: If a property cannot be stored under its name.
+        StoreError: If the store holds another version, or a load of it did not end; if the
+            changes name an edge with an end that is not there; if another process loaded the
+            graph meanwhile.
+    """
+    start = time.perf_counter()
+    state = ready_state(store)
+    if state.version != changes.base:
+        raise StoreError(
+            f"the graph in {store.uri} is version {state.version}, but the changes apply to "
+            f"{changes.base}; ingest the whole dataset, which compares everything"
+        )
+    for label, frame in changes.nodes.items():
+        check_properties(label, frame.columns)
+    written = {key: carried(frame) for key, frame in changes.edges.items()}
+    held = {entry.key: entry.properties for entry in read_relations(store)}
+    catalogue = [
+        CatalogueEntry(name, key, role, _either(held.get(key, ()), written.get(key, ())))
+        for name, key, role in changes.catalogue
+    ]
+    splits = [written.get(key, ()) for key in INTERACTION_KEYS]
+    target = GraphState(changes.version, LOADING, _either(state.interaction_properties, *splits))
+    store.apply_schema()
+    write_state(store, target)
+    with row_bar(shown=progress) as (expect, on_rows):
+        expect(changes.rows)
+        write_changes(changes, store, catalogue, on_rows)
+    _finish(store, target)
+    return _reported(changes.version, *_counts(changes), start, True)
+
+
+def _fill(
+    dataset: Dataset,
+    store: GraphStore,
+    nodes: Mapping[NodeLabel, pd.DataFrame],
+    edges: _Frames,
+    catalogue: tuple[CatalogueEntry, ...],
+    on_rows: OnRows,
+) -> None:
+    """Fills an empty graph; a load of other data may have been killed after its catalogue."""
+    write_relations(store, catalogue)
+    write_loads(store, dataset.loads)
+    store.bulk_load(nodes, edges, on_rows=on_rows)
+
+
+def _finish(store: GraphStore, target: GraphState) -> None:
+    """Declares the graph ready.
+
+    Raises:
+        StoreError: If another process began to load the graph while this one did.
+    """
+    found = read_state(store)
+    if found != target:
+        raise StoreError(
+            f"another process changed the graph in {store.uri} while this one loaded it; "
+            f"expected {target}, got {found}; run kgrec ingest again, one at a time"
+        )
+    write_state(store, GraphState(target.version, READY, target.interaction_properties))
+    store.checkpoint()
+
+
+def _either(*names: tuple[str, ...]) -> tuple[str, ...]:
+    """What edges may carry that are of several tables."""
+    return tuple(name for name in EDGE_PROPERTIES if any(name in found for found in names))
+
+
+def _counts(changes: Changes) -> tuple[int, int]:
+    written = sum(map(len, (*changes.nodes.values(), *changes.edges.values())))
+    return written, changes.rows - written
+
+
+def _reported(
+    version: str, written: int, removed: int, start: float, changed: bool
+) -> IngestReport:
+    report = IngestReport(version, written, removed, time.perf_counter() - start, changed)
+    logger.info(
+        "ingest version=%s written=%d removed=%d seconds=%.1f changed=%s",
+        report.version,
+        report.written,
+        report.removed,
+        report.seconds,
+        report.changed,
+    )
+    return report

@@ -1,0 +1,132 @@
+"""Writing a difference: what goes first, what is new or changed after it, in idempotent batches.
+
+Between any two batches the process may be killed. What was written is then right or not yet swept,
+and the catalogue names every set of edges that may be there, so that the next comparison finds it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from kgrec.data.tables import Changes
+from kgrec.errors import StoreError
+from kgrec.ingestion.loads import write_loads
+from kgrec.ingestion.report import OnRows
+from kgrec.ingestion.tables import edge_frame
+from kgrec.schema import DISPLAY_PROPERTY, EdgeKey, NodeLabel
+from kgrec.store.base import GraphStore
+from kgrec.store.blocks import plain_values
+from kgrec.store.dialect import SHADOWED_PROPERTIES
+from kgrec.store.state import CatalogueEntry, read_relations, write_relations
+
+#: Rows a transaction writes, and nodes (with their edges) it deletes.
+WRITE_ROWS = 10_000
+DELETE_NODES = 1_000
+
+
+def write_changes(
+    changes: Changes,
+    store: GraphStore,
+    catalogue: Sequence[CatalogueEntry],
+    on_rows: OnRows,
+) -> None:
+    """Writes changes; the state of the graph is the caller's business.
+
+    A node that is written loses its text vector, as its text may have changed.
+
+    Args:
+        changes: The changes.
+        store: A store that is open for writing.
+        catalogue: The catalogue afterwards.
+        on_rows: Called with the number of rows that have just been written.
+
+    Raises:
+        StoreError: If an edge has an end that is not there, or edges are left in a set that is no
+            longer in the catalogue.
+    """
+    before = {entry.key for entry in read_relations(store)}
+    write_relations(store, catalogue, only=False)
+    for key, frame in changes.gone_edges.items():
+        pairs = [frame[end].tolist() for end in ("head", "tail")]
+        for rows in _batches(zip(*pairs, strict=True), WRITE_ROWS):
+            store.write("delete_edges", key=key, rows=rows)
+            on_rows(len(rows))
+    for label, ids in changes.gone_nodes.items():
+        for start in range(0, len(ids), DELETE_NODES):
+            part = ids[start : start + DELETE_NODES]
+            store.write("delete_nodes", label=label, ids=part)
+            on_rows(len(part))
+    for label, frame in changes.nodes.items():
+        _write_nodes(store, label, frame, on_rows)
+    for key, frame in changes.edges.items():
+        _write_edges(store, key, edge_frame(frame), on_rows)
+    for key in before - {entry.key for entry in catalogue}:
+        if left := store.read("count_edges", key=key)[0]["count"]:
+            raise StoreError(
+                f"{left:,} edges are left in {key}, which the changes take out of the catalogue; "
+                f"expected none; run kgrec ingest, which compares everything"
+            )
+    write_relations(store, catalogue)
+    write_loads(store, changes.loads)
+
+
+def _write_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame, on_rows: OnRows) -> None:
+    bound = store.read("index_bound", label=label)[0]["bound"]
+    display = DISPLAY_PROPERTY[label]
+    if display is not None and display not in frame:
+        # Without it the embedded engine would show a new node by its id.
+        frame = frame.assign(**{display: None})
+    names = [str(name) for name in frame.columns if name != "id"]
+    for start in range(0, len(frame), WRITE_ROWS):
+        part = frame.iloc[start : start + WRITE_ROWS]
+        ids = part["id"].tolist()
+        known = {row["id"]: row for row in store.read("known_nodes", label=label, ids=ids)}
+        values = zip(*(plain_values(part[name]) for name in names), strict=True)
+        rows: list[list[Any]] = []
+        for key, cells in zip(ids, values if names else [()] * len(ids), strict=True):
+            given = dict(zip(names, cells, strict=True))
+            if key in known:
+                given = {**dict.fromkeys(_stale(known[key]["names"], label)), **given}
+            else:
+                given["index"] = bound
+                bound += 1
+            rows.append([key, given])
+        store.write("upsert_nodes", label=label, rows=rows)
+        on_rows(len(rows))
+
+
+def _stale(names: Iterable[str], label: NodeLabel) -> set[str]:
+    """The properties of a stored node that must be given anew or go."""
+    return set(names) - {"id", "index"} - (SHADOWED_PROPERTIES - {DISPLAY_PROPERTY[label]})
+
+
+def _write_edges(store: GraphStore, key: EdgeKey, frame: pd.DataFrame, on_rows: OnRows) -> None:
+    names = [str(name) for name in frame.columns if name not in {"head", "tail"}]
+    for start in range(0, len(frame), WRITE_ROWS):
+        part = frame.iloc[start : start + WRITE_ROWS]
+        cells = zip(*(plain_values(part[name]) for name in names), strict=True)
+        maps = [
+            {name: value for name, value in zip(names, row, strict=True) if value is not None}
+            for row in (cells if names else [()] * len(part))
+        ]
+        ends = part["head"].tolist(), part["tail"].tolist()
+        rows = [list(row) for row in zip(*ends, maps, strict=True)]
+        written = store.write("upsert_edges", key=key, rows=rows)[0]["written"]
+        if written != len(rows):
+            raise StoreError(
+                f"{len(rows) - written:,} of {len(rows):,} edges of {key} have an end that is not "
+                f"in the graph in {store.uri}; run kgrec ingest, which compares everything"
+            )
+        on_rows(len(rows))
+
+
+def _batches(rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[list[list[Any]]]:
+    batch: list[list[Any]] = []
+    for row in rows:
+        batch.append(list(row))
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

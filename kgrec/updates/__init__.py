@@ -1,0 +1,173 @@
+"""From the settings' sources to an up-to-date store: what `kgrec ingest` does.
+
+    sources -> new loads, staged -> view derived (all that can be refused is refused here)
+            -> journal commits -> store written -> journal notes what the store holds
+
+Killed at any point, the next run completes to the same graph: before the commit nothing counts,
+after it the store is derived from the journal again.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from kgrec.config import Config, Source
+from kgrec.data.cache import user_data
+from kgrec.data.cleaning.rejects import Rejects
+from kgrec.data.cleaning.report import Report
+from kgrec.data.intake import Intake, take_in
+from kgrec.data.journal.journal import Journal
+from kgrec.data.journal.manifest import Manifest
+from kgrec.data.tables import Load
+from kgrec.errors import DataError
+from kgrec.updates.work import StoreWork
+
+__all__ = ["Marks", "UpdateReport", "foreign_query", "journal_folder", "update"]
+
+
+@dataclass(frozen=True)
+class UpdateReport:
+    """What an update did.
+
+    Attributes:
+        version: The graph version.
+        nodes: Number of nodes.
+        edges: Number of interactions and relation edges.
+        loads: The loads it took in.
+        changed: Whether anything was written to the store.
+        findings: What cleaning mended, left out or refused.
+        rejects: Folder of the rows that were refused; None if none was.
+        seconds: How long it took.
+    """
+
+    version: str
+    nodes: int
+    edges: int
+    loads: tuple[Load, ...]
+    changed: bool
+    findings: Report
+    rejects: Path | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Loads to take back, and loads to count again, by their numbers."""
+
+    undo: tuple[int, ...] = ()
+    redo: tuple[int, ...] = ()
+
+
+def update(
+    config: Config,
+    intake: Intake | None = None,
+    marks: Marks | None = None,
+    *,
+    offline: Path | None = None,
+    progress: bool = True,
+) -> UpdateReport:
+    """Takes in what is new and brings the store to it.
+
+    Args:
+        config: The settings.
+        intake: Tables from Python, replaced sources, mended rejects.
+        marks: Loads to take back or to count again; with any, no source is read.
+        offline: Writes files for Neo4j's offline importer into this folder instead of the store.
+        progress: Whether bars are shown on a terminal.
+
+    Raises:
+        DataError: If a source cannot be used; nothing was changed.
+        ConfigError: If a setting does not fit; nothing was changed.
+        StoreError: If the store cannot be written; the loads are kept and the next update goes on.
+    """
+    started = time.perf_counter()
+    intake, marks, report = intake or Intake(), marks or Marks(), Report()
+    names = frozenset(source.name for source in config.data.all_sources())
+    with (
+        Journal(journal_folder(config), names) as journal,
+        StoreWork(config, journal, report, progress) as work,
+        Rejects() as rejects,
+    ):
+        with journal.staging() as staging:
+            before = journal.manifest
+            if marks.undo or marks.redo:
+                journal.manifest = _marked(journal, marks)
+            else:
+                take_in(config.data, journal, staging, report, rejects, intake)
+                journal.manifest = staging.place(journal.manifest)
+                if staging.loads and offline is None:
+                    work.open_early()
+            _note_unnamed(journal, names, report)
+            planned = work.plan()
+            if journal.manifest != before:
+                journal.update(journal.manifest)
+        kept = None
+        if any(loaded.load.rejected for loaded in staging.loads):
+            kept = journal.folder / "rejects" / f"{staging.loads[0].load.number:05d}"
+            rejects.write(kept)
+        if offline is None:
+            record, changed = work.write(planned)
+        else:
+            record, changed = work.write_files(offline), False
+        loads = tuple(loaded.load for loaded in staging.loads)
+    return UpdateReport(
+        record.version, record.nodes, record.edges, loads, changed, report, kept,
+        time.perf_counter() - started,
+    )  # fmt: skip
+
+
+def journal_folder(config: Config) -> Path:
+    """Gives the folder of the journal that belongs to the settings' store."""
+    if config.data.journal is not None:
+        return config.data.journal
+    scheme, _, rest = config.store.uri.partition(":")
+    if scheme == "embedded":
+        return Path(f"{rest}.loads")
+    server = re.sub(r"[^A-Za-z0-9.]+", "-", f"{rest.rpartition('@')[2]} {config.store.database}")
+    return user_data() / "loads" / server.strip("-")
+
+
+def foreign_query(source: Source) -> Iterator[pa.Table]:
+    """Runs the Cypher query of a source on its own Neo4j; as `Intake.query`."""
+    from kgrec.store.neo4j import stream_query
+
+    assert source.uri is not None
+    assert source.cypher is not None
+    return stream_query(
+        source.uri,
+        source.database,
+        source.cypher,
+        user=os.environ.get("KGREC_SOURCE_USER") or "neo4j",
+        password=os.environ.get("KGREC_SOURCE_PASSWORD") or "",
+    )
+
+
+def _note_unnamed(journal: Journal, names: frozenset[str], report: Report) -> None:
+    """Says which loads are in the journal and yet not in the graph."""
+    unnamed = [r.load for r in journal.manifest.active() if r.load.source not in names]
+    report.add(
+        "graph", "unnamed source", "noted", len(unnamed),
+        "loads are of sources that the settings do not name, and do not count",
+        sorted({load.source for load in unnamed}),
+    )  # fmt: skip
+
+
+def _marked(journal: Journal, marks: Marks) -> Manifest:
+    manifest = journal.manifest
+    known = {record.load.number: record.load for record in manifest.loads}
+    for number in (*marks.undo, *marks.redo):
+        if number not in known:
+            listed = ", ".join(f"{n} ({load.source})" for n, load in list(known.items())[-10:])
+            raise DataError(
+                f"there is no load {number} in {journal.folder}; expected one of {listed or 'none'}"
+            )
+    for number in marks.undo:
+        manifest = manifest.marked(number, undone=True)
+    for number in marks.redo:
+        manifest = manifest.marked(number, undone=False)
+    return manifest
