@@ -231,7 +231,7 @@ def start(
         (home / folder).mkdir()
     port = _free_port()
     (home / "conf" / "neo4j.conf").write_text(_CONF.format(port=port))
-    password = secrets.token_urlsafe(16)
+    password = secrets.token_hex(16)  # one that begins with "-" would be taken for an option
     admin = Admin(java, classpath, home)
     try:
         admin(["dbms", "set-initial-password", password])

@@ -36,11 +36,14 @@ def neo4j_versions() -> tuple[str, ...]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs tests of `store_uri` once per engine and version."""
-    if "store_uri" in metafunc.fixturenames:
-        servers = [f"neo4j-{version}" for version in neo4j_versions() or (DEFAULT,)]
-        params = ["embedded", *(pytest.param(x, marks=pytest.mark.neo4j) for x in servers)]
-        metafunc.parametrize("store_uri", params, indirect=True)
+    """Runs tests of `store_uri` once per engine and version, those of `engine_uri` per engine."""
+    for name, versions in (
+        ("store_uri", neo4j_versions() or (DEFAULT,)),
+        ("engine_uri", (DEFAULT,)),  # for long tests, of what no version does in its own way
+    ):
+        if name in metafunc.fixturenames:
+            servers = [pytest.param(f"neo4j-{x}", marks=pytest.mark.neo4j) for x in versions]
+            metafunc.parametrize(name, ["embedded", *servers], indirect=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -77,11 +80,16 @@ def neo4j_uri(monkeypatch: pytest.MonkeyPatch) -> str:
 def store_uri(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str:
+    """The address of an empty store, once per engine and version."""
+    return _address(request.param, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def engine_uri(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
     """The address of an empty store, once per engine."""
-    engine, _, version = request.param.partition("-")
-    if engine == "embedded":
-        return f"embedded:{tmp_path / 'graph.kgl'}"
-    return _emptied_neo4j(version, monkeypatch)
+    return _address(request.param, tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -90,6 +98,13 @@ def store(store_uri: str) -> Iterator[GraphStore]:
     opened = open_store(store_uri)
     yield opened
     opened.close()
+
+
+def _address(engine: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name, _, version = engine.partition("-")
+    if name == "embedded":
+        return f"embedded:{folder / 'graph.kgl'}"
+    return _emptied_neo4j(version, monkeypatch)
 
 
 def _emptied_neo4j(version: str, monkeypatch: pytest.MonkeyPatch) -> str:

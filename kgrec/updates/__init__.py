@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -87,6 +87,8 @@ def update(
     """
     started = time.perf_counter()
     intake, marks, report = intake or Intake(), marks or Marks(), Report()
+    if intake.query is None:
+        intake = replace(intake, query=foreign_query)
     names = frozenset(source.name for source in config.data.all_sources())
     with (
         Journal(journal_folder(config), names) as journal,
@@ -103,17 +105,14 @@ def update(
                 if staging.loads and offline is None:
                     work.open_early()
             _note_unnamed(journal, names, report)
-            planned = work.plan()
+            planned = work.plan(whole=offline is not None)
             if journal.manifest != before:
                 journal.update(journal.manifest)
         kept = None
         if any(loaded.load.rejected for loaded in staging.loads):
             kept = journal.folder / "rejects" / f"{staging.loads[0].load.number:05d}"
             rejects.write(kept)
-        if offline is None:
-            record, changed = work.write(planned)
-        else:
-            record, changed = work.write_files(offline), False
+        record, changed = work.write(planned, offline)
         loads = tuple(loaded.load for loaded in staging.loads)
     return UpdateReport(
         record.version, record.nodes, record.edges, loads, changed, report, kept,

@@ -56,15 +56,18 @@ class StoreWork:
         if self._uri in self._journal.manifest.graphs:
             self._opening = self._pool.submit(open_store, self._config.store)
 
-    def plan(self) -> Dataset | Changes | GraphRecord:
+    def plan(self, *, whole: bool = False) -> Dataset | Changes | GraphRecord:
         """Derives what the store shall hold, and refuses here what can be refused.
+
+        Args:
+            whole: Whether the whole dataset is asked for, whatever the store holds.
 
         Returns:
             What the store holds already, if nothing changed; the changes that take it there; or
             the whole dataset.
         """
         held = self._journal.manifest.graphs.get(self._uri)
-        if held is not None and held.settings == self._settings:
+        if held is not None and held.settings == self._settings and not whole:
             if held.loads == self._loads():
                 return held
             changes = derive_changes(
@@ -74,8 +77,17 @@ class StoreWork:
                 return changes
         return self._dataset()
 
-    def write(self, planned: Dataset | Changes | GraphRecord) -> tuple[GraphRecord, bool]:
-        """Brings the store to it; gives what it now holds and whether anything was written."""
+    def write(
+        self, planned: Dataset | Changes | GraphRecord, offline: Path | None = None
+    ) -> tuple[GraphRecord, bool]:
+        """Brings the store to it, or writes a dataset for the offline importer instead.
+
+        Returns:
+            What the store now holds, or will hold, and whether anything was written to it.
+        """
+        if offline is not None and isinstance(planned, Dataset):
+            write_offline(planned, offline)
+            return self._record(planned), False
         embedded = self._embedded_file()
         held = self._journal.manifest.graphs.get(self._uri)
         stamp = None if embedded is None else stamp_of(embedded)
@@ -89,12 +101,6 @@ class StoreWork:
             record = replace(record, stamp=stamp_of(embedded))
         self._journal.update(self._journal.manifest.with_graph(self._uri, record))
         return record, changed
-
-    def write_files(self, folder: Path) -> GraphRecord:
-        """Writes files for the offline importer instead."""
-        dataset = self._dataset()
-        write_offline(dataset, folder)
-        return self._record(dataset)
 
     def _written(
         self,

@@ -37,52 +37,52 @@ def version_seen(uri: str) -> str | None:
 
 
 @pytest.mark.parametrize("before", [None, 5], ids=["first-load", "other-version"])
-def test_killed_ingest_is_resumed(store_uri: str, before: int | None) -> None:
+def test_killed_ingest_is_resumed(engine_uri: str, before: int | None) -> None:
     rng = np.random.default_rng(7 if before else 8)
     old = random_dataset(before, 25) if before else None
     dataset = random_dataset(6, USERS)
     if old is not None:
-        with open_store(store_uri) as store:
+        with open_store(engine_uri) as store:
             ingest(old, store)
     killed = 0
     for kill_at in (*sorted(rng.integers(6, 34, 3).tolist()), int(rng.integers(40, 120))):
-        killed += run_child(store_uri, 6, kill_at) == -signal.SIGKILL
-        seen = version_seen(store_uri)
+        killed += run_child(engine_uri, 6, kill_at) == -signal.SIGKILL
+        seen = version_seen(engine_uri)
         assert seen in {None, dataset.fingerprint, old.fingerprint if old else None}
     assert killed >= 2
-    assert run_child(store_uri, 6, 0) == 0
-    with open_store(store_uri) as store:
+    assert run_child(engine_uri, 6, 0) == 0
+    with open_store(engine_uri) as store:
         assert_holds(store, dataset, provenance=True)
         assert not ingest(dataset, store).changed
 
 
-def test_killed_load_of_other_data_leaves_nothing(store_uri: str) -> None:
+def test_killed_load_of_other_data_leaves_nothing(engine_uri: str) -> None:
     rng = np.random.default_rng(9)
     dataset = random_dataset(6, USERS)
     for seed in (5, 7, 8):  # each finds what the one before it left
-        run_child(store_uri, seed, int(rng.integers(15, 60)))
-    with open_store(store_uri) as store:
+        run_child(engine_uri, seed, int(rng.integers(15, 60)))
+    with open_store(engine_uri) as store:
         ingest(dataset, store)
         assert_holds(store, dataset, provenance=True)
 
 
-def test_killed_changes_are_completed_by_an_ingest(store_uri: str) -> None:
+def test_killed_changes_are_completed_by_an_ingest(engine_uri: str) -> None:
     rng = np.random.default_rng(10)
     old, new = random_dataset(5, USERS), random_dataset(6, USERS)
     killed = 0
     for kill_at in sorted(rng.integers(4, 110, 4).tolist()):
-        with open_store(store_uri) as store:
+        with open_store(engine_uri) as store:
             ingest(old, store)
-        killed += run_child(store_uri, 6, kill_at, base=5) == -signal.SIGKILL
-        assert version_seen(store_uri) in {None, old.fingerprint, new.fingerprint}
-        with open_store(store_uri) as store:
+        killed += run_child(engine_uri, 6, kill_at, base=5) == -signal.SIGKILL
+        assert version_seen(engine_uri) in {None, old.fingerprint, new.fingerprint}
+        with open_store(engine_uri) as store:
             ingest(new, store)
             assert_holds(store, new, provenance=True)
     assert killed >= 2
-    with open_store(store_uri) as store:
+    with open_store(engine_uri) as store:
         ingest(old, store)
-    assert run_child(store_uri, 6, 0, base=5) == 0
-    with open_store(store_uri) as store:
+    assert run_child(engine_uri, 6, 0, base=5) == 0
+    with open_store(engine_uri) as store:
         assert_holds(store, new, provenance=True)
 
 

@@ -93,13 +93,13 @@ def version(uri: str) -> str | None:
         return None
 
 
-def test_killed_at_fifty_points(tmp_path: Path, store_uri: str, children: Children) -> None:
+def test_killed_at_fifty_points(tmp_path: Path, engine_uri: str, children: Children) -> None:
     rng = np.random.default_rng(11)
-    path = shop(tmp_path, store_uri)
+    path = shop(tmp_path, engine_uri)
     config = Config.load(path)
     deliver(tmp_path, 0, rng)
     usual = max(children.run("ingest", "--config", str(path))["seconds"], 0.05)
-    known, killed = {version(store_uri)}, 0
+    known, killed = {version(engine_uri)}, 0
     for number in range(1, KILLS + 1):
         deliver(tmp_path, number, rng)
         after = float(rng.uniform(0, usual))
@@ -107,14 +107,14 @@ def test_killed_at_fifty_points(tmp_path: Path, store_uri: str, children: Childr
         assert answer["code"] in {0, -signal.SIGALRM}, answer["stderr"]
         killed += answer["code"] != 0
         if number % 10 == 0:  # whatever a reader sees is whole
-            seen = version(store_uri)
+            seen = version(engine_uri)
             whole = load_dataset(config.data, config.seed).fingerprint
             assert answer["code"] or seen == whole
             known.add(seen)
     assert killed > KILLS // 4
     assert children.run("ingest", "--config", str(path))["code"] == 0
     dataset = load_dataset(config.data, config.seed)
-    with open_store(store_uri) as store:
+    with open_store(engine_uri) as store:
         assert_holds(store, dataset)
     assert not list(tmp_path.rglob(".staging*"))
 

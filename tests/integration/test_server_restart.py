@@ -17,7 +17,7 @@ from kgrec.errors import StoreError
 from kgrec.store.connect import open_store
 from kgrec.updates import update
 
-ROWS = 10_000
+ROWS = 4_000
 
 CONFIG = """\
 [store]
@@ -48,7 +48,7 @@ def edges_in(server: neo4j_server.Server) -> int:
 @pytest.mark.neo4j
 @pytest.mark.skipif(conftest.GIVEN_URI is not None, reason="the server is not ours to kill")
 def test_a_server_that_dies_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kgrec.store.neo4j.EDGE_ROWS", 50)  # many transactions to die between
+    monkeypatch.setattr("kgrec.store.neo4j.EDGE_ROWS", 20)  # many transactions to die between
     server = neo4j_server.start()
     try:
         for name, value in server.environment().items():

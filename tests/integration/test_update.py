@@ -1,5 +1,6 @@
 """Deliveries in any order, repeated, taken back, mended: the graph is what the rows amount to."""
 
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from kgrec.config import Config
 from kgrec.data.intake import Intake
 from kgrec.data.load import load_dataset
 from kgrec.errors import ConfigError, DataError, StoreError
+from kgrec.graph.fetch import fetch_graph
+from kgrec.schema import NodeLabel, Split
 from kgrec.store.connect import open_store
 from kgrec.updates import Marks, journal_folder, update
 
@@ -103,9 +106,9 @@ def files_of(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_two_deliveries_are_as_good_as_one(
-    tmp_path: Path, store_uri: str, applied: list[int]
+    tmp_path: Path, engine_uri: str, applied: list[int]
 ) -> None:
-    config = shop(tmp_path, store_uri)
+    config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
     first = update(config)
     assert [load.source for load in first.loads] == ["events", "catalogue"]
@@ -128,8 +131,8 @@ def test_new_users_and_items_come_with_an_increment(tmp_path: Path, applied: lis
     assert (report.nodes, report.edges) == counts(config)
 
 
-def test_the_order_of_deliveries_changes_nothing(tmp_path: Path, store_uri: str) -> None:
-    config = shop(tmp_path, store_uri)
+def test_the_order_of_deliveries_changes_nothing(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
     day(tmp_path, 2, some_rows(2))
     update(config)
     day(tmp_path, 1, some_rows(1))
@@ -169,8 +172,8 @@ def test_the_same_file_under_another_name_is_not_read(tmp_path: Path) -> None:
     assert update(config).loads == ()
 
 
-def test_an_update_of_the_catalogue(tmp_path: Path, store_uri: str) -> None:
-    config = shop(tmp_path, store_uri)
+def test_an_update_of_the_catalogue(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
     update(config)
     write(tmp_path / "items2.csv", "id,title,brand", ["i1,A Better Title,brand9"])
@@ -180,8 +183,8 @@ def test_an_update_of_the_catalogue(tmp_path: Path, store_uri: str) -> None:
     assert [row["id"] for row in rows if row["label"] == "Entity"] == ["made_by:brand9"]
 
 
-def test_deletions(tmp_path: Path, store_uri: str) -> None:
-    config = shop(tmp_path, store_uri)
+def test_deletions(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
     rows = ["u1,i1,buy,100,", "u1,i2,buy,200,", "u1,i3,buy,300,", "u2,i1,buy,100,"]
     write(tmp_path / "day1.csv", "user,item,behaviour,time,rating", rows)
     update(config)
@@ -191,8 +194,8 @@ def test_deletions(tmp_path: Path, store_uri: str) -> None:
     assert edges(config) == {("u1", "i1"), ("u1", "i3"), ("u2", "i1")}
 
 
-def test_a_replaced_source_is_all_there_is(tmp_path: Path, store_uri: str) -> None:
-    config = shop(tmp_path, store_uri)
+def test_a_replaced_source_is_all_there_is(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, [("u1", "i1", "buy", 1, ""), ("u2", "i2", "buy", 1, "")])
     update(config)
     day(tmp_path, 1, [("u3", "i3", "buy", 1, "")])
@@ -204,8 +207,8 @@ def test_a_replaced_source_is_all_there_is(tmp_path: Path, store_uri: str) -> No
     assert not update(config, Intake(replace=frozenset({"events"}))).changed
 
 
-def test_a_load_taken_back_and_counted_again(tmp_path: Path, store_uri: str) -> None:
-    config = shop(tmp_path, store_uri)
+def test_a_load_taken_back_and_counted_again(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
     first = update(config)
     day(tmp_path, 2, some_rows(2))
@@ -229,13 +232,13 @@ def test_there_is_no_such_load(tmp_path: Path) -> None:
 
 
 def test_other_settings_derive_the_graph_anew_from_what_was_loaded(
-    tmp_path: Path, store_uri: str
+    tmp_path: Path, engine_uri: str
 ) -> None:
-    config = shop(tmp_path, store_uri)
+    config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
     update(config)
     data = config.data.model_dump() | {"split": {"kind": "random"}}
-    changed = Config.build({"store": {"uri": store_uri}, "data": data})
+    changed = Config.build({"store": {"uri": engine_uri}, "data": data})
     (tmp_path / "day1.csv").rename(tmp_path / "gone.csv")  # rows come from the journal
     report = update(changed)
     (tmp_path / "gone.csv").rename(tmp_path / "day1.csv")
@@ -263,8 +266,8 @@ def test_a_source_read_in_another_way_is_read_again(tmp_path: Path) -> None:
 BAD = ["u1,i1,buy,100,", ",i2,buy,200,", "u1,i3,buy,soon,", "u1,i4,buy,400,"]
 
 
-def test_a_bad_row_leaves_everything_as_it_was(tmp_path: Path, store_uri: str) -> None:
-    config = shop(tmp_path, store_uri)
+def test_a_bad_row_leaves_everything_as_it_was(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
     update(config)
     good = holds_what_files_say(config)
@@ -277,8 +280,8 @@ def test_a_bad_row_leaves_everything_as_it_was(tmp_path: Path, store_uri: str) -
     assert holds_what_files_say(config) == good
 
 
-def test_tolerated_rows_are_kept_to_be_mended(tmp_path: Path, store_uri: str) -> None:
-    config = shop(tmp_path, store_uri)
+def test_tolerated_rows_are_kept_to_be_mended(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
     write(tmp_path / "day1.csv", "user,item,behaviour,time,rating", BAD)
     tolerant = Config.load(tmp_path / "kgrec.toml", ('data.cleaning.max_bad_rows="50%"',))
     report = update(tolerant)
@@ -332,6 +335,31 @@ def test_a_lost_graph_is_made_from_the_journal(tmp_path: Path) -> None:
     assert update(config, marks=Marks(redo=(1,))).version == first.version
 
 
+def test_rows_of_another_neo4j(
+    tmp_path: Path, neo4j_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop(tmp_path / "there", neo4j_uri)
+    day(tmp_path / "there", 1, some_rows(1))
+    there = Config.load(tmp_path / "there" / "kgrec.toml")
+    update(there)
+    for name in ("USER", "PASSWORD"):
+        monkeypatch.setenv(f"KGREC_SOURCE_{name}", os.environ[f"KGREC_NEO4J_{name}"])
+    cypher = (
+        "MATCH (u:User)-[x:INTERACTED]->(i:Item) "
+        "RETURN u.id AS user, i.id AS item, x.time AS time ORDER BY user, item"
+    )
+    source = {"name": "shop", "kind": "interactions", "cypher": cypher, "uri": neo4j_uri}
+    here = Config.build(
+        {"store": {"uri": f"embedded:{tmp_path / 'here.kgl'}"}, "data": {"sources": [source]}}
+    )
+    first = update(here)
+    assert edges(here) == pairs_in_train(there)
+    assert update(here).loads == ()
+    day(tmp_path / "there", 2, [("u77", "i1", "buy", 9, "")])
+    update(there)
+    assert update(here).loads[0].rows == first.loads[0].rows + 1
+
+
 _STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("deliver"), st.integers(0, 5), st.integers(1, 12)),
@@ -382,9 +410,6 @@ def test_whatever_happens_the_graph_is_what_the_active_rows_amount_to(
 def edges(config: Config) -> set[tuple[str, str]]:
     """All target pairs, whatever their split."""
     with open_store(config.store, read_only=config.store.uri.startswith("embedded")) as store:
-        from kgrec.graph.fetch import fetch_graph
-        from kgrec.schema import NodeLabel
-
         graph = fetch_graph(store)
     users, items = (graph.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
     return {
@@ -392,6 +417,11 @@ def edges(config: Config) -> set[tuple[str, str]]:
         for part in (graph.train, *graph.held_out.values())
         for u, i in zip(part.user_index, part.item_index, strict=True)
     }
+
+
+def pairs_in_train(config: Config) -> set[tuple[str, str]]:
+    pairs = load_dataset(config.data, config.seed).pairs(Split.TRAIN)
+    return set(pairs[["head", "tail"]].itertuples(index=False, name=None))
 
 
 def counts(config: Config) -> tuple[int, int]:

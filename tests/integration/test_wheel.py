@@ -12,6 +12,7 @@ import pytest
 from graph_oracle import random_dataset
 
 from kgrec.ingestion import ingest
+from kgrec.schema import Split
 from kgrec.store.connect import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +52,9 @@ def test_a_wheel_in_another_environment_answers_a_query(tmp_path: Path) -> None:
     dataset = random_dataset(0)
     with open_store(uri) as store:
         ingest(dataset, store)
-    user = dataset.interactions["train"]["user"].iloc[0]
-    own = set(dataset.interactions["train"].query("user == @user")["item"])
+    train = dataset.pairs(Split.TRAIN)
+    user = train["head"].iloc[0]
+    own = set(train.loc[train["head"] == user, "tail"])
     code = (
         "import json, sys, kgrec\n"
         "assert 'site-packages' in kgrec.__file__, kgrec.__file__\n"
