@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kgrec.data.tables import Changes, Dataset, Load, RelationTable
+from kgrec.data.loads import Load
+from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.ingestion import graph_version
 from kgrec.ingestion.loads import read_loads
 from kgrec.schema import EDGE_PROPERTIES, SAME_AS, EdgeKey, NodeLabel, Role, Split

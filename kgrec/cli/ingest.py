@@ -1,13 +1,20 @@
 """`kgrec ingest`."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kgrec.cli.options import AsJson, ConfigFile, MaxBadRows, Overrides, StoreUri, load_config
 from kgrec.cli.output import Reporter
+from kgrec.config import Config
 from kgrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kgrec.data.journal.manifest import GraphRecord
+    from kgrec.updates import UpdateReport
 
 _Undo = Annotated[
     list[int] | None,
@@ -59,36 +66,66 @@ def ingest(
             "their own"
         )
     with Reporter(as_json) as reporter:
+        plain = not (replace or mended or undo or redo or offline)
+        if plain and _told_nothing_new(settings, reporter):
+            return
         from kgrec.cli.steps import bring_up_to_date
         from kgrec.data.card.terminal import findings_table
         from kgrec.data.intake import Intake
-        from kgrec.updates import Marks, foreign_query
+        from kgrec.updates import Marks
 
-        intake = Intake(
-            query=foreign_query, replace=frozenset(replace or ()), mended=_existing(mended)
-        )
+        intake = Intake(replace=frozenset(replace or ()), mended=_existing(mended))
         marks = Marks(tuple(undo or ()), tuple(redo or ()))
         report = bring_up_to_date(settings, reporter, intake, marks, offline)
         findings = findings_table(report.findings.findings)
         reporter.answer(
-            {
-                "store": settings.store.uri,
-                "version": report.version,
-                "nodes": report.nodes,
-                "edges": report.edges,
-                "changed": report.changed,
-                "loads": [vars(load) for load in report.loads],
-                "rejects": None if report.rejects is None else str(report.rejects),
-                "findings": report.findings.to_json()["findings"],
-                "offline": None if offline is None else str(offline),
-                "seconds": reporter.seconds,
-            },
+            _answer(
+                settings,
+                reporter,
+                report,
+                changed=report.changed,
+                loads=[vars(load) for load in report.loads],
+                findings=report.findings.to_json()["findings"],
+                rejects=None if report.rejects is None else str(report.rejects),
+                offline=None if offline is None else str(offline),
+            ),
             *([] if findings is None else [findings, ""]),
             *(_told(load.number, load.source, load.rows, load.rejected) for load in report.loads),
             *([] if report.rejects is None else [f"rejected rows: {report.rejects}"]),
-            f"{report.nodes:,} nodes, {report.edges:,} edges, version {report.version}",
+            _sizes(report),
             *([] if offline is None else [f"next: the command in {offline / 'README.txt'}"]),
         )
+
+
+def _told_nothing_new(settings: Config, reporter: Reporter) -> bool:
+    """Says so and gives True if there is surely nothing new."""
+    from kgrec.data.unchanged import nothing_new
+
+    held = nothing_new(settings)
+    if held is None:
+        return False
+    with reporter.step("ingest") as said:
+        said += [settings.store.uri, "already up to date", f"version {held.version}"]
+    empty = {"changed": False, "loads": [], "findings": [], "rejects": None, "offline": None}
+    reporter.answer(_answer(settings, reporter, held, **empty), _sizes(held))
+    return True
+
+
+def _answer(
+    settings: Config, reporter: Reporter, graph: GraphRecord | UpdateReport, **more: object
+) -> dict[str, object]:
+    return {
+        "store": settings.store.uri,
+        "version": graph.version,
+        "nodes": graph.nodes,
+        "edges": graph.edges,
+        **more,
+        "seconds": reporter.seconds,
+    }
+
+
+def _sizes(graph: GraphRecord | UpdateReport) -> str:
+    return f"{graph.nodes:,} nodes, {graph.edges:,} edges, version {graph.version}"
 
 
 def _told(number: int, source: str, rows: int, rejected: int) -> str:

@@ -1,7 +1,5 @@
 """Which deliveries are new, and their cleaned rows into the journal."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from kgrec.data.journal.manifest import FileRecord, LoadRecord, stamp_of
 from kgrec.data.journal.staging import Staging
 from kgrec.data.reading.chunk import Chunk
 from kgrec.data.reading.open import Query, SourceFile, open_source
+from kgrec.data.settings import reading_settings
 from kgrec.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -89,25 +88,6 @@ def take_in(
     for source in intake.sources(config):
         _take_source(source, config, journal, staging, report, rejects, intake)
     return tuple(staging.loads)
-
-
-def reading_settings(source: Source, config: DataConfig) -> str:
-    """Hashes what the rows of a source are read and cleaned with, 16 hex digits."""
-    cleaning = config.cleaning
-    tree: dict[str, Any] = {
-        "source": source.model_dump(
-            mode="json",
-            include={"kind", "columns", "behaviour", "relation", "split", "time", "cypher"},
-        ),
-        "case": cleaning.case,
-        "range": cleaning.rating_range,
-    }
-    if source.kind == "interactions":
-        tree["behaviours"] = {
-            name: behaviour.values for name, behaviour in config.all_behaviours().items()
-        }
-    text = json.dumps(tree, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

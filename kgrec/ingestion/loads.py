@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from kgrec.data.tables import Load
+from kgrec.data.loads import Load
 from kgrec.store.base import GraphStore
 
 

@@ -8,7 +8,6 @@ after it the store is derived from the journal again.
 """
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,13 +16,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from kgrec.config import Config, Source
-from kgrec.data.cache import user_data
 from kgrec.data.cleaning.rejects import Rejects
 from kgrec.data.cleaning.report import Report
 from kgrec.data.intake import Intake, take_in
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Manifest
-from kgrec.data.tables import Load
+from kgrec.data.journal.place import journal_folder
+from kgrec.data.loads import Load
 from kgrec.errors import DataError
 from kgrec.updates.work import StoreWork
 
@@ -118,17 +117,6 @@ def update(
         record.version, record.nodes, record.edges, loads, changed, report, kept,
         time.perf_counter() - started,
     )  # fmt: skip
-
-
-def journal_folder(config: Config) -> Path:
-    """Gives the folder of the journal that belongs to the settings' store."""
-    if config.data.journal is not None:
-        return config.data.journal
-    scheme, _, rest = config.store.uri.partition(":")
-    if scheme == "embedded":
-        return Path(f"{rest}.loads")
-    server = re.sub(r"[^A-Za-z0-9.]+", "-", f"{rest.rpartition('@')[2]} {config.store.database}")
-    return user_data() / "loads" / server.strip("-")
 
 
 def foreign_query(source: Source) -> Iterator[pa.Table]:

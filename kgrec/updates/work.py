@@ -10,8 +10,10 @@ from kgrec.config import Config
 from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Catalogue, GraphRecord, stamp_of
+from kgrec.data.journal.place import graph_address
+from kgrec.data.settings import view_settings
 from kgrec.data.tables import Changes, Dataset
-from kgrec.data.view.build import build_dataset, view_settings
+from kgrec.data.view.build import build_dataset
 from kgrec.data.view.delta import derive_changes
 from kgrec.data.view.scaling import Scale
 from kgrec.errors import StoreError
@@ -38,7 +40,7 @@ class StoreWork:
         self._report = report
         self._progress = progress
         self._settings = view_settings(config.data, config.seed)
-        self._uri = f"{config.store.uri} {config.store.database}"
+        self._uri = graph_address(config)
         self._pool = ThreadPoolExecutor(1)
         self._opening: Future[GraphStore] | None = None
 

@@ -14,6 +14,7 @@ import kgrec.updates.work
 from kgrec.config import Config
 from kgrec.data.intake import Intake
 from kgrec.data.load import load_dataset
+from kgrec.data.unchanged import nothing_new
 from kgrec.errors import ConfigError, DataError, StoreError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.schema import NodeLabel, Split
@@ -152,6 +153,30 @@ def test_unchanged_files_write_nothing(tmp_path: Path) -> None:
     assert not report.changed
     assert report.loads == ()
     assert files_of(tmp_path) == before
+
+
+def test_what_has_surely_not_changed_is_told_from_times_alone(tmp_path: Path) -> None:
+    config = shop(tmp_path)
+    assert nothing_new(config) is None
+    day(tmp_path, 1, some_rows(1))
+    report = update(config)
+    held = nothing_new(config)
+    assert held is not None
+    assert (held.version, held.nodes, held.edges) == (report.version, report.nodes, report.edges)
+    assert nothing_new(config.model_copy(update={"seed": 1})) is None
+    day(tmp_path, 2, some_rows(2))
+    assert nothing_new(config) is None  # another file
+    second = update(config)
+    (tmp_path / "day1.csv").touch()
+    assert nothing_new(config) is None  # it may hold something else
+    update(config)
+    (tmp_path / "day2.csv").unlink()
+    held = nothing_new(config)  # what was loaded stays
+    assert held is None or held.version == second.version
+    update(config, marks=Marks(undo=(1,)))
+    assert nothing_new(config) is None  # its file must be looked at to be told apart
+    (tmp_path / "graph.kgl").unlink()
+    assert nothing_new(config) is None
 
 
 def test_yesterdays_rows_again_with_todays(tmp_path: Path, applied: list[int]) -> None:

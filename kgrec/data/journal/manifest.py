@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kgrec.data.tables import Load
+from kgrec.data.loads import Load
 from kgrec.errors import DataError
 from kgrec.schema import EdgeKey, NodeLabel, Role
 

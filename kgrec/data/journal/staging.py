@@ -21,7 +21,7 @@ from kgrec.config import Source
 from kgrec.data.journal.codes import Codes
 from kgrec.data.journal.events import NO_SPLIT, NO_TIME
 from kgrec.data.journal.manifest import FileRecord, LoadRecord, Manifest
-from kgrec.data.tables import Load
+from kgrec.data.loads import Load
 from kgrec.errors import DataError
 from kgrec.schema import NodeLabel, Split
 

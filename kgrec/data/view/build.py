@@ -1,7 +1,5 @@
 """The journal's rows into one Dataset."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -71,23 +69,6 @@ class CodedIds:
     def named(self, user: int, item: int) -> tuple[str, str]:
         """Gives the ids of a pair, for messages."""
         return str(self.ids[NodeLabel.USER][user]), str(self.ids[NodeLabel.ITEM][item])
-
-
-def view_settings(config: DataConfig, seed: int) -> str:
-    """Hashes everything but the rows that a dataset depends on, 16 hex digits."""
-    tree = config.model_dump(
-        mode="json",
-        include={"behaviours", "min_rating", "split", "cleaning", "relations", "unknown_triples"},
-    )
-    tree["cleaning"].pop("max_bad_rows")
-    tree["properties"] = {
-        source.name: {
-            column: rule.model_dump(mode="json") for column, rule in source.properties.items()
-        }
-        for source in config.all_sources()
-    }
-    tree["seed"] = seed
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def build_dataset(

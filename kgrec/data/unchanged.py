@@ -1,0 +1,57 @@
+"""Whether there is anything new, told from names, sizes and times alone.
+
+It imports nothing heavy: most runs of a scheduled `kgrec ingest` find nothing new, and should not
+wait for pandas to learn so.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kgrec.config import Config, DataConfig, Source
+from kgrec.data.journal.manifest import GraphRecord, LoadRecord, read_manifest, stamp_of
+from kgrec.data.journal.place import graph_address, journal_folder
+from kgrec.data.reading.files import find_files
+from kgrec.data.settings import reading_settings, view_settings
+from kgrec.errors import DataError
+
+
+def nothing_new(config: Config) -> GraphRecord | None:
+    """Gives what an embedded store holds if an update would surely change nothing.
+
+    None says only that one must look: a server may have been written to by others, a table or a
+    query has no time, and a file that was touched may still hold what it held.
+    """
+    scheme, _, path = config.store.uri.partition(":")
+    if scheme != "embedded":
+        return None
+    try:
+        manifest = read_manifest(journal_folder(config))
+    except DataError:
+        return None
+    sources = config.data.all_sources()
+    active = manifest.active(frozenset(source.name for source in sources))
+    held = manifest.graphs.get(graph_address(config))
+    if (
+        held is None
+        or held.stamp is None
+        or held.stamp != stamp_of(Path(path))
+        or held.settings != view_settings(config.data, config.seed)
+        or held.loads != tuple(record.load.number for record in active)
+        or not all(_as_read(source, active, config.data) for source in sources)
+    ):
+        return None
+    return held
+
+
+def _as_read(source: Source, active: Sequence[LoadRecord], config: DataConfig) -> bool:
+    """Whether a source has no file but those that were read, looking as they did then."""
+    own = [record for record in active if record.load.source == source.name]
+    settings = reading_settings(source, config)
+    if source.path is None or not own or any(record.settings != settings for record in own):
+        return False
+    known = {(file.origin, file.stamp) for record in own for file in record.files}
+    try:
+        found = {(str(path), stamp_of(path)) for path in find_files(source)}
+    except DataError:
+        return False
+    return found == known if source.replace else found <= known
