@@ -65,6 +65,10 @@ def ingest(
             "--undo and --redo read no source; give --replace, --mended or --offline in a call of "
             "their own"
         )
+    if replace and mended:
+        raise ConfigError(
+            "--mended rows come beside what was loaded; give --replace in another call"
+        )
     with Reporter(as_json) as reporter:
         plain = not (replace or mended or undo or redo or offline)
         if plain and _told_nothing_new(settings, reporter):

@@ -156,8 +156,12 @@ def _delivery(
         else:
             fresh.append((file, record))
         seen.add(record.content)
-    if changed or source.replace or source.name in intake.replace:
-        same = not changed and contents == sorted(f.content for r in active for f in r.files)
+    # Mended rows come beside what was loaded, whatever has become of the settings since.
+    replaces = changed or source.replace or source.name in intake.replace
+    if replaces and intake.mended is None:
+        # Rejects that were mended since are no part of what the files say, and stay with it.
+        stated = [r for r in active if r.replaces] if source.replace else active
+        same = not changed and contents == sorted(f.content for r in stated for f in r.files)
         return _Delivery([] if same else fresh, replaces=True)
     return _Delivery([pair for pair in fresh if pair[1].content not in known], replaces=False)
 

@@ -49,7 +49,8 @@ def _as_read(source: Source, active: Sequence[LoadRecord], config: DataConfig) -
     settings = reading_settings(source, config)
     if source.path is None or not own or any(record.settings != settings for record in own):
         return False
-    known = {(file.origin, file.stamp) for record in own for file in record.files}
+    stated = [record for record in own if record.replaces] if source.replace else own
+    known = {(file.origin, file.stamp) for record in stated for file in record.files}
     try:
         found = {(str(path), stamp_of(path)) for path in find_files(source)}
     except DataError:

@@ -80,7 +80,7 @@ def update(
         progress: Whether bars are shown on a terminal.
 
     Raises:
-        DataError: If a source cannot be used; nothing was changed.
+        DataError: If a source cannot be used, or rejects cannot be written; nothing was changed.
         ConfigError: If a setting does not fit; nothing was changed.
         StoreError: If the store cannot be written; the loads are kept and the next update goes on.
     """
@@ -105,12 +105,13 @@ def update(
                     work.open_early()
             _note_unnamed(journal, names, report)
             planned = work.plan(whole=offline is not None)
+            kept = None
+            if any(loaded.load.rejected for loaded in staging.loads):
+                # Before the loads count: a row is in the graph or in a file, never in neither.
+                kept = journal.folder / "rejects" / f"{staging.loads[0].load.number:05d}"
+                rejects.write(kept)
             if journal.manifest != before:
                 journal.update(journal.manifest)
-        kept = None
-        if any(loaded.load.rejected for loaded in staging.loads):
-            kept = journal.folder / "rejects" / f"{staging.loads[0].load.number:05d}"
-            rejects.write(kept)
         record, changed = work.write(planned, offline)
         loads = tuple(loaded.load for loaded in staging.loads)
     return UpdateReport(

@@ -322,6 +322,55 @@ def test_tolerated_rows_are_kept_to_be_mended(tmp_path: Path, engine_uri: str) -
     assert edges(config) == {("u1", "i1"), ("u1", "i4"), ("u2", "i2"), ("u1", "i3")}
 
 
+def test_mended_rows_stay_when_the_file_is_looked_at_again(tmp_path: Path) -> None:
+    write(tmp_path / "all.csv", "user,item,time", ["u1,i1,100", "u1,i2,soon", "u2,i1,100"])
+    tree = {"interactions": tmp_path / "all.csv", "cleaning": {"max_bad_rows": "1"}}
+    store = {"uri": f"embedded:{tmp_path / 'graph.kgl'}"}
+    config = Config.build({"store": store, "data": tree})  # a short name: the file is all there is
+    rejects = update(config).rejects
+    assert rejects is not None
+    path = rejects / "interactions.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("soon", "200"), encoding="utf-8")
+    update(config, Intake(mended=path))
+    whole = {("u1", "i1"), ("u1", "i2"), ("u2", "i1")}
+    assert edges(config) == whole
+    held = nothing_new(config)
+    assert held is not None
+    assert update(config).loads == ()
+    assert edges(config) == whole
+    write(tmp_path / "all.csv", "user,item,time", ["u3,i3,100"])
+    update(config)
+    assert edges(config) == {("u3", "i3")}
+
+
+def test_mended_rows_replace_nothing_when_the_settings_changed(tmp_path: Path) -> None:
+    shop(tmp_path)
+    write(tmp_path / "day1.csv", "user,item,behaviour,time,rating", BAD)
+    tolerance = 'data.cleaning.max_bad_rows="50%"'
+    rejects = update(Config.load(tmp_path / "kgrec.toml", (tolerance,))).rejects
+    assert rejects is not None
+    path = rejects / "events.csv"
+    mended = path.read_text(encoding="utf-8").replace(",i2,", "u2,i2,", 1).replace("soon", "300")
+    path.write_text(mended, encoding="utf-8")
+    changed = Config.load(tmp_path / "kgrec.toml", ('data.cleaning.case="lower"',))
+    update(changed, Intake(mended=path))
+    assert edges(changed) == {("u1", "i1"), ("u1", "i4"), ("u2", "i2"), ("u1", "i3")}
+
+
+def test_nodes_name_a_load_that_counts(tmp_path: Path) -> None:
+    write(tmp_path / "all.csv", "user,item", ["u1,i1", "u2,i2"])
+    store = {"uri": f"embedded:{tmp_path / 'graph.kgl'}"}
+    config = Config.build({"store": store, "data": {"interactions": tmp_path / "all.csv"}})
+    update(config)
+    write(tmp_path / "all.csv", "user,item", ["u1,i1", "u3,i2"])
+    update(config)
+    with open_store(config.store, read_only=True) as opened:
+        assert [row["number"] for row in opened.read("loads")] == [2]
+        for label in (NodeLabel.USER, NodeLabel.ITEM):
+            nodes = opened.export_nodes(label, provenance=True)
+            assert nodes["load"].tolist() == [2, 2]
+
+
 def test_mended_rows_of_no_source(tmp_path: Path) -> None:
     config = shop(tmp_path)
     with pytest.raises(ConfigError, match=r"no source 'what'.*events, catalogue"):

@@ -129,10 +129,21 @@ class Journal:
         return self._codes[label]
 
     def first_loads(self, label: NodeLabel) -> npt.NDArray[np.int32]:
-        """Gives by code the number of the load that first named the id, int32 (n,)."""
+        """Gives by code the number of the first load that counts and names the id, int32 (n,).
+
+        An id that no such load names has the load that brought it.
+        """
         counts = [record.new_ids.get(label, 0) for record in self.manifest.loads]
         numbers = [record.load.number for record in self.manifest.loads]
-        return np.repeat(np.asarray(numbers, dtype=np.int32), counts)
+        first = np.repeat(np.asarray(numbers, dtype=np.int32), counts)
+        active = self.active("interactions")
+        waiting = ~np.isin(first, [record.load.number for record in active])
+        if waiting.any():  # their load was taken back or replaced
+            for record in active:
+                found = self.named(label, [record]) & waiting
+                first[found] = record.load.number
+                waiting &= ~found
+        return first
 
     def active(self, *kinds: Kind) -> list[LoadRecord]:
         """Gives the loads that count, by number; only those of these kinds, if any are given."""
