@@ -27,7 +27,7 @@ def train(
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import bring_up_to_date, fetch, train_run, write_vectors
         from kgrec.training.directory import refuse_foreign
-        from kgrec.training.run import choose_device
+        from kgrec.training.fit import choose_device
 
         # What can be refused is refused before the store is touched.
         refuse_foreign(run_dir)

@@ -331,7 +331,7 @@ def test_truncated_checkpoint(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("kgrec.training.run._closed_form", killed)
+        patch.setattr("kgrec.training.fit._closed_form", killed)
         assert main([*arguments, "--json"]) == 130
     site.truncate(site.folder / "run.partial" / "checkpoint.safetensors")
     assert_refused(site, arguments, 1, ("checkpoint.safetensors", "damaged"), capsys)

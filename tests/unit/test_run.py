@@ -21,10 +21,11 @@ from kgrec.ingestion import ingest
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
 from kgrec.training import loop
-from kgrec.training import run as run_module
+from kgrec.training import fit as fit_module
 from kgrec.training.directory import Run, load_run
 from kgrec.training.picture import _by_relation
-from kgrec.training.run import choose_device, items_per_entity, train
+from kgrec.training.fit import choose_device
+from kgrec.training.run import items_per_entity, train
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +247,7 @@ class TestFailures:
             raise TrainingDiverged("on purpose")
 
         with monkeypatch.context() as patch:
-            patch.setattr(run_module, "search_fusion", fail)
+            patch.setattr(fit_module, "search_fusion", fail)
             with pytest.raises(TrainingDiverged, match="on purpose"):
                 train(quick, graph, tmp_path / "run", progress=False)
         assert_same(load_run(tmp_path / "run"), first)
