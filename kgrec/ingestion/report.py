@@ -26,7 +26,7 @@ class IngestReport:
         written: Nodes and edges that were made or changed.
         removed: Nodes and edges that were removed, not counting the edges of removed nodes.
         seconds: How long it took.
-        changed: Whether anything was written, be it only the list of loads.
+        changed: Whether anything was written, be it only where rows came from.
     """
 
     version: str

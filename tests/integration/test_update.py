@@ -5,9 +5,10 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from graph_oracle import assert_holds
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 import kgrec.updates.work
@@ -17,7 +18,7 @@ from kgrec.data.load import load_dataset
 from kgrec.data.unchanged import nothing_new
 from kgrec.errors import ConfigError, DataError, StoreError
 from kgrec.graph.fetch import fetch_graph
-from kgrec.schema import NodeLabel, Split
+from kgrec.schema import NodeLabel, Split, interaction_key
 from kgrec.store.connect import open_store
 from kgrec.updates import Marks, journal_folder, update
 
@@ -357,18 +358,21 @@ def test_mended_rows_replace_nothing_when_the_settings_changed(tmp_path: Path) -
     assert edges(changed) == {("u1", "i1"), ("u1", "i4"), ("u2", "i2"), ("u1", "i3")}
 
 
-def test_nodes_name_a_load_that_counts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [["u1,i1", "u3,i2"], ["u2,i2", "u1,i1"]])  # others, the same
+def test_nodes_and_edges_name_a_load_that_counts(tmp_path: Path, later: list[str]) -> None:
     write(tmp_path / "all.csv", "user,item", ["u1,i1", "u2,i2"])
     store = {"uri": f"embedded:{tmp_path / 'graph.kgl'}"}
     config = Config.build({"store": store, "data": {"interactions": tmp_path / "all.csv"}})
     update(config)
-    write(tmp_path / "all.csv", "user,item", ["u1,i1", "u3,i2"])
+    write(tmp_path / "all.csv", "user,item", later)
     update(config)
     with open_store(config.store, read_only=True) as opened:
         assert [row["number"] for row in opened.read("loads")] == [2]
         for label in (NodeLabel.USER, NodeLabel.ITEM):
             nodes = opened.export_nodes(label, provenance=True)
             assert nodes["load"].tolist() == [2, 2]
+        blocks = list(opened.export_edges(interaction_key(Split.TRAIN), ["load"]))
+    assert np.concatenate([block.properties["load"] for block in blocks]).tolist() == [2, 2]
 
 
 def test_mended_rows_of_no_source(tmp_path: Path) -> None:
@@ -472,7 +476,11 @@ def test_whatever_happens_the_graph_is_what_the_active_rows_amount_to(
                 delivered[load.number] = folder / f"day{position}.csv"
         elif number in delivered and len(delivered) - len(taken_back) > 1:
             marks = Marks(undo=(number,)) if what == "undo" else Marks(redo=(number,))
-            update(config, marks=marks)
+            try:
+                update(config, marks=marks)
+            except DataError as refused:  # rightly: nothing that is left is rated high enough
+                assert "min_rating" in str(refused)
+                reject()
             (taken_back.add if what == "undo" else taken_back.discard)(number)
     undone = [delivered[number].read_bytes() for number in taken_back]
     for path in sorted(folder.glob("day*.csv")):
