@@ -479,7 +479,8 @@ def test_whatever_happens_the_graph_is_what_the_active_rows_amount_to(
             try:
                 update(config, marks=marks)
             except DataError as refused:  # rightly: nothing that is left is rated high enough
-                assert "min_rating" in str(refused)
+                if "min_rating" not in str(refused):
+                    raise
                 reject()
             (taken_back.add if what == "undo" else taken_back.discard)(number)
     undone = [delivered[number].read_bytes() for number in taken_back]

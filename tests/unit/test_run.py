@@ -20,11 +20,11 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
-from kgrec.training import loop
 from kgrec.training import fit as fit_module
+from kgrec.training import loop
 from kgrec.training.directory import Run, load_run
-from kgrec.training.picture import _by_relation
 from kgrec.training.fit import choose_device
+from kgrec.training.picture import _by_relation
 from kgrec.training.run import items_per_entity, train
 
 
