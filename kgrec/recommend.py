@@ -13,7 +13,9 @@ from kgrec.errors import ConfigError, NotFittedError
 from kgrec.explain.connections import Connection, fetch_connections
 from kgrec.explain.reasons import Explanation, Reason, explain_scores
 from kgrec.model.closed_form import ClosedForm
+from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
@@ -176,9 +178,9 @@ class Recommender:
     def _item_scores(self, index: int) -> Tensor:
         parts = self.run.scorer.parts
         network, closed = parts.get("network"), parts.get("closed_form")
-        if isinstance(network, PropagationScorer | EmbeddingScorer):
-            unit = functional.normalize(network.item_embedding, dim=1)
-            return unit @ unit[index]
+        if network is not None:
+            members = network.parts.values() if isinstance(network, Fusion) else [network]
+            return torch.stack([_cosine(member, index) for member in members]).mean(dim=0)
         if isinstance(closed, ClosedForm):
             return closed.weights[index].clone()
         raise NotFittedError(
@@ -253,6 +255,12 @@ class Recommender:
             fan_out=self._fan_out,
             most=most,
         )
+
+
+def _cosine(network: Scorer, index: int) -> Tensor:
+    assert isinstance(network, PropagationScorer | EmbeddingScorer)
+    unit = functional.normalize(network.item_embedding, dim=1)
+    return unit @ unit[index]
 
 
 def _check_k(k: int) -> None:

@@ -33,9 +33,14 @@ channels = 16
 [training]
 epochs = 4
 learning_rate = 0.05
+ensemble = 1
 
 [closed_form]
 search_items = 40
+search_steps = 6
+
+[user_side]
+enabled = false
 """
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from kgrec import __version__
+from kgrec.cli.bench import bench
 from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
@@ -41,7 +42,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, check, ingest, resolve, train, evaluate, recommend, similar, query, status):
+for _command in (
+    demo, check, ingest, resolve, train, evaluate, recommend, similar, query, status, bench,
+):  # fmt: skip
     app.command()(_command)
 
 # Older releases of typer use click's classes, newer ones their own; the names are the same.

@@ -14,8 +14,10 @@ from kgrec.config import Config
 from kgrec.schema import Split
 
 if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help` need not wait
+    from kgrec.audit.audit import Audit
     from kgrec.data.intake import Intake
     from kgrec.graph.data import GraphData
+    from kgrec.model.scorer import Scorer
     from kgrec.store.base import GraphStore
     from kgrec.training.directory import Run
     from kgrec.updates import Marks, UpdateReport
@@ -89,6 +91,25 @@ def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporte
         weights = run.record["fusion"]["weights"]
         said.append(" + ".join(f"{weight:.2f} {name}" for name, weight in weights.items()))
     return run
+
+
+def audit_graph(
+    config: Config,
+    graph: GraphData,
+    scorer: Scorer | None,
+    reporter: Reporter,
+    split: Split = Split.VALID,
+) -> Audit:
+    """Measures what the graph is worth to a model like the trained one."""
+    from kgrec.audit.audit import audit_graph
+
+    with reporter.step("audit") as said:
+        shown = not reporter.as_json
+        found = audit_graph(config, graph, split=split, scorer=scorer, progress=shown)
+        said.append("ALARM" if found.verdict.alarm else "no alarm")
+    if found.verdict.alarm:
+        reporter.warn(found.verdict.sentences[0])
+    return found
 
 
 def judge(

@@ -17,15 +17,25 @@ def train(
         typer.Option("--run", metavar="DIR", help="Default: runs/<settings>-seed<seed>."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides the settings' seed.")] = None,
+    search_minutes: Annotated[
+        float | None,
+        typer.Option("--search-minutes", help="Overrides the settings' search.minutes."),
+    ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Measure what the graph and each relation are worth.")
+    ] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring store and text up to date, then train a run."""
-    changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
+    given = {"seed": seed, "search.minutes": search_minutes}
+    changes = [f"{key}={value}" for key, value in given.items() if value is not None]
+    changes = [*(overrides or []), *changes]
     settings = load_config(config, store, changes)
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
     with Reporter(as_json) as reporter:
-        from kgrec.cli.steps import bring_up_to_date, fetch, train_run, write_vectors
+        from kgrec.cli.audit_view import audit_view
+        from kgrec.cli.steps import audit_graph, bring_up_to_date, fetch, train_run, write_vectors
         from kgrec.training.directory import refuse_foreign
         from kgrec.training.fit import choose_device
 
@@ -42,6 +52,8 @@ def train(
             write_vectors(settings, graph, reporter)
         trained = train_run(settings, graph, run_dir, reporter)
         record = trained.record
+        found = audit_graph(settings, graph, trained.scorer, reporter) if audit else None
+        shown = [] if found is None else ["", audit_view(found)]
         reporter.answer(
             {
                 "run": str(run_dir),
@@ -52,7 +64,9 @@ def train(
                 "seconds": {**reporter.seconds, **record["seconds"]},
                 "peak_memory_mb": record["peak_memory_mb"],
                 "picture": str(run_dir / "training.png"),
+                **({} if found is None else {"audit": found.to_dict()}),
             },
+            *shown,
             f"run {run_dir}, picture {run_dir / 'training.png'}",
             f"next: kgrec evaluate --run {run_dir}",
         )

@@ -17,14 +17,18 @@ from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
 from kgrec.config.sections import (
     ClosedFormConfig,
+    ColdConfig,
+    DirectedConfig,
     EvaluationConfig,
     FusionConfig,
     ModelConfig,
     ResolutionConfig,
+    SearchConfig,
     SourcePair,
     StoreConfig,
     TextConfig,
     TrainingConfig,
+    UserSideConfig,
 )
 from kgrec.config.sources import (
     NODE_KINDS,
@@ -42,8 +46,10 @@ __all__ = [
     "Behaviour",
     "CleaningConfig",
     "ClosedFormConfig",
+    "ColdConfig",
     "Config",
     "DataConfig",
+    "DirectedConfig",
     "EvaluationConfig",
     "FusionConfig",
     "Kind",
@@ -51,6 +57,7 @@ __all__ = [
     "PropertyRule",
     "RelationRule",
     "ResolutionConfig",
+    "SearchConfig",
     "Source",
     "SourcePair",
     "SplitConfig",
@@ -58,6 +65,7 @@ __all__ = [
     "TextConfig",
     "TimeFormat",
     "TrainingConfig",
+    "UserSideConfig",
 ]
 
 
@@ -71,14 +79,21 @@ class Config(Settings):
     text: TextConfig = TextConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    search: SearchConfig = SearchConfig()
     closed_form: ClosedFormConfig = ClosedFormConfig()
+    user_side: UserSideConfig = UserSideConfig()
+    directed: DirectedConfig = DirectedConfig()
+    cold: ColdConfig = ColdConfig()
     fusion: FusionConfig = FusionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
     def _something_scores(self) -> Self:
-        if not (self.fusion.network or self.closed_form.enabled or self.fusion.popularity):
-            raise ValueError("network, closed_form and popularity are all off: nothing can score")
+        always = (self.fusion.network, self.closed_form.enabled, self.fusion.popularity)
+        if not any((*always, self.user_side.enabled)):
+            raise ValueError(
+                "network, closed_form, user_side and popularity are all off: nothing can score"
+            )
         return self
 
     @classmethod

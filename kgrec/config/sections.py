@@ -1,6 +1,6 @@
 """The sections of the settings, their defaults and their meaning."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -86,9 +86,15 @@ class TrainingConfig(Settings):
             and what only that user wrote or searched pass no messages while they are predicted;
             else the network can read the answer off its input and needs the graph less.
         num_negatives: Negatives a step (shared by the batch) for sampled losses.
+        neighbours: For graphs that do not fit in memory several times: how many edges of a node are
+            drawn a step, for each round of propagation, the one next to the batch first, such as
+            [20, 10]; only what was drawn is then updated. None takes the whole graph.
         patience: Evaluations on valid without improvement before stopping.
         evaluate_every: Epochs between evaluations on valid.
         device: `auto` is CUDA when present.
+        ensemble: So many networks from different initial values, averaged.
+        refit: Whether, once everything is chosen, all parts are fitted again on train and valid
+            together. Comparable only with others who did the same.
     """
 
     loss: Literal["auto", "softmax", "sampled_softmax", "bpr"] = "auto"
@@ -100,9 +106,12 @@ class TrainingConfig(Settings):
     hide_targets: bool = True
     weight_decay: float = Field(1e-6, ge=0)
     num_negatives: int = Field(2048, ge=1)
+    neighbours: tuple[Annotated[int, Field(ge=1)], ...] | None = None
     patience: int = Field(3, ge=1)
     evaluate_every: int = Field(2, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    ensemble: int = Field(3, ge=1)
+    refit: bool = False
 
 
 class ClosedFormConfig(Settings):
@@ -110,18 +119,69 @@ class ClosedFormConfig(Settings):
 
     Attributes:
         enabled: Whether it is a part of the fusion.
-        ridge: L2; None searches it on an inner split of train.
-        relation_weights: Weight of a relation's rows by name; None searches those of the 12 largest
+        ridge: L2; None searches it, with dropout, exponents and kernels, on train.
+        relation_weights: Weight of a relation's rows by name; None searches those of the 24 largest
             relations likewise.
-        search_items: The search runs on the so many most popular items.
-        max_items: No closed form for larger catalogues (its inverse is dense).
+        search_items: The search runs on the so many most popular items,
+        search_pairs: asks for so many interactions,
+        search_steps: and takes at most so many steps.
+        kernels: Whether kernels over time are tried, where there are times.
+        max_items: Larger catalogues get the sparse closed form: the dense inverse grows with the
+            cube of the items.
     """
 
     enabled: bool = True
     ridge: float | None = Field(None, gt=0)
     relation_weights: dict[str, float] | None = None
-    search_items: int = Field(3000, ge=10)
+    search_items: int = Field(2500, ge=10)
+    search_pairs: int = Field(4000, ge=1)
+    search_steps: int = Field(30, ge=1)
+    kernels: bool = True
     max_items: int = Field(40_000, ge=1)
+
+
+class UserSideConfig(Settings):
+    """The closed form seen from the other side, users explained by users.
+
+    Attributes:
+        enabled: Whether it is a part of the fusion.
+        max_users: Not with more users (its inverse is dense).
+    """
+
+    enabled: bool = True
+    max_users: int = Field(20_000, ge=1)
+
+
+class DirectedConfig(Settings):
+    """A ridge regression from what users did to what they did next; where valid comes after train.
+
+    Attributes:
+        enabled: Whether it is a part of the fusion.
+    """
+
+    enabled: bool = True
+
+
+class ColdConfig(Settings):
+    """Items without interactions, scored through their content.
+
+    Attributes:
+        enabled: Whether they are.
+        keep_warm: Share of the accuracy on other items that must stay when cold items compete.
+    """
+
+    enabled: bool = True
+    keep_warm: float = Field(0.995, gt=0, le=1)
+
+
+class SearchConfig(Settings):
+    """How long settings are searched.
+
+    Attributes:
+        minutes: All searches of one training together; what is reached by then is taken.
+    """
+
+    minutes: float = Field(10.0, gt=0)
 
 
 class FusionConfig(Settings):

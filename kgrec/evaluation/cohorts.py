@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kgrec.evaluation.metrics import ranking_metrics
+from kgrec.errors import ConfigError
+from kgrec.evaluation.metrics import FloatArray, ranking_metrics
 from kgrec.evaluation.ranking import Ranking, RankingTask
 from kgrec.graph.data import IndexArray, Interactions
 
@@ -78,6 +79,52 @@ def cohort_metrics(
             judged = _judge(hits, relevant[having], k)
             result[name] = {**judged, "num_items": int(members.sum())}
     return result
+
+
+def tail_items(
+    train: Interactions, num_items: int, head_share: float = 0.2
+) -> npt.NDArray[np.bool_]:
+    """Says which items (num_items,) are outside the head: the most popular fifth.
+
+    The head are the ⌈head_share · n⌉ items with the most users in train, of the n that have any;
+    among equally popular ones those of lower index.
+
+    Raises:
+        ConfigError: If the share is not between 0 and 1.
+    """
+    if not 0 <= head_share <= 1:
+        raise ConfigError(f"head_share must be between 0 and 1, got {head_share}; try 0.2")
+    counts = distinct_counts(train.item_index, train.user_index, num_items)
+    size = int(np.ceil(head_share * (counts > 0).sum()))
+    tail = np.ones(num_items, dtype=bool)
+    tail[np.argsort(-counts, kind="stable")[:size]] = False
+    return tail
+
+
+def tail_recall(
+    task: RankingTask, ranking: Ranking, tail: npt.NDArray[np.bool_], k: Sequence[int]
+) -> dict[str, FloatArray]:
+    """Gives recall that counts only tail items, in the same lists of all items.
+
+    Args:
+        task: The task.
+        ranking: Its lists.
+        tail: (num_items,), see `tail_items`.
+        k: List lengths.
+
+    Returns:
+        `tail_recall@k`: (n,) float64, NaN for users without relevant tail items.
+    """
+    row, item = task.truth.rows.numpy(), task.truth.columns.numpy()
+    relevant = np.bincount(row[tail[item]], minlength=len(task.users))  # (n,)
+    found = (ranking.hits & tail[ranking.items]).cumsum(1)  # (n, m)
+    recall = {}
+    for length in k:
+        hits = found[:, min(length, found.shape[1]) - 1].astype(np.float64)
+        recall[f"tail_recall@{length}"] = np.divide(
+            hits, relevant, out=np.full(len(hits), np.nan), where=relevant > 0
+        )
+    return recall
 
 
 def _judge(

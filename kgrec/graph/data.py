@@ -121,6 +121,20 @@ class GraphData:
             np.concatenate([empty, *(part.tail_index for part in parts)]),
         )
 
+    def with_valid(self) -> "GraphData":
+        """The same graph with the interactions of valid among those of train, and no valid."""
+        valid = self.held_out.get(Split.VALID)
+        if valid is None or not len(valid):
+            return self
+        held_out = dict(self.held_out)
+        del held_out[Split.VALID]
+        return replace(
+            self,
+            version=f"{self.version}-with-valid",
+            train=_joined(self.train, valid),
+            held_out=held_out,
+        )
+
     def without_graph(self) -> "GraphData":
         """The same users, items and interactions without knowledge, for the control run.
 
@@ -139,3 +153,20 @@ class GraphData:
             frame["kind"].isin(TEXT_KINDS) & frame["text"].notna()
         ).to_numpy(dtype=bool)
         return mask
+
+
+def _joined(one: Interactions, other: Interactions) -> Interactions:
+    """Both, sorted by user and item as a store gives them."""
+    user = np.concatenate([one.user_index, other.user_index])
+    item = np.concatenate([one.item_index, other.item_index])
+    order = np.lexsort((item, user))
+
+    def column(name: str) -> npt.NDArray[np.float64] | None:
+        a, b = getattr(one, name), getattr(other, name)
+        if a is None and b is None:
+            return None
+        parts = [np.full(len(x), np.nan) if c is None else c for x, c in ((one, a), (other, b))]
+        joined: npt.NDArray[np.float64] = np.concatenate(parts)[order]
+        return joined
+
+    return Interactions(user[order], item[order], column("rating"), column("time"))

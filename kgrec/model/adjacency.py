@@ -1,12 +1,14 @@
-"""Relation-weighted adjacency whose backward pass never makes a dense N × N matrix."""
+"""Relation-weighted adjacency: sums over layers, and gradients that need no (E, d) messages.
 
-import warnings
-from dataclasses import dataclass
+Every product is an `embedding_bag`, a sum of weighted rows for each target: on the CPU several
+times faster than a product with a sparse CSR matrix (docs/performance.md has both).
+"""
 
 import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
+from kgrec.model.segments import Groups, Rows, group_entries, relation_products
 
 
 def symmetric_norm(edge_index: Tensor, edge_type: Tensor, num_nodes: int) -> Tensor:
@@ -37,27 +39,6 @@ def symmetric_norm(edge_index: Tensor, edge_type: Tensor, num_nodes: int) -> Ten
     return norm
 
 
-@dataclass(frozen=True)
-class _Csr:
-    """One orientation of the pattern: rows are where messages arrive."""
-
-    crow: Tensor  # (N + 1,) int64
-    col: Tensor  # (E,) int64
-    order: Tensor  # (E,) int64, position of each entry in the edge list
-
-    def matrix(self, values: Tensor) -> Tensor:
-        size = len(self.crow) - 1
-        with warnings.catch_warnings():
-            # torch says that its CSR support is in beta; which operations we use is tested.
-            warnings.filterwarnings(
-                "ignore", message="Sparse CSR tensor support", category=UserWarning
-            )
-            # The pattern is checked by how it is made; saying so also silences a warning.
-            return torch.sparse_csr_tensor(
-                self.crow, self.col, values, (size, size), check_invariants=False
-            )
-
-
 class RelationAdjacency:
     """A fixed sparse pattern, its normalisation, and the relation of each entry.
 
@@ -66,13 +47,20 @@ class RelationAdjacency:
         edge_type: int64 (E,) in 0 … num_relations - 1.
         num_nodes: Number of nodes N.
         num_relations: Number of directed relations R.
+        norm: float32 (E,), the factor of each edge beside its relation's weight; None is
+            `symmetric_norm`.
 
     Raises:
         ShapeError: If edge_index and edge_type do not belong together.
     """
 
     def __init__(
-        self, edge_index: Tensor, edge_type: Tensor, num_nodes: int, num_relations: int
+        self,
+        edge_index: Tensor,
+        edge_type: Tensor,
+        num_nodes: int,
+        num_relations: int,
+        norm: Tensor | None = None,
     ) -> None:
         if edge_index.shape != (2, len(edge_type)):
             raise ShapeError(
@@ -81,69 +69,148 @@ class RelationAdjacency:
             )
         self.num_nodes = num_nodes
         self.num_relations = num_relations
-        self.norm = symmetric_norm(edge_index, edge_type, num_nodes)  # (E,)
-        self.edge_type = edge_type
+        self.norm = symmetric_norm(edge_index, edge_type, num_nodes) if norm is None else norm
+        self.edge_type = edge_type  # (E,)
+        self._edge_index = edge_index
         source, target = edge_index
-        self._by_target = _compress(target, source, num_nodes)
-        self._by_source = _compress(source, target, num_nodes)
+        # Half the bytes of int64, which are read with every product.
+        self._dtype = torch.int32 if max(len(edge_type), num_nodes) < 2**31 else torch.int64
+        order = torch.argsort(source, stable=True)
+        for key in (edge_type, target):
+            order = order[torch.argsort(key[order], stable=True)]
+        self._by_target = self._rows(target, source, order)
+        self._by_source: dict[int, Rows] = {}  # of the edges to the first so many targets
+        self._groups: dict[int, Groups] = {}  # of the same
 
-    def propagate(self, x: Tensor, relation_weight: Tensor, keep: Tensor | None = None) -> Tensor:
+    def values(self, relation_weight: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Gives the weight (E,) of each edge, in the order of edge_index.
+
+        Args:
+            relation_weight: float (R,).
+            hidden: int64 (h,), the places of edges that take no part; None is none.
+        """
+        values = relation_weight.index_select(0, self.edge_type) * self.norm
+        return values if hidden is None else values.index_fill(0, hidden, 0.0)
+
+    def propagate(self, x: Tensor, relation_weight: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Gives P x with P = Σ_r relation_weight[r] Â_r, differentiable in both.
 
         Args:
             x: float (N, d).
             relation_weight: float (R,).
-            keep: bool (E,), which edges take part; None is all. Normalisation stays that of all.
+            hidden: int64 (h,), the places of edges that take no part; None is none. The
+                normalisation stays that of all.
 
         Returns:
             float (N, d).
         """
-        out: Tensor = _Propagate.apply(x, relation_weight, self, keep)
+        return self._by_target.sum(x, self.values(relation_weight, hidden))
+
+    def accumulate(
+        self,
+        x: Tensor,
+        relation_weight: Tensor,
+        num_layers: int,
+        hidden: Tensor | None = None,
+        num_rows: int | None = None,
+    ) -> Tensor:
+        """Gives rows 0 … num_rows - 1 of Σ_{l=0..L} P^l x, differentiable in both.
+
+        By Horner's rule, H_0 = x and H_l = x + P H_{l-1}, so that the last product is made for the
+        asked rows alone. Its gradients are, with G_L given,
+
+            G_{l-1} = Pᵀ G_l,   ∂x = Σ_l G_l,
+            ∂weight_r = Σ_l Σ_{e of r} norm_e ⟨H_{l-1}[source_e], G_l[target_e]⟩.
+
+        Args:
+            x: float (N, d).
+            relation_weight: float (R,).
+            num_layers: L.
+            hidden: As in `propagate`.
+            num_rows: How many rows are wanted; None is all N.
+
+        Returns:
+            float (num_rows, d).
+        """
+        rows = self.num_nodes if num_rows is None else num_rows
+        if num_layers == 0:
+            return x[:rows]
+        out: Tensor = _Accumulate.apply(x, relation_weight, self, num_layers, hidden, rows)
         return out
 
-    def values(self, relation_weight: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Gives the weight (E,) of each edge, in the order of edge_index."""
-        values = relation_weight[self.edge_type] * self.norm
-        return values if keep is None else values * keep
+    def _rows(self, row: Tensor, index: Tensor, order: Tensor) -> Rows:
+        pointer = torch.zeros(self.num_nodes + 1, dtype=torch.int64, device=row.device)
+        torch.cumsum(torch.bincount(row[order], minlength=self.num_nodes), 0, out=pointer[1:])
+        return Rows(pointer.to(self._dtype), index[order].to(self._dtype), order.to(self._dtype))
+
+    def _sources(self, num_targets: int) -> Rows:
+        """The edges to the first `num_targets` nodes, by their source; made once."""
+        if num_targets not in self._by_source:
+            source, target = self._edge_index
+            chosen = torch.nonzero(target < num_targets).squeeze(1)
+            order = chosen[torch.argsort(target[chosen], stable=True)]
+            order = order[torch.argsort(source[order], stable=True)]
+            self._by_source[num_targets] = self._rows(source, target, order)
+        return self._by_source[num_targets]
+
+    def _grouped(self, num_targets: int) -> Groups:
+        """The entries of the first `num_targets` rows by row and relation; made once."""
+        if num_targets not in self._groups:
+            edge = self._by_target.first(num_targets).edge
+            self._groups[num_targets] = group_entries(
+                self._edge_index[1][edge], self.edge_type[edge], self.num_relations, self._dtype
+            )
+        return self._groups[num_targets]
+
+    def _relation_products(self, x: Tensor, grad: Tensor, norm: Tensor) -> Tensor:
+        """Gives Σ_{e of r} norm_e ⟨x[source_e], grad[target_e]⟩ for each relation r, (R,)."""
+        rows = self._by_target.first(len(grad))
+        norm = norm.index_select(0, rows.edge)
+        return relation_products(self._grouped(len(grad)), rows.index, norm, x, grad)
 
 
-def _compress(rows: Tensor, cols: Tensor, num_nodes: int) -> _Csr:
-    order = torch.argsort(rows * num_nodes + cols, stable=True)
-    crow = torch.zeros(num_nodes + 1, dtype=torch.int64, device=rows.device)
-    crow[1:] = torch.bincount(rows, minlength=num_nodes).cumsum(0)
-    return _Csr(crow, cols[order].contiguous(), order)
-
-
-class _Propagate(torch.autograd.Function):
-    """P x; backward is Pᵀ g and, per relation, Σ_e norm_e ⟨x[source_e], g[target_e]⟩."""
+class _Accumulate(torch.autograd.Function):
+    """`RelationAdjacency.accumulate`; all layers at once, so that no sum is made twice."""
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
-        ctx, x: Tensor, weight: Tensor, adjacency: RelationAdjacency, keep: Tensor | None
+        ctx,
+        x: Tensor,
+        weight: Tensor,
+        adjacency: RelationAdjacency,
+        num_layers: int,
+        hidden: Tensor | None,
+        num_rows: int,
     ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.adjacency, ctx.keep = adjacency, keep
-        pattern = adjacency._by_target
-        out: Tensor = pattern.matrix(adjacency.values(weight, keep)[pattern.order]) @ x
-        return out
+        values = adjacency.values(weight, hidden)
+        states = [x]
+        for layer in range(1, num_layers + 1):
+            rows = num_rows if layer == num_layers else adjacency.num_nodes
+            # Detached, the kernel keeps nothing for a backward pass of its own.
+            out = adjacency._by_target.first(rows).sum(states[-1].detach(), values)
+            states.append(out.add_(x[:rows]))
+        ctx.save_for_backward(weight, values, *states[:-1])
+        ctx.adjacency, ctx.hidden = adjacency, hidden
+        return states[-1]
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # type: ignore[no-untyped-def]
-        x, weight = ctx.saved_tensors
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+        weight, values, *states = ctx.saved_tensors
         adjacency: RelationAdjacency = ctx.adjacency
-        keep: Tensor | None = ctx.keep
-        grad = grad.contiguous()
-        grad_x = grad_weight = None
-        if ctx.needs_input_grad[0]:
-            pattern = adjacency._by_source
-            grad_x = pattern.matrix(adjacency.values(weight, keep)[pattern.order]) @ grad
-        if ctx.needs_input_grad[1]:
-            pattern = adjacency._by_target
-            mask = pattern.matrix(grad.new_zeros(len(pattern.col)))
-            # Only the E products that have an edge are computed, never grad @ xᵀ as a whole.
-            products = torch.sparse.sampled_addmm(mask, grad, x.t(), beta=0.0).values()  # (E,)
-            products = products * adjacency.values(torch.ones_like(weight), keep)[pattern.order]
-            grad_weight = torch.zeros_like(weight).index_add_(
-                0, adjacency.edge_type[pattern.order], products
-            )
-        return grad_x, grad_weight, None, None
+        needs_x, needs_weight = ctx.needs_input_grad[:2]
+        grad_weight = None
+        if needs_weight:
+            norm = adjacency.values(torch.ones_like(weight), ctx.hidden)
+            grad_weight = torch.zeros_like(weight)
+        grads = [grad.contiguous()]
+        for left, state in zip(reversed(range(len(states))), reversed(states), strict=True):
+            if grad_weight is not None:
+                grad_weight += adjacency._relation_products(state.detach(), grads[-1], norm)
+            if left or needs_x:
+                grads.append(adjacency._sources(len(grads[-1])).sum(grads[-1], values))
+        total = None
+        if needs_x:
+            total = grads.pop()
+            for part in grads:  # G_L has rows for the wanted nodes alone
+                total[: len(part)] += part
+        return total, grad_weight, None, None, None, None

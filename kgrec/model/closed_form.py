@@ -1,7 +1,7 @@
 """EASE with the graph's relations and behaviours as weighted extra rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -10,27 +10,43 @@ from torch.nn import functional
 
 from kgrec.errors import ShapeError
 from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
+from kgrec.model.gram import RelationRows, kernel_gram, user_weights, weighted_gram
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.item_to_item import ItemToItem, recency_weights
+from kgrec.model.scorer import Contributions
+
+__all__ = ["ClosedForm", "Refinements", "RelationRows", "weighted_gram"]
 
 
-@dataclass(frozen=True, eq=False)
-class RelationRows:
-    """One relation or behaviour as rows over items: an entity's row has the items it belongs to.
+@dataclass(frozen=True)
+class Refinements:
+    """What the closed form has beyond EASE, apart from relations; the defaults change nothing.
 
     Attributes:
-        name: The relation or behaviour.
-        rows: (number of neighbours, num_items) binary.
-        by_user: Whether row u is what user u did.
+        dropout: p in [0, 1): each interaction of the input is left out with this probability in
+            training, which adds p / (1 - p) of its diagonal to XᵀDX.
+        user_exponent: Users weigh (n_u / 10) to minus this.
+        popularity_exponent: Scores are divided by (1 + popularity) to this.
+        bandwidth: Of the kernel over places in time; None without times.
+        kernel_share: How much of the Gram matrix comes through that kernel, 0 to 1.
+        recency: How many places back an interaction counts 1/e of the latest; None counts all
+            alike.
     """
 
-    name: str
-    rows: Incidence
-    by_user: bool = False
+    dropout: float = 0.0
+    user_exponent: float = 0.0
+    popularity_exponent: float = 0.0
+    bandwidth: float | None = None
+    kernel_share: float = 0.0
+    recency: float | None = None
 
 
-class ClosedForm(ByHistory):
-    """Scores x B with B = I - P diag(P)⁻¹, P = (XᵀX + Σ_r w_r A_rᵀA_r + λ I)⁻¹.
+class ClosedForm(ItemToItem):
+    """Scores x B with B = (I - P diag(P)⁻¹) diag(c), one ridge regression for each item.
+
+        P = (G + Σ_r w_r A_rᵀA_r + λ I + p/(1-p) diag(G))⁻¹
+        G = XᵀDX, D = (n_u / 10)^-α; with times (1 - ρ) G + ρ Σ_u d_u exp(-|Δ place| / h)
+        c_j = (1 + popularity of j)^-β;  x weighs what is recent more
 
     Attributes:
         history: X, the training items of each user.
@@ -38,10 +54,14 @@ class ClosedForm(ByHistory):
         relation_weights: w_r by name.
         ridge: λ.
         weights: B, (num_items, num_items) float32.
-        diagonal: diag(P), (num_items,) float32; gives P back: P_ji = -B_ji P_ii.
+        diagonal: diag(P), (num_items,) float32; gives P back: P_ji = -B_ji P_ii / c_i.
+        item_scale: c, (num_items,) float32.
+        entry_weights: What each entry of X counts in the input, (n,); None is 1.
+        refinements: p, α, β, h, ρ and the recency.
 
     References:
-        Steck, arXiv:1905.03375, eq. 8; side information as extra rows: Jeunen et al., "Closed-form
+        Steck, arXiv:1905.03375, eq. 8; dropout: Steck, NeurIPS 2020, "Autoencoders that don't
+        overfit towards the identity"; side information as extra rows: Jeunen et al., "Closed-form
         models for collaborative filtering with side-information", RecSys 2020.
     """
 
@@ -53,6 +73,9 @@ class ClosedForm(ByHistory):
         ridge: float,
         weights: Tensor,
         diagonal: Tensor,
+        item_scale: Tensor | None = None,
+        entry_weights: Tensor | None = None,
+        refinements: Refinements = Refinements(),
     ) -> None:
         self.history = history
         self.relations = tuple(relations)
@@ -60,6 +83,10 @@ class ClosedForm(ByHistory):
         self.ridge = ridge
         self.weights = weights
         self.diagonal = diagonal
+        self.item_scale = torch.ones_like(diagonal) if item_scale is None else item_scale
+        self.entry_weights = entry_weights
+        self.refinements = refinements
+        self._check_shapes()
 
     @classmethod
     def fit(
@@ -68,6 +95,8 @@ class ClosedForm(ByHistory):
         relations: Sequence[RelationRows],
         relation_weights: Mapping[str, float],
         ridge: float,
+        refinements: Refinements = Refinements(),
+        ranks: Tensor | None = None,
     ) -> Self:
         """Solves for B; relations of weight 0 or none are left out.
 
@@ -76,9 +105,12 @@ class ClosedForm(ByHistory):
             relations: Rows over the same items.
             relation_weights: By relation name.
             ridge: λ, positive.
+            refinements: What else there is.
+            ranks: (n,) float32, each entry's place among its user's by time, from 0, the earliest;
+                needed for the kernel and the recency.
 
         Raises:
-            ShapeError: If a relation's rows are over another number of items.
+            ShapeError: If a relation's rows are over another number of items, or ranks are missing.
             ConfigError: If λ is not positive or too small.
         """
         used = [r for r in relations if relation_weights.get(r.name, 0.0) > 0]
@@ -90,16 +122,19 @@ class ClosedForm(ByHistory):
                     f"expected {num_items}; build them from the same graph"
                 )
         dtype = torch.float64 if num_items <= DOUBLE_UP_TO else torch.float32
-        gram = weighted_gram(history, used, relation_weights, dtype)
+        entry_weights = None
+        if refinements.recency is not None:
+            entry_weights = recency_weights(history, _given(ranks), refinements.recency)
+        gram = _gram(history, used, relation_weights, dtype, refinements, ranks)
         weights, diagonal = solve_ease(gram, ridge, overwrite=True)
+        popularity = torch.bincount(history.columns, minlength=num_items)
+        scale = (1.0 + popularity).pow(-refinements.popularity_exponent).to(dtype)
+        weights *= scale
         kept = {r.name: float(relation_weights[r.name]) for r in used}
-        return cls(history, used, kept, ridge, weights.float(), diagonal.float())
-
-    def score(self, user_indices: Tensor) -> Tensor:
-        """Gives the sums of the users' rows of B, (B, num_items) float32."""
-        items, lengths = self.history.take(user_indices.to(self.history.device))
-        offsets = lengths.cumsum(0) - lengths
-        return functional.embedding_bag(items, self.weights, offsets, mode="sum")
+        return cls(
+            history, used, kept, ridge, weights.float(), diagonal.float(), scale.float(),
+            entry_weights, refinements,
+        )  # fmt: skip
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes exactly by own items, to first order by relation.
@@ -107,17 +142,12 @@ class ClosedForm(ByHistory):
         A relation's share is w_r ∂s/∂w_r, with ∂P = -P A_rᵀA_r P; what is left is the
         interactions'.
         """
-        own = self.history.row(user_index)
-        items = item_indices.to(own.device)
-        by_item = self.weights[own[None, :], items[:, None]]  # (k, h)
-        score = by_item.sum(dim=1)
-        shares = self._relation_shares(own, items)  # (k, r)
-        rest = (score - shares.sum(dim=1)).unsqueeze(1)
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=by_item,
-            rest=torch.zeros_like(score),
+        plain = super().contributions(user_index, item_indices)
+        own, counts = self.own(user_index)
+        shares = self._relation_shares(own, counts, item_indices.to(own.device))  # (k, r)
+        rest = (plain.score - shares.sum(dim=1)).unsqueeze(1)
+        return replace(
+            plain,
             relation_names=("INTERACTED", *(r.name for r in self.relations)),
             by_relation=torch.cat([rest, shares], dim=1),
             relations_exact=not self.relations,
@@ -125,17 +155,17 @@ class ClosedForm(ByHistory):
 
     def _inverse_columns(self, items: Tensor) -> Tensor:
         """Columns of P for items (k,), as (num_items, k)."""
-        columns = -self.weights[:, items] * self.diagonal[items]
+        columns = -self.weights[:, items] * (self.diagonal[items] / self.item_scale[items])
         columns[items, torch.arange(len(items), device=items.device)] = self.diagonal[items]
         return columns
 
-    def _relation_shares(self, own: Tensor, items: Tensor) -> Tensor:
-        # s_i = Σ_j∈own B_ji with B_ji = -P_ji / P_ii for j ≠ i and B_ii = 0.
+    def _relation_shares(self, own: Tensor, counts: Tensor, items: Tensor) -> Tensor:
+        # s_i = c_i Σ_j∈own a_j B_ji with B_ji = -P_ji / P_ii for j ≠ i and B_ii = 0.
         columns = self._inverse_columns(items)  # (n, k)
-        history = self._inverse_columns(own).sum(dim=1)  # (n,) x P, as P is symmetric
+        history = self._inverse_columns(own) @ counts  # (n,) x P, as P is symmetric
         diagonal = self.diagonal[items]  # (k,)
-        is_own = (own[None, :] == items[:, None]).any(dim=1).to(diagonal.dtype)  # (k,)
-        outside = columns[own].sum(dim=0) - is_own * diagonal  # (k,) Σ_{j∈own, j≠i} P_ji
+        is_own = ((own[None, :] == items[:, None]) * counts).sum(dim=1)  # (k,) a_i, or 0
+        outside = counts @ columns[own] - is_own * diagonal  # (k,) Σ_{j∈own, j≠i} a_j P_ji
         out = []
         for relation in self.relations:
             weight = self.relation_weights[relation.name]
@@ -144,7 +174,8 @@ class ClosedForm(ByHistory):
             change_diagonal = -weight * ahead.square().sum(dim=0)  # w ∂P_ii
             change_sum = -weight * (ahead * behind).sum(dim=0)  # w ∂ Σ_{j∈own} P_ji
             change_outside = change_sum - is_own * change_diagonal
-            out.append(-change_outside / diagonal + outside * change_diagonal / diagonal.square())
+            share = -change_outside / diagonal + outside * change_diagonal / diagonal.square()
+            out.append(share * self.item_scale[items])
         return torch.stack(out, dim=1) if out else diagonal.new_zeros(len(items), 0)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -154,7 +185,10 @@ class ClosedForm(ByHistory):
             "columns": self.history.columns,
             "weights": self.weights,
             "diagonal": self.diagonal,
+            "item_scale": self.item_scale,
         }
+        if self.entry_weights is not None:
+            tensors["entry_weights"] = self.entry_weights
         for number, relation in enumerate(self.relations):
             tensors[f"relation.{number}.pointer"] = relation.rows.pointer
             tensors[f"relation.{number}.columns"] = relation.rows.columns
@@ -163,6 +197,7 @@ class ClosedForm(ByHistory):
             "relations_by_user": [r.by_user for r in self.relations],
             "relation_weights": self.relation_weights,
             "ridge": self.ridge,
+            "refinements": asdict(self.refinements),
         }
         return tensors, values
 
@@ -192,30 +227,43 @@ class ClosedForm(ByHistory):
             values["ridge"],
             tensors["weights"],
             tensors["diagonal"],
+            tensors["item_scale"],
+            tensors.get("entry_weights"),
+            Refinements(**values["refinements"]),
         )
-
-
-def weighted_gram(
-    history: Incidence,
-    relations: Sequence[RelationRows],
-    relation_weights: Mapping[str, float],
-    dtype: torch.dtype,
-) -> Tensor:
-    """Gives XᵀX + Σ_r w_r A_rᵀA_r, dense (num_items, num_items), in one pass over all rows."""
-    parts = [history, *(relation.rows for relation in relations)]
-    weights = [1.0, *(float(relation_weights[relation.name]) for relation in relations)]
-    pointer = torch.cat([p.lengths for p in parts]).cumsum(0)
-    stacked = Incidence(
-        torch.cat([pointer.new_zeros(1), pointer]),
-        torch.cat([p.columns for p in parts]),
-        history.num_columns,
-    )
-    row_weight = torch.cat(
-        [torch.full((p.num_rows,), w, dtype=dtype) for p, w in zip(parts, weights, strict=True)]
-    )
-    return stacked.gram(row_weight.to(history.device), dtype)
 
 
 def _multiply(rows: Incidence, dense: Tensor) -> Tensor:
     """Gives A · dense for binary rows A (m, n) and dense (n, k): (m, k)."""
     return functional.embedding_bag(rows.columns, dense, rows.pointer[:-1], mode="sum")
+
+
+def _given(ranks: Tensor | None) -> Tensor:
+    if ranks is None:
+        raise ShapeError(
+            "the closed form weighs by time, but no ranks were given; expected each interaction's "
+            "place among its user's, (n,); leave bandwidth and recency None without times"
+        )
+    return ranks
+
+
+def _gram(
+    history: Incidence,
+    relations: Sequence[RelationRows],
+    relation_weights: Mapping[str, float],
+    dtype: torch.dtype,
+    refinements: Refinements,
+    ranks: Tensor | None,
+) -> Tensor:
+    """G + Σ_r w_r A_rᵀA_r + p/(1-p) diag(G)."""
+    row_weight = user_weights(history.lengths, refinements.user_exponent)
+    share = refinements.kernel_share if refinements.bandwidth is not None else 0.0
+    gram = weighted_gram(history, relations, relation_weights, dtype, row_weight * (1 - share))
+    if share and refinements.bandwidth is not None:
+        near = kernel_gram(history, _given(ranks), refinements.bandwidth, dtype, row_weight * share)
+        gram += near
+    entries = row_weight.to(dtype)[history.rows]
+    own = torch.zeros(history.num_columns, dtype=dtype, device=history.device)
+    own.index_add_(0, history.columns, entries)  # the diagonal of G, with or without the kernel
+    gram.diagonal().add_(own, alpha=refinements.dropout / (1 - refinements.dropout))
+    return gram

@@ -6,11 +6,10 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.item_to_item import ItemToItem
 
 #: Up to so many items the inverse is made in float64: it costs seconds there.
 DOUBLE_UP_TO = 4_000
@@ -90,7 +89,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class Ease(ByHistory):
+class Ease(ItemToItem):
     """Scores x B of users' binary histories x, with B from `ease_weights`.
 
     Made by `fit`; immutable. Memory is one dense (num_items, num_items) float32 matrix, time grows
@@ -102,14 +101,9 @@ class Ease(ByHistory):
     """
 
     def __init__(self, history: Incidence, weights: Tensor) -> None:
-        expected = (history.num_columns, history.num_columns)
-        if weights.shape != expected:
-            raise ShapeError(
-                f"weights have shape {tuple(weights.shape)}, expected {expected}; "
-                f"history and weights must be of one catalogue"
-            )
         self.history = history
         self.weights = weights
+        self._check_shapes()
 
     @classmethod
     def fit(
@@ -137,27 +131,6 @@ class Ease(ByHistory):
         dtype = torch.float64 if num_items <= DOUBLE_UP_TO else torch.float32
         weights = ease_weights(history.gram(dtype=dtype), ridge, overwrite=True)
         return cls(history, weights.float())
-
-    def score(self, user_indices: Tensor) -> Tensor:
-        """Gives the sums of the users' rows of B, (B, num_items) float32."""
-        items, lengths = self.history.take(user_indices.to(self.history.device))
-        offsets = lengths.cumsum(0) - lengths
-        return functional.embedding_bag(items, self.weights, offsets, mode="sum")
-
-    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
-        """Decomposes into the user's own items, exactly; everything flows through interactions."""
-        own = self.history.row(user_index)
-        items = item_indices.to(own.device)
-        by_item = self.weights[own[None, :], items[:, None]]  # (k, h)
-        score = by_item.sum(1)
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=by_item,
-            rest=torch.zeros_like(score),
-            relation_names=("INTERACTED",),
-            by_relation=score[:, None],
-        )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history and weights."""

@@ -7,12 +7,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import RunError, ShapeError
-from kgrec.model.closed_form import ClosedForm
-from kgrec.model.ease import Ease
-from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
-from kgrec.model.itemknn import ItemKNN
-from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Contributions, Scorer
 
 
@@ -73,6 +68,13 @@ class Fusion:
         history: Incidence = next(iter(self.parts.values())).history  # type: ignore[attr-defined]
         return history
 
+    def without_idle_parts(self) -> "Fusion":
+        """The same fusion without the parts of weight 0, which would only take room."""
+        used = {name: part for name, part in self.parts.items() if self.part_weights[name] != 0}
+        if not used:
+            return self
+        return Fusion(used, {name: self.part_weights[name] for name in used})
+
     def _used(self) -> list[tuple[float, Scorer]]:
         used = [(w, self.parts[name]) for name, w in self.part_weights.items() if w != 0]
         return used or [(1.0, next(iter(self.parts.values())))]
@@ -129,10 +131,22 @@ def scorer_kind(name: str) -> type[Scorer]:
     Raises:
         RunError: If there is none of that name.
     """
+    # Imported here, as some of them wrap others and ask for their kinds themselves.
+    from kgrec.model.closed_form import ClosedForm
+    from kgrec.model.cold import ColdCompletion
+    from kgrec.model.directed import DirectedRidge
+    from kgrec.model.ease import Ease
+    from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+    from kgrec.model.itemknn import ItemKNN
+    from kgrec.model.popularity import Popularity
+    from kgrec.model.sparse_closed_form import SparseClosedForm
+    from kgrec.model.user_side import UserSide
+
     kinds: dict[str, type[Scorer]] = {
         kind.__name__: kind
         for kind in (
-            Popularity, ItemKNN, Ease, ClosedForm, PropagationScorer, EmbeddingScorer, Fusion,
+            Popularity, ItemKNN, Ease, ClosedForm, SparseClosedForm, UserSide, DirectedRidge,
+            PropagationScorer, EmbeddingScorer, Fusion, ColdCompletion,
         )
     }  # fmt: skip
     if name not in kinds:

@@ -160,7 +160,7 @@ class Incidence:
         local = torch.repeat_interleave(block - start, degrees)  # (e,)
         gram = torch.zeros((stop - start) * self.num_columns, dtype=dtype, device=self.device)
         one = torch.ones((), dtype=dtype, device=self.device)
-        for part in _parts(self.lengths[rows], _PAIRS_AT_ONCE):
+        for part in parts_of(self.lengths[rows], _PAIRS_AT_ONCE):
             others, lengths = self.take(rows[part])  # (p,) the columns beside it in its row
             cells = torch.repeat_interleave(local[part] * self.num_columns, lengths) + others
             if row_weight is None:
@@ -171,7 +171,7 @@ class Incidence:
         return gram.view(stop - start, self.num_columns)
 
 
-def _parts(costs: Tensor, limit: int) -> Iterator[slice]:
+def parts_of(costs: Tensor, limit: int) -> Iterator[slice]:
     """Cuts a sequence where its running cost passes multiples of the limit."""
     if not len(costs):
         return

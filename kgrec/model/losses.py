@@ -4,40 +4,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-def softmax_loss(scores: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    """Cross-entropy of each row's target against all items that are not known positives.
-
-        -log( exp(s_t) / (exp(s_t) + Σ_{j not known} exp(s_j)) )
-
-    Args:
-        scores: float (B, I), logits.
-        target: int64 (B,), the positive item of each row.
-        known: int64 (2, m), pairs (row, item) of all known positives of the rows' users.
-
-    Returns:
-        Scalar, mean over the batch.
-    """
-    at = torch.arange(len(target), device=scores.device)
-    positive = scores[at, target]  # (B,)
-    masked = scores.index_put(
-        (known[0], known[1]), scores.new_full((known.shape[1],), -torch.inf)
-    ).index_put((at, target), positive)
-    return (masked.logsumexp(dim=1) - positive).mean()
+#: Scores whose exponentials are taken at once on the CPU: 1 MiB, which a core's cache keeps.
+_SCORES_AT_ONCE = 1 << 18
 
 
-def sampled_softmax_loss(
-    positive: Tensor, negative: Tensor, log_expected: Tensor, known: Tensor
+def softmax_loss(
+    rows: Tensor, columns: Tensor, bias: Tensor, known: Tensor, positive: Tensor, owner: Tensor
 ) -> Tensor:
-    """Cross-entropy against sampled negatives, corrected for how often each is drawn.
+    """Cross-entropy of each positive against all columns that are not known positives.
 
-        -log( exp(s_t) / (exp(s_t) + Σ_{j drawn, not known} exp(s_j - e_j)) )
+        -log( exp(p_b) / (exp(p_b) + Σ_{j not known} exp(s_j)) ) = softplus(log Σ_j exp(s_j) - p_b),
+        s = rows columnsᵀ + bias
+
+    The sum is a user's and not an interaction's, so a user with many interactions in the batch is
+    one row. Items or drawn negatives, the columns are treated alike: subtract log(n q_j / times
+    drawn) from a drawn item's bias and the sum over the drawn is an unbiased estimate of that over
+    all items.
 
     Args:
-        positive: float (B,), scores of the targets.
-        negative: float (B, m), scores of the m distinct drawn items, shared by the batch.
-        log_expected: float (m,), e_j = log(n q_j / times drawn) for n draws with probability q.
-        known: bool (B, m), where a drawn item is a known positive of the row's user.
+        rows: float (u, d), one for each user of the batch.
+        columns: float (m, d), the items that compete.
+        bias: float (m,), added to every row's scores.
+        known: int64 (2, k), pairs (row, column) that do not compete: known positives.
+        positive: float (B,), the scores p of the batch's interactions.
+        owner: int64 (B,), the row of each interaction's user.
 
     Returns:
         Scalar, mean over the batch.
@@ -46,9 +36,42 @@ def sampled_softmax_loss(
         Jean et al., arXiv:1412.2007; Wu et al., "On the effectiveness of sampled softmax loss for
         item recommendation", arXiv:2201.02327.
     """
-    corrected = (negative - log_expected).masked_fill(known, -torch.inf)  # (B, m)
-    everything = torch.cat([positive.unsqueeze(1), corrected], dim=1)  # (B, 1 + m)
-    return (everything.logsumexp(dim=1) - positive).mean()
+    total: Tensor = _LogSumExp.apply(rows, columns, bias, known)  # (u,)
+    return functional.softplus(total.index_select(0, owner) - positive).mean()
+
+
+class _LogSumExp(torch.autograd.Function):
+    """log Σ_j exp(⟨row, column_j⟩ + bias_j) over the pairs that are not hidden, (u,).
+
+    One (u, m) matrix is held: the scores become their exponentials in place, block by block while
+    they lie in cache, and the gradients are two products with it.
+    """
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, columns: Tensor, bias: Tensor, hidden: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        scores = torch.addmm(bias, rows, columns.mT)  # (u, m)
+        scores.view(-1).index_fill_(0, hidden[0] * len(columns) + hidden[1], -torch.inf)
+        top, total = rows.new_empty(len(rows)), rows.new_empty(len(rows))
+        step = max(_SCORES_AT_ONCE // max(len(columns), 1), 1)
+        if scores.device.type != "cpu":
+            step = max(len(rows), 1)
+        for start in range(0, len(rows), step):
+            block = scores[start : start + step]
+            # A row without anything that competes sums to 0, and its maximum is -inf.
+            largest = block.amax(dim=1).clamp_(min=torch.finfo(rows.dtype).min)
+            block.sub_(largest[:, None]).exp_()
+            top[start : start + step] = largest
+            torch.sum(block, dim=1, out=total[start : start + step])
+        ctx.save_for_backward(rows, columns, scores, total)
+        return top + total.log()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+        rows, columns, exponential, total = ctx.saved_tensors
+        scale = torch.where(total > 0, grad / total, 0.0)  # (u,)
+        grad_rows = (exponential @ columns).mul_(scale[:, None])
+        grad_columns = exponential.mT @ (rows * scale[:, None])
+        return grad_rows, grad_columns, exponential.mT @ scale, None
 
 
 def bpr_loss(positive: Tensor, negative: Tensor, known: Tensor) -> Tensor:

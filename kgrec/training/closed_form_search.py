@@ -1,4 +1,4 @@
-"""Finds the closed form's ridge and relation weights on an inner split of train.
+"""Finds the closed form's settings on train alone, by the gradient of its leave-one-out ranking.
 
 The fusion's weights are found on valid. A part whose own settings were chosen there too would look
 better than it is and take all the weight, so this search never sees valid.
@@ -6,28 +6,36 @@ better than it is and take all the weight, so this search never sees valid.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from kgrec.config import ClosedFormConfig
 from kgrec.errors import ConfigError
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
-from kgrec.model.closed_form import ClosedForm, RelationRows
-from kgrec.model.incidence import Incidence
-from kgrec.schema import NodeLabel, Role, Split
+from kgrec.graph.data import GraphData
+from kgrec.model.closed_form import ClosedForm, Refinements, RelationRows
+from kgrec.schema import Split
+from kgrec.training.budget import Budget
+from kgrec.training.closed_form_problem import ClosedFormProblem, read_settings
+from kgrec.training.inner_split import history_of, inner_graph, most_popular_rows, time_ranks
+from kgrec.training.relation_rows import relation_rows
+
+__all__ = ["ClosedFormSettings", "inner_graph", "relation_rows", "search_closed_form"]
 
 logger = logging.getLogger(__name__)
 
-_RIDGES = (20.0, 50.0, 100.0, 200.0, 400.0, 800.0)
 _DEFAULT_RIDGE = 200.0
-_START = 1.0
-_STEP = 4.0
-_MOST_STEPS = 4
-_MOST_RELATIONS = 12
+_MOST_RELATIONS = 24
 _MOST_USERS = 4_000
+_LEARNING_RATE = 0.4
+#: What smooth NDCG must rise by within so many steps for the search to go on.
+_LEAST_GAIN, _PATIENCE = 2e-4, 8
+#: A relation whose absence costs less than this share of the smooth NDCG is left out.
+_LEAST_WORTH = 2e-4
+#: Kernels over time that are tried: bandwidth in places, share, factor on the ridge.
+_BANDWIDTHS, _SHARES, _RIDGE_FACTORS = (10.0, 30.0, 3.0, 100.0), (0.8, 0.5), (0.5, 0.25, 1.0)
 
 
 @dataclass(frozen=True)
@@ -37,71 +45,15 @@ class ClosedFormSettings:
     Attributes:
         ridge: λ.
         relation_weights: w_r by name; relations that did not help are absent.
-        inner_ndcg: NDCG@20 on the inner split, before and after the relations; None if nothing
-            was searched.
+        inner_ndcg: NDCG@20 of one held-out interaction each, where the search began (no relations)
+            and where it ended; None if nothing was searched.
+        refinements: Dropout, exponents and, with times, the kernel and the recency.
     """
 
     ridge: float
     relation_weights: dict[str, float]
     inner_ndcg: tuple[float, float] | None
-
-
-def relation_rows(graph: GraphData) -> list[RelationRows]:
-    """Gives each relation, and each behaviour that speaks for items, as rows over the items.
-
-    An entity's row has the items it is connected to by the relation, in either direction; for a
-    relation between items, an item's row has itself and its neighbours; for a behaviour, a user's
-    row has the items of it. What users are told by (a country, whom they follow) has no items, and
-    what they turned down does not say which items go together: neither gives rows. Nor does a
-    relation without a row of two items (the reviews, each of one).
-
-    A behaviour that is named like a relation gets its role behind its name.
-    """
-    parts: dict[tuple[str, Role], list[tuple[IndexArray, IndexArray, int]]] = {}
-    for relation in graph.relations:
-        entry = _rows_of(relation, graph)
-        if entry is not None and len(relation):
-            parts.setdefault((relation.name, relation.role), []).append(entry)
-    names = {name for name, role in parts if role is Role.RELATION}
-    out = []
-    for (name, role), entries in sorted(parts.items()):
-        offsets = np.cumsum([0, *(size for *_, size in entries)])
-        owner = np.concatenate(
-            [part[0] + offset for part, offset in zip(entries, offsets, strict=False)]
-        )
-        member = np.concatenate([part[1] for part in entries])
-        by_user = role is Role.EVIDENCE
-        if by_user:
-            count = graph.num_users
-        else:  # rows of no item say nothing; keeping them would only cost memory
-            kept, owner = np.unique(owner, return_inverse=True)
-            count = len(kept)
-        rows = Incidence.from_pairs(
-            torch.from_numpy(owner), torch.from_numpy(member), count, graph.num_items
-        )
-        if int(rows.lengths.max()) > 1:
-            called = f"{name}_{role}" if by_user and name in names else name
-            out.append(RelationRows(called, rows, by_user))
-    return out
-
-
-def _rows_of(edges: RelationEdges, graph: GraphData) -> tuple[IndexArray, IndexArray, int] | None:
-    """Gives owners of rows (n,), items (n,) and the number of owners; None if there are none."""
-    head, tail = edges.head_index, edges.tail_index
-    ends = edges.key.head, edges.key.tail
-    if edges.role is Role.EVIDENCE:
-        return head, tail, graph.num_users
-    if edges.role is not Role.RELATION:
-        return None
-    if ends == (NodeLabel.ITEM, NodeLabel.ITEM):
-        every = np.unique(np.concatenate([head, tail]))
-        both = np.concatenate([head, tail, every]), np.concatenate([tail, head, every])
-        return *both, graph.num_items
-    if ends == (NodeLabel.ITEM, NodeLabel.ENTITY):
-        return tail, head, graph.num_entities
-    if ends == (NodeLabel.ENTITY, NodeLabel.ITEM):
-        return head, tail, graph.num_entities
-    return None
+    refinements: Refinements = field(default_factory=Refinements)
 
 
 def search_closed_form(
@@ -109,17 +61,24 @@ def search_closed_form(
     config: ClosedFormConfig,
     *,
     seed: int,
+    temporal: bool = False,
+    budget: Budget | None = None,
     on_trial: Callable[[str], None] = lambda _: None,
 ) -> ClosedFormSettings:
-    """Chooses λ from a grid, then climbs over the weights of the 12 largest rows in turn.
+    """Climbs along the gradient of the smooth NDCG with respect to all settings at once.
 
-    Both on the most popular items only (`config.search_items`), with a tenth of their training
-    interactions held out: the weights carry over to the whole catalogue, the cost does not.
+    On the most popular items only (`config.search_items`): settings carry over to the whole
+    catalogue, the cost does not. Each interaction that is asked for is taken out of the model
+    exactly (`leave_one_out_scores`); where the latest shall be predicted (`temporal`), each user's
+    latest are held out instead. Then relations without which it is as good are left out, and with
+    times a kernel over them is tried on an inner split.
 
     Args:
         graph: The graph; only its train interactions and relations are read.
         config: Given values are not searched.
-        seed: Of the inner split.
+        seed: Of the interactions that are asked for, and of the inner split.
+        temporal: Whether valid and test hold what came later.
+        budget: How long it may take; None is as long as it needs.
         on_trial: Is told what is tried.
 
     Raises:
@@ -129,40 +88,38 @@ def search_closed_form(
     _refuse_unknown(config.relation_weights or {}, {relation.name for relation in relations})
     if config.ridge is not None and config.relation_weights is not None:
         return ClosedFormSettings(config.ridge, dict(config.relation_weights), None)
-    inner, rows = inner_graph(graph, relations, config.search_items, seed)
-    if not len(inner.held_out[Split.VALID]):
-        logger.warning("closed_form: no user has 3 training items, so nothing is searched")
+    budget = budget or Budget(None)
+    largest = sorted(relations, key=lambda r: (-len(r.rows.columns), r.name))
+    if config.relation_weights is None:
+        candidates = largest[:_MOST_RELATIONS]
+    else:
+        candidates = [r for r in largest if config.relation_weights.get(r.name, 0.0) > 0]
+    if temporal:
+        small, rows = inner_graph(graph, candidates, config.search_items, seed, temporal=True)
+    else:
+        small, rows = most_popular_rows(graph, candidates, config.search_items)
+    problem = ClosedFormProblem(
+        small,
+        rows,
+        activity=history_of(graph).lengths,
+        pairs=config.search_pairs,
+        seed=seed,
+        held_out=temporal,
+    )
+    if not problem.num_pairs:
+        logger.warning("closed_form: no user has enough training items, so nothing is searched")
         return ClosedFormSettings(
             config.ridge or _DEFAULT_RIDGE, dict(config.relation_weights or {}), None
         )
-    task = RankingTask(inner, Split.VALID, max_users=_MOST_USERS, seed=seed)
-    history = Incidence.from_pairs(
-        torch.from_numpy(inner.train.user_index),
-        torch.from_numpy(inner.train.item_index),
-        inner.num_users,
-        inner.num_items,
+    theta, before, after = _ascend(problem, config, budget, on_trial)
+    ridge, weights, refinements = read_settings(theta, problem.names)
+    found = ClosedFormSettings(
+        config.ridge or ridge,
+        weights if config.relation_weights is None else dict(config.relation_weights),
+        (before, after),
+        refinements,
     )
-
-    def judge(ridge: float, weights: Mapping[str, float]) -> float:
-        scorer = ClosedForm.fit(history, rows, weights, ridge)
-        value = float(task.run(scorer, k=(20,))["ndcg@20"].mean())
-        logger.info("closed_form ridge=%g weights=%s inner_ndcg@20=%.4f", ridge, weights, value)
-        return value
-
-    on_trial("ridge")
-    given = dict(config.relation_weights or {})
-    ridges = _RIDGES if config.ridge is None else (config.ridge,)
-    trials = {ridge: judge(ridge, given) for ridge in ridges}
-    ridge = max(trials, key=lambda r: trials[r])
-    plain = trials[ridge]
-    if config.relation_weights is not None:
-        return ClosedFormSettings(ridge, given, (plain, plain))
-    best, weights = plain, given
-    largest = sorted(rows, key=lambda r: (-len(r.rows.columns), r.name))[:_MOST_RELATIONS]
-    for relation in largest:
-        on_trial(relation.name)
-        best, weights = _climb(relation.name, best, weights, lambda w: judge(ridge, w))
-    return ClosedFormSettings(ridge, weights, (plain, best))
+    return _with_kernel(graph, candidates, config, found, temporal, seed, budget, on_trial)
 
 
 def _refuse_unknown(weights: Mapping[str, float], names: set[str]) -> None:
@@ -179,67 +136,120 @@ def _refuse_unknown(weights: Mapping[str, float], names: set[str]) -> None:
             )
 
 
-def _climb(
-    name: str,
-    best: float,
-    weights: dict[str, float],
-    judge: Callable[[Mapping[str, float]], float],
-) -> tuple[float, dict[str, float]]:
-    """Tries `name` at 1 and on up while that helps, else at 1/4 and on down."""
-    for factor in (_STEP, 1 / _STEP):
-        value = weights[name] * factor if name in weights else min(_START, _START * factor)
-        for _ in range(_MOST_STEPS):
-            trial = weights | {name: value}
-            score = judge(trial)
-            if score <= best:
-                break
-            best, weights, value = score, trial, value * factor
-        if weights.get(name, 0.0) > _START:
-            break  # upwards helped, so downwards cannot
-    return best, weights
+def _ascend(
+    problem: ClosedFormProblem,
+    config: ClosedFormConfig,
+    budget: Budget,
+    on_trial: Callable[[str], None],
+) -> tuple[dict[str, Tensor], float, float]:
+    """Adam over all settings, best point kept, then relations that do not help are left out."""
+    theta = problem.start(config.ridge, config.relation_weights)
+    fixed = {"ridge"} if config.ridge is not None else set()
+    fixed |= {"weights"} if config.relation_weights is not None or not problem.names else set()
+    before = problem.ndcg(_without(theta, range(len(problem.names))))
+    learned = {
+        name: value.clone().requires_grad_(name not in fixed) for name, value in theta.items()
+    }
+    optimizer = torch.optim.Adam([v for v in learned.values() if v.requires_grad], _LEARNING_RATE)
+    best, best_theta, last_gain = -torch.inf, theta, 0
+    for step in range(config.search_steps):
+        on_trial(f"step {step + 1} of {config.search_steps}")
+        for group in optimizer.param_groups:
+            group["lr"] = _LEARNING_RATE * (1 - step / (config.search_steps + 4))
+        loss = problem.loss(learned)
+        value = -float(loss.detach())
+        if value > best + _LEAST_GAIN:
+            last_gain = step
+        if value > best:
+            best = value
+            best_theta = {name: v.detach().clone() for name, v in learned.items()}
+        logger.info("closed_form step=%d smooth_ndcg=%.5f", step + 1, value)
+        if step - last_gain >= _PATIENCE or budget.is_spent():
+            break
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    if "weights" not in fixed:
+        best_theta = _pruned(problem, best_theta, budget, on_trial)
+    return best_theta, before, problem.ndcg(best_theta)
 
 
-def inner_graph(
-    graph: GraphData, relations: Sequence[RelationRows], most_items: int, seed: int
-) -> tuple[GraphData, list[RelationRows]]:
-    """Gives a smaller problem made of train alone: popular items, a tenth of each user held out.
+def _without(theta: Mapping[str, Tensor], places: Sequence[int] | range) -> dict[str, Tensor]:
+    weights = theta["weights"].clone()
+    weights[list(places)] = -torch.inf
+    return {**theta, "weights": weights}
 
-    Users keep at least two items to learn from. Behaviours of the held-out pairs are left out, as
-    those of valid and test are. Item indices are those of the kept items.
-    """
-    user, item = graph.train.user_index, graph.train.item_index
-    popularity = np.bincount(item, minlength=graph.num_items)
-    kept = np.sort(np.argsort(-popularity, kind="stable")[:most_items])
-    place = np.full(graph.num_items, -1)
-    place[kept] = np.arange(len(kept))
-    inside = place[item] >= 0
-    user, item = user[inside], place[item[inside]]
-    rng = np.random.default_rng(seed)
-    order = np.lexsort((rng.random(len(user)), user))
-    user, item = user[order], item[order]
-    count = np.bincount(user, minlength=graph.num_users)
-    rank = np.arange(len(user)) - (np.cumsum(count) - count)[user]
-    held = rank < np.where(count >= 3, np.maximum(count // 10, 1), 0)[user]
-    ids = [graph.vocabularies[NodeLabel.ITEM].ids[i] for i in kept]
-    vocabularies = dict(graph.vocabularies)
-    vocabularies[NodeLabel.ITEM] = type(vocabularies[NodeLabel.ITEM])(ids, "Item")
-    inner = GraphData(
-        graph.version,
-        vocabularies,
-        {},
-        Interactions(user[~held], item[~held]),
-        {Split.VALID: Interactions(user[held], item[held])},
-        (),
-    )
-    held_keys = torch.from_numpy(user[held] * len(kept) + item[held])
-    rows = []
-    for relation in relations:
-        owner, member = relation.rows.rows, torch.from_numpy(place)[relation.rows.columns]
-        there = member >= 0
-        if relation.by_user:
-            there &= ~torch.isin(owner * len(kept) + member, held_keys)
-        smaller = Incidence.from_pairs(
-            owner[there], member[there], relation.rows.num_rows, len(kept)
+
+@torch.no_grad()
+def _pruned(
+    problem: ClosedFormProblem,
+    theta: dict[str, Tensor],
+    budget: Budget,
+    on_trial: Callable[[str], None],
+) -> dict[str, Tensor]:
+    """Leaves out, from the smallest weight on, each relation that is not missed."""
+    value = -float(problem.loss(theta))
+    for place in torch.argsort(theta["weights"], stable=True).tolist():
+        if budget.is_spent():
+            break
+        on_trial(f"without {problem.names[place]}")
+        trial = _without(theta, [place])
+        without = -float(problem.loss(trial))
+        if without >= value * (1 - _LEAST_WORTH):
+            theta, value = trial, without
+    return theta
+
+
+def _with_kernel(
+    graph: GraphData,
+    rows: Sequence[RelationRows],
+    config: ClosedFormConfig,
+    found: ClosedFormSettings,
+    temporal: bool,
+    seed: int,
+    budget: Budget,
+    on_trial: Callable[[str], None],
+) -> ClosedFormSettings:
+    """Tries kernels over time on an inner split, and keeps one that helps."""
+    if graph.train.time is None or not config.kernels or graph.num_items > config.max_items:
+        return found  # the sparse closed form knows no kernel
+    inner, inner_rows = inner_graph(graph, rows, config.search_items, seed, temporal=temporal)
+    history = history_of(inner)
+    ranks = time_ranks(inner.train, history)
+    if ranks is None or not len(inner.held_out[Split.VALID]):
+        return found
+    task = RankingTask(inner, Split.VALID, max_users=_MOST_USERS, seed=seed)
+
+    def judge(settings: ClosedFormSettings) -> float:
+        if budget.is_spent():
+            return -torch.inf
+        refinements = settings.refinements
+        on_trial(f"kernel {refinements.bandwidth or 0:g} x {refinements.kernel_share:g}")
+        scorer = ClosedForm.fit(
+            history, inner_rows, settings.relation_weights, settings.ridge, refinements, ranks
         )
-        rows.append(replace(relation, rows=smaller))
-    return inner, rows
+        value = float(task.run(scorer, k=(20,))["ndcg@20"].mean())
+        logger.info("closed_form %s inner_ndcg@20=%.4f", settings, value)
+        return value
+
+    def trial(kernel: tuple[float, float, float]) -> ClosedFormSettings:
+        bandwidth, share, factor = kernel
+        refinements = replace(found.refinements, bandwidth=bandwidth, kernel_share=share)
+        ridge = found.ridge if config.ridge is not None else found.ridge * factor
+        return replace(found, refinements=refinements, ridge=ridge)
+
+    best, value = found, judge(found)
+    at = (_BANDWIDTHS[0], _SHARES[0], _RIDGE_FACTORS[0])
+    for place, options in enumerate((_BANDWIDTHS, _SHARES[1:], _RIDGE_FACTORS[1:])):
+        for option in options:
+            kernel = (
+                option if place == 0 else at[0],
+                option if place == 1 else at[1],
+                option if place == 2 else at[2],
+            )
+            score = judge(trial(kernel))
+            if score > value:
+                best, value, at = trial(kernel), score, kernel
+        if best is found:
+            break  # no bandwidth helped
+    return best

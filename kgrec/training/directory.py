@@ -15,15 +15,19 @@ from kgrec.config import Config
 from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import display_names
-from kgrec.model.fusion import Fusion
+from kgrec.model.cold import ColdCompletion
+from kgrec.model.fusion import Fusion, scorer_kind
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel, Role
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.picture import draw_training
 from kgrec.vocabulary import Vocabulary
 
+#: What a run serves.
+Recommending = Fusion | ColdCompletion
+
 #: Version of the layout of a run directory.
-LAYOUT = 2
+LAYOUT = 3
 
 # Names of the tensors beside those of the scorer's parts.
 _DISLIKED = ("disliked.pointer", "disliked.columns")
@@ -49,7 +53,7 @@ class Run:
     directory: Path
     config: Config
     record: dict[str, Any]
-    scorer: Fusion
+    scorer: Recommending
     vocabularies: dict[NodeLabel, Vocabulary]
     names: dict[NodeLabel, list[str]]
     disliked: Incidence
@@ -87,7 +91,8 @@ def load_run(run_dir: Path) -> Run:
     try:
         config = Config.build(read_json(run_dir / "config.json"), base=run_dir)
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
-        scorer = Fusion.from_state(tensors, values)
+        scorer = scorer_kind(values["kind"]).from_state(tensors, values["values"])
+        assert isinstance(scorer, Fusion | ColdCompletion)
         pointer, columns = (tensors[name] for name in _DISLIKED)
         disliked = Incidence(pointer, columns, scorer.num_items)
         observed = tensors[_OBSERVED]
@@ -142,7 +147,7 @@ def _is_bare(partial: Path, mark: Path) -> bool:
 
 
 def write_run(
-    partial: Path, config: Config, graph: GraphData, scorer: Fusion, record: dict[str, Any]
+    partial: Path, config: Config, graph: GraphData, scorer: Recommending, record: dict[str, Any]
 ) -> None:
     """Writes settings, names, scorer, dislikes, picture, scalars and, last, the record."""
     (partial / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
@@ -156,6 +161,7 @@ def write_run(
     pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
     tensors, values = scorer.state()
     tensors |= _behaviours(graph)
+    values = {"kind": type(scorer).__name__, "values": values}
     save_tensors(partial / "model.safetensors", tensors, values)
     draw_training(partial / "training.png", record)
     _write_scalars(partial / "tensorboard", record)
@@ -194,8 +200,9 @@ def publish(partial: Path, run_dir: Path) -> None:
     if run_dir.exists():
         run_dir.rename(old)
     partial.rename(run_dir)
-    for name in ("checkpoint.safetensors", "identity.json"):
-        (run_dir / name).unlink(missing_ok=True)
+    for pattern in ("checkpoint-*.safetensors", "identity.json", "choices.json"):
+        for left in run_dir.glob(pattern):
+            left.unlink()
     shutil.rmtree(old, ignore_errors=True)
 
 

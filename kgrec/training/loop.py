@@ -1,10 +1,8 @@
 """The loop that trains the graph network; read it from top to bottom."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.config import ModelConfig, TrainingConfig
-from kgrec.errors import RunError, TrainingDiverged
+from kgrec.errors import ConfigError, TrainingDiverged
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
-from kgrec.model.losses import bpr_loss, sampled_softmax_loss, softmax_loss
+from kgrec.model.losses import bpr_loss, softmax_loss
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
-from kgrec.training.checkpoint import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from kgrec.training.neighbour_sampling import NeighbourSampler
+from kgrec.training.resume import Progress, copy_state, resume_training, save_training
+from kgrec.training.row_adam import RowAdam
 from kgrec.training.sampling import (
     known_among,
     known_pairs,
@@ -36,44 +36,11 @@ FULL_SOFTMAX_UP_TO = 5_000
 
 NetworkScorer = PropagationScorer | EmbeddingScorer
 Validate = Callable[[Scorer], float]
-
-
-@dataclass
-class Progress:
-    """Where training stands; with the tensors of a checkpoint it is all that a resume needs.
-
-    Attributes:
-        epoch: Epochs done.
-        best_epoch: The epoch with the best valid metric so far.
-        best: That metric.
-        stale: Evaluations since.
-        history: Per epoch its loss, seconds, and the valid metric where it was taken.
-    """
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best: float = -math.inf
-    stale: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    def note_epoch(self, loss: float, seconds: float) -> dict[str, float]:
-        """Counts an epoch and gives its record; raises TrainingDiverged."""
-        self.epoch += 1
-        if not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"the loss of epoch {self.epoch} is {loss}, expected a finite number; "
-                f"lower training.learning_rate"
-            )
-        self.history.append({"epoch": self.epoch, "loss": loss, "seconds": seconds})
-        return self.history[-1]
-
-    def note_valid(self, metric: float) -> bool:
-        """Counts an evaluation and says whether it is the best so far."""
-        if metric > self.best:
-            self.best, self.best_epoch, self.stale = metric, self.epoch, 0
-            return True
-        self.stale += 1
-        return False
+#: The loss of a batch from the network and the positives' places (B,).
+StepLoss = Callable[[GraphNetwork, Tensor], Tensor]
+#: The embeddings of users and of items, (a, d) and (b, d), from the network, the places (B,) that
+#: are predicted, and the indices wanted; None is all items.
+Embed = Callable[[GraphNetwork, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
 def train_network(
@@ -103,9 +70,11 @@ def train_network(
         The scorer and network of the best epoch, and how training went.
 
     Raises:
+        ConfigError: If neighbours are to be sampled where they cannot be.
         TrainingDiverged: If the loss is no longer finite.
         RunError: If the checkpoint is damaged.
     """
+    _check_neighbours(model, training)
     generator = torch.Generator().manual_seed(seed)
     network = GraphNetwork(
         graph,
@@ -116,33 +85,36 @@ def train_network(
         popularity=model.popularity,
         generator=generator,
     ).to(graph.edge_index.device)
-    optimizer = _optimizer(network, training)
+    optimizers = _optimizers(network, training)
     temperature = model.temperature if model.score == "cosine" else None
     step_loss = _loss(graph, history, training, temperature, generator)
-    progress, best = Progress(), _copy(network)
+    progress, best = Progress(), copy_state(network)
     if checkpoint is not None and checkpoint.exists():
-        progress, best = _resume(checkpoint, network, optimizer, generator)
+        progress, best = resume_training(checkpoint, network, optimizers, generator)
     while progress.epoch < training.epochs and progress.stale < training.patience:
-        started, total = time.perf_counter(), 0.0
-        _decay(optimizer, training.decay**progress.epoch)
+        started = time.perf_counter()
+        # Summed on the device: reading it after every step would make the device wait.
+        total = torch.zeros((), dtype=torch.float64, device=history.device)
+        _decay(optimizers, training.decay**progress.epoch)
         for batch in sample_batches(len(history.columns), training.batch_size, generator):
             loss = step_loss(network, batch.to(history.device))
-            optimizer.zero_grad()
+            network.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += float(loss.detach()) * len(batch)
+            for optimizer in optimizers:
+                optimizer.step()
+            total += loss.detach() * len(batch)
         record = progress.note_epoch(
-            total / max(len(history.columns), 1), time.perf_counter() - started
+            float(total) / max(len(history.columns), 1), time.perf_counter() - started
         )
         due = progress.epoch % training.evaluate_every == 0 or progress.epoch == training.epochs
         if validate is not None and due:
             record["valid"] = validate(scorer_of(network, graph, history, temperature))
             if progress.note_valid(record["valid"]):
-                best = _copy(network)
+                best = copy_state(network)
         logger.info(" ".join(f"{key}={value:.6g}" for key, value in record.items()))
         on_epoch(record)
         if checkpoint is not None and due:
-            _save(checkpoint, network, best, optimizer, generator, progress)
+            save_training(checkpoint, network, best, optimizers, generator, progress)
     if validate is not None and progress.best_epoch:
         network.load_state_dict(best)
     if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
@@ -162,32 +134,88 @@ def scorer_of(
     return EmbeddingScorer.from_network(network, history, temperature)
 
 
-def _optimizer(network: GraphNetwork, training: TrainingConfig) -> torch.optim.Optimizer:
-    relation = {
-        name for name, _ in network.named_parameters() if name in {"encoder.weight", "popularity"}
-    }  # the scalars of linear propagation, and β
+def _check_neighbours(model: ModelConfig, training: TrainingConfig) -> None:
+    if training.neighbours is None:
+        return
+    if model.encoder != "propagation":
+        raise ConfigError(
+            f"training.neighbours is set and model.encoder is {model.encoder!r}, expected "
+            f"'propagation'; only its sums can be estimated from a draw: unset one of them"
+        )
+    if len(training.neighbours) != model.num_layers:
+        raise ConfigError(
+            f"training.neighbours has {len(training.neighbours)} numbers, expected "
+            f"{model.num_layers}, one for each of model.num_layers; give as many"
+        )
+
+
+def _optimizers(
+    network: GraphNetwork, training: TrainingConfig
+) -> tuple[torch.optim.Optimizer, ...]:
+    named = dict(network.named_parameters())
+    embedding = named.pop("embedding")
+    # The scalars of linear propagation, and β.
+    relation = [named.pop(name) for name in ("encoder.weight", "popularity") if name in named]
     groups: list[dict[str, Any]] = [
-        {"params": [network.embedding], "weight_decay": training.weight_decay},
-        {
-            "params": [
-                p for name, p in network.named_parameters() if name not in {"embedding", *relation}
-            ]
-        },
-        {
-            "params": [p for name, p in network.named_parameters() if name in relation],
-            "lr": training.relation_learning_rate,
-        },
+        {"params": [embedding], "weight_decay": training.weight_decay},
+        {"params": list(named.values())},
+        {"params": relation, "lr": training.relation_learning_rate},
     ]
-    optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=training.learning_rate)
-    for group in optimizer.param_groups:
-        group["initial_lr"] = group["lr"]
-    return optimizer
+    sparse: list[torch.optim.Optimizer] = []
+    if training.neighbours is not None:  # only the rows of a batch have a gradient
+        sparse = [RowAdam([embedding], lr=training.learning_rate)]
+        groups = groups[1:]
+    dense = torch.optim.Adam(
+        [group for group in groups if group["params"]], lr=training.learning_rate, fused=True
+    )
+    for optimizer in (dense, *sparse):
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return dense, *sparse
 
 
-def _decay(optimizer: torch.optim.Optimizer, factor: float) -> None:
+def _decay(optimizers: tuple[torch.optim.Optimizer, ...], factor: float) -> None:
     # From the epoch alone, so that a resumed run has the same rates.
-    for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] * factor
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+
+def _whole_graph(graph: GraphTensors, history: Incidence, training: TrainingConfig) -> Embed:
+    edges = pair_edges(graph, history) if training.hide_targets else None
+
+    def embed(
+        network: GraphNetwork, batch: Tensor, users: Tensor, items: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        user, item = network(None if edges is None else edges.take(batch)[0])
+        return user.index_select(0, users), item if items is None else item.index_select(0, items)
+
+    return embed
+
+
+def _sampled_graph(
+    graph: GraphTensors,
+    history: Incidence,
+    training: TrainingConfig,
+    generator: torch.Generator,
+) -> Embed:
+    assert training.neighbours is not None
+    edges = pair_edges(graph, history) if training.hide_targets else None
+    sampler = NeighbourSampler(graph, training.neighbours)
+
+    def embed(
+        network: GraphNetwork, batch: Tensor, users: Tensor, items: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        if items is None:
+            items = torch.arange(graph.num_items, device=users.device)
+        distinct, place = torch.unique(items, return_inverse=True)
+        seeds = torch.cat([users, distinct + graph.num_users])
+        hidden = None if edges is None else edges.take(batch)[0]
+        sample = sampler.sample(seeds, generator, hidden)
+        z = network.embed_sample(sample, training.weight_decay)
+        return z[: len(users)], z[len(users) :].index_select(0, place)
+
+    return embed
 
 
 def _loss(
@@ -196,94 +224,48 @@ def _loss(
     training: TrainingConfig,
     temperature: float | None,
     generator: torch.Generator,
-) -> Callable[[GraphNetwork, Tensor], Tensor]:
-    """Gives the loss of a batch as a function of the network and the positives' places (B,)."""
+) -> StepLoss:
     kind = training.loss
     if kind == "auto":
         kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
     probability = negative_probability(history).cpu()
     users, items = history.rows, history.columns  # (n,) the positives
-    edges = pair_edges(graph, history) if training.hide_targets else None
+    if training.neighbours is None:
+        embed = _whole_graph(graph, history, training)
+    else:
+        embed = _sampled_graph(graph, history, training, generator)
 
-    def embed(network: GraphNetwork, batch: Tensor) -> tuple[Tensor, Tensor]:
-        keep = None
-        if edges is not None:
-            keep = torch.ones_like(graph.edge_type, dtype=torch.bool)  # (E,)
-            keep[edges.take(batch)[0]] = False
-        user, item = network(keep)
+    def scaled(user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         if temperature is None:
             return user, item
         return functional.normalize(user, dim=1) / temperature, functional.normalize(item, dim=1)
 
     def full(network: GraphNetwork, batch: Tensor) -> Tensor:
-        user, item = embed(network, batch)
-        scores = torch.addmm(network.item_bias(), user[users[batch]], item.T)  # (B, I)
-        return softmax_loss(scores, items[batch], known_pairs(history, users[batch]))
+        rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
+        targets, bias = items[batch], network.item_bias()
+        user, item = scaled(*embed(network, batch, rows, None))  # (u, d), (I, d)
+        positive = _products(user, owner, item, targets) + bias[targets]  # (B,)
+        return softmax_loss(user, item, bias, known_pairs(history, rows), positive, owner)
 
     def sampled(network: GraphNetwork, batch: Tensor) -> Tensor:
-        user, item = embed(network, batch)
-        bias = network.item_bias()
+        rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
+        targets, bias = items[batch], network.item_bias()
         drawn, expected = sample_negatives(probability, training.num_negatives, generator)
-        drawn, expected = drawn.to(users.device), expected.to(users.device)
-        rows, targets = user[users[batch]], items[batch]  # (B, d), (B,)
-        positive = (rows * item[targets]).sum(dim=1) + bias[targets]  # (B,)
-        negative = torch.addmm(bias[drawn], rows, item[drawn].T)  # (B, m)
-        known = known_among(history, users[batch], drawn)
+        drawn, expected = drawn.to(users.device), expected.to(users.device)  # (m,)
+        user, item = scaled(*embed(network, batch, rows, torch.cat([targets, drawn])))
+        positive = _products(user, owner, item, torch.arange(len(batch), device=item.device))
+        positive = positive + bias[targets]  # (B,)
+        negative, known = item[len(batch) :], known_among(history, rows, drawn)
         if kind == "bpr":
-            return bpr_loss(positive, negative, known)
-        return sampled_softmax_loss(positive, negative, expected, known)
+            scores = torch.addmm(bias[drawn], user, negative.T)  # (u, m)
+            mask = torch.zeros_like(scores, dtype=torch.bool)
+            mask[known[0], known[1]] = True
+            return bpr_loss(positive, scores[owner], mask[owner])
+        return softmax_loss(user, negative, bias[drawn] - expected, known, positive, owner)
 
     return full if kind == "softmax" else sampled
 
 
-def _copy(network: GraphNetwork) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-def _save(
-    path: Path,
-    network: GraphNetwork,
-    best: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    progress: Progress,
-) -> None:
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
-    tensors |= pack_optimizer(optimizer)
-    tensors["generator"] = generator.get_state()
-    save_tensors(path, tensors, asdict(progress) | {"best": _finite(progress.best)})
-
-
-def _resume(
-    path: Path,
-    network: GraphNetwork,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-) -> tuple[Progress, dict[str, Tensor]]:
-    try:
-        tensors, values = load_tensors(path)
-    except RunError as exc:
-        raise RunError(
-            f"cannot resume: {exc.args[0].partition(';')[0]}; delete it to train from the start"
-        ) from exc
-    device = network.embedding.device
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(prefix): tensor.to(device)
-            for name, tensor in tensors.items()
-            if name.startswith(prefix)
-        }
-
-    network.load_state_dict(part("network."))
-    unpack_optimizer(optimizer, tensors)
-    generator.set_state(tensors["generator"])
-    progress = Progress(**values)
-    progress.best = -math.inf if values["best"] is None else values["best"]
-    logger.info("resumed epoch=%d best=%g", progress.epoch, progress.best)
-    return progress, part("best.")
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _products(left: Tensor, at: Tensor, right: Tensor, there: Tensor) -> Tensor:
+    """Inner products of rows `at` of left with rows `there` of right, (B,)."""
+    return (left.index_select(0, at) * right.index_select(0, there)).sum(dim=1)

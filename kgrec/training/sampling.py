@@ -105,12 +105,14 @@ def known_pairs(history: Incidence, users: Tensor) -> Tensor:
 
 
 def known_among(history: Incidence, users: Tensor, items: Tensor) -> Tensor:
-    """Says which of the items (m,), distinct, are training items of users (B,): bool (B, m)."""
+    """Gives (row, place) of every training item of users (B,) among items (m,), distinct.
+
+    Returns:
+        int64 (2, k).
+    """
     place = torch.full((history.num_columns,), -1, device=items.device)
     place[items] = torch.arange(len(items), device=items.device)
     rows, known = known_pairs(history, users)
-    columns = place[known]
+    columns = place.index_select(0, known)
     drawn = columns >= 0
-    mask = torch.zeros(len(users), len(items), dtype=torch.bool, device=items.device)
-    mask[rows[drawn], columns[drawn]] = True
-    return mask
+    return torch.stack([rows[drawn], columns[drawn]])

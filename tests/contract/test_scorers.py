@@ -12,7 +12,8 @@ from graphs import ITEM, USER, behaviour, make_graph, relation, tensors_of
 from torch import Tensor
 
 from kgrec.graph.data import GraphData
-from kgrec.model.closed_form import ClosedForm
+from kgrec.model.closed_form import ClosedForm, Refinements
+from kgrec.model.directed import DirectedRidge
 from kgrec.model.ease import Ease
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
@@ -21,6 +22,7 @@ from kgrec.model.itemknn import ItemKNN
 from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
+from kgrec.model.user_side import UserSide
 from kgrec.schema import Role
 from kgrec.training.closed_form_search import relation_rows
 
@@ -64,6 +66,18 @@ FACTORIES: dict[str, Factory] = {
     "closed_form": lambda toy: ClosedForm.fit(
         _history(toy), relation_rows(_graph(toy)), {"genre": 2.0, "sequel": 0.5, "view": 0.3}, 5.0
     ),
+    "closed_form_refined": lambda toy: ClosedForm.fit(
+        _history(toy),
+        relation_rows(_graph(toy)),
+        {"genre": 2.0},
+        5.0,
+        Refinements(0.2, 0.4, 0.3, bandwidth=2.0, kernel_share=0.6, recency=3.0),
+        _ranks(toy),
+    ),
+    "directed": lambda toy: DirectedRidge.fit(
+        _history(toy), _ranks(toy), 3.0, bandwidth=2.0, recency=4.0
+    ),
+    "user_side": lambda toy: UserSide.fit(_history(toy), 5.0),
     "fusion": lambda toy: Fusion(
         {name: FACTORIES[name](toy) for name in ("network_cosine", "closed_form", "popularity")},
         {"network_cosine": 1.0, "closed_form": 0.7, "popularity": 0.1},
@@ -85,6 +99,16 @@ def _graph(toy: Toy) -> GraphData:
 
 def _history(toy: Toy) -> Incidence:
     return Incidence.from_pairs(toy.user, toy.item, toy.num_users, toy.num_items)
+
+
+def _ranks(toy: Toy) -> Tensor:
+    """Places by a time that runs against the items' order."""
+    history = _history(toy)
+    return history.lengths[history.rows].float() - 1 - _place(history)
+
+
+def _place(history: Incidence) -> Tensor:
+    return (torch.arange(len(history.columns)) - history.pointer[history.rows]).float()
 
 
 def _network(toy: Toy, encoder: str) -> GraphNetwork:

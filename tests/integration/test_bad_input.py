@@ -331,10 +331,10 @@ def test_truncated_checkpoint(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("kgrec.training.fit._closed_form", killed)
+        patch.setattr("kgrec.training.fit.search_fusion", killed)
         assert main([*arguments, "--json"]) == 130
-    site.truncate(site.folder / "run.partial" / "checkpoint.safetensors")
-    assert_refused(site, arguments, 1, ("checkpoint.safetensors", "damaged"), capsys)
+    site.truncate(site.folder / "run.partial" / "checkpoint-0.safetensors")
+    assert_refused(site, arguments, 1, ("checkpoint-0.safetensors", "damaged"), capsys)
 
 
 def test_unknown_user_gets_popular_items_and_is_told(

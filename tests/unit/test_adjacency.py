@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 from kgrec.errors import ShapeError
+from kgrec.model import segments
 from kgrec.model.adjacency import RelationAdjacency, symmetric_norm
 
 #: Nodes 0, 1, 2. Relation 0: 0 → 1, 2 → 1. Relation 1: 1 → 0.
@@ -100,6 +101,88 @@ def test_only_asked_gradients_are_made() -> None:
     assert x.grad is None
 
 
+def sum_of_layers(
+    edges: Tensor, kinds: Tensor, x: Tensor, weight: Tensor, num_layers: int
+) -> Tensor:
+    """Σ_{l=0..L} P^l x with dense matrices, which autograd goes through."""
+    total = layer = x
+    for _ in range(num_layers):
+        layer = dense_propagation(edges, kinds, layer, weight)
+        total = total + layer
+    return total
+
+
+@pytest.mark.parametrize("num_layers", [0, 1, 2, 3])
+@pytest.mark.parametrize("num_rows", [None, 9, 4, 1])
+@pytest.mark.parametrize("groups_at_once", [1, 3, 4096])
+def test_accumulated_layers_and_their_gradients_equal_dense_matrices(
+    num_layers: int, num_rows: int | None, groups_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_GROUPS_AT_ONCE", groups_at_once)
+    edges, kinds = random_edges(num_layers)
+    adjacency = in_double(RelationAdjacency(edges, kinds, 9, 4))  # relation 3 has no edge
+    generator = torch.Generator().manual_seed(7)
+    x = torch.randn(9, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, generator=generator, dtype=torch.float64, requires_grad=True)
+    got = adjacency.accumulate(x, weight, num_layers, num_rows=num_rows)
+    wanted = sum_of_layers(edges, kinds, x, weight, num_layers)[:num_rows]
+    torch.testing.assert_close(got, wanted, rtol=1e-6, atol=1e-6)
+    outer = torch.randn(*wanted.shape, generator=generator, dtype=torch.float64)
+    mine, theirs = (
+        torch.autograd.grad((out * outer).sum(), (x, weight), materialize_grads=True)
+        for out in (got + 0 * weight.sum(), wanted + 0 * weight.sum())
+    )
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_accumulation_is_the_sum_of_single_products_without_the_hidden_edges() -> None:
+    # In float32, against the plain product and torch's own gradients of it.
+    edges, kinds = random_edges(8)
+    adjacency = RelationAdjacency(edges, kinds, 9, 3)
+    hidden = torch.tensor([0, 5, 11, 2])
+    x = torch.randn(9, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weight = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+    once = adjacency.propagate(x, weight, hidden)
+    slow = x + once + adjacency.propagate(once, weight, hidden)
+    fast = adjacency.accumulate(x, weight, 2, hidden)
+    torch.testing.assert_close(fast, slow, rtol=1e-6, atol=1e-6)
+    for mine, theirs in zip(
+        torch.autograd.grad(fast.square().sum(), (x, weight)),
+        torch.autograd.grad(slow.square().sum(), (x, weight)),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
+    fewer = torch.ones(len(kinds), dtype=torch.bool).index_fill_(0, hidden, False)
+    values = adjacency.values(weight, hidden)
+    assert not values[hidden].any()
+    torch.testing.assert_close(values[fewer], adjacency.values(weight)[fewer])
+
+
+def test_gradcheck_of_accumulated_layers() -> None:
+    edges, kinds = random_edges(5, nodes=5, count=12)
+    adjacency = in_double(RelationAdjacency(edges, kinds, 5, 3))
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(5, 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(3, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda x, weight: adjacency.accumulate(x, weight, 2, torch.tensor([1]), 3), (x, weight)
+    )
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_accumulation_makes_only_the_asked_gradients(num_layers: int) -> None:
+    adjacency = RelationAdjacency(EDGES, KINDS, 3, 2)
+    x, weight = torch.ones(3, 2, requires_grad=True), torch.ones(2, requires_grad=True)
+    adjacency.accumulate(x, weight, num_layers).sum().backward()
+    alone, fixed = torch.ones(2, requires_grad=True), torch.ones(3, 2)
+    adjacency.accumulate(fixed, alone, num_layers).sum().backward()
+    torch.testing.assert_close(alone.grad, weight.grad)
+    free = torch.ones(3, 2, requires_grad=True)
+    adjacency.accumulate(free, torch.ones(2), num_layers).sum().backward()
+    torch.testing.assert_close(free.grad, x.grad)
+
+
 def test_the_order_of_the_edges_does_not_matter() -> None:
     edges, kinds = random_edges(2)
     order = torch.randperm(len(kinds), generator=torch.Generator().manual_seed(3))
@@ -150,7 +233,7 @@ def test_memory_grows_with_edges_and_not_with_nodes_squared() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     adjacency = RelationAdjacency(edges, torch.zeros(1000, dtype=torch.int64), nodes, 1)
     x, weight = torch.ones(nodes, 8, requires_grad=True), torch.ones(1, requires_grad=True)
-    adjacency.propagate(x, weight).sum().backward()
+    (adjacency.accumulate(x, weight, 1) - x).sum().backward()
     assert x.grad is not None
     assert x.grad.shape == (nodes, 8)
     torch.testing.assert_close(weight.grad, 8 * adjacency.norm.sum()[None])
@@ -162,13 +245,14 @@ def test_a_graph_without_edges_gives_zeros() -> None:
     empty = torch.empty(2, 0, dtype=torch.int64)
     adjacency = RelationAdjacency(empty, empty[0], 3, 1)
     x, weight = torch.ones(3, 2, requires_grad=True), torch.ones(1, requires_grad=True)
-    out = adjacency.propagate(x, weight)
+    assert not adjacency.propagate(x, weight).any()
+    out = adjacency.accumulate(x, weight, 2)
     out.sum().backward()
-    assert not out.any()
     assert weight.grad is not None
     assert x.grad is not None
+    assert torch.equal(out, x)
     assert not weight.grad.any()
-    assert not x.grad.any()
+    assert torch.equal(x.grad, torch.ones(3, 2))
 
 
 def test_edges_and_kinds_must_belong_together() -> None:

@@ -66,7 +66,6 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "transformers": ("text/",),
     "typer": ("cli/",),
     "implicit": ("bench/",),
-    "sklearn": ("bench/",),
 }
 
 #: Rooms that must do without a package.

@@ -6,7 +6,7 @@ import torch
 from graphs import ENTITY, ITEM, USER, behaviour, history_of, make_graph, random_graph, relation
 
 from kgrec.errors import ConfigError, ShapeError
-from kgrec.model.closed_form import ClosedForm, RelationRows, weighted_gram
+from kgrec.model.closed_form import ClosedForm, Refinements, RelationRows, weighted_gram
 from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
 from kgrec.schema import Role
@@ -109,6 +109,56 @@ def test_relation_shares_are_the_weight_times_the_derivative(user: int) -> None:
         np.testing.assert_allclose(column, weight * slope, atol=5e-6)
     if user != 19:
         assert made.by_relation[:, 1:].abs().max() > 1e-3
+
+
+RANKS = torch.rand(len(HISTORY.columns), generator=torch.Generator().manual_seed(4)) * 6
+REFINED = Refinements(0.25, 0.5, 0.3, bandwidth=2.0, kernel_share=0.6, recency=3.0)
+
+
+def solved_refined(weights: dict[str, float], ridge: float = 2.0) -> np.ndarray:
+    """As `solved`, with everything that refines it written out as loops."""
+    X = HISTORY.dense(torch.float64).numpy()
+    size, rank = X.shape[1], np.zeros_like(X)
+    rank[HISTORY.rows, HISTORY.columns] = RANKS
+    activity = X.sum(1)
+    gram, own, inputs = np.zeros((size, size)), np.zeros(size), np.zeros_like(X)
+    for user, row in enumerate(X):
+        weight = (max(activity[user], 1) / 10) ** -0.5
+        items = np.flatnonzero(row)
+        for i in items:
+            own[i] += weight
+            inputs[user, i] = np.exp((rank[user, i] - (activity[user] - 1)) / 3.0)
+            for j in items:
+                near = np.exp(-abs(rank[user, i] - rank[user, j]) / 2.0)
+                gram[i, j] += weight * (0.4 + 0.6 * near)
+    for r in ROWS:
+        A = r.rows.dense(torch.float64).numpy()
+        gram += weights.get(r.name, 0) * A.T @ A
+    P = np.linalg.inv(gram + np.diag(ridge + 0.25 / 0.75 * own))
+    B = -P / np.diag(P)
+    np.fill_diagonal(B, 0)
+    return inputs @ (B * (1 + X.sum(0)) ** -0.3)
+
+
+def test_refinements_are_what_they_say() -> None:
+    model = ClosedForm.fit(HISTORY, ROWS, WEIGHTS, 2.0, REFINED, RANKS)
+    np.testing.assert_allclose(model.score(EVERYONE), solved_refined(WEIGHTS), atol=2e-6)
+    made = model.contributions(4, EVERY_ITEM)
+    torch.testing.assert_close(made.by_item.sum(1), model.score(torch.tensor([4]))[0])
+    torch.testing.assert_close(made.by_relation.sum(1), model.score(torch.tensor([4]))[0])
+    for name in ("genre", "view"):
+        step = 1e-4 * WEIGHTS[name]
+        up, down = (solved_refined(WEIGHTS | {name: WEIGHTS[name] + s}) for s in (step, -step))
+        slope = WEIGHTS[name] * (up - down)[4] / (2 * step)
+        column = made.by_relation[:, made.relation_names.index(name)]
+        np.testing.assert_allclose(column, slope, atol=5e-6)
+
+
+def test_refinements_need_ranks() -> None:
+    with pytest.raises(ShapeError, match="no ranks were given"):
+        ClosedForm.fit(HISTORY, ROWS, {}, 2.0, Refinements(recency=3.0))
+    with pytest.raises(ShapeError, match="no ranks were given"):
+        ClosedForm.fit(HISTORY, ROWS, {}, 2.0, Refinements(bandwidth=3.0, kernel_share=0.5))
 
 
 def test_state_is_bit_identical() -> None:

@@ -114,7 +114,9 @@ def test_cold_users_dislike_too_and_those_with_evidence_are_not_cold(
     run = disliking(site[2], "u4", ["i3", "i5"])
     observed = torch.zeros(60, dtype=torch.bool)
     observed[run.vocabularies["User"].index("u8")] = True
-    unmet = Unmet(run.scorer.parts, run.scorer.part_weights | {"network": 1.0})
+    weights = dict.fromkeys(run.scorer.parts, 0.5)
+    assert "network" in weights
+    unmet = Unmet(run.scorer.parts, weights)
     bare = Recommender(replace(run, scorer=unmet, observed=observed))
     found = bare.recommend("u4", k=1000)
     assert {f"i{n}" for n in range(40)} - {r.item_id for r in found} == {"i3", "i5"}
@@ -126,7 +128,7 @@ def test_cold_users_dislike_too_and_those_with_evidence_are_not_cold(
     scores = unmet.score(torch.tensor([run.vocabularies["User"].index("u8")]))[0]
     assert [r.score for r in warm] == pytest.approx(scores.sort(descending=True).values.tolist())
     # Without the network nothing in the scorer knows of it.
-    deaf = Unmet(run.scorer.parts, run.scorer.part_weights | {"network": 0.0, "popularity": 1.0})
+    deaf = Unmet(run.scorer.parts, weights | {"network": 0.0})
     alone = Recommender(replace(run, scorer=deaf, observed=observed))
     assert all(r.cold for r in alone.recommend("u8", k=3))
 

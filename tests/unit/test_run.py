@@ -18,12 +18,13 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
+from kgrec.model.fusion import Fusion, standardise
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
 from kgrec.training import fit as fit_module
 from kgrec.training import loop
 from kgrec.training.directory import Run, load_run
-from kgrec.training.fit import choose_device
+from kgrec.training.fit import choose_device, fit
 from kgrec.training.picture import _by_relation
 from kgrec.training.run import items_per_entity, train
 
@@ -133,10 +134,10 @@ def test_valid_decides_only_when_to_stop_and_how_to_weigh(
     item = int(graph.held_out[Split.TEST].item_index[0])
     fixed = changed(config, training={"evaluate_every": 9})
     other = replace(graph, held_out={Split.VALID: Interactions(*columns([(user, item)]))})
-    one = train(fixed, graph, tmp_path / "one", progress=False)
-    two = train(fixed, other, tmp_path / "two", progress=False)
-    mine, theirs = bits(one), bits(two)
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    one, two = (fit(fixed, each, progress=False).parts for each in (graph, other))
+    everyone = torch.arange(graph.num_users)
+    for name, part in one.items():
+        assert torch.equal(part.score(everyone), two[name].score(everyone)), name
 
 
 def test_without_valid_there_are_equal_weights(
@@ -150,6 +151,35 @@ def test_without_valid_there_are_equal_weights(
     assert run.record["network"]["epochs"] == 4
 
 
+def test_several_networks_are_averaged(tiny: tuple[Config, GraphData], tmp_path: Path) -> None:
+    config, graph = tiny
+    sections = {"training": {"ensemble": 2}, "closed_form": {"enabled": False}}
+    sections["fusion"] = {"popularity": False}
+    run = train(changed(config, **sections), graph, tmp_path / "run", progress=False)
+    network = run.scorer.parts["network"]
+    assert isinstance(network, Fusion)
+    users = torch.arange(5)
+    one, two = (standardise(part.score(users)) for part in network.parts.values())
+    assert not torch.allclose(one, two)
+    torch.testing.assert_close(network.score(users), (one + two) / 2)
+    made = run.scorer.contributions(3, torch.arange(40))
+    torch.testing.assert_close(made.by_item.sum(1) + made.rest, scores(run)[3])
+    assert len(run.record["network"]["others"]) == 1
+
+
+def test_refit_learns_from_valid_too(tiny: tuple[Config, GraphData]) -> None:
+    config, graph = tiny
+    plain = fit(changed(config, fusion={"network": False}), graph, progress=False)
+    again = fit(
+        changed(config, fusion={"network": False}, training={"refit": True}), graph, progress=False
+    )
+    both = len(graph.train) + len(graph.held_out[Split.VALID])
+    assert len(plain.scorer.history.columns) == len(graph.train)
+    assert len(again.scorer.history.columns) == both
+    assert again.record["fusion"] == plain.record["fusion"]  # chosen before
+    assert again.record["closed_form"] == plain.record["closed_form"]
+
+
 @pytest.mark.parametrize(
     ("sections", "parts"),
     [
@@ -160,9 +190,10 @@ def test_without_valid_there_are_equal_weights(
          {"network", "closed_form", "popularity"}),
         ({"model": {"use_graph": False}, "training": {"epochs": 0}},
          {"network", "closed_form", "popularity"}),
-        ({"closed_form": {"max_items": 5}, "fusion": {"network": False}}, {"popularity"}),
-        ({"closed_form": {"max_items": 5}, "fusion": {"network": False, "popularity": False}},
-         {"popularity"}),
+        ({"closed_form": {"max_items": 5}, "fusion": {"network": False}},
+         {"closed_form", "popularity"}),
+        ({"closed_form": {"enabled": False}, "fusion": {"network": False, "popularity": False},
+          "user_side": {"enabled": True}}, {"user_side"}),
     ],
 )  # fmt: skip
 def test_parts_may_be_left_out(
@@ -170,7 +201,9 @@ def test_parts_may_be_left_out(
 ) -> None:
     config, graph = tiny
     run = train(changed(config, **sections), graph, tmp_path / "run", progress=False)
-    assert set(run.scorer.parts) == parts
+    assert set(run.record["fusion"]["weights"]) == parts
+    used = {name for name, weight in run.record["fusion"]["weights"].items() if weight}
+    assert set(run.scorer.parts) == used  # what has no weight takes no room
     assert scores(run).isfinite().all()
     text = (run.directory / "record.json").read_text()
     assert "Infinity" not in text
@@ -276,7 +309,8 @@ class TestFailures:
         with pytest.raises(KeyboardInterrupt):
             train(*tiny, tmp_path / "run", progress=False)
         assert not (tmp_path / "run").exists()
-        assert (tmp_path / "run.partial" / "checkpoint.safetensors").is_file()
+        assert (tmp_path / "run.partial" / "checkpoint-0.safetensors").is_file()
+        assert (tmp_path / "run.partial" / "choices.json").is_file()
         resumed = train(*tiny, tmp_path / "run", progress=False)
         assert len(calls) == 4 + 2  # epochs 3 and 4
         assert_same(resumed, trained)
@@ -289,7 +323,7 @@ class TestFailures:
         partial = tmp_path / "run.partial"
         partial.mkdir()
         (partial / "identity.json").write_text('{"config": {}, "graph_version": "other"}')
-        (partial / "checkpoint.safetensors").write_text("of another run")
+        (partial / "checkpoint-0.safetensors").write_text("of another run")
         run = train(
             changed(config, training={"epochs": 1}), graph, tmp_path / "run", progress=False
         )

@@ -92,12 +92,15 @@ def test_known_positives_stand_in_the_row_of_their_user() -> None:
         (row, item) for row, user in enumerate(users.tolist()) for item in own[user]
     }
     items = torch.tensor([8, 1, 10, 3])
-    mask = known_among(history, users, items)
-    assert mask.tolist() == [
-        [item in own[user] for item in items.tolist()] for user in users.tolist()
-    ]
-    assert mask.any()
-    assert not mask.all()
+    among = list(zip(*known_among(history, users, items).tolist(), strict=True))
+    assert len(among) == len(set(among))
+    assert set(among) == {
+        (row, place)
+        for row, user in enumerate(users.tolist())
+        for place, item in enumerate(items.tolist())
+        if item in own[user]
+    }
+    assert 0 < len(among) < len(users) * len(items)
 
 
 def told_of(tensors: GraphTensors, history: Incidence, pair: int) -> set[tuple[str, int, int]]:

@@ -21,17 +21,17 @@ from kgrec.errors import ConfigError
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.closed_form import ClosedForm
+from kgrec.model.directed import DirectedRidge
 from kgrec.model.fusion import Fusion
 from kgrec.model.popularity import Popularity
 from kgrec.schema import Role, Split
 from kgrec.training import closed_form_search
-from kgrec.training.closed_form_search import (
-    ClosedFormSettings,
-    inner_graph,
-    relation_rows,
-    search_closed_form,
-)
+from kgrec.training.budget import Budget
+from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_form
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
+from kgrec.training.inner_split import inner_graph, is_temporal, time_ranks
+from kgrec.training.relation_rows import relation_rows
+from kgrec.training.side_searches import UserSideSettings, search_directed, search_user_side
 
 
 def clustered(seed: int = 0) -> GraphData:
@@ -87,25 +87,21 @@ def test_only_train_is_read() -> None:
 
 class TestGivenSettings:
     def test_nothing_is_searched_when_both_are_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(ClosedForm, "fit", None)
+        monkeypatch.setattr(closed_form_search, "ClosedFormProblem", None)
         config = ClosedFormConfig(ridge=7.0, relation_weights={"taste": 2.0})
         found = search_closed_form(clustered(), config, seed=0)
         assert found == ClosedFormSettings(7.0, {"taste": 2.0}, None)
 
-    def test_a_given_ridge_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        tried = recorded(monkeypatch)
+    def test_a_given_ridge_is_kept(self) -> None:
         found = search_closed_form(clustered(), ClosedFormConfig(ridge=33.0), seed=0)
         assert found.ridge == 33.0
-        assert {ridge for _, ridge in tried} == {33.0}
-        assert any(weights for weights, _ in tried)
+        assert found.relation_weights
 
-    def test_given_weights_are_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        tried = recorded(monkeypatch)
+    def test_given_weights_are_kept(self) -> None:
         given = {"taste": 2.0}
         found = search_closed_form(clustered(), ClosedFormConfig(relation_weights=given), seed=0)
         assert found.relation_weights == given
-        assert all(weights == given for weights, _ in tried)
-        assert len({ridge for _, ridge in tried}) > 3
+        assert found.refinements.dropout != 0
 
     def test_no_relations_asked_for(self) -> None:
         found = search_closed_form(clustered(), ClosedFormConfig(relation_weights={}), seed=0)
@@ -122,34 +118,89 @@ class TestGivenSettings:
             search_closed_form(clustered(), config, seed=0)
 
 
-def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, float], float]]:
-    tried: list[tuple[dict[str, float], float]] = []
-    real = ClosedForm.fit
-
-    def fit(history, relations, weights, ridge):
-        tried.append((dict(weights), ridge))
-        return real(history, relations, weights, ridge)
-
-    monkeypatch.setattr(closed_form_search.ClosedForm, "fit", fit)
-    return tried
+def test_a_spent_budget_ends_the_search_early() -> None:
+    said: list[str] = []
+    found = search_closed_form(
+        clustered(), ClosedFormConfig(), seed=0, budget=Budget(0.0), on_trial=said.append
+    )
+    assert said == ["step 1 of 30"]
+    assert found.inner_ndcg is not None
 
 
-@pytest.mark.parametrize(
-    ("best", "wanted"), [(16.0, 16.0), (1.0, 1.0), (0.25, 0.25), (0.0625, 0.0625), (0.0, None)]
-)
-def test_the_climb_goes_up_or_down_and_tries_nothing_twice(
-    best: float, wanted: float | None
-) -> None:
-    tried: list[float] = []
+def ordered(seed: int = 0) -> GraphData:
+    """Users walk along a ring of 30 items, one step after the other: only order tells the next."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(120):
+        start, length = int(rng.integers(30)), int(rng.integers(6, 12))
+        rows += [(user, (start + step) % 30, float(step)) for step in range(length)]
+    user, item, time = (np.array(column) for column in zip(*rows, strict=True))
+    graph = make_graph((120, 30, 1), [])
+    last = np.append(user[1:] != user[:-1], True)
+    order = np.lexsort((item[~last], user[~last]))
+    train = Interactions(
+        user[~last][order], item[~last][order], time=time[~last][order].astype(float)
+    )
+    valid = Interactions(user[last], item[last], time=time[last].astype(float))
+    return replace(graph, train=train, held_out={Split.VALID: valid})
 
-    def judge(weights: dict[str, float]) -> float:
-        tried.append(weights["r"])
-        return -abs(np.log(weights["r"]) - np.log(best)) if best else -9.0
 
-    score, weights = closed_form_search._climb("r", -3.0, {"other": 2.0}, judge)
-    assert weights == ({"other": 2.0} if wanted is None else {"other": 2.0, "r": wanted})
-    assert len(tried) == len(set(tried))
-    assert score == (-3.0 if wanted is None else 0.0)
+class TestTime:
+    graph = ordered()
+
+    def test_a_later_valid_is_seen(self) -> None:
+        assert is_temporal(self.graph)
+        assert not is_temporal(replace(self.graph, held_out={}))
+        valid = self.graph.held_out[Split.VALID]
+        early = replace(valid, time=np.zeros(len(valid)))
+        assert not is_temporal(replace(self.graph, held_out={Split.VALID: early}))
+
+    def test_ranks_are_places_by_time_ties_in_the_middle(self) -> None:
+        train = Interactions(
+            np.array([0, 0, 0, 0, 1]),
+            np.array([2, 5, 7, 9, 5]),
+            time=np.array([30.0, 10.0, 20.0, 20.0, 4.0]),
+        )
+        graph = replace(make_graph((2, 10, 1), []), train=train)
+        ranks = time_ranks(train, history_of(graph))
+        assert ranks is not None
+        assert ranks.tolist() == [3.0, 0.0, 1.5, 1.5, 0.0]
+        assert time_ranks(replace(train, time=None), history_of(graph)) is None
+
+    def test_the_latest_are_held_out(self) -> None:
+        inner, _ = inner_graph(self.graph, (), 30, 0, temporal=True)
+        held = inner.held_out[Split.VALID]
+        assert is_temporal(inner)
+        assert held.time is not None
+        assert len(held) == 120
+
+    def test_the_directed_ridge_knows_what_comes_next(self) -> None:
+        history = history_of(self.graph)
+        ranks = time_ranks(self.graph.train, history)
+        assert ranks is not None
+        task = RankingTask(self.graph, Split.VALID)
+        found = search_directed(self.graph, 0.0, seed=0, budget=Budget(None))
+        scorer = DirectedRidge.fit(
+            history, ranks, found.ridge, bandwidth=found.bandwidth, recency=found.recency
+        )
+        directed = task.run(scorer, k=(1,))["recall@1"].mean()
+        # EASE sees both ends of a walk as equally near.
+        plain = task.run(ClosedForm.fit(history, [], {}, 5.0), k=(1,))["recall@1"].mean()
+        assert directed > 0.95
+        assert plain < 0.8
+
+    def test_recency_is_found(self) -> None:
+        found = search_closed_form(self.graph, ClosedFormConfig(), seed=0, temporal=True)
+        assert found.refinements.recency is not None
+        assert found.refinements.recency < 10
+
+
+def test_the_twin_is_found_on_train_alone() -> None:
+    found = search_user_side(clustered(), seed=0, temporal=False, budget=Budget(None))
+    assert found.inner_ndcg is not None
+    graph = make_graph((3, 4, 1), [(0, 0), (0, 1), (1, 2)])
+    plain = search_user_side(graph, seed=0, temporal=False, budget=Budget(None))
+    assert plain == UserSideSettings()
 
 
 def test_histories_too_short_to_split_give_defaults() -> None:

@@ -1,0 +1,175 @@
+"""What the numbers of an audit mean, in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kgrec.audit.likeness import Likeness
+from kgrec.audit.trials import ALL
+from kgrec.evaluation.bootstrap import Interval
+
+#: Edges below which nobody can tell a graph from its permutation.
+_FEWEST_EDGES = 100
+#: Relations below which the alarm does not go by how many of them are doubtful.
+_FEWEST_RELATIONS = 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to think of a graph.
+
+    Attributes:
+        alarm: Whether the graph is no better than its own edges shuffled.
+        sentences: The verdict in words, most important first.
+    """
+
+    alarm: bool
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The numbers that a verdict is made of.
+
+    Attributes:
+        edges: Number of edges by relation, inverses joined.
+        without_graph: By cohort of users, NDCG@20 with the graph minus that without.
+        over_permuted: By cohort, NDCG@20 with the graph minus that with its edges shuffled.
+        worth: By relation, NDCG@20 with the graph minus that without the relation; the relations
+            that were left out in turn.
+        unused: Relations that the model gives no weight.
+        likeness: By relation, how alike the items are that it brings together.
+    """
+
+    edges: Mapping[str, int]
+    without_graph: Mapping[str, Interval]
+    over_permuted: Mapping[str, Interval]
+    worth: Mapping[str, Interval]
+    unused: tuple[str, ...] = ()
+    likeness: Mapping[str, Likeness] | None = None
+
+
+def judge(findings: Findings) -> Verdict:
+    """Says what the numbers mean; `docs/audit.md` states the rules.
+
+    The alarm sounds if the graph has enough edges to tell, and either the interval of its gain over
+    the shuffled graph does not lie above 0, or most of its relations bring together items that are
+    no more alike than shuffled ones.
+    """
+    total = sum(findings.edges.values())
+    if not total:
+        return Verdict(False, ("There is no knowledge graph to audit.",))
+    if total < _FEWEST_EDGES:
+        return Verdict(
+            False, (f"{total:,} edges are too few to tell the graph from its edges shuffled.",)
+        )
+    shuffled = findings.over_permuted[ALL]
+    sentences = [*_alarm(findings)]
+    alarm = bool(sentences)
+    sentences.append(_gain(findings.without_graph[ALL], "", "no graph"))
+    if shuffled.low > 0:
+        sentences.append(f"It is {signed(shuffled)} better than its own edges shuffled.")
+    sentences += _cohorts(findings.without_graph)
+    sentences += _relations(findings)
+    sentences += _links(findings, alarm)
+    return Verdict(alarm, tuple(sentences))
+
+
+def _alarm(findings: Findings) -> list[str]:
+    """Gives what the alarm says; nothing if it does not sound."""
+    got, judged = findings.over_permuted[ALL], _judged(findings)
+    doubtful = [name for name, found in judged.items() if not found.alike]
+    most = len(judged) >= _FEWEST_RELATIONS and 2 * len(doubtful) > len(judged)
+    if got.low > 0 and not most:
+        return []
+    links = (
+        f"{len(doubtful)} of {len(judged)} relations bring together items that are no more alike "
+        f"than shuffled ones"
+    )
+    compare = "Compare some linked items with what their entities say about them."
+    if got.low > 0:
+        return [f"ALARM: {links}. Are their links right? {compare}"]
+    worse = "worse than" if got.high < 0 else "no better than"
+    said = [
+        f"ALARM: the graph is {worse} the same edges shuffled: {signed(got)} NDCG@20. Are its "
+        f"links right?"
+    ]
+    if most:
+        said.append(f"{links}. {compare}")
+    elif judged:
+        said.append(
+            f"The links look right, as {len(judged) - len(doubtful)} of {len(judged)} relations "
+            f"bring together items that are alike; the interactions may already say what they say."
+        )
+    return said
+
+
+def _gain(got: Interval, whom: str, other: str) -> str:
+    to = f" to {whom}" if whom else ""
+    if got.low > 0:
+        return f"The graph adds {signed(got)} NDCG@20{to}, against {other}."
+    if got.high < 0:
+        return f"The graph hurts: {signed(got)} NDCG@20{to}, against {other}."
+    return f"The graph adds nothing that can be told from chance{to}: {signed(got)} NDCG@20."
+
+
+def _cohorts(without: Mapping[str, Interval]) -> list[str]:
+    """Names the cohorts for whom the graph surely helps or hurts, the largest gain first."""
+    sure = {
+        name: got for name, got in without.items() if name != ALL and (got.low > 0 or got.high < 0)
+    }
+    ordered = sorted(sure.items(), key=lambda entry: -entry[1].difference)
+    return [_gain(got, _whom(name), "no graph") for name, got in ordered]
+
+
+def _whom(cohort: str) -> str:
+    """`users/1-5` as people say it."""
+    return f"users with {cohort.removeprefix('users/')} interactions"
+
+
+def _relations(findings: Findings) -> list[str]:
+    """Says which relations carry the gain, which add nothing, and which hurt."""
+    gain = findings.without_graph[ALL]
+    carry, nothing = [], []
+    said = []
+    for name, got in sorted(findings.worth.items(), key=lambda entry: -entry[1].difference):
+        if got.low > 0:
+            share = f", {got.difference / gain.difference:.0%} of the gain" if gain.low > 0 else ""
+            carry.append(f"{name} carries {signed(got)}{share}")
+        elif got.high < 0:
+            said.append(f"{name} hurts: {signed(got)} NDCG@20; leave it out.")
+        else:
+            nothing.append(name)
+    if carry:
+        said.insert(0, _listed(carry).replace("%", " %") + ".")
+    if nothing:
+        verb = "adds" if len(nothing) == 1 else "add"
+        said.append(f"{_listed(nothing)} {verb} nothing that the others do not.")
+    if findings.unused:
+        verb = "gets" if len(findings.unused) == 1 else "get"
+        said.append(f"{_listed(findings.unused)} {verb} no weight.")
+    return said
+
+
+def _links(findings: Findings, alarm: bool) -> list[str]:
+    """Asks about relations whose items are no more alike than shuffled ones."""
+    doubtful = [name for name, found in _judged(findings).items() if not found.alike]
+    if not doubtful:
+        return []
+    text = (
+        f"Items that share {_listed(doubtful, 'or')} are no more alike than if the links were "
+        f"shuffled"
+    )
+    return [f"{text}." if alarm else f"{text}: no matter of taste, or wrong links?"]
+
+
+def _judged(findings: Findings) -> dict[str, Likeness]:
+    return {name: found for name, found in (findings.likeness or {}).items() if found.enough}
+
+
+def signed(got: Interval) -> str:
+    """Gives a difference with half the width of its interval, `+0.0120 ± 0.0031`."""
+    return f"{got.difference:+.4f} ± {(got.high - got.low) / 2:.4f}"
+
+
+def _listed(names: list[str] | tuple[str, ...], last: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

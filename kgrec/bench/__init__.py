@@ -1,0 +1,1 @@
+"""Benchmarks: kgrec, floors and peers on one split under one protocol."""

@@ -1,0 +1,191 @@
+"""A benchmark's report as Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Report = Mapping[str, Any]
+
+
+def to_markdown(report: Report) -> str:
+    """Gives the page: table, differences, cohorts, settings, machine, notes."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def columns(report: Report) -> list[str]:
+    """Gives the metrics of the table, in the order they were measured."""
+    names: dict[str, None] = {}
+    for row in report["rows"]:
+        names.update(dict.fromkeys(row.get("metrics", {})))
+    return list(names)
+
+
+def longest(report: Report) -> int:
+    """Gives the longest list's length."""
+    lengths = (int(name.rpartition("@")[2]) for name in columns(report))
+    return max(lengths, default=20)
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"# {report['name']}"
+    yield ""
+    seeds = ", ".join(map(str, report["seeds"]))
+    yield f"Made by `{report['command']}` on {report['date'][:10]}, seeds {seeds}."
+    yield ""
+    yield from (f"- {sentence}" for sentence in report["protocol"])
+    if report["refit"]:
+        yield "- Once everything was chosen, models were fitted again on train and valid."
+    for split in report["splits"]:
+        counts = {k: v for k, v in split.items() if k not in ("seed", "graph_version")}
+        told = ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in counts.items())
+        yield f"- Split {split['seed']}: {told}; graph version `{split['graph_version']}`."
+    if report["notes"]:
+        yield ""
+        yield from (f"- **{note}**" for note in report["notes"])
+    yield from _section("Accuracy", _accuracy(report))
+    yield from _section("Cost", _cost(report))
+    yield from _section("Difference to kgrec", _difference(report))
+    for kind, what in (
+        ("users/", "users by train interactions"),
+        ("items/", "items by popularity"),
+    ):
+        yield from _section(f"NDCG@{longest(report)}, {what}", _cohorts(report, kind))
+    if "audit" in report:
+        sentences = report["audit"]["verdict"]["sentences"]
+        yield from _section("Graph audit", [f"- {sentence}" for sentence in sentences])
+    yield from _section("Settings", _settings(report))
+    yield from _section("Machine", _machine(report))
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield from ("", f"## {title}", "", *lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    line = "|".join(["---", *["--:"] * (len(head) - 1)])
+    return [f"| {' | '.join(cells)} |" if cells else f"|{line}|" for cells in (head, (), *rows)]
+
+
+def _accuracy(report: Report) -> list[str]:
+    names = columns(report)
+    done = [row for row in report["rows"] if "metrics" in row]
+    best = {
+        name: max(
+            (row["metrics"][name]["mean"] or 0.0 for row in done if name in row["metrics"]),
+            default=0,
+        )
+        for name in names
+    }
+    rows = []
+    for row in report["rows"]:
+        cells = [row["model"]]
+        for name in names:
+            found = row.get("metrics", {}).get(name)
+            cell = "failed" if found is None else plus_minus(found, "{:.4f}")
+            top = found is not None and found["mean"] is not None and found["mean"] >= best[name]
+            cells.append(f"**{cell}**" if top else cell)
+        rows.append(cells)
+    return _table(["model", *names], rows)
+
+
+def _cost(report: Report) -> list[str]:
+    rows = []
+    for row in report["rows"]:
+        if "metrics" not in row:
+            continue
+        seconds = row["seconds"]
+        rows.append(
+            [
+                row["model"],
+                plus_minus(seconds.get("train"), "{:,.1f}"),
+                _reached(seconds.get("to_ease")),
+                plus_minus(row.get("peak_memory_mb"), "{:,.0f}"),
+                plus_minus(seconds["score"], "{:,.2f}"),
+                f"{row['parameters']:,}",
+            ]
+        )
+    head = [
+        "model",
+        "seconds to train",
+        "seconds to EASE's valid NDCG@20",
+        "peak memory, MB",
+        "seconds to score all users",
+    ]
+    return _table([*head, "parameters"], rows)
+
+
+def _reached(value: Report | None) -> str:
+    if value is None or not value["values"]:
+        return ""
+    known = [seconds for seconds in value["values"] if seconds is not None]
+    if len(known) == len(value["values"]):
+        return plus_minus(value, "{:,.1f}")
+    return f"reached by {len(known)} of {len(value['values'])} seeds" if known else "not reached"
+
+
+def _difference(report: Report) -> list[str]:
+    k = longest(report)
+    names = [f"{name}@{k}" for name in ("recall", "ndcg", "mrr", "tail_recall")]
+    rows = []
+    for row in report["rows"]:
+        found = row.get("difference")
+        if found:
+            cells = (interval(found[name]) if name in found else "" for name in names)
+            rows.append([row["model"], *cells])
+    return _table(["model minus kgrec", *names], rows)
+
+
+def _cohorts(report: Report, kind: str) -> list[str]:
+    metric = f"ndcg@{longest(report)}"
+    rows = [row for row in report["rows"] if "cohorts" in row]
+    names = list(dict.fromkeys(c for row in rows for c in row["cohorts"] if c.startswith(kind)))
+    sizes = [
+        next(row["cohorts"][name]["num_users"]["mean"] for row in rows if name in row["cohorts"])
+        for name in names
+    ]
+    head = [
+        f"{name.removeprefix(kind)} ({size:,.0f} users)"
+        for name, size in zip(names, sizes, strict=True)
+    ]
+    body = [
+        [
+            row["model"],
+            *(plus_minus(row["cohorts"].get(name, {}).get(metric), "{:.4f}") for name in names),
+        ]
+        for row in rows
+    ]
+    return _table(["model", *head], body) if names else []
+
+
+def _settings(report: Report) -> list[str]:
+    lines = [
+        f"- {row['model']}: {row['settings']}." for row in report["rows"] if "/" not in row["model"]
+    ]
+    changed = report["settings"]
+    said = f"`{changed}`" if changed else "none"
+    return [*lines, f"- kgrec's settings that are not its defaults: {said}."]
+
+
+def _machine(report: Report) -> list[str]:
+    machine = report["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
+    return [
+        f"- {machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
+        f"{machine['threads']} threads; {machine['system']}; CUDA: {machine['cuda'] or 'none'}.",
+        f"- {packages}; commit {report['commit'] or 'unknown'}.",
+    ]
+
+
+def plus_minus(value: Report | None, form: str) -> str:
+    """Writes `mean ± sd`, the mean alone of one seed, nothing if it was not measured."""
+    if value is None or value["mean"] is None:
+        return ""
+    mean = form.format(value["mean"])
+    return mean if value["sd"] is None else f"{mean} ± {form.format(value['sd'])}"
+
+
+def interval(value: Report) -> str:
+    """Writes `+0.0123 [+0.0101, +0.0145]`."""
+    return f"{value['difference']:+.4f} [{value['low']:+.4f}, {value['high']:+.4f}]"

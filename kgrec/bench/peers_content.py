@@ -1,0 +1,42 @@
+"""The nearest items by their texts."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from kgrec.bench.peer import Job, PeerFit, history_of
+from kgrec.errors import DataError
+from kgrec.graph.texts import text_features
+from kgrec.model.graph_scorer import EmbeddingScorer
+from kgrec.model.incidence import Incidence
+from kgrec.schema import NodeLabel
+
+
+def fit_content_knn(job: Job) -> PeerFit:
+    """Sums the cosines of item texts."""
+    vectors = text_features(job.graph, job.config.text)[NodeLabel.ITEM]
+    if not vectors.any():
+        raise DataError(
+            "no item has a text, so content-knn has nothing to compare; give [data] items with a "
+            "title, or leave content-knn out of [bench] models"
+        )
+    scorer = content_scorer(vectors, history_of(job.final))
+    return PeerFit(scorer, parameters={"": 0})
+
+
+def content_scorer(vectors: npt.NDArray[np.float32], history: Incidence) -> EmbeddingScorer:
+    """Scores an item by the sum of its cosines to the user's items.
+
+    Args:
+        vectors: (num_items, d), one text vector an item, zeros without a text. They are centred
+            first: raw text vectors all point one way.
+        history: The training items of each user.
+    """
+    told = torch.from_numpy(vectors.any(axis=1))
+    centred = torch.from_numpy(vectors).clone()
+    centred[told] -= centred[told].mean(dim=0)
+    item = functional.normalize(centred, dim=1)  # (num_items, d)
+    offsets = history.pointer[:-1]
+    user = functional.embedding_bag(history.columns, item, offsets, mode="sum")  # (num_users, d)
+    return EmbeddingScorer(user, item, torch.zeros(len(item)), history)

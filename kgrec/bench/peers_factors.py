@@ -1,0 +1,180 @@
+"""Matrix factorisation by `implicit`: alternating least squares, and BPR."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from kgrec.bench.peer import Job, PeerFit, history_of
+from kgrec.bench.requirements import need
+from kgrec.bench.stopping import Stopping, train_until_best
+from kgrec.evaluation.floors import choose
+from kgrec.graph.data import GraphData
+from kgrec.model.incidence import Incidence
+
+if TYPE_CHECKING:  # it imports torch-geometric, for which the list of peers need not wait
+    from kgrec.model.graph_scorer import EmbeddingScorer
+
+#: ALS: (factors, regularisation, alpha) tried on valid; each has 15 iterations. Then the best
+#: regularisation and alpha are tried with other factors.
+ALS_GRID: tuple[tuple[int, float, float], ...] = tuple(
+    (64, regularisation, alpha)
+    for regularisation in (1.0, 10.0, 30.0, 100.0)
+    for alpha in (1.0, 5.0, 10.0, 20.0)
+)
+ALS_FACTORS = (16, 32, 64, 128)
+ALS_DEFAULT = (64, 10.0, 5.0)
+ALS_ITERATIONS = 15
+
+#: BPR: (factors, learning rate, regularisation) tried on valid, each stopped early.
+BPR_GRID: tuple[tuple[int, float, float], ...] = (
+    (16, 0.01, 0.01),
+    (64, 0.01, 0.01),
+    (64, 0.003, 0.01),
+    (64, 0.05, 0.01),
+)
+BPR_STOPPING = Stopping(every=5, patience=6, most=500, default=50)
+
+
+def fit_als(
+    job: Job,
+    grid: Sequence[tuple[int, float, float]] = ALS_GRID,
+    more_factors: Sequence[int] = ALS_FACTORS,
+) -> PeerFit:
+    """Chooses factors, regularisation and alpha on valid."""
+    need("implicit")
+
+    def fit(graph: GraphData, values: tuple[int, float, float]) -> "EmbeddingScorer":
+        return als(history_of(graph), *values, seed=job.seed)
+
+    found = choose(job.graph, grid, ALS_DEFAULT, fit)
+    wider = [(factors, *found[1:]) for factors in more_factors]
+    factors, regularisation, alpha = found = choose(job.graph, wider, found, fit)
+    chosen = {"factors": factors, "regularisation": regularisation, "alpha": alpha}
+    return PeerFit(fit(job.final, found), chosen={**chosen, "iterations": ALS_ITERATIONS})
+
+
+def als(
+    history: Incidence, factors: int, regularisation: float, alpha: float, *, seed: int
+) -> "EmbeddingScorer":
+    """Fits Σ c_ui (x_ui - ⟨p_u, q_i⟩)² + regularisation (|P|² + |Q|²), c = alpha where x = 1.
+
+    References:
+        Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets, ICDM 2008,
+        eq. 3; by conjugate gradients, Takács et al., RecSys 2011.
+    """
+    with _one_blas_thread():
+        from implicit.cpu.als import AlternatingLeastSquares
+
+        model = AlternatingLeastSquares(
+            factors=factors,
+            regularization=regularisation,
+            alpha=alpha,
+            iterations=ALS_ITERATIONS,
+            num_threads=torch.get_num_threads(),
+            random_state=seed,
+        )
+        model.fit(_matrix(history), show_progress=False)
+    return _scorer(model, history)
+
+
+def fit_bpr(
+    job: Job,
+    grid: Sequence[tuple[int, float, float]] = BPR_GRID,
+    stopping: Stopping = BPR_STOPPING,
+) -> PeerFit:
+    """Chooses factors, learning rate, regularisation and epochs on valid."""
+    need("implicit")
+    share = Job(job.graph, job.config, job.seed, minutes=job.minutes / len(grid))
+    tried: list[dict[str, Any]] = []
+    best: tuple[float, int, Any] | None = None
+    for place, values in enumerate(grid):
+        make = partial(Bpr, values=values, seed=job.seed)
+        scorer, record = train_until_best(share, make, stopping)
+        tried.append({"values": list(values), **record})
+        value = record["valid_ndcg@20"]
+        if value is None:  # no valid split: the first of the grid
+            best = (0.0, place, scorer)
+            break
+        if best is None or value > best[0]:
+            best = (value, place, scorer)
+    assert best is not None
+    _, place, scorer = best
+    if job.final is not job.graph:
+        model = Bpr(job.final, grid[place], job.seed)
+        for _ in range(tried[place].get("best_epoch", tried[place]["epochs"])):
+            model.train_epoch()
+        scorer = model.scorer()
+    names = ("factors", "learning_rate", "regularisation")
+    chosen = {**dict(zip(names, grid[place], strict=True)), **tried[place]}
+    return PeerFit(scorer, chosen={**chosen, "tried": [_told(trial) for trial in tried]})
+
+
+class Bpr:
+    """BPR in training, on one thread: with more, equal seeds give different factors.
+
+    References:
+        Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009.
+    """
+
+    def __init__(
+        self,
+        graph: GraphData,
+        values: tuple[int, float, float],
+        seed: int,
+    ) -> None:
+        from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+        factors, learning_rate, regularisation = values
+
+        self._history = history_of(graph)
+        self._matrix = _matrix(self._history)
+        self._model = BayesianPersonalizedRanking(
+            factors=factors,
+            learning_rate=learning_rate,
+            regularization=regularisation,
+            iterations=1,
+            num_threads=1,
+            # A generator goes on from epoch to epoch; a number would repeat the same draws.
+            random_state=np.random.default_rng(seed),
+        )
+
+    def train_epoch(self) -> None:
+        """Draws as many triples as there are interactions; goes on from the present factors."""
+        with _one_blas_thread():
+            self._model.fit(self._matrix, show_progress=False)
+
+    def scorer(self) -> "EmbeddingScorer":
+        """Gives the factors as they are now."""
+        return _scorer(self._model, self._history)
+
+
+def _scorer(model: Any, history: Incidence) -> "EmbeddingScorer":
+    from kgrec.model.graph_scorer import EmbeddingScorer
+
+    user = torch.from_numpy(np.array(model.user_factors, dtype=np.float32))
+    item = torch.from_numpy(np.array(model.item_factors, dtype=np.float32))
+    return EmbeddingScorer(user, item, torch.zeros(len(item)), history)
+
+
+def _told(trial: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in trial.items() if key != "history"}
+
+
+def _matrix(history: Incidence) -> Any:
+    from scipy import sparse
+
+    data = np.ones(len(history.columns), dtype=np.float32)
+    arrays = (data, history.columns.numpy().astype(np.int32), history.pointer.numpy())
+    return sparse.csr_matrix(arrays, shape=(history.num_rows, history.num_columns))
+
+
+def _one_blas_thread() -> Any:
+    """Keeps BLAS on one thread: beside the threads of `implicit` its own cost many times more."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")

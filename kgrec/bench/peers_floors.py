@@ -1,0 +1,46 @@
+"""The floors as peers: popularity, ItemKNN and EASE, each searched and fitted alone."""
+
+from kgrec.bench.peer import SEARCH_ITEMS, Job, PeerFit, pairs_of
+from kgrec.evaluation.floors import (
+    DEFAULT_NEIGHBOURHOOD,
+    DEFAULT_RIDGE,
+    NEIGHBOURHOODS,
+    RIDGES,
+    choose,
+    most_popular,
+)
+from kgrec.graph.data import GraphData
+from kgrec.model.ease import Ease
+from kgrec.model.itemknn import ItemKNN
+from kgrec.model.popularity import Popularity
+
+
+def searched(graph: GraphData, num_items: int = SEARCH_ITEMS) -> GraphData:
+    """Gives the graph, of a large catalogue only the most popular items, for searches."""
+    return most_popular(graph, num_items) if graph.num_items > num_items else graph
+
+
+def fit_popularity(job: Job) -> PeerFit:
+    """Counts."""
+    return PeerFit(Popularity.fit(*pairs_of(job.final)), parameters={"": job.graph.num_items})
+
+
+def fit_itemknn(job: Job) -> PeerFit:
+    """Chooses neighbours and shrink on valid."""
+
+    def fit(graph: GraphData, neighbourhood: tuple[int, int]) -> ItemKNN:
+        neighbours, shrink = neighbourhood
+        return ItemKNN.fit(*pairs_of(graph), neighbours=neighbours, shrink=shrink)
+
+    found = choose(searched(job.graph), NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, fit)
+    return PeerFit(fit(job.final, found), chosen={"neighbours": found[0], "shrink": found[1]})
+
+
+def fit_ease(job: Job) -> PeerFit:
+    """Chooses the ridge on valid."""
+
+    def fit(graph: GraphData, ridge: float) -> Ease:
+        return Ease.fit(*pairs_of(graph), ridge=ridge)
+
+    ridge = choose(searched(job.graph), RIDGES, DEFAULT_RIDGE, fit)
+    return PeerFit(fit(job.final, ridge), chosen={"ridge": ridge})

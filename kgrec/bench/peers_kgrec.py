@@ -1,0 +1,21 @@
+"""kgrec itself, and the same without knowledge."""
+
+from dataclasses import replace
+
+from kgrec.bench.peer import Job, PeerFit
+from kgrec.training.fit import fit
+
+
+def fit_kgrec(job: Job) -> PeerFit:
+    """Fits the settings' recommender; its parts get rows of their own."""
+    training = job.config.training.model_copy(update={"refit": job.refit})
+    config = job.config.model_copy(update={"seed": job.seed, "training": training})
+    # No checkpoints: a resumed fit would not know how long it took.
+    fitted = fit(config, job.graph, progress=False)
+    return PeerFit(fitted.scorer, parts=fitted.parts, chosen=fitted.record)
+
+
+def fit_kgrec_no_graph(job: Job) -> PeerFit:
+    """Fits the same on the graph without relations; texts then tell names and properties only."""
+    found = fit_kgrec(replace(job, graph=job.graph.without_graph()))
+    return replace(found, parts={})

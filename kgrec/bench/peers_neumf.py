@@ -1,0 +1,162 @@
+"""NeuMF: matrix factorisation and a multilayer perceptron side by side."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kgrec.bench.peer import Job, PeerFit, history_of
+from kgrec.bench.sampling import Negatives
+from kgrec.bench.stopping import Stopping, train_until_best
+from kgrec.graph.data import GraphData
+from kgrec.model.incidence import Incidence
+from kgrec.model.scorer import ByHistory, Contributions
+
+FACTORS, NEGATIVES, BATCH, LEARNING_RATE = 32, 4, 1024, 0.001
+STOPPING = Stopping(every=2, patience=5, most=100, default=20)
+
+#: Hidden units held at once while all items are scored; 4 bytes each.
+_UNITS_AT_ONCE = 20_000_000
+
+
+def fit_neumf(job: Job, stopping: Stopping = STOPPING) -> PeerFit:
+    """Trains with the published settings until valid no longer improves."""
+    scorer, record = train_until_best(job, lambda graph: NeuMf(graph, job.seed), stopping)
+    return PeerFit(scorer, chosen=record)
+
+
+class Network(nn.Module):
+    """The logit hᵀ [p_u ⊙ q_i ; MLP([p'_u ; q'_i])].
+
+    With f predictive factors, p and q have f dimensions, p' and q' 2f, and the perceptron's layers
+    4f → 2f → f, each behind a ReLU but the input.
+
+    References:
+        He et al., Neural Collaborative Filtering, WWW 2017, arXiv:1708.05031, eq. 12 and
+        section 4.1.
+    """
+
+    def __init__(self, num_users: int, num_items: int, factors: int) -> None:
+        super().__init__()
+        self.user = nn.Embedding(num_users, factors)
+        self.item = nn.Embedding(num_items, factors)
+        self.user_deep = nn.Embedding(num_users, 2 * factors)
+        self.item_deep = nn.Embedding(num_items, 2 * factors)
+        self.first = nn.Linear(4 * factors, 2 * factors)
+        self.second = nn.Linear(2 * factors, factors)
+        self.output = nn.Linear(2 * factors, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.01)
+
+    def forward(self, user: Tensor, item: Tensor) -> Tensor:
+        """Gives logits (n,) of pairs, users (n,) and items (n,) int64."""
+        hidden = torch.cat([self.user_deep(user), self.item_deep(item)], dim=1)
+        hidden = functional.relu(self.second(functional.relu(self.first(hidden))))
+        both = torch.cat([self.user(user) * self.item(item), hidden], dim=1)  # (n, 2f)
+        logits: Tensor = self.output(both).squeeze(1)
+        return logits
+
+    def rows(self, user: Tensor) -> Tensor:
+        """Gives the logits of users (b,) int64 and all items, (b, num_items).
+
+        The first layer is linear in its two halves, so each half is multiplied only once.
+        """
+        of_user, of_item = self.first.weight.chunk(2, dim=1)  # (2f, 2f) each
+        deep = (self.user_deep(user) @ of_user.T + self.first.bias)[:, None]  # (b, 1, 2f)
+        hidden = functional.relu(deep + self.item_deep.weight @ of_item.T)  # (b, I, 2f)
+        hidden = functional.relu(self.second(hidden))  # (b, I, f)
+        wide, last = self.output.weight.squeeze(0).chunk(2)  # (f,) each
+        logits: Tensor = (self.user(user) * wide) @ self.item.weight.T
+        return logits + hidden @ last + self.output.bias
+
+
+class NeuMfScorer(ByHistory):
+    """A trained NeuMF.
+
+    Attributes:
+        history: The training items of each user.
+        network: The network, not trained further.
+    """
+
+    def __init__(self, history: Incidence, network: Network) -> None:
+        self.history = history
+        self.network = network
+
+    @torch.no_grad()
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives the logits, (B, num_items) float32."""
+        width = self.network.first.out_features
+        step = max(1, _UNITS_AT_ONCE // (width * self.num_items))
+        parts = [self.network.rows(user) for user in torch.split(user_indices, step)]
+        return torch.cat(parts) if parts else torch.empty(0, self.num_items)
+
+    @torch.no_grad()
+    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
+        """Leaves everything in `rest`: the perceptron's logit is no sum over items."""
+        own = self.history.row(user_index)
+        score = self.network(torch.full_like(item_indices, user_index), item_indices)
+        return Contributions(
+            score=score,
+            own_items=own,
+            by_item=score.new_zeros(len(score), len(own)),
+            rest=score,
+            relation_names=("self",),
+            by_relation=score[:, None],
+        )
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives the history and the network's parameters."""
+        tensors = {f"network.{name}": x for name, x in self.network.state_dict().items()}
+        history = {"pointer": self.history.pointer, "columns": self.history.columns}
+        return {**history, **tensors}, {"factors": self.network.user.embedding_dim}
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described."""
+        weights = {
+            name.removeprefix("network."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("network.")
+        }
+        num_items = len(weights["item.weight"])
+        network = Network(len(weights["user.weight"]), num_items, int(values["factors"]))
+        network.load_state_dict(weights)
+        return cls(Incidence(tensors["pointer"], tensors["columns"], num_items), network)
+
+
+class NeuMf:
+    """NeuMF in training: log loss, four drawn negatives for each interaction, no pretraining."""
+
+    def __init__(self, graph: GraphData, seed: int, learning_rate: float = LEARNING_RATE) -> None:
+        self._history = history_of(graph)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._sizes = (graph.num_users, graph.num_items, FACTORS)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._network = Network(*self._sizes)
+        self._negatives = Negatives(self._history)
+        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=learning_rate)
+
+    def train_epoch(self) -> None:
+        """Goes once through the interactions and their negatives in a drawn order."""
+        user = self._history.rows.repeat(1 + NEGATIVES)
+        own = self._history.columns
+        other = self._negatives.draw(user[len(own) :], self._generator)
+        item = torch.cat([own, other])
+        label = torch.cat([torch.ones(len(own)), torch.zeros(len(other))])
+        order = torch.randperm(len(user), generator=self._generator)
+        for batch in torch.split(order, BATCH):
+            logits = self._network(user[batch], item[batch])
+            loss = functional.binary_cross_entropy_with_logits(logits, label[batch])
+            self._optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimiser.step()
+
+    def scorer(self) -> NeuMfScorer:
+        """Gives the network as it is now."""
+        network = Network(*self._sizes)
+        network.load_state_dict(self._network.state_dict())
+        return NeuMfScorer(self._history, network.requires_grad_(False))

@@ -1,0 +1,177 @@
+"""The protocol: what is measured of a fitted scorer, the same for all."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kgrec.errors import DataError
+from kgrec.evaluation.cohorts import cohort_metrics, distinct_counts, tail_items, tail_recall
+from kgrec.evaluation.metrics import FloatArray, ranking_metrics
+from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.data import GraphData, IndexArray
+from kgrec.model.scorer import Scorer
+from kgrec.schema import Split
+
+#: Ranking metrics that are kept; each at every k.
+METRICS = ("recall", "ndcg", "mrr")
+
+#: Scoring all users is timed for so many seconds at least, then scaled up.
+_TIMED_SECONDS = 60.0
+#: Cold items with fewer held-out interactions do not compete: too little says who likes them.
+_COLD_INTERACTIONS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a scorer did on test.
+
+    Attributes:
+        users: (n,) int64, the judged users.
+        per_user: Per metric one number a user, (n,) float64; NaN for users whom it is not of.
+        metrics: Their means, and `coverage@k` of the longest list.
+        cohorts: As `cohort_metrics`.
+        valid: `recall@20` and `ndcg@20` on valid; empty where models learned from it.
+        score_seconds: Seconds to score all items for all users of the graph.
+    """
+
+    users: IndexArray
+    per_user: Mapping[str, FloatArray]
+    metrics: Mapping[str, float]
+    cohorts: Mapping[str, Mapping[str, float | int]]
+    valid: Mapping[str, float]
+    score_seconds: float
+
+
+def judge(
+    scorer: Scorer,
+    graph: GraphData,
+    known: GraphData,
+    *,
+    k: Sequence[int] = (10, 20),
+    block_size: int = 1024,
+    cold: bool = False,
+) -> Judged:
+    """Ranks all items for every user with test items; train and valid are masked.
+
+    `tail_recall@k` counts only items outside the most popular fifth of the items with training
+    interactions. With `cold`, `cold_recall@k` and `cold_ndcg@k` are of lists of cold items only:
+    those without training interactions and with at least five in test.
+
+    Args:
+        scorer: What to judge.
+        graph: The graph with its splits.
+        known: What the scorer learned from (`graph`, or `graph` with valid in train); popularity
+            and cohorts are counted there.
+        k: List lengths.
+        block_size: Users scored at once.
+        cold: Whether cold items are also ranked among themselves.
+
+    Raises:
+        DataError: If the graph has no test interactions.
+        TrainingDiverged: If a score is not a number.
+    """
+    longest = max(k)
+    task = RankingTask(graph, Split.TEST, block_size=block_size)
+    ranking, _ = task.rank(scorer, longest)
+    every = ranking_metrics(ranking.hits, task.num_truth, k)
+    per_user = {f"{name}@{n}": every[f"{name}@{n}"] for n in k for name in METRICS}
+    per_user.update(
+        tail_recall(task, ranking, tail_items(known.train, graph.num_items), (longest,))
+    )
+    if cold:
+        per_user.update(_among_cold(scorer, graph, known, task.users, k, block_size))
+    metrics = {name: _mean(values) for name, values in per_user.items()}
+    shown = np.unique(ranking.items[ranking.items >= 0])
+    metrics[f"coverage@{longest}"] = len(shown) / graph.num_items
+    return Judged(
+        users=task.users,
+        per_user=per_user,
+        metrics=metrics,
+        cohorts=cohort_metrics(task, ranking, known.train, k),
+        valid=_valid(scorer, graph, block_size) if known is graph else {},
+        score_seconds=seconds_to_score(scorer, block_size),
+    )
+
+
+def _mean(values: FloatArray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def _valid(scorer: Scorer, graph: GraphData, block_size: int) -> dict[str, float]:
+    try:
+        found = RankingTask(graph, Split.VALID, block_size=block_size).run(scorer, (20,))
+    except DataError:
+        return {}
+    return {name: float(found[name].mean()) for name in ("recall@20", "ndcg@20")}
+
+
+@torch.no_grad()
+def seconds_to_score(scorer: Scorer, block_size: int, *, at_least: float = _TIMED_SECONDS) -> float:
+    """Gives the seconds to score all items for all users, (num_users, num_items), block by block.
+
+    Blocks are timed until `at_least` seconds have passed; the rest is scaled up.
+    """
+    started = time.perf_counter()
+    done, seconds = 0, 0.0
+    for block in torch.split(torch.arange(scorer.num_users), block_size):
+        scorer.score(block)
+        done += len(block)
+        seconds = time.perf_counter() - started
+        if seconds > at_least:
+            break
+    return seconds * scorer.num_users / max(done, 1)
+
+
+def _among_cold(
+    scorer: Scorer,
+    graph: GraphData,
+    known: GraphData,
+    users: IndexArray,
+    k: Sequence[int],
+    block_size: int,
+) -> dict[str, FloatArray]:
+    """Gives the metrics among cold items in the order of `users`, NaN for users without any."""
+    test = graph.held_out[Split.TEST]
+    warm = distinct_counts(known.train.item_index, known.train.user_index, graph.num_items)
+    held = distinct_counts(test.item_index, test.user_index, graph.num_items)
+    cold = (warm == 0) & (held >= _COLD_INTERACTIONS)
+    names = [f"cold_{name}@{n}" for n in k for name in ("recall", "ndcg")]
+    out = {name: np.full(len(users), np.nan) for name in names}
+    kept = cold[test.item_index]
+    if not kept.any():
+        return out
+    part = replace(
+        test,
+        user_index=test.user_index[kept],
+        item_index=test.item_index[kept],
+        rating=None if test.rating is None else test.rating[kept],
+        time=None if test.time is None else test.time[kept],
+    )
+    among = replace(graph, held_out={**graph.held_out, Split.TEST: part})
+    task = RankingTask(among, Split.TEST, block_size=block_size)
+    # Ranking asks a scorer for its size and its scores, nothing else.
+    found = task.run(cast(Scorer, _Among(scorer, cold)), k)
+    place = np.searchsorted(users, task.users)
+    for name in names:
+        out[name][place] = found[name.removeprefix("cold_")]
+    return out
+
+
+class _Among:
+    """A scorer whose lists hold only some items; (num_items,) bool says which."""
+
+    def __init__(self, scorer: Scorer, kept: npt.NDArray[np.bool_]) -> None:
+        self._scorer = scorer
+        self._left_out = torch.from_numpy(~kept)
+        self.num_users, self.num_items = scorer.num_users, scorer.num_items
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        scores = self._scorer.score(user_indices).clone()
+        scores[:, self._left_out.to(scores.device)] = -torch.inf
+        return scores

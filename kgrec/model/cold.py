@@ -1,0 +1,274 @@
+"""Scores for items that nobody has met yet: read off the items that are like them in content."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from kgrec.errors import ConfigError, ShapeError
+from kgrec.model.incidence import Incidence
+from kgrec.model.scorer import Contributions, Scorer
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """How cold items are put together from warm ones.
+
+    Attributes:
+        warm: (w,) int64, the warm items that are read.
+        cold: (c,) int64, the items whose scores are replaced.
+        weights: M, (w, c) float32: how much of warm item w is in cold item c.
+        bias: b, (c,) float32, in standard deviations of a user's scores: how much everybody is
+            expected to like the item, and how boldly cold items are shown.
+        own_weight: β: what owning a warm item adds to its standardised score.
+
+    Raises:
+        ShapeError: If the tensors are not of these shapes.
+    """
+
+    warm: Tensor
+    cold: Tensor
+    weights: Tensor
+    bias: Tensor
+    own_weight: float
+
+    def __post_init__(self) -> None:
+        expected = (len(self.warm), len(self.cold))
+        if self.weights.shape != expected or self.bias.shape != expected[1:]:
+            raise ShapeError(
+                f"a completion of {expected[1]} cold from {expected[0]} warm items needs weights "
+                f"{expected} and a bias {expected[1:]}, got {tuple(self.weights.shape)} and "
+                f"{tuple(self.bias.shape)}"
+            )
+
+
+class ColdCompletion:
+    """A scorer whose cold items' scores are completed from its warm ones.
+
+    With s_uw the wrapped scorer's scores of a user's warm items, m_u and d_u their mean and
+    standard deviation, and x_u the user's own items,
+
+        s_uc = m_u + d_u (Σ_w ((s_uw - m_u) / d_u + β x_uw) M_wc + b_c)
+
+    All other scores are the wrapped scorer's own. As the sum is linear in them, what the wrapped
+    scorer's scores decompose into carries over (m_u and d_u held, as in a fusion).
+
+    Attributes:
+        scorer: The wrapped scorer.
+        completion: What the cold items are made of.
+
+    References:
+        Kernel ridge from content to a collaborative model's scores: after Gantner et al., "Learning
+        attribute-to-feature mappings for cold-start recommendations", ICDM 2010, with scores in
+        the place of factors.
+    """
+
+    def __init__(self, scorer: Scorer, completion: Completion) -> None:
+        self.scorer = scorer
+        self.completion = completion
+        self._is_warm = torch.zeros(scorer.num_items, dtype=torch.int64)
+        self._is_warm[completion.warm] = torch.arange(1, len(completion.warm) + 1)
+        self._cold_place = torch.full((scorer.num_items,), -1)
+        self._cold_place[completion.cold] = torch.arange(len(completion.cold))
+
+    @property
+    def num_users(self) -> int:
+        """Number of users."""
+        return self.scorer.num_users
+
+    @property
+    def num_items(self) -> int:
+        """Number of items."""
+        return self.scorer.num_items
+
+    @property
+    def history(self) -> Incidence:
+        """The training items of each user."""
+        history: Incidence = self.scorer.history  # type: ignore[attr-defined]
+        return history
+
+    @property
+    def parts(self) -> dict[str, Scorer]:
+        """The parts of the wrapped fusion; none if it is another scorer."""
+        parts: dict[str, Scorer] = getattr(self.scorer, "parts", {})
+        return parts
+
+    @property
+    def part_weights(self) -> dict[str, float]:
+        """Their weights."""
+        weights: dict[str, float] = getattr(self.scorer, "part_weights", {})
+        return weights
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives the wrapped scorer's logits (B, num_items), those of cold items completed."""
+        scores = self.scorer.score(user_indices)
+        if not scores.is_floating_point() or not len(scores):
+            return scores
+        made = self.completion
+        warm = scores[:, made.warm]  # (B, w)
+        deviation, mean = _moments(warm)
+        standard = self._with_own((warm - mean) / deviation, user_indices)
+        cold = standard @ made.weights + made.bias  # (B, c)
+        scores = scores.clone()
+        scores[:, made.cold] = mean + torch.where(deviation.isfinite(), deviation, 0.0) * cold
+        return scores
+
+    def _with_own(self, standard: Tensor, user_indices: Tensor) -> Tensor:
+        """Adds β to the warm items that the users have."""
+        items, lengths = self.history.take(user_indices.to(self.history.device))
+        row = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+        column = self._is_warm[items] - 1
+        there = column >= 0
+        standard[row[there], column[there]] += self.completion.own_weight
+        return standard
+
+    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
+        """Decomposes cold items through the warm ones they are made of.
+
+        What reaches a cold item reaches it through its content, as no user has met it: by relation,
+        everything but the bias is `content`.
+        """
+        place = self._cold_place[item_indices]
+        is_cold = place >= 0
+        parts = []
+        if not bool(is_cold.all()):
+            parts.append((~is_cold, self.scorer.contributions(user_index, item_indices[~is_cold])))
+        if bool(is_cold.any()):
+            parts.append((is_cold, self._of_cold(user_index, place[is_cold])))
+        return parts[0][1] if len(parts) == 1 else _interleaved(parts)
+
+    def _of_cold(self, user_index: int, columns: Tensor) -> Contributions:
+        scores = self.scorer.score(torch.tensor([user_index]))[:, self.completion.warm]
+        deviation, mean = (float(value) for value in _moments(scores))
+        if deviation == float("inf"):
+            deviation = 0.0
+        weights = self.completion.weights[:, columns]  # (w, k)
+        given = self.scorer.contributions(user_index, self.completion.warm)
+        by_item = weights.mT @ given.by_item  # (k, h)
+        place = self._is_warm[given.own_items] - 1  # (h,)
+        there = place >= 0
+        own = self.completion.own_weight * deviation * weights[place[there]].mT
+        if deviation == 0.0:  # equal scores say nothing: only level and bias are left
+            by_item = torch.zeros_like(by_item)
+            rest = torch.full((len(columns),), mean)
+        else:
+            by_item[:, there] += own
+            rest = mean + weights.mT @ (given.rest - mean)
+            rest = rest + deviation * self.completion.bias[columns]
+        base = mean + deviation * self.completion.bias[columns]
+        score = by_item.sum(dim=1) + rest
+        return Contributions(
+            score=score,
+            own_items=given.own_items,
+            by_item=by_item,
+            rest=rest,
+            relation_names=("self", "content"),
+            by_relation=torch.stack([base, score - base], dim=1),
+            exact=given.exact,
+        )
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives the wrapped scorer's state and the completion."""
+        tensors, values = self.scorer.state()
+        made = self.completion
+        own = {name: getattr(made, name) for name in ("warm", "cold", "weights", "bias")}
+        return (
+            {f"scorer/{key}": tensor for key, tensor in tensors.items()} | own,
+            {
+                "kind": type(self.scorer).__name__,
+                "values": values,
+                "own_weight": made.own_weight,
+            },
+        )
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described."""
+        from kgrec.model.fusion import scorer_kind  # the registry knows this class too
+
+        inner = {
+            key.removeprefix("scorer/"): tensor
+            for key, tensor in tensors.items()
+            if key.startswith("scorer/")
+        }
+        made = Completion(
+            tensors["warm"], tensors["cold"], tensors["weights"], tensors["bias"],
+            values["own_weight"],
+        )  # fmt: skip
+        return cls(scorer_kind(values["kind"]).from_state(inner, values["values"]), made)
+
+
+def kernel_ridge(kernel: Tensor, across: Tensor, noise: Tensor) -> Tensor:
+    """Gives (K + diag(noise))⁻¹ K', the weights of known nodes in unknown ones.
+
+    Args:
+        kernel: K, (w, w), symmetric positive semidefinite: how alike the known nodes are.
+        across: K', (w, c): how alike known and unknown ones are.
+        noise: (w,), positive: how little each known node's values are to be trusted.
+
+    Returns:
+        (w, c): unknown values are y · M for known values y.
+
+    Raises:
+        ConfigError: If the sum is not positive definite in the kernel's precision.
+
+    References:
+        Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 2.25.
+    """
+    noisy = kernel + torch.diag(noise)
+    factor, info = torch.linalg.cholesky_ex(noisy)
+    if int(info):
+        raise ConfigError(
+            f"the kernel plus noise of at least {float(noise.min()):.3g} is not positive definite "
+            f"in {kernel.dtype}; expected more noise; try {10 * float(noise.min()):.3g}"
+        )
+    solved: Tensor = torch.cholesky_solve(across, factor)
+    return solved
+
+
+def left_out(kernel: Tensor, noise: Tensor, values: Tensor) -> Tensor:
+    """Gives what kernel ridge would say of each known node from all the others.
+
+        ŷ_i = y_i - (P y)_i / P_ii,  P = (K + diag(noise))⁻¹
+
+    Args:
+        kernel: K, (w, w).
+        noise: (w,), positive.
+        values: y, (w, k).
+
+    Returns:
+        (w, k), exact: no second fit is made.
+
+    References:
+        Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 5.12.
+    """
+    inverse = kernel_ridge(kernel, torch.eye(len(kernel), dtype=kernel.dtype), noise)
+    return values - (inverse @ values) / inverse.diagonal()[:, None]
+
+
+def _moments(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Standard deviation (infinite for equal scores) and mean of each row, (B, 1)."""
+    deviation, mean = torch.std_mean(scores, dim=1, correction=0, keepdim=True)
+    flat = deviation <= 1e-6 * mean.abs() + 1e-9
+    return deviation.masked_fill(flat, torch.inf), mean
+
+
+def _interleaved(parts: list[tuple[Tensor, Contributions]]) -> Contributions:
+    """Puts the decompositions of two kinds of items back into the order they were asked in."""
+    names = tuple(dict.fromkeys(name for _, part in parts for name in part.relation_names))
+    first = parts[0][1]
+    k, h = len(parts[0][0]), len(first.own_items)
+    score, rest = first.score.new_empty(k), first.score.new_empty(k)
+    by_item, by_relation = first.score.new_empty(k, h), first.score.new_zeros(k, len(names))
+    for rows, part in parts:
+        score[rows], rest[rows], by_item[rows] = part.score, part.rest, part.by_item
+        columns = torch.tensor([names.index(name) for name in part.relation_names])
+        at = rows.nonzero()
+        by_relation[at, columns] = part.by_relation
+    return Contributions(
+        score, first.own_items, by_item, rest, names, by_relation,
+        exact=all(part.exact for _, part in parts),
+        relations_exact=all(part.relations_exact for _, part in parts),
+    )  # fmt: skip

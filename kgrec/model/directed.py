@@ -1,0 +1,103 @@
+"""A ridge regression from what a user did to what the user did next."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from kgrec.errors import ConfigError
+from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import ItemToItem, recency_weights
+
+#: Earlier interactions of longer histories are left out: the work grows with their cube.
+_LONGEST = 500
+
+
+class DirectedRidge(ItemToItem):
+    """Scores x B, with B learned from every interaction and what came before it.
+
+        B = (Σ_e d v_e v_eᵀ + λ I + κ diag)⁻¹ Σ_e d v_e 1_{item of e}ᵀ
+
+    over interactions e; v_e holds the user's earlier items, each exp(-(places before e - 1) / h).
+    A co-occurrence says that two items go together, this says which one comes first.
+
+    Attributes:
+        history: The training items of each user.
+        weights: B, (num_items, num_items) float32.
+        entry_weights: What each entry counts in the input, (n,).
+    """
+
+    def __init__(self, history: Incidence, weights: Tensor, entry_weights: Tensor) -> None:
+        self.history = history
+        self.weights = weights
+        self.entry_weights = entry_weights
+        self._check_shapes()
+
+    @classmethod
+    def fit(
+        cls,
+        history: Incidence,
+        ranks: Tensor,
+        ridge: float,
+        *,
+        bandwidth: float = 15.0,
+        recency: float = 15.0,
+        user_weight: Tensor | None = None,
+        dropout: float = 0.25,
+    ) -> Self:
+        """Solves for B; one dense (num_items, num_items) system.
+
+        Args:
+            history: The training items of each user.
+            ranks: (n,) each entry's place among its user's by time.
+            ridge: λ, positive.
+            bandwidth: h, in places.
+            recency: The same for the input that is scored.
+            user_weight: d, (num_users,); None is 1 each.
+            dropout: p in [0, 1), κ = p / (1 - p).
+
+        Raises:
+            ConfigError: If λ is not positive.
+        """
+        if not ridge > 0:
+            raise ConfigError(f"ridge must be positive, got {ridge}; try 100")
+        size = history.num_columns
+        gram, cross = torch.zeros(size, size), torch.zeros(size, size)
+        pointer = history.pointer.tolist()
+        for user in torch.nonzero(history.lengths > 1).squeeze(1).tolist():
+            item = history.columns[pointer[user] : pointer[user + 1]]
+            rank = ranks[pointer[user] : pointer[user + 1]]
+            if len(item) > _LONGEST:
+                kept = rank.topk(_LONGEST).indices
+                item, rank = item[kept], rank[kept]
+            before = rank[None, :] - rank[:, None]  # (h, h), by how much i came before j
+            seen = torch.where(before > 0, torch.exp((1 - before) / bandwidth), 0.0)
+            if user_weight is not None:
+                seen = seen * user_weight[user].sqrt()
+                cross[item[:, None], item[None, :]] += seen * user_weight[user].sqrt()
+            else:
+                cross[item[:, None], item[None, :]] += seen
+            gram[item[:, None], item[None, :]] += seen @ seen.T
+        own = gram.diagonal().clone()
+        gram.diagonal().add_(ridge + dropout / (1 - dropout) * own)
+        weights = torch.cholesky_solve(cross, torch.linalg.cholesky(gram))
+        return cls(history, weights, recency_weights(history, ranks, recency))
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives history and weights."""
+        tensors = {
+            "pointer": self.history.pointer,
+            "columns": self.history.columns,
+            "weights": self.weights,
+        }
+        if self.entry_weights is not None:
+            tensors["entry_weights"] = self.entry_weights
+        return tensors, {}
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """Makes the scorer that `state` described."""
+        weights = tensors["weights"]
+        history = Incidence(tensors["pointer"], tensors["columns"], len(weights))
+        return cls(history, weights, tensors["entry_weights"])

@@ -1,0 +1,92 @@
+"""EASE seen from the other side: users explained by users."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
+from kgrec.model.incidence import Incidence
+from kgrec.model.scorer import ByHistory, Contributions
+
+
+class UserSide(ByHistory):
+    """Scores Wᵀ X: what a user would take from what each other user took.
+
+    W minimises |D^½ (Xᵀ - Xᵀ W)|² + λ |W|² with a zero diagonal: the closed form of Xᵀ, items
+    weighted by (1 + popularity)^-β and dropout p as in `ClosedForm`.
+
+    Attributes:
+        history: X, the training items of each user.
+        weights: W, (num_users, num_users) float32; column u is what each user says of u.
+
+    References:
+        Steck, arXiv:1905.03375, applied to the transposed matrix.
+    """
+
+    def __init__(self, history: Incidence, weights: Tensor) -> None:
+        self.history = history
+        self.weights = weights
+        self._users = history.transposed()
+
+    @classmethod
+    def fit(
+        cls, history: Incidence, ridge: float, *, item_exponent: float = 0.3, dropout: float = 0.25
+    ) -> Self:
+        """Solves for W; memory is one dense (num_users, num_users) matrix.
+
+        Args:
+            history: The training items of each user.
+            ridge: λ, positive.
+            item_exponent: β.
+            dropout: p, in [0, 1).
+
+        Raises:
+            ConfigError: If λ is not positive or too small.
+        """
+        by_item = history.transposed()
+        dtype = torch.float64 if history.num_rows <= DOUBLE_UP_TO else torch.float32
+        popularity = by_item.lengths.to(dtype)
+        weight = (1.0 + popularity).pow(-item_exponent)
+        weight *= popularity.sum() / (weight * popularity).sum().clamp(min=1e-12)
+        gram = by_item.gram(weight, dtype)
+        own = gram.diagonal().clone()
+        gram.diagonal().add_(own, alpha=dropout / (1 - dropout))
+        weights, _ = solve_ease(gram, ridge, overwrite=True)
+        return cls(history, weights.float())
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives the sums over who took each item, (B, num_items) float32."""
+        said = self.weights[:, user_indices.to(self.history.device)]  # (num_users, B)
+        takers = self._users
+        return functional.embedding_bag(takers.columns, said, takers.pointer[:-1], mode="sum").T
+
+    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
+        """Other users say it, so no own item accounts for it: all is in `rest`."""
+        own = self.history.row(user_index)
+        score = self.score(torch.tensor([user_index]))[0, item_indices.to(own.device)]
+        return Contributions(
+            score=score,
+            own_items=own,
+            by_item=score.new_zeros(len(score), len(own)),
+            rest=score,
+            relation_names=("INTERACTED",),
+            by_relation=score[:, None],
+        )
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives history and weights."""
+        tensors = {
+            "pointer": self.history.pointer,
+            "columns": self.history.columns,
+            "weights": self.weights,
+        }
+        return tensors, {"num_items": self.num_items}
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described."""
+        history = Incidence(tensors["pointer"], tensors["columns"], int(values["num_items"]))
+        return cls(history, tensors["weights"])

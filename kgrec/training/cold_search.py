@@ -1,0 +1,230 @@
+"""Finds how cold items are completed, by taking warm items for cold on inner splits of train.
+
+Nothing is chosen on valid. In each fold a tenth of the warm items lose all their interactions, a
+closed form is fitted on the rest, and what is tried must rank the items that were taken away.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kgrec.config import Config
+from kgrec.graph.data import GraphData
+from kgrec.model.cold import ColdCompletion, Completion
+from kgrec.model.scorer import Scorer
+from kgrec.schema import NodeLabel
+from kgrec.training.cold_folds import (
+    LEAST_WARM,
+    ColdSettings,
+    Fold,
+    K,
+    completion_weights,
+    make_folds,
+    shown_among_all,
+    summed_kernel,
+)
+from kgrec.training.cold_views import View, content_views
+
+logger = logging.getLogger(__name__)
+
+_MOST_USERS = 2_000
+#: Warm items that are read; the kernel over them is dense.
+_MOST_WARM = 15_000
+_SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+#: Cold items whose likeness to the warm ones is held at once.
+_COLD_AT_ONCE = 5_000
+_BLOCK = 1_024
+
+
+def fit_cold(
+    config: Config,
+    graph: GraphData,
+    scorer: Scorer,
+    text: Mapping[NodeLabel, npt.NDArray[np.float32]] | None,
+    seed: int,
+    *,
+    keep_warm: float = 0.9,
+    ridge: float | None = None,
+    record: dict[str, Any] | None = None,
+) -> ColdCompletion | None:
+    """Completes a scorer for the items without an interaction in train.
+
+    Args:
+        config: The settings; a given `closed_form.ridge` is that of the inner closed forms.
+        graph: The graph; only train interactions, relations and properties are read.
+        scorer: Fitted on the graph's train interactions.
+        text: Text features; None does without.
+        seed: Of the inner splits.
+        keep_warm: Share of the NDCG@20 on warm items that must stay when cold items compete with
+            them, on inner splits.
+        ridge: λ of the inner closed forms, if it is known.
+        record: Is told what was chosen, under `cold`.
+
+    Returns:
+        None if no item is cold, too few are warm, or nothing is known of the items' content.
+    """
+    count = np.bincount(graph.train.item_index, minlength=graph.num_items)
+    cold = torch.from_numpy(np.flatnonzero(count == 0))
+    warm = np.flatnonzero(count > 0)
+    views = content_views(graph, text)
+    if not len(cold) or len(warm) < LEAST_WARM or not views:
+        return None
+    ridge = ridge or config.closed_form.ridge or 150.0
+    settings = search_cold(graph, views, seed=seed, keep_warm=keep_warm, ridge=ridge)
+    if record is not None:
+        names = [view.name for view in views]
+        record["cold"] = {**asdict(settings), "views": names, "items": len(cold)}
+    most = np.sort(warm[np.argsort(-count[warm], kind="stable")[:_MOST_WARM]])
+    return complete_cold(scorer, views, settings, torch.from_numpy(most), cold, count)
+
+
+def complete_cold(
+    scorer: Scorer,
+    views: Sequence[View],
+    settings: ColdSettings,
+    warm: Tensor,
+    cold: Tensor,
+    count: npt.NDArray[np.int64],
+    *,
+    seed: int = 0,
+) -> ColdCompletion:
+    """Makes the completion that settings describe.
+
+    Args:
+        scorer: Fitted.
+        views: The views that the settings weigh.
+        settings: What was found.
+        warm: Items to read from, (w,) int64.
+        cold: Items to complete, (c,) int64.
+        count: Takers of every item, (num_items,).
+        seed: Draws the users whose lists set the level of cold items.
+    """
+    takers = torch.from_numpy(count[warm.numpy()]).float()
+    parts = []
+    for block in torch.split(cold, _COLD_AT_ONCE):
+        items = torch.cat([warm, block])
+        kernel = summed_kernel((view.kernel(items) for view in views), settings)
+        parts.append(completion_weights(kernel, len(warm), takers, settings))
+    weights = torch.cat([part[0] for part in parts], dim=1)
+    bias = torch.cat([part[1] for part in parts])
+    shift = _shift(
+        scorer, Completion(warm, cold, weights, bias, settings.own_weight), settings, seed
+    )
+    return ColdCompletion(
+        scorer, Completion(warm, cold, weights, bias + shift, settings.own_weight)
+    )
+
+
+def _shift(scorer: Scorer, completion: Completion, settings: ColdSettings, seed: int) -> float:
+    """What to add to every cold item, in standard deviations, to give them their exposure."""
+    warm, cold = completion.warm, completion.cold
+    made = ColdCompletion(scorer, completion)
+    rng = np.random.default_rng(seed)
+    users = rng.permutation(scorer.num_users)[:_MOST_USERS]
+    leads = []
+    for start in range(0, len(users), _BLOCK):
+        block = torch.from_numpy(np.sort(users[start : start + _BLOCK]))
+        scores = made.score(block)
+        deviation, _ = torch.std_mean(scores[:, warm], dim=1, correction=0, keepdim=True)
+        known, lengths = made.history.take(block)
+        row = torch.repeat_interleave(torch.arange(len(block)), lengths)
+        scores[row, known] = -torch.inf
+        last = scores[:, warm].topk(min(K, len(warm)), dim=1).values[:, -1:]
+        lead = (scores[:, cold] - last) / deviation.clamp_min(1e-9)
+        leads.append(lead[last[:, 0] > -torch.inf].flatten())
+    exposure = min(settings.exposure, settings.places / len(cold))
+    return _level(torch.cat(leads), exposure)
+
+
+def search_cold(
+    graph: GraphData, views: Sequence[View], *, seed: int, keep_warm: float, ridge: float
+) -> ColdSettings:
+    """Climbs over noise, popularity and the weight of each view, then finds scale and level.
+
+    Args:
+        graph: Only its train interactions are read.
+        views: Views of its items.
+        seed: Of sample and folds.
+        keep_warm: See `fit_cold`.
+        ridge: λ of the closed form that stands for the scorer.
+    """
+    folds, kernels = make_folds(graph, views, seed, ridge)
+    settings = ColdSettings((1.0,) * len(views))
+    if not folds:
+        return settings
+
+    def judge(trial: ColdSettings) -> float:
+        kernel = summed_kernel(kernels, trial)
+        return float(np.mean([fold.among_cold(kernel, trial) for fold in folds]))
+
+    start = best = judge(settings)
+    for name in ("popularity", "noise", "rarity", "own_weight", "product"):
+        best, settings = _climb(judge, best, settings, _scaled(name))
+    for number in range(len(views)):
+        best, settings = _climb(judge, best, settings, _weighed(number))
+    best, settings = _climb(judge, best, settings, _scaled("popularity"))
+    kernel = summed_kernel(kernels, settings)
+    settings, shown = _show(folds, kernel, settings, keep_warm)
+    logger.info("cold inner_ndcg@20=%.4f from=%.4f settings=%s", best, start, settings)
+    return replace(settings, inner={"start": start, "among_cold": best, **shown})
+
+
+def _show(
+    folds: Sequence[Fold], kernel: Tensor, settings: ColdSettings, keep_warm: float
+) -> tuple[ColdSettings, dict[str, float]]:
+    """Finds how large and how high cold items' scores are to be beside warm ones."""
+    tried = {}
+    for scale in _SCALES:
+        trial = replace(settings, scale=scale)
+        shown_of = [shown_among_all(fold, kernel, trial, keep_warm) for fold in folds]
+        tried[scale] = np.mean(shown_of, axis=0).tolist()
+    scale = max(tried, key=lambda s: tried[s][0])
+    among_all, kept, exposure = tried[scale]
+    shown = {"among_all": among_all, "warm_kept": kept}
+    places = exposure * float(np.mean([len(fold.cold) for fold in folds]))
+    return replace(settings, scale=scale, exposure=exposure, places=places), shown
+
+
+def _level(leads: Tensor, exposure: float) -> float:
+    """The shift after which a share of the pairs has a positive lead, (m,) float32."""
+    place = round((1.0 - exposure) * (len(leads) - 1)) if len(leads) else 0
+    return -float(leads.sort().values[place]) if len(leads) else 0.0
+
+
+_Change = Callable[[ColdSettings, float], ColdSettings]
+
+
+def _scaled(name: str) -> _Change:
+    return lambda s, factor: replace(s, **{name: getattr(s, name) * factor})
+
+
+def _weighed(number: int) -> _Change:
+    def change(settings: ColdSettings, factor: float) -> ColdSettings:
+        weights = list(settings.view_weights)
+        weights[number] *= factor
+        return replace(settings, view_weights=tuple(weights))
+
+    return change
+
+
+def _climb(
+    judge: Callable[[ColdSettings], float], best: float, settings: ColdSettings, change: _Change
+) -> tuple[float, ColdSettings]:
+    """Tries three times as much and on up while that helps, else a third and on down."""
+    for factor in (3.0, 1.0 / 3.0):
+        climbed = False
+        while True:
+            trial = change(settings, factor)
+            value = judge(trial)
+            if value <= best:
+                break
+            best, settings, climbed = value, trial, True
+        if climbed:
+            break
+    return best, settings

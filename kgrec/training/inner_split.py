@@ -1,0 +1,176 @@
+"""Smaller problems made of train alone, for whatever must not be chosen on valid."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kgrec.graph.data import GraphData, IndexArray, Interactions
+from kgrec.model.closed_form import RelationRows
+from kgrec.model.incidence import Incidence
+from kgrec.schema import NodeLabel, Split
+from kgrec.vocabulary import Vocabulary
+
+_Mask = npt.NDArray[np.bool_]
+
+
+def history_of(graph: GraphData) -> Incidence:
+    """Gives the training items of each user."""
+    return Incidence.from_pairs(
+        torch.from_numpy(graph.train.user_index),
+        torch.from_numpy(graph.train.item_index),
+        graph.num_users,
+        graph.num_items,
+    )
+
+
+def is_temporal(graph: GraphData) -> bool:
+    """Whether valid holds what users did after what is in train.
+
+    Then an inner split must hold out the latest as well, or it would ask another question.
+    """
+    valid = graph.held_out.get(Split.VALID)
+    if valid is None or not len(valid) or valid.time is None or graph.train.time is None:
+        return False
+    latest = np.full(graph.num_users, -np.inf)
+    np.maximum.at(latest, graph.train.user_index, np.nan_to_num(graph.train.time, nan=-np.inf))
+    later = valid.time >= latest[valid.user_index]
+    return bool(later.mean() > 0.9)
+
+
+def time_ranks(train: Interactions, history: Incidence) -> torch.Tensor | None:
+    """Gives each entry's place among its user's by time, from 0, the earliest.
+
+    Interactions of one moment share the mean of their places.
+
+    Args:
+        train: The interactions that the history was made of.
+        history: The training items of each user.
+
+    Returns:
+        (n,) float32 in the order of the history's entries; None without times, or where some are
+        unknown.
+    """
+    if train.time is None or not len(train) or np.isnan(train.time).any():
+        return None
+    time = np.full(len(history.columns), -np.inf)
+    keys = (history.rows * history.num_columns + history.columns).numpy()
+    place = np.searchsorted(keys, train.user_index * history.num_columns + train.item_index)
+    np.maximum.at(time, place, train.time)  # repeats of a pair: the last
+    user = history.rows.numpy()
+    order = np.lexsort((time, user))
+    start = history.pointer[:-1].numpy()[user]
+    rank = np.empty(len(user))
+    rank[order] = np.arange(len(user)) - start[order]
+    moment = np.empty(len(user), dtype=np.int64)
+    changed = np.diff(user[order], prepend=-1).astype(bool) | np.diff(
+        time[order], prepend=np.nan
+    ).astype(bool)
+    moment[order] = np.cumsum(changed) - 1
+    mean = np.bincount(moment, rank) / np.maximum(np.bincount(moment), 1)
+    return torch.from_numpy(mean[moment]).float()
+
+
+def inner_graph(
+    graph: GraphData,
+    relations: Sequence[RelationRows],
+    most_items: int,
+    seed: int,
+    *,
+    temporal: bool = False,
+) -> tuple[GraphData, list[RelationRows]]:
+    """Gives a smaller problem made of train alone: popular items, a tenth of each user held out.
+
+    Users keep at least two items to learn from. Behaviours of the held-out pairs are left out, as
+    those of valid and test are. Item indices are those of the kept items.
+
+    Args:
+        graph: The graph; only train is read.
+        relations: Its rows over items.
+        most_items: So many of the most popular items are kept.
+        seed: Of the draw.
+        temporal: Whether each user's latest are held out instead of drawn ones.
+    """
+    train = graph.train
+    user, item = train.user_index, train.item_index
+    place = _places(graph, most_items)
+    inside = place[item] >= 0
+    user, item = user[inside], place[item[inside]]
+    time = None if train.time is None else train.time[inside]
+    drawn = np.random.default_rng(seed).random(len(user))
+    order = np.lexsort((drawn, -time, user) if temporal and time is not None else (drawn, user))
+    user, item = user[order], item[order]
+    time = None if time is None else time[order]
+    held = _held_out(user, graph.num_users)
+
+    def part(mask: _Mask) -> Interactions:
+        return Interactions(user[mask], item[mask], time=None if time is None else time[mask])
+
+    inner = _over(graph, place, part(~held), {Split.VALID: part(held)})
+    return inner, inner_rows(relations, place, user[held], item[held])
+
+
+def most_popular_rows(
+    graph: GraphData, relations: Sequence[RelationRows], most_items: int
+) -> tuple[GraphData, list[RelationRows]]:
+    """Gives the train interactions of the most popular items, and the relations' rows over them."""
+    place = _places(graph, most_items)
+    user, item = graph.train.user_index, place[graph.train.item_index]
+    train = Interactions(user[item >= 0], item[item >= 0])
+    none = np.empty(0, dtype=np.int64)
+    return _over(graph, place, train, {}), inner_rows(relations, place, none, none)
+
+
+def _places(graph: GraphData, most_items: int) -> IndexArray:
+    """The new index of each of the most popular items, -1 for the others."""
+    popularity = np.bincount(graph.train.item_index, minlength=graph.num_items)
+    kept = np.sort(np.argsort(-popularity, kind="stable")[:most_items])
+    place = np.full(graph.num_items, -1)
+    place[kept] = np.arange(len(kept))
+    return place
+
+
+def _over(
+    graph: GraphData, place: IndexArray, train: Interactions, held_out: dict[Split, Interactions]
+) -> GraphData:
+    """A graph of the kept items, without properties and relations."""
+    items = graph.vocabularies[NodeLabel.ITEM]
+    kept = (items.ids[i] for i in np.flatnonzero(place >= 0))
+    vocabularies = {**graph.vocabularies, NodeLabel.ITEM: Vocabulary(kept, items.label)}
+    return GraphData(graph.version, vocabularies, {}, train, held_out, ())
+
+
+def _held_out(user: IndexArray, num_users: int) -> _Mask:
+    """A tenth of each user's, at least one where there are three: those that come first."""
+    count = np.bincount(user, minlength=num_users)
+    rank = np.arange(len(user)) - (np.cumsum(count) - count)[user]
+    return rank < np.where(count >= 3, np.maximum(count // 10, 1), 0)[user]
+
+
+def inner_rows(
+    relations: Sequence[RelationRows],
+    place: IndexArray,
+    held_user: IndexArray,
+    held_item: IndexArray,
+) -> list[RelationRows]:
+    """Gives the relations' rows over fewer items, without behaviours of held-out pairs.
+
+    Args:
+        relations: Rows over all items.
+        place: (num_items,) each item's new index, -1 for those that go.
+        held_user: (h,) users of held-out pairs.
+        held_item: (h,) their items, in new indices.
+    """
+    size = int(place.max()) + 1 if len(place) else 0
+    held_keys = torch.from_numpy(held_user * size + held_item)
+    rows = []
+    for relation in relations:
+        owner, member = relation.rows.rows, torch.from_numpy(place)[relation.rows.columns]
+        there = member >= 0
+        if relation.by_user:
+            there &= ~torch.isin(owner * size + member, held_keys)
+        smaller = Incidence.from_pairs(owner[there], member[there], relation.rows.num_rows, size)
+        rows.append(replace(relation, rows=smaller))
+    return rows

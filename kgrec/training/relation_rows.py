@@ -1,0 +1,67 @@
+"""A graph's relations and behaviours as rows over its items."""
+
+import numpy as np
+import torch
+
+from kgrec.graph.data import GraphData, IndexArray, RelationEdges
+from kgrec.model.closed_form import RelationRows
+from kgrec.model.incidence import Incidence
+from kgrec.schema import NodeLabel, Role
+
+
+def relation_rows(graph: GraphData) -> list[RelationRows]:
+    """Gives each relation, and each behaviour that speaks for items, as rows over the items.
+
+    An entity's row has the items it is connected to by the relation, in either direction; for a
+    relation between items, an item's row has itself and its neighbours; for a behaviour, a user's
+    row has the items of it. What users are told by (a country, whom they follow) has no items, and
+    what they turned down does not say which items go together: neither gives rows. Nor does a
+    relation without a row of two items (the reviews, each of one).
+
+    A behaviour that is named like a relation gets its role behind its name.
+    """
+    parts: dict[tuple[str, Role], list[tuple[IndexArray, IndexArray, int]]] = {}
+    for relation in graph.relations:
+        entry = _rows_of(relation, graph)
+        if entry is not None and len(relation):
+            parts.setdefault((relation.name, relation.role), []).append(entry)
+    names = {name for name, role in parts if role is Role.RELATION}
+    out = []
+    for (name, role), entries in sorted(parts.items()):
+        offsets = np.cumsum([0, *(size for *_, size in entries)])
+        owner = np.concatenate(
+            [part[0] + offset for part, offset in zip(entries, offsets, strict=False)]
+        )
+        member = np.concatenate([part[1] for part in entries])
+        by_user = role is Role.EVIDENCE
+        if by_user:
+            count = graph.num_users
+        else:  # rows of no item say nothing; keeping them would only cost memory
+            kept, owner = np.unique(owner, return_inverse=True)
+            count = len(kept)
+        rows = Incidence.from_pairs(
+            torch.from_numpy(owner), torch.from_numpy(member), count, graph.num_items
+        )
+        if int(rows.lengths.max()) > 1:
+            called = f"{name}_{role}" if by_user and name in names else name
+            out.append(RelationRows(called, rows, by_user))
+    return out
+
+
+def _rows_of(edges: RelationEdges, graph: GraphData) -> tuple[IndexArray, IndexArray, int] | None:
+    """Gives owners of rows (n,), items (n,) and the number of owners; None if there are none."""
+    head, tail = edges.head_index, edges.tail_index
+    ends = edges.key.head, edges.key.tail
+    if edges.role is Role.EVIDENCE:
+        return head, tail, graph.num_users
+    if edges.role is not Role.RELATION:
+        return None
+    if ends == (NodeLabel.ITEM, NodeLabel.ITEM):
+        every = np.unique(np.concatenate([head, tail]))
+        both = np.concatenate([head, tail, every]), np.concatenate([tail, head, every])
+        return *both, graph.num_items
+    if ends == (NodeLabel.ITEM, NodeLabel.ENTITY):
+        return tail, head, graph.num_entities
+    if ends == (NodeLabel.ENTITY, NodeLabel.ITEM):
+        return head, tail, graph.num_entities
+    return None

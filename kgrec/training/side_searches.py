@@ -1,0 +1,151 @@
+"""Finds the few settings of the closed form's twin and of the directed ridge on train alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.data import GraphData, Interactions
+from kgrec.model.directed import DirectedRidge
+from kgrec.model.gram import user_weights
+from kgrec.model.scorer import Scorer
+from kgrec.model.user_side import UserSide
+from kgrec.schema import NodeLabel, Split
+from kgrec.training.budget import Budget
+from kgrec.training.inner_split import history_of, inner_graph, time_ranks
+from kgrec.vocabulary import Vocabulary
+
+_MOST_ITEMS, _MOST_USERS = 2_500, 4_000
+_USER_RIDGES, _ITEM_EXPONENTS = (100.0, 200.0, 400.0, 50.0, 800.0), (0.3, 0.0, 0.6)
+_RIDGES, _BANDWIDTHS, _RECENCIES = (300.0, 100.0, 1000.0), (15.0, 5.0, 50.0), (15.0, 30.0, 7.0)
+
+
+@dataclass(frozen=True)
+class UserSideSettings:
+    """Settings of `UserSide`, and their NDCG@20 on an inner split; None if not searched."""
+
+    ridge: float = 200.0
+    item_exponent: float = 0.3
+    inner_ndcg: float | None = None
+
+
+@dataclass(frozen=True)
+class DirectedSettings:
+    """Settings of `DirectedRidge`, and their NDCG@20 on an inner split; None if not searched."""
+
+    ridge: float = 300.0
+    bandwidth: float = 15.0
+    recency: float = 15.0
+    inner_ndcg: float | None = None
+
+
+_Settings = TypeVar("_Settings", UserSideSettings, DirectedSettings)
+
+
+def search_user_side(
+    graph: GraphData, *, seed: int, temporal: bool, budget: Budget
+) -> UserSideSettings:
+    """Chooses ridge, then item exponent, on the most active users and most popular items.
+
+    Args:
+        graph: The graph; only its train interactions are read.
+        seed: Of the inner split.
+        temporal: Whether the latest are held out.
+        budget: How long it may take.
+    """
+    most_active = _of_most_active(graph, _MOST_USERS)
+    inner, _ = inner_graph(most_active, (), _MOST_ITEMS, seed, temporal=temporal)
+    if not len(inner.held_out[Split.VALID]):
+        return UserSideSettings()
+    task, history = RankingTask(inner, Split.VALID), history_of(inner)
+
+    def fit(settings: UserSideSettings) -> Scorer:
+        return UserSide.fit(history, settings.ridge, item_exponent=settings.item_exponent)
+
+    best = UserSideSettings()
+    for name, options in (("ridge", _USER_RIDGES), ("item_exponent", _ITEM_EXPONENTS)):
+        best = _best(best, name, options, fit, task, budget)
+    return best
+
+
+def search_directed(
+    graph: GraphData,
+    user_exponent: float,
+    *,
+    seed: int,
+    budget: Budget,
+    on_trial: Callable[[str], None] = lambda _: None,
+) -> DirectedSettings:
+    """Chooses recency, ridge and bandwidth in turn, each user's latest held out.
+
+    Args:
+        graph: The graph; only its train interactions are read.
+        user_exponent: Users weigh as in `gram.user_weights`.
+        seed: Of the inner split.
+        budget: How long it may take.
+        on_trial: Is told what is tried.
+    """
+    inner, _ = inner_graph(graph, (), _MOST_ITEMS, seed, temporal=True)
+    history = history_of(inner)
+    ranks = time_ranks(inner.train, history)
+    if ranks is None or not len(inner.held_out[Split.VALID]):
+        return DirectedSettings()
+    task = RankingTask(inner, Split.VALID, max_users=_MOST_USERS, seed=seed)
+    weight = user_weights(history.lengths, user_exponent)
+
+    def fit(settings: DirectedSettings) -> Scorer:
+        on_trial(f"{settings.ridge:g}, {settings.bandwidth:g}, {settings.recency:g}")
+        return DirectedRidge.fit(
+            history,
+            ranks,
+            settings.ridge,
+            bandwidth=settings.bandwidth,
+            recency=settings.recency,
+            user_weight=weight,
+        )
+
+    best = DirectedSettings()
+    names = (("recency", _RECENCIES), ("ridge", _RIDGES), ("bandwidth", _BANDWIDTHS))
+    for name, options in names:
+        best = _best(best, name, options, fit, task, budget)
+    return best
+
+
+def _best(
+    start: _Settings,
+    name: str,
+    options: tuple[float, ...],
+    fit: Callable[[_Settings], Scorer],
+    task: RankingTask,
+    budget: Budget,
+) -> _Settings:
+    """Gives the settings with the option of one name that is best, judged ones not again."""
+    best = start
+    for option in options:
+        if budget.is_spent():
+            break
+        trial = replace(best, **{name: option})
+        if best.inner_ndcg is not None and getattr(best, name) == option:
+            continue
+        value = float(task.run(fit(trial), k=(20,))["ndcg@20"].mean())
+        if best.inner_ndcg is None or value > best.inner_ndcg:
+            best = replace(trial, inner_ndcg=value)
+    return best
+
+
+def _of_most_active(graph: GraphData, most: int) -> GraphData:
+    """The graph with the train interactions of the most active users only."""
+    train = graph.train
+    count = np.bincount(train.user_index, minlength=graph.num_users)
+    kept = np.zeros(graph.num_users, dtype=bool)
+    kept[np.argsort(-count, kind="stable")[:most]] = True
+    chosen = kept[train.user_index]
+    index = np.cumsum(kept) - 1
+    time = None if train.time is None else train.time[chosen]
+    part = Interactions(index[train.user_index[chosen]], train.item_index[chosen], time=time)
+    users = graph.vocabularies[NodeLabel.USER]
+    few = Vocabulary((users.ids[user] for user in np.flatnonzero(kept)), users.label)
+    vocabularies = {**graph.vocabularies, NodeLabel.USER: few}
+    return GraphData(graph.version, vocabularies, {}, part, {}, ())
