@@ -13,6 +13,7 @@ from kgrec.errors import ConfigError, NotFittedError
 from kgrec.explain.connections import Connection, fetch_connections
 from kgrec.explain.reasons import Explanation, Reason, explain_scores
 from kgrec.model.closed_form import ClosedForm
+from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.scorer import Scorer
@@ -96,8 +97,8 @@ class Recommender:
         """Gives the k best items the user has not met in training and is not known to dislike.
 
         A user of whom nothing is known, in the run or not, gets the most popular items, marked
-        `cold`: no training items, and no behaviour that speaks for an item and that the network has
-        learned from.
+        `cold`: no training items, no behaviour that speaks for an item and that the network has
+        learned from, and nothing else that tells users apart, such as an occupation or friends.
 
         Args:
             user_id: External id.
@@ -126,7 +127,8 @@ class Recommender:
         return [
             replace(
                 self._place(rank, index, score),
-                reasons=self._reasons(explanation, num_reasons, num_paths),
+                reasons=self._alike(user, explanation)[:num_reasons]
+                or self._reasons(explanation, num_reasons, num_paths),
                 rest=explanation.rest,
                 relations=explanation.relations,
             )
@@ -173,6 +175,8 @@ class Recommender:
         if len(self.run.scorer.history.row(user)):
             return False
         scorer = self.run.scorer
+        if isinstance(scorer, ColdUsers) and scorer.knows(user):
+            return False
         return not (bool(self.run.observed[user]) and bool(scorer.part_weights.get("network")))
 
     def _item_scores(self, index: int) -> Tensor:
@@ -229,6 +233,15 @@ class Recommender:
                 Reason(f"{item.name}: {'; '.join(told)}", item.share, item.item_id, connections)
             )
         return tuple(reasons)
+
+    def _alike(self, user: int, explanation: Explanation) -> tuple[Reason, ...]:
+        """Says by what a cold user is like those who took the item, if that speaks for it."""
+        scorer = self.run.scorer
+        if not (isinstance(scorer, ColdUsers) and scorer.knows(user)):
+            return ()
+        share = explanation.score - explanation.relations["self"]
+        told = ", ".join(scorer.profiles.views)
+        return (Reason(f"taken by users alike in {told}", share),) if share > 0 else ()
 
     def _company(self, own_id: str, explanation: Explanation) -> str:
         """Says how many users took both items, where no path tells more."""

@@ -134,6 +134,7 @@ def scorer_kind(name: str) -> type[Scorer]:
     # Imported here, as some of them wrap others and ask for their kinds themselves.
     from kgrec.model.closed_form import ClosedForm
     from kgrec.model.cold import ColdCompletion
+    from kgrec.model.cold_users import ColdUsers
     from kgrec.model.directed import DirectedRidge
     from kgrec.model.ease import Ease
     from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
@@ -147,6 +148,7 @@ def scorer_kind(name: str) -> type[Scorer]:
         for kind in (
             Popularity, ItemKNN, Ease, ClosedForm, SparseClosedForm, UserSide, DirectedRidge,
             PropagationScorer, EmbeddingScorer, Fusion, ColdCompletion,
+            ColdUsers,
         )
     }  # fmt: skip
     if name not in kinds:

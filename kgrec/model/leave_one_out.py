@@ -6,6 +6,7 @@ inverse follows (Woodbury). So every setting can be judged on all of train, and 
 judgement with respect to every setting costs two more matrix products.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -91,16 +92,20 @@ def held_out_scores(inverse: Tensor, x: Tensor, known: Tensor) -> Tensor:
     return -((x @ inverse) / inverse.diagonal()).masked_fill(known, -_NEVER)
 
 
-def smooth_ndcg(scores: Tensor, item: Tensor, *, temperature: float = 0.15) -> Tensor:
+def smooth_ndcg(
+    scores: Tensor, item: Tensor, *, temperature: float = 0.15, depth: int = 100
+) -> Tensor:
     """Gives each row's discounted gain of one item, its rank made differentiable, (m,).
 
     rank = 1 + Σ_k σ((s_k - s_j) / (τ sd)), gain = 1 / log₂(1 + rank), with sd the root mean square
-    of the row's scores: scaling a row changes nothing.
+    of the row's scores: scaling a row changes nothing. The gain at `depth` is taken off and what is
+    deeper counts 0: else moving items from rank 2,000 to 1,000 would pay more than the top does.
 
     Args:
         scores: (m, n); what is below -1e8 does not compete.
         item: (m,) int64, j.
         temperature: τ.
+        depth: Ranks that count.
 
     References:
         ApproxNDCG: Qin, Liu, Li, "A general approximation framework for direct optimization of
@@ -113,7 +118,8 @@ def smooth_ndcg(scores: Tensor, item: Tensor, *, temperature: float = 0.15) -> T
     target = plain.gather(1, item[:, None])  # (m, 1)
     above = torch.sigmoid((plain - target) / (temperature * deviation)[:, None])
     rank = 0.5 + torch.where(competes, above, torch.zeros_like(above)).sum(dim=1)  # σ(0) of itself
-    return 1 / torch.log2(1 + rank)
+    floor = 1 / math.log2(1 + depth)
+    return (1 / torch.log2(1 + rank) - floor).clamp(min=0) / (1 - floor)
 
 
 def hard_ndcg(scores: Tensor, item: Tensor, k: int = 20) -> Tensor:

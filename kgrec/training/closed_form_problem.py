@@ -24,10 +24,10 @@ from kgrec.training.inner_split import history_of, time_ranks
 #: Upper ends of the classes of users by activity; users of one class share a weight.
 _CLASSES = (1, 2, 4, 7, 12, 20, 35, 60, 120, 250)
 #: Where the exponent on users' activity starts, and what it costs, in smooth NDCG, to leave that.
-_USER_EXPONENT, _PULL = 0.3, 0.005
-#: Whose interactions are left out one at a time has at least so many items; two are left to say
+_USER_EXPONENT, _PULL = 0.3, 0.003
+#: Whose interactions are left out one at a time has at least so many items; one is left to say
 #: something.
-_LEAST = 3
+_LEAST = 2
 
 
 class ClosedFormProblem:

@@ -15,8 +15,9 @@ from kgrec.model.incidence import Incidence
 #: Length of the lists that are judged.
 _K = 20
 _FOLDS, _FOLD_ITEMS = 4, 3_000
-#: The gain over popularity must be so many standard errors.
-_LEAST_ERRORS = 2.0
+#: The gain over popularity must be so many standard errors. As all users are read in turn, their
+#: gains are not independent: with 2, 8 of 60 random profiles passed, with 3, 2.
+_LEAST_ERRORS = 3.0
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import display_names
 from kgrec.model.cold import ColdCompletion
+from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion, scorer_kind
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel, Role
@@ -24,7 +25,7 @@ from kgrec.training.picture import draw_training
 from kgrec.vocabulary import Vocabulary
 
 #: What a run serves.
-Recommending = Fusion | ColdCompletion
+Recommending = Fusion | ColdCompletion | ColdUsers
 
 #: Version of the layout of a run directory.
 LAYOUT = 3
@@ -92,7 +93,7 @@ def load_run(run_dir: Path) -> Run:
         config = Config.build(read_json(run_dir / "config.json"), base=run_dir)
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
         scorer = scorer_kind(values["kind"]).from_state(tensors, values["values"])
-        assert isinstance(scorer, Fusion | ColdCompletion)
+        assert isinstance(scorer, Recommending)
         pointer, columns = (tensors[name] for name in _DISLIKED)
         disliked = Incidence(pointer, columns, scorer.num_items)
         observed = tensors[_OBSERVED]

@@ -15,10 +15,12 @@ from kgrec.evaluation.evaluate import peak_memory_mb
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import text_features
 from kgrec.model.cold import ColdCompletion
+from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
 from kgrec.training.budget import Budget
 from kgrec.training.cold_search import fit_cold
+from kgrec.training.cold_user_search import fit_cold_users
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.parts import CHOICES, Choices, Fitting, TextFeatures, fit_parts
 
@@ -33,13 +35,14 @@ class Fitted:
     """A recommender and how it came about.
 
     Attributes:
-        scorer: The recommender, on the CPU: a fusion, completed for cold items where there are.
+        scorer: The recommender, on the CPU: a fusion, completed for cold items and for cold users
+            where there are.
         parts: Every part that was fitted, also those that the fusion does without.
         record: What was chosen and measured: `seed`, `device`, `seconds` of each part,
             `peak_memory_mb`, `network`, `relation_weights`, `closed_form`, `fusion` …
     """
 
-    scorer: Fusion | ColdCompletion
+    scorer: Fusion | ColdCompletion | ColdUsers
     parts: Mapping[str, Scorer]
     record: dict[str, Any]
 
@@ -84,9 +87,11 @@ def fit(
             parts = fit_parts(whole)
         fusion = Fusion(parts, {name: weights[name] for name in parts}).without_idle_parts()
         scorer = _completed(whole, fusion) if cold else fusion
+        fitting = whole
+    served = _for_cold_users(fitting, scorer)
     seconds["train"] = time.perf_counter() - started
     record["peak_memory_mb"] = peak_memory_mb()
-    return Fitted(scorer, parts, record)
+    return Fitted(served, parts, record)
 
 
 def choose_device(name: str) -> torch.device:
@@ -143,3 +148,17 @@ def _completed(fitting: Fitting, fusion: Fusion) -> Fusion | ColdCompletion:
     fitting.record["cold"] |= {"valid_ndcg@20": {"without": ndcg[0], "with": ndcg[1]}, "kept": kept}
     logger.info("cold kept=%s valid_ndcg@20 without=%.4f with=%.4f", kept, *ndcg)
     return completed if kept else fusion
+
+
+def _for_cold_users(
+    fitting: Fitting, scorer: Fusion | ColdCompletion
+) -> Fusion | ColdCompletion | ColdUsers:
+    """Serves users without interactions by what else is known of them, where that pays."""
+    config = fitting.config
+    if not config.cold.enabled:
+        return scorer
+    with fitting.timed("cold_users"):
+        made = fit_cold_users(
+            config, fitting.graph, scorer, fitting.text, config.seed, fitting.record
+        )
+    return scorer if made is None else made

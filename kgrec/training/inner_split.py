@@ -36,8 +36,9 @@ def is_temporal(graph: GraphData) -> bool:
         return False
     latest = np.full(graph.num_users, -np.inf)
     np.maximum.at(latest, graph.train.user_index, np.nan_to_num(graph.train.time, nan=-np.inf))
-    later = valid.time >= latest[valid.user_index]
-    return bool(later.mean() > 0.9)
+    known = np.isfinite(latest[valid.user_index])  # of cold users nothing is in train to be after
+    later = valid.time[known] >= latest[valid.user_index[known]]
+    return bool(len(later) and later.mean() > 0.9)
 
 
 def time_ranks(train: Interactions, history: Incidence) -> torch.Tensor | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm, Refinements
+from kgrec.model.cold_users import ColdUsers, Profiles
 from kgrec.model.directed import DirectedRidge
 from kgrec.model.ease import Ease
 from kgrec.model.fusion import Fusion
@@ -53,6 +54,7 @@ def make_toy() -> Toy:
 Factory = Callable[[Toy], Scorer]
 
 FACTORIES: dict[str, Factory] = {
+    "cold_users": lambda toy: _cold_users(toy),
     "popularity": lambda toy: Popularity.fit(toy.user, toy.item, toy.num_users, toy.num_items),
     "itemknn": lambda toy: ItemKNN.fit(
         toy.user, toy.item, toy.num_users, toy.num_items, neighbours=5, shrink=1.0
@@ -95,6 +97,14 @@ def _graph(toy: Toy) -> GraphData:
     follows = relation("follows", [(0, 3), (3, 12)], USER, USER)
     edges = (genres, sequels, views, dislikes, follows)
     return make_graph((toy.num_users, toy.num_items, 3), train, edges)
+
+
+def _cold_users(toy: Toy) -> ColdUsers:
+    """The last user, who has no history, in two directions."""
+    popularity = Popularity.fit(toy.user, toy.item, toy.num_users, toy.num_items)
+    directions = torch.randn(2, toy.num_items, generator=torch.Generator().manual_seed(3))
+    cold, factors = torch.tensor([toy.num_users - 1]), torch.tensor([[0.5, -1.0]])
+    return ColdUsers(popularity, Profiles(cold, factors, directions, popularity.item_score))
 
 
 def _history(toy: Toy) -> Incidence:

@@ -108,6 +108,8 @@ def test_hard_ndcg_by_hand() -> None:
 def test_smooth_ndcg_becomes_the_hard_one_and_knows_no_scale() -> None:
     scores = torch.tensor([[3.0, 2.0, 1.0, -1e9], [1.0, 2.0, 3.0, 4.0]])
     item = torch.tensor([1, 0])
-    torch.testing.assert_close(smooth_ndcg(scores, item, temperature=1e-3), hard_ndcg(scores, item))
+    sharp = smooth_ndcg(scores, item, temperature=1e-3, depth=7)  # gain 1/3 at rank 7
+    torch.testing.assert_close(sharp, (hard_ndcg(scores, item) - 1 / 3) / (2 / 3))
+    assert smooth_ndcg(scores, item, temperature=1e-3, depth=3)[1] == 0  # at rank 4
     doubled = torch.where(scores > -1e8, 2 * scores, scores)
     torch.testing.assert_close(smooth_ndcg(doubled, item), smooth_ndcg(scores, item))

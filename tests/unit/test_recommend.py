@@ -15,6 +15,7 @@ from kgrec.errors import ConfigError, NotFittedError, RunError, VocabularyError
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
+from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
@@ -22,6 +23,7 @@ from kgrec.recommend import Recommender
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
+from kgrec.training.relation_rows import relation_rows
 from kgrec.training.run import train
 
 
@@ -268,7 +270,7 @@ class TestSimilarItems:
         self, site: tuple[GraphStore, GraphData, Run]
     ) -> None:
         _, graph, run = site
-        closed = run.scorer.parts["closed_form"]
+        closed = ClosedForm.fit(run.scorer.history, relation_rows(graph), {"genre": 1.0}, 2.0)
         only = Recommender(replace(run, scorer=Fusion({"closed_form": closed}, {"closed_form": 1})))
         before = closed.weights.clone()
         found = only.similar_items("i5", k=3)

@@ -204,7 +204,7 @@ def test_the_twin_is_found_on_train_alone() -> None:
 
 
 def test_histories_too_short_to_split_give_defaults() -> None:
-    graph = make_graph((3, 4, 1), [(0, 0), (0, 1), (1, 2)])
+    graph = make_graph((3, 4, 1), [(0, 0), (1, 2)])
     found = search_closed_form(graph, ClosedFormConfig(), seed=0)
     assert found == ClosedFormSettings(200.0, {}, None)
 

@@ -1,0 +1,167 @@
+"""Scores for users who have done nothing yet: read off the users who are like them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from kgrec.errors import ShapeError
+from kgrec.model.incidence import Incidence
+from kgrec.model.scorer import Contributions, Scorer
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """What is expected of cold users, by what is known of them.
+
+    Attributes:
+        cold: (c,) int64, the users whose scores are replaced, each once.
+        factors: F, (c, r) float32, a user's place in the directions.
+        directions: D, (r, num_items) float32, in which users who are known differ.
+        base: b, (num_items,) float32, what everybody is expected to like: log popularity with mean
+            0 and standard deviation 1 over the items.
+        views: What is known of users, for people to read.
+
+    Raises:
+        ShapeError: If the tensors are not of these shapes.
+    """
+
+    cold: Tensor
+    factors: Tensor
+    directions: Tensor
+    base: Tensor
+    views: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        rank = len(self.directions)
+        expected = (len(self.cold), rank), (rank, len(self.base))
+        got = tuple(self.factors.shape), tuple(self.directions.shape)
+        if got != expected:
+            raise ShapeError(
+                f"profiles of {len(self.cold)} users over {len(self.base)} items in {rank} "
+                f"directions need factors and directions {expected}, got {got}"
+            )
+
+
+class ColdUsers:
+    """A scorer whose cold users' scores are expected from what is known of them.
+
+        s_u = b + F_u D
+
+    All other users keep the wrapped scorer's scores.
+
+    Attributes:
+        scorer: The wrapped scorer.
+        profiles: What is expected of the cold users.
+
+    Raises:
+        ShapeError: If the profiles are of another catalogue.
+    """
+
+    def __init__(self, scorer: Scorer, profiles: Profiles) -> None:
+        if len(profiles.base) != scorer.num_items:
+            raise ShapeError(
+                f"profiles over {len(profiles.base)} items, but the scorer has {scorer.num_items}; "
+                f"both must be fitted on one graph"
+            )
+        self.scorer = scorer
+        self.profiles = profiles
+        self._place = torch.full((scorer.num_users,), -1)
+        self._place[profiles.cold] = torch.arange(len(profiles.cold))
+
+    @property
+    def num_users(self) -> int:
+        """Number of users."""
+        return self.scorer.num_users
+
+    @property
+    def num_items(self) -> int:
+        """Number of items."""
+        return self.scorer.num_items
+
+    @property
+    def history(self) -> Incidence:
+        """The training items of each user."""
+        history: Incidence = self.scorer.history  # type: ignore[attr-defined]
+        return history
+
+    @property
+    def parts(self) -> dict[str, Scorer]:
+        """The parts of the wrapped fusion; none if it is another scorer."""
+        parts: dict[str, Scorer] = getattr(self.scorer, "parts", {})
+        return parts
+
+    @property
+    def part_weights(self) -> dict[str, float]:
+        """Their weights."""
+        weights: dict[str, float] = getattr(self.scorer, "part_weights", {})
+        return weights
+
+    def knows(self, user_index: int) -> bool:
+        """Whether a user's scores are expected from what is known of them."""
+        return int(self._place[user_index]) >= 0
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives the wrapped scorer's logits (B, num_items), the rows of cold users replaced."""
+        scores = self.scorer.score(user_indices)
+        place = self._place[user_indices.cpu()]
+        rows = (place >= 0).nonzero().squeeze(1)
+        if len(rows):
+            made = self.profiles
+            expected = made.base + made.factors[place[rows]] @ made.directions
+            scores[rows.to(scores.device)] = expected.to(scores)
+        return scores
+
+    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
+        """Decomposes as the wrapped scorer does, of cold users into popularity and profile.
+
+        A cold user has no own items: everything is in `rest`. By relation, `self` is what everybody
+        is expected to like, `profile` what the user differs in.
+        """
+        if not self.knows(user_index):
+            return self.scorer.contributions(user_index, item_indices)
+        made = self.profiles
+        items = item_indices.cpu()
+        own = self.history.row(user_index)
+        base = made.base[items]  # (k,)
+        profile = made.factors[self._place[user_index]] @ made.directions[:, items]  # (k,)
+        score = base + profile
+        return Contributions(
+            score=score,
+            own_items=own,
+            by_item=score.new_zeros(len(score), len(own)),
+            rest=score,
+            relation_names=("self", "profile"),
+            by_relation=torch.stack([base, profile], dim=1),
+        )
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives the wrapped scorer's state and the profiles."""
+        tensors, values = self.scorer.state()
+        made = self.profiles
+        own = {name: getattr(made, name) for name in ("cold", "factors", "directions", "base")}
+        return (
+            {f"scorer/{key}": tensor for key, tensor in tensors.items()} | own,
+            {"kind": type(self.scorer).__name__, "values": values, "views": list(made.views)},
+        )
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described."""
+        from kgrec.model.fusion import scorer_kind  # the registry knows this class too
+
+        inner = {
+            key.removeprefix("scorer/"): tensor
+            for key, tensor in tensors.items()
+            if key.startswith("scorer/")
+        }
+        made = Profiles(
+            tensors["cold"],
+            tensors["factors"],
+            tensors["directions"],
+            tensors["base"],
+            tuple(values["views"]),
+        )
+        return cls(scorer_kind(values["kind"]).from_state(inner, values["values"]), made)
