@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accuracy import config_of
+from graphs import graph_of
 
 import kgrec
 from kgrec.evaluation.ranking import RankingTask
@@ -106,10 +106,7 @@ def grow(num_items: int, sizes: dict[str, int], seed: int) -> dict[str, Any]:
 def loss(options: argparse.Namespace, sizes: dict[str, int]) -> None:
     work = options.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
-    config = config_of(options.set, options.data, work, [])
-    with kgrec.open_store(config.store) as store:
-        kgrec.ingest(kgrec.load_dataset(config.data, 0), store)
-        graph = kgrec.fetch_graph(store)
+    graph = graph_of(options.set, options.data, work)
     history = Incidence.from_pairs(
         torch.from_numpy(graph.train.user_index),
         torch.from_numpy(graph.train.item_index),

@@ -1,7 +1,7 @@
 """What the machine can do, what a training step and the closed form need, and what they take.
 
     python benchmarks/speed.py limits                     # bandwidth, GEMM, Cholesky
-    python benchmarks/speed.py step ml-100k               # the same sets as benchmarks/accuracy.py
+    python benchmarks/speed.py step ml-100k               # the same sets as benchmarks/*.toml
     python benchmarks/speed.py step book-crossing --data DIR
     python benchmarks/speed.py solve --items 2000 4000    # the closed form's inverse
     python benchmarks/speed.py neighbours --edges 1e5 1e6 1e7
@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accuracy import config_of
+from graphs import graph_of
 from torch.nn import functional
 
-import kgrec
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.graph.tensors import build_hetero
 from kgrec.model.incidence import Incidence
@@ -101,12 +100,9 @@ def limits(most_threads: int) -> None:
 
 
 def of_set(name: str, data: Path | None) -> tuple[GraphTensors, Incidence]:
-    """The training graph of a set of benchmarks/accuracy.py."""
+    """The training graph of a set of benchmarks/*.toml."""
     with tempfile.TemporaryDirectory() as folder:
-        config = config_of(name, data, Path(folder), [])
-        with kgrec.open_store(config.store) as store:
-            kgrec.ingest(kgrec.load_dataset(config.data, 0), store)
-            graph = kgrec.fetch_graph(store)
+        graph = graph_of(name, data, Path(folder))
     train = graph.train
     pairs = torch.from_numpy(train.user_index), torch.from_numpy(train.item_index)
     history = Incidence.from_pairs(*pairs, graph.num_users, graph.num_items)

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
-from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions, Scorer
+from kgrec.model.scorer import Contributions, Scorer, Wrapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ class Completion:
             )
 
 
-class ColdCompletion:
+class ColdCompletion(Wrapping):
     """A scorer whose cold items' scores are completed from its warm ones.
 
     With s_uw the wrapped scorer's scores of a user's warm items, m_u and d_u their mean and
@@ -72,34 +71,6 @@ class ColdCompletion:
         self._is_warm[completion.warm] = torch.arange(1, len(completion.warm) + 1)
         self._cold_place = torch.full((scorer.num_items,), -1)
         self._cold_place[completion.cold] = torch.arange(len(completion.cold))
-
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return self.scorer.num_users
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return self.scorer.num_items
-
-    @property
-    def history(self) -> Incidence:
-        """The training items of each user."""
-        history: Incidence = self.scorer.history  # type: ignore[attr-defined]
-        return history
-
-    @property
-    def parts(self) -> dict[str, Scorer]:
-        """The parts of the wrapped fusion; none if it is another scorer."""
-        parts: dict[str, Scorer] = getattr(self.scorer, "parts", {})
-        return parts
-
-    @property
-    def part_weights(self) -> dict[str, float]:
-        """Their weights."""
-        weights: dict[str, float] = getattr(self.scorer, "part_weights", {})
-        return weights
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the wrapped scorer's logits (B, num_items), those of cold items completed."""

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
-from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions, Scorer
+from kgrec.model.scorer import Contributions, Scorer, Wrapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class Profiles:
             )
 
 
-class ColdUsers:
+class ColdUsers(Wrapping):
     """A scorer whose cold users' scores are expected from what is known of them.
 
         s_u = b + F_u D
@@ -70,34 +69,6 @@ class ColdUsers:
         self.profiles = profiles
         self._place = torch.full((scorer.num_users,), -1)
         self._place[profiles.cold] = torch.arange(len(profiles.cold))
-
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return self.scorer.num_users
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return self.scorer.num_items
-
-    @property
-    def history(self) -> Incidence:
-        """The training items of each user."""
-        history: Incidence = self.scorer.history  # type: ignore[attr-defined]
-        return history
-
-    @property
-    def parts(self) -> dict[str, Scorer]:
-        """The parts of the wrapped fusion; none if it is another scorer."""
-        parts: dict[str, Scorer] = getattr(self.scorer, "parts", {})
-        return parts
-
-    @property
-    def part_weights(self) -> dict[str, float]:
-        """Their weights."""
-        weights: dict[str, float] = getattr(self.scorer, "part_weights", {})
-        return weights
 
     def knows(self, user_index: int) -> bool:
         """Whether a user's scores are expected from what is known of them."""

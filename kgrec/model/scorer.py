@@ -81,3 +81,41 @@ class ByHistory:
     def num_items(self) -> int:
         """Number of items."""
         return self.history.num_columns
+
+
+class Wrapping:
+    """What scorers share that stand around another and change some of its scores.
+
+    Attributes:
+        scorer: The wrapped scorer.
+    """
+
+    scorer: Scorer
+
+    @property
+    def num_users(self) -> int:
+        """Number of users."""
+        return self.scorer.num_users
+
+    @property
+    def num_items(self) -> int:
+        """Number of items."""
+        return self.scorer.num_items
+
+    @property
+    def history(self) -> Incidence:
+        """The training items of each user."""
+        history: Incidence = self.scorer.history  # type: ignore[attr-defined]
+        return history
+
+    @property
+    def parts(self) -> dict[str, Scorer]:
+        """The parts of the wrapped fusion; none if it is another scorer."""
+        parts: dict[str, Scorer] = getattr(self.scorer, "parts", {})
+        return parts
+
+    @property
+    def part_weights(self) -> dict[str, float]:
+        """Their weights."""
+        weights: dict[str, float] = getattr(self.scorer, "part_weights", {})
+        return weights

@@ -18,7 +18,7 @@ from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm, Refinements, RelationRows
 from kgrec.schema import Split
 from kgrec.training.budget import Budget
-from kgrec.training.closed_form_problem import ClosedFormProblem, read_settings
+from kgrec.training.closed_form_problem import ClosedFormProblem, keep_in_bounds, read_settings
 from kgrec.training.inner_split import history_of, inner_graph, most_popular_rows, time_ranks
 from kgrec.training.relation_rows import relation_rows
 
@@ -169,6 +169,7 @@ def _ascend(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        keep_in_bounds({name: v for name, v in learned.items() if name not in fixed})
     if "weights" not in fixed:
         best_theta = _pruned(problem, best_theta, budget, on_trial)
     return best_theta, before, problem.ndcg(best_theta)

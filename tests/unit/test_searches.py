@@ -27,6 +27,7 @@ from kgrec.model.popularity import Popularity
 from kgrec.schema import Role, Split
 from kgrec.training import closed_form_search
 from kgrec.training.budget import Budget
+from kgrec.training.closed_form_problem import keep_in_bounds
 from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_form
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import inner_graph, is_temporal, time_ranks
@@ -125,6 +126,24 @@ def test_a_spent_budget_ends_the_search_early() -> None:
     )
     assert said == ["step 1 of 30"]
     assert found.inner_ndcg is not None
+
+
+def test_the_search_stays_where_leaving_out_can_be_computed() -> None:
+    # One user has everything: weighed more and more, that row alone would explain all others.
+    graph = clustered()
+    train = graph.train
+    user = np.concatenate([train.user_index, np.full(120, 159)])
+    item = np.concatenate([train.item_index, np.arange(120)])
+    pairs = np.unique(np.stack([user, item]), axis=1)
+    heavy = replace(graph, train=Interactions(pairs[0], pairs[1]), relations=())
+    found = search_closed_form(heavy, ClosedFormConfig(), seed=0)
+    assert 0 <= found.refinements.user_exponent <= 1
+    assert found.refinements.dropout >= 0.04
+    assert found.ridge >= 5
+    outside = {"user_exponent": torch.tensor(-1.6), "ridge": torch.tensor(0.5)}
+    keep_in_bounds(outside)
+    assert outside["user_exponent"] == 0
+    assert outside["ridge"].exp() == pytest.approx(5)
 
 
 def ordered(seed: int = 0) -> GraphData:
