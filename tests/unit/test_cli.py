@@ -15,6 +15,7 @@ from rich.console import Console
 from tiny import NUM_ITEMS, NUM_USERS, build_tiny, group_of
 
 from kgrec import __version__
+from kgrec.audit.trials import ALL
 from kgrec.cli import main
 from kgrec.cli.demo import typical_user
 from kgrec.cli.options import absolute_uri, list_lengths, store_config
@@ -277,6 +278,22 @@ def test_evaluate_reports_run_parts_floors_and_cohorts(
 
     short = answer(["evaluate", "--run", str(site / "run"), "--no-floors"], capsys)
     assert short["floors"] == {}
+
+
+def test_train_audits_the_graph_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_tiny(tmp_path)
+    arguments = ["train", "--config", str(tmp_path / "tiny.toml"), "--run", str(tmp_path / "run")]
+    brief = ["--set", "fusion.network=false", "--set", "closed_form.search_steps=1"]
+    options = ["--search-minutes", "0.5", "--audit", "--json"]
+    assert main([*arguments, *brief, *options]) == 0
+    out, _ = capsys.readouterr()
+    audit = json.loads(out)["audit"]
+    assert set(audit["edges"]) == {"directed_by", "genre", "sequel"}
+    assert audit["verdict"]["sentences"]
+    gain = audit["differences"]["permuted"]["ndcg@20"][ALL]
+    assert gain["low"] <= gain["difference"] <= gain["high"]
 
 
 def test_evaluate_on_valid_shows_a_table(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
