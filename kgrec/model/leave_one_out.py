@@ -59,8 +59,10 @@ def leave_one_out_scores(inverse: Tensor, x: Tensor, weight: Tensor, item: Tenso
     """
     row = torch.arange(len(item), device=item.device)
     t = x @ inverse  # (m, n)
-    column, corner = inverse[item], inverse[item, item]  # (m, n), (m,)
-    at = t[row, item]  # (m,)
+    # Selected, not indexed: the gradient of an index with repeats is summed in any order.
+    column = inverse.index_select(0, item)  # (m, n)
+    corner = inverse.diagonal().index_select(0, item)  # (m,)
+    at = t.gather(1, item[:, None]).squeeze(1)  # (m,)
     # K = C⁻¹ + UᵀPU = [[a, b], [b, corner]], 2 x 2 for each row
     a = (t * x).sum(dim=1) - 1 / weight
     b = at - 1 / weight

@@ -59,6 +59,8 @@ class UserSide(ByHistory):
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the sums over who took each item, (B, num_items) float32."""
+        if not len(user_indices):
+            return self.weights.new_empty(0, self.num_items)
         said = self.weights[:, user_indices.to(self.history.device)]  # (num_users, B)
         takers = self._users
         return functional.embedding_bag(takers.columns, said, takers.pointer[:-1], mode="sum").T
