@@ -53,7 +53,8 @@ class LightGcn:
             other = self._negatives.draw(user[batch], self._generator)
             ends = [user[batch], item[batch] + self._users, other + self._users]
             z = self._model.get_embedding(self._adjacency)
-            head, positive, negative = (z[end] for end in ends)
+            # Selected, not indexed: the gradient of an index with repeats is summed in any order.
+            head, positive, negative = (z.index_select(0, end) for end in ends)
             loss = self._model.recommendation_loss(
                 (head * positive).sum(1),
                 (head * negative).sum(1),
