@@ -29,7 +29,7 @@ from kgrec.model.closed_form import ClosedForm
 from kgrec.model.gram import RelationRows
 from kgrec.model.incidence import Incidence
 from kgrec.model.sparse_closed_form import SparseClosedForm
-from kgrec.training.closed_form_search import relation_rows
+from kgrec.training.relation_rows import relation_rows
 
 _CLUSTER = 1_000
 

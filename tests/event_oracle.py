@@ -247,12 +247,16 @@ def _split(
     if config.kind.startswith("cold"):
         end, of = (1, item_hash) if config.kind == "cold_item" else (0, user_hash)
 
-        def drawn(code: int) -> str:
-            number = int(mix(np.uint64(seed), np.array([of[code]], np.uint64))[0]) / 2**64
-            share = config.test + config.valid
-            return "test" if number < config.test else "valid" if number < share else "train"
+        def drawn(test: float, valid: float, *ids: int) -> str:
+            words = (np.array([number], np.uint64) for number in ids)
+            number = int(mix(np.uint64(seed), *words)[0]) / 2**64
+            return "test" if number < test else "valid" if number < test + valid else "train"
 
-        return {pair: drawn(pair[end]) for pair in targets}, {}
+        part = {pair: drawn(config.test, config.valid, of[pair[end]]) for pair in targets}
+        for user, item in (pair for pair, name in part.items() if name == "train"):
+            ids = user_hash[user], item_hash[item]
+            part[user, item] = drawn(config.warm, config.warm, *ids)
+        return part, {}
     temporal = config.kind != "random"
     if temporal and any(edge["time"] is None for edge in targets.values()):
         raise ConfigError("no times")

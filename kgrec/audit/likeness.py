@@ -12,7 +12,7 @@ from kgrec.audit.variants import permuted, relation_name, without_behaviours
 from kgrec.graph.data import GraphData
 from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
-from kgrec.training.closed_form_search import relation_rows
+from kgrec.training.relation_rows import relation_rows
 
 #: L2 of the partial correlations; their order of magnitude matters, not their exact value.
 _RIDGE = 200.0

@@ -6,11 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from kgrec.config import Config
 from kgrec.graph.data import GraphData
-from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
 
 #: Catalogues beyond so many items are searched on their so many most popular ones.
@@ -82,21 +79,6 @@ class Peer:
     fit: Callable[[Job], PeerFit]
     seeded: bool = True
     sections: tuple[str, ...] | None = ()
-
-
-def history_of(graph: GraphData) -> Incidence:
-    """Gives the training items of each user."""
-    return Incidence.from_pairs(*pairs_of(graph))
-
-
-def pairs_of(graph: GraphData) -> tuple[torch.Tensor, torch.Tensor, int, int]:
-    """Gives users and items (n,) int64 of train, and how many users and items there are."""
-    return (
-        torch.from_numpy(graph.train.user_index),
-        torch.from_numpy(graph.train.item_index),
-        graph.num_users,
-        graph.num_items,
-    )
 
 
 def count_parameters(scorer: Scorer) -> int:

@@ -5,12 +5,13 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from kgrec.bench.peer import Job, PeerFit, history_of
+from kgrec.bench.peer import Job, PeerFit
 from kgrec.errors import DataError
 from kgrec.graph.texts import text_features
 from kgrec.model.graph_scorer import EmbeddingScorer
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel
+from kgrec.training.inner_split import history_of
 
 
 def fit_content_knn(job: Job) -> PeerFit:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from kgrec.bench.peer import Job, PeerFit, history_of
+from kgrec.bench.peer import Job, PeerFit
 from kgrec.bench.requirements import need
 from kgrec.bench.stopping import Stopping, train_until_best
 from kgrec.evaluation.floors import choose
 from kgrec.graph.data import GraphData
 from kgrec.model.incidence import Incidence
+from kgrec.training.inner_split import history_of
 
 if TYPE_CHECKING:  # it imports torch-geometric, for which the list of peers need not wait
     from kgrec.model.graph_scorer import EmbeddingScorer

@@ -1,6 +1,6 @@
 """The floors as peers: popularity, ItemKNN and EASE, each searched and fitted alone."""
 
-from kgrec.bench.peer import SEARCH_ITEMS, Job, PeerFit, pairs_of
+from kgrec.bench.peer import SEARCH_ITEMS, Job, PeerFit
 from kgrec.evaluation.floors import (
     DEFAULT_NEIGHBOURHOOD,
     DEFAULT_RIDGE,
@@ -8,6 +8,7 @@ from kgrec.evaluation.floors import (
     RIDGES,
     choose,
     most_popular,
+    train_pairs,
 )
 from kgrec.graph.data import GraphData
 from kgrec.model.ease import Ease
@@ -22,7 +23,7 @@ def searched(graph: GraphData, num_items: int = SEARCH_ITEMS) -> GraphData:
 
 def fit_popularity(job: Job) -> PeerFit:
     """Counts."""
-    return PeerFit(Popularity.fit(*pairs_of(job.final)), parameters={"": job.graph.num_items})
+    return PeerFit(Popularity.fit(*train_pairs(job.final)), parameters={"": job.graph.num_items})
 
 
 def fit_itemknn(job: Job) -> PeerFit:
@@ -30,7 +31,7 @@ def fit_itemknn(job: Job) -> PeerFit:
 
     def fit(graph: GraphData, neighbourhood: tuple[int, int]) -> ItemKNN:
         neighbours, shrink = neighbourhood
-        return ItemKNN.fit(*pairs_of(graph), neighbours=neighbours, shrink=shrink)
+        return ItemKNN.fit(*train_pairs(graph), neighbours=neighbours, shrink=shrink)
 
     found = choose(searched(job.graph), NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, fit)
     return PeerFit(fit(job.final, found), chosen={"neighbours": found[0], "shrink": found[1]})
@@ -40,7 +41,7 @@ def fit_ease(job: Job) -> PeerFit:
     """Chooses the ridge on valid."""
 
     def fit(graph: GraphData, ridge: float) -> Ease:
-        return Ease.fit(*pairs_of(graph), ridge=ridge)
+        return Ease.fit(*train_pairs(graph), ridge=ridge)
 
     ridge = choose(searched(job.graph), RIDGES, DEFAULT_RIDGE, fit)
     return PeerFit(fit(job.final, ridge), chosen={"ridge": ridge})

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from kgrec.bench.peer import Job, PeerFit
+from kgrec.model.scorer import Wrapping
 from kgrec.training.fit import fit
 
 
@@ -12,7 +13,12 @@ def fit_kgrec(job: Job) -> PeerFit:
     config = job.config.model_copy(update={"seed": job.seed, "training": training})
     # No checkpoints: a resumed fit would not know how long it took.
     fitted = fit(config, job.graph, progress=False)
-    return PeerFit(fitted.scorer, parts=fitted.parts, chosen=fitted.record)
+    parts = dict(fitted.parts)
+    if isinstance(
+        fitted.scorer, Wrapping
+    ):  # what warm items lose to completed ones shows beside it
+        parts["without_cold"] = fitted.scorer.innermost
+    return PeerFit(fitted.scorer, parts=parts, chosen=fitted.record)
 
 
 def fit_kgrec_no_graph(job: Job) -> PeerFit:

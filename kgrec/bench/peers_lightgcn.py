@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kgrec.bench.peer import Job, PeerFit, history_of
+from kgrec.bench.peer import Job, PeerFit
 from kgrec.bench.sampling import Negatives
 from kgrec.bench.stopping import Stopping, train_until_best
 from kgrec.graph.data import GraphData
 from kgrec.model.graph_scorer import EmbeddingScorer
+from kgrec.training.inner_split import history_of
 
 CHANNELS, LAYERS, LEARNING_RATE, REGULARISATION, BATCH = 64, 3, 0.001, 1e-4, 2048
 STOPPING = Stopping(every=5, patience=10, most=1000, default=200)

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kgrec.bench.peer import Job, PeerFit, history_of
+from kgrec.bench.peer import Job, PeerFit
 from kgrec.bench.sampling import Negatives
 from kgrec.bench.stopping import Stopping, train_until_best
 from kgrec.graph.data import GraphData
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.training.inner_split import history_of
 
 FACTORS, NEGATIVES, BATCH, LEARNING_RATE = 32, 4, 1024, 0.001
 STOPPING = Stopping(every=2, patience=5, most=100, default=20)
@@ -96,16 +97,8 @@ class NeuMfScorer(ByHistory):
     @torch.no_grad()
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Leaves everything in `rest`: the perceptron's logit is no sum over items."""
-        own = self.history.row(user_index)
         score = self.network(torch.full_like(item_indices, user_index), item_indices)
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=score.new_zeros(len(score), len(own)),
-            rest=score,
-            relation_names=("self",),
-            by_relation=score[:, None],
-        )
+        return self._unexplained(user_index, score)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the history and the network's parameters."""

@@ -9,13 +9,14 @@ from scipy import sparse
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
-from kgrec.bench.peer import Job, PeerFit, history_of
+from kgrec.bench.peer import Job, PeerFit
 from kgrec.bench.peers_floors import searched
 from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import choose
 from kgrec.graph.data import GraphData
 from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
+from kgrec.training.inner_split import history_of
 
 #: (l1, l2) tried on valid, in units of interactions, and those taken where there is no valid.
 PENALTIES, DEFAULT_PENALTY = ((1.0, 20.0), (2.0, 100.0), (5.0, 400.0)), (2.0, 100.0)

@@ -14,7 +14,7 @@ from kgrec.errors import DataError
 from kgrec.evaluation.cohorts import cohort_metrics, distinct_counts, tail_items, tail_recall
 from kgrec.evaluation.metrics import FloatArray, ranking_metrics
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.data import GraphData, IndexArray
+from kgrec.graph.data import GraphData, IndexArray, Interactions
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Split
 
@@ -70,7 +70,7 @@ def judge(
             and cohorts are counted there.
         k: List lengths.
         block_size: Users scored at once.
-        cold: Whether cold items are also ranked among themselves.
+        cold: Whether cold and warm items are also judged apart.
 
     Raises:
         DataError: If the graph has no test interactions.
@@ -85,7 +85,7 @@ def judge(
         tail_recall(task, ranking, tail_items(known.train, graph.num_items), (longest,))
     )
     if cold:
-        per_user.update(_among_cold(scorer, graph, known, task.users, k, block_size))
+        per_user.update(_of_cold(scorer, graph, known, task.users, k, block_size))
     metrics = {name: _mean(values) for name, values in per_user.items()}
     shown = np.unique(ranking.items[ranking.items >= 0])
     metrics[f"coverage@{longest}"] = len(shown) / graph.num_items
@@ -128,7 +128,7 @@ def seconds_to_score(scorer: Scorer, block_size: int, *, at_least: float = _TIME
     return seconds * scorer.num_users / max(done, 1)
 
 
-def _among_cold(
+def _of_cold(
     scorer: Scorer,
     graph: GraphData,
     known: GraphData,
@@ -136,31 +136,45 @@ def _among_cold(
     k: Sequence[int],
     block_size: int,
 ) -> dict[str, FloatArray]:
-    """Gives the metrics among cold items in the order of `users`, NaN for users without any."""
+    """Gives the metrics of cold and of warm items in the order of `users`, NaN without any."""
     test = graph.held_out[Split.TEST]
-    warm = distinct_counts(known.train.item_index, known.train.user_index, graph.num_items)
+    warm = distinct_counts(known.train.item_index, known.train.user_index, graph.num_items) > 0
     held = distinct_counts(test.item_index, test.user_index, graph.num_items)
-    cold = (warm == 0) & (held >= _COLD_INTERACTIONS)
-    names = [f"cold_{name}@{n}" for n in k for name in ("recall", "ndcg")]
-    out = {name: np.full(len(users), np.nan) for name in names}
-    kept = cold[test.item_index]
-    if not kept.any():
-        return out
-    part = replace(
-        test,
-        user_index=test.user_index[kept],
-        item_index=test.item_index[kept],
-        rating=None if test.rating is None else test.rating[kept],
-        time=None if test.time is None else test.time[kept],
-    )
-    among = replace(graph, held_out={**graph.held_out, Split.TEST: part})
-    task = RankingTask(among, Split.TEST, block_size=block_size)
+    cold = ~warm & (held >= _COLD_INTERACTIONS)
+    of_warm = _picked(test, warm[test.item_index])
+    of_cold = _picked(test, cold[test.item_index])
     # Ranking asks a scorer for its size and its scores, nothing else.
-    found = task.run(cast(Scorer, _Among(scorer, cold)), k)
-    place = np.searchsorted(users, task.users)
-    for name in names:
-        out[name][place] = found[name.removeprefix("cold_")]
+    among = cast(Scorer, _Among(scorer, cold))
+    # What a user also took of the warm ones is no mistake in a list that is asked for cold ones.
+    masked = replace(graph, train=_joined(graph.train, of_warm))
+    out: dict[str, FloatArray] = {}
+    for prefix, asked, ranked, truth in (
+        ("cold", among, graph, of_cold),
+        ("cold_all", scorer, masked, of_cold),
+        ("warm", scorer, graph, of_warm),
+    ):
+        found = np.full((2 * len(k), len(users)), np.nan)
+        names = [f"{name}@{n}" for n in k for name in ("recall", "ndcg")]
+        if len(truth):
+            held_out = {**graph.held_out, Split.TEST: truth}
+            task = RankingTask(
+                replace(ranked, held_out=held_out), Split.TEST, block_size=block_size
+            )
+            values = task.run(asked, k)
+            found[:, np.searchsorted(users, task.users)] = [values[name] for name in names]
+        out |= {f"{prefix}_{name}": row for name, row in zip(names, found, strict=True)}
     return out
+
+
+def _picked(part: Interactions, kept: npt.NDArray[np.bool_]) -> Interactions:
+    return Interactions(part.user_index[kept], part.item_index[kept])
+
+
+def _joined(one: Interactions, other: Interactions) -> Interactions:
+    return Interactions(
+        np.concatenate([one.user_index, other.user_index]),
+        np.concatenate([one.item_index, other.item_index]),
+    )
 
 
 class _Among:

@@ -33,6 +33,9 @@ class SplitConfig(Settings):
             and `cold_user` hold out all interactions of drawn items or users.
         valid: Share of the interactions (of the items, of the users) for validation.
         test: Share of the interactions (of the items, of the users) for test.
+        warm: `cold_item` and `cold_user` only: share of the other interactions that goes to valid,
+            and as much again to test. Without them nothing held out tells how well what is not cold
+            is served, and the weights of a fusion, found on valid, are found on cold ones alone.
         valid_from: `temporal_global` only: the moment from which on interactions are valid's, a
             date-time or seconds since 1970 UTC; None finds it from the shares.
         test_from: The same for test's.
@@ -45,6 +48,7 @@ class SplitConfig(Settings):
     ] = "random"
     valid: float = Field(0.1, ge=0, lt=1)
     test: float = Field(0.1, ge=0, lt=1)
+    warm: float = Field(0.0, ge=0, lt=0.5)
     valid_from: Moment | None = None
     test_from: Moment | None = None
     min_interactions: int = Field(3, ge=1)
@@ -58,6 +62,12 @@ class SplitConfig(Settings):
             raise ValueError("give both valid_from and test_from, or neither")
         if all(given) and self.valid_from > self.test_from:  # type: ignore[operator]
             raise ValueError("valid_from must not be later than test_from")
+        return self
+
+    @model_validator(mode="after")
+    def _warm_belongs_to_cold_ones(self) -> Self:
+        if self.warm and self.kind not in ("cold_item", "cold_user"):
+            raise ValueError("warm goes with kind = 'cold_item' or 'cold_user'")
         return self
 
 

@@ -57,15 +57,15 @@ def fit_floors(
     small = most_popular(graph, _SEARCH_ITEMS) if graph.num_items > _SEARCH_ITEMS else graph
 
     def ease(graph: GraphData, ridge: float) -> Scorer:
-        return Ease.fit(*_train(graph, device), ridge=ridge)
+        return Ease.fit(*train_pairs(graph, device), ridge=ridge)
 
     def itemknn(graph: GraphData, neighbourhood: tuple[int, int]) -> Scorer:
         neighbours, shrink = neighbourhood
-        return ItemKNN.fit(*_train(graph, device), neighbours=neighbours, shrink=shrink)
+        return ItemKNN.fit(*train_pairs(graph, device), neighbours=neighbours, shrink=shrink)
 
     neighbourhood = choose(small, NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, itemknn)
     floors: dict[str, Scorer] = {
-        "popularity": Popularity.fit(*_train(graph, device)),
+        "popularity": Popularity.fit(*train_pairs(graph, device)),
         "itemknn": itemknn(graph, neighbourhood),
     }
     if graph.num_items > max_items:
@@ -98,11 +98,8 @@ def most_popular(graph: GraphData, num_items: int) -> GraphData:
     All users stay; interactions and relations of other items go. Equally popular items are kept in
     index order.
     """
-    train = graph.train
-    counts = distinct_counts(train.item_index, train.user_index, graph.num_items)
-    kept = np.sort(np.argsort(-counts, kind="stable")[:num_items])
-    place = np.full(graph.num_items, -1)
-    place[kept] = np.arange(len(kept))
+    place = places_of_most_popular(graph, num_items)
+    kept = np.flatnonzero(place >= 0)
     items = graph.vocabularies[NodeLabel.ITEM]
     properties = dict(graph.properties)
     if NodeLabel.ITEM in properties:
@@ -114,10 +111,20 @@ def most_popular(graph: GraphData, num_items: int) -> GraphData:
             NodeLabel.ITEM: Vocabulary((items.ids[i] for i in kept), items.label),
         },
         properties=properties,
-        train=_among(train, place),
+        train=_among(graph.train, place),
         held_out={split: _among(part, place) for split, part in graph.held_out.items()},
         relations=tuple(_relation_among(edges, place) for edges in graph.relations),
     )
+
+
+def places_of_most_popular(graph: GraphData, num_items: int) -> IndexArray:
+    """Gives each item's index among the most popular in train, -1 for all others."""
+    train = graph.train
+    counts = distinct_counts(train.item_index, train.user_index, graph.num_items)
+    kept = np.sort(np.argsort(-counts, kind="stable")[:num_items])
+    place = np.full(graph.num_items, -1)
+    place[kept] = np.arange(len(kept))
+    return place
 
 
 def _among(part: Interactions, place: IndexArray) -> Interactions:
@@ -136,7 +143,10 @@ def _relation_among(edges: RelationEdges, place: IndexArray) -> RelationEdges:
     return replace(edges, head_index=head, tail_index=tail).take((head >= 0) & (tail >= 0))
 
 
-def _train(graph: GraphData, device: str) -> tuple[torch.Tensor, torch.Tensor, int, int]:
+def train_pairs(
+    graph: GraphData, device: str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor, int, int]:
+    """Gives users and items (n,) int64 of train, and how many users and items there are."""
     user = torch.from_numpy(graph.train.user_index).to(device)
     item = torch.from_numpy(graph.train.item_index).to(device)
     return user, item, graph.num_users, graph.num_items

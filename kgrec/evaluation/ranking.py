@@ -210,7 +210,7 @@ class RankingTask:
             rows = torch.arange(block.start, block.stop)
             scores[_cells(self.known, rows, scores)] = -torch.inf
             relevant = _cells(self.truth, rows, scores)
-            scores[relevant] = _just_below(scores[relevant])
+            scores[relevant] = just_below(scores[relevant])
             top = scores.topk(min(k, self.num_items), dim=1)
             if bool(top.values.isnan().any()):  # topk puts NaN first, so none hides behind the cut
                 raise TrainingDiverged(
@@ -252,7 +252,8 @@ def _cells(matrix: Incidence, rows: Tensor, scores: Tensor) -> tuple[Tensor, Ten
     return local.to(scores.device), columns.to(scores.device)
 
 
-def _just_below(scores: Tensor) -> Tensor:
+def just_below(scores: Tensor) -> Tensor:
+    """Gives the next smaller numbers."""
     # Around zero the smallest step is a denormal, which some processors are set to take for zero.
     step = torch.finfo(scores.dtype).tiny
     down = torch.nextafter(scores, scores.new_tensor(-torch.inf))

@@ -15,8 +15,6 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem, recency_weights
 from kgrec.model.scorer import Contributions
 
-__all__ = ["ClosedForm", "Refinements", "RelationRows", "weighted_gram"]
-
 
 @dataclass(frozen=True)
 class Refinements:
@@ -26,7 +24,8 @@ class Refinements:
         dropout: p in [0, 1): each interaction of the input is left out with this probability in
             training, which adds p / (1 - p) of its diagonal to XᵀDX.
         user_exponent: Users weigh (n_u / 10) to minus this.
-        popularity_exponent: Scores are divided by (1 + popularity) to this.
+        popularity_exponent: Scores are divided by (1 + popularity) to this. Training leaves it at
+            0: a fusion adds popularity, which did better than multiplying by it.
         bandwidth: Of the kernel over places in time; None without times.
         kernel_share: How much of the Gram matrix comes through that kernel, 0 to 1.
         recency: How many places back an interaction counts 1/e of the latest; None counts all

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
+from kgrec.model.fusion import moments
 from kgrec.model.scorer import Contributions, Scorer, Wrapping
 
 
@@ -79,7 +80,7 @@ class ColdCompletion(Wrapping):
             return scores
         made = self.completion
         warm = scores[:, made.warm]  # (B, w)
-        deviation, mean = _moments(warm)
+        deviation, mean = moments(warm)
         standard = self._with_own((warm - mean) / deviation, user_indices)
         cold = standard @ made.weights + made.bias  # (B, c)
         scores = scores.clone()
@@ -112,7 +113,7 @@ class ColdCompletion(Wrapping):
 
     def _of_cold(self, user_index: int, columns: Tensor) -> Contributions:
         scores = self.scorer.score(torch.tensor([user_index]))[:, self.completion.warm]
-        deviation, mean = (float(value) for value in _moments(scores))
+        deviation, mean = (float(value) for value in moments(scores))
         if deviation == float("inf"):
             deviation = 0.0
         weights = self.completion.weights[:, columns]  # (w, k)
@@ -217,13 +218,6 @@ def left_out(kernel: Tensor, noise: Tensor, values: Tensor) -> Tensor:
     """
     inverse = kernel_ridge(kernel, torch.eye(len(kernel), dtype=kernel.dtype), noise)
     return values - (inverse @ values) / inverse.diagonal()[:, None]
-
-
-def _moments(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Standard deviation (infinite for equal scores) and mean of each row, (B, 1)."""
-    deviation, mean = torch.std_mean(scores, dim=1, correction=0, keepdim=True)
-    flat = deviation <= 1e-6 * mean.abs() + 1e-9
-    return deviation.masked_fill(flat, torch.inf), mean
 
 
 def _interleaved(parts: list[tuple[Tensor, Contributions]]) -> Contributions:

@@ -73,12 +73,9 @@ class DirectedRidge(ItemToItem):
                 item, rank = item[kept], rank[kept]
             before = rank[None, :] - rank[:, None]  # (h, h), by how much i came before j
             seen = torch.where(before > 0, torch.exp((1 - before) / bandwidth), 0.0)
-            if user_weight is not None:
-                seen = seen * user_weight[user].sqrt()
-                cross[item[:, None], item[None, :]] += seen * user_weight[user].sqrt()
-            else:
-                cross[item[:, None], item[None, :]] += seen
-            gram[item[:, None], item[None, :]] += seen @ seen.T
+            weight = 1.0 if user_weight is None else user_weight[user]
+            cross[item[:, None], item[None, :]] += seen * weight
+            gram[item[:, None], item[None, :]] += seen @ seen.T * weight
         own = gram.diagonal().clone()
         gram.diagonal().add_(ridge + dropout / (1 - dropout) * own)
         weights = torch.cholesky_solve(cross, torch.linalg.cholesky(gram))

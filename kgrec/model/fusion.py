@@ -1,4 +1,4 @@
-"""Several scorers as one: each user's scores standardised, weighted and summed."""
+"""Several scorers as one: scores standardised, weighted and summed."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -13,11 +13,11 @@ from kgrec.model.scorer import Contributions, Scorer
 
 def standardise(scores: Tensor) -> Tensor:
     """Gives (scores - mean) / standard deviation of each row (B, num_items)."""
-    deviation, mean = _moments(scores)
+    deviation, mean = moments(scores)
     return (scores - mean) / deviation
 
 
-def _moments(scores: Tensor) -> tuple[Tensor, Tensor]:
+def moments(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Standard deviation and mean of each row, (B, 1).
 
     What rounding leaves of a row of equal scores counts as no deviation: it would be blown up.
@@ -30,19 +30,28 @@ def _moments(scores: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Fusion:
-    """Scores Σ_c α_c (s_c - mean_u(s_c)) / sd_u(s_c) over parts c.
+    """Scores Σ_c α_c (s_c - mean_u(s_c)) / σ_c over parts c.
 
-    Standardising one user's scores is affine, so what the parts decompose into still adds up.
+    σ_c is the standard deviation of the user's own scores, or one number for all users. A closed
+    form's scores are small for a user of whom little is known: with one number for all, the part
+    then says little, and popularity, say, the more. Either is affine in one user's scores, so what
+    the parts decompose into still adds up.
 
     Attributes:
         parts: Scorers over the same users and items, by name.
         part_weights: α by name; parts of weight 0 are not asked.
+        part_scales: σ by name, of the parts that have one number for all users.
 
     Raises:
         ShapeError: If there is no part, or parts differ in their numbers of users or items.
     """
 
-    def __init__(self, parts: Mapping[str, Scorer], part_weights: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, Scorer],
+        part_weights: Mapping[str, float],
+        part_scales: Mapping[str, float] | None = None,
+    ) -> None:
         sizes = {name: (part.num_users, part.num_items) for name, part in parts.items()}
         if len(set(sizes.values())) != 1 or set(parts) != set(part_weights):
             raise ShapeError(
@@ -51,6 +60,9 @@ class Fusion:
             )
         self.parts = dict(parts)
         self.part_weights = {name: float(weight) for name, weight in part_weights.items()}
+        self.part_scales = {
+            name: float(scale) for name, scale in (part_scales or {}).items() if name in parts
+        }
 
     @property
     def num_users(self) -> int:
@@ -73,17 +85,26 @@ class Fusion:
         used = {name: part for name, part in self.parts.items() if self.part_weights[name] != 0}
         if not used:
             return self
-        return Fusion(used, {name: self.part_weights[name] for name in used})
+        return Fusion(used, {name: self.part_weights[name] for name in used}, self.part_scales)
 
-    def _used(self) -> list[tuple[float, Scorer]]:
-        used = [(w, self.parts[name]) for name, w in self.part_weights.items() if w != 0]
-        return used or [(1.0, next(iter(self.parts.values())))]
+    def _used(self) -> list[tuple[str, float]]:
+        used = [(name, weight) for name, weight in self.part_weights.items() if weight != 0]
+        return used or [(next(iter(self.parts)), 1.0)]
+
+    def _affine_of(self, name: str, weight: float, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """The factor on a part's scores (B, num_items), and what is taken off before; (B, 1)."""
+        deviation, mean = moments(scores)
+        if name in self.part_scales:
+            deviation = torch.full_like(deviation, self.part_scales[name])
+        return weight / deviation, mean
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the weighted sum of standardised scores (B, num_items) float32."""
         total: Tensor | None = None
-        for weight, part in self._used():
-            scores = standardise(part.score(user_indices)) * weight
+        for name, weight in self._used():
+            scores = self.parts[name].score(user_indices)
+            scale, shift = self._affine_of(name, weight, scores)
+            scores = (scores - shift).mul_(scale)
             total = scores if total is None else total.add_(scores)
         assert total is not None
         return total
@@ -92,9 +113,9 @@ class Fusion:
         """Decomposes through the parts; each part's mean is taken off `rest` and "self"."""
         user = torch.tensor([user_index])
         totals: list[Contributions] = []
-        for weight, part in self._used():
-            deviation, mean = _moments(part.score(user))
-            scale, shift = weight / deviation[0, 0], mean[0, 0]
+        for name, weight in self._used():
+            part = self.parts[name]
+            scale, shift = (x[0, 0] for x in self._affine_of(name, weight, part.score(user)))
             totals.append(_affine(part.contributions(user_index, item_indices), scale, shift))
         first, *others = totals
         for other in others:
@@ -104,7 +125,11 @@ class Fusion:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the parts' states under their names."""
         tensors: dict[str, Tensor] = {}
-        values: dict[str, Any] = {"part_weights": self.part_weights, "parts": {}}
+        values: dict[str, Any] = {
+            "part_weights": self.part_weights,
+            "part_scales": self.part_scales,
+            "parts": {},
+        }
         for name, part in self.parts.items():
             part_tensors, part_values = part.state()
             tensors |= {f"{name}/{key}": tensor for key, tensor in part_tensors.items()}
@@ -122,7 +147,7 @@ class Fusion:
                 if key.startswith(f"{name}/")
             }
             parts[name] = scorer_kind(part["kind"]).from_state(own, part["values"])
-        return cls(parts, values["part_weights"])
+        return cls(parts, values["part_weights"], values["part_scales"])
 
 
 def scorer_kind(name: str) -> type[Scorer]:

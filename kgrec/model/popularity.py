@@ -45,16 +45,8 @@ class Popularity(ByHistory):
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Gives everything to `rest` and to "self": popularity knows nothing of the user."""
-        own = self.history.row(user_index)
-        score = self.item_score[item_indices.to(own.device)]
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=score.new_zeros(len(score), len(own)),
-            rest=score,
-            relation_names=("self",),
-            by_relation=score[:, None],
-        )
+        score = self.item_score[item_indices.to(self.item_score.device)]
+        return self._unexplained(user_index, score)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the history; the counts follow from it."""

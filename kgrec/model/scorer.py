@@ -82,6 +82,18 @@ class ByHistory:
         """Number of items."""
         return self.history.num_columns
 
+    def _unexplained(self, user_index: int, score: Tensor) -> Contributions:
+        """Scores (k,) of which no own item and no relation accounts for anything."""
+        own = self.history.row(user_index)
+        return Contributions(
+            score=score,
+            own_items=own,
+            by_item=score.new_zeros(len(score), len(own)),
+            rest=score,
+            relation_names=("self",),
+            by_relation=score[:, None],
+        )
+
 
 class Wrapping:
     """What scorers share that stand around another and change some of its scores.
@@ -91,6 +103,12 @@ class Wrapping:
     """
 
     scorer: Scorer
+
+    @property
+    def innermost(self) -> Scorer:
+        """The scorer that all wrappings stand around."""
+        inner = self.scorer
+        return inner.innermost if isinstance(inner, Wrapping) else inner
 
     @property
     def num_users(self) -> int:

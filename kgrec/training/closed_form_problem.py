@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from kgrec.graph.data import GraphData
-from kgrec.model.closed_form import Refinements, RelationRows
-from kgrec.model.gram import user_weights
+from kgrec.model.closed_form import Refinements
+from kgrec.model.gram import RelationRows, user_weights
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ages
 from kgrec.model.leave_one_out import (
@@ -25,6 +25,8 @@ from kgrec.training.inner_split import history_of, time_ranks
 _CLASSES = (1, 2, 4, 7, 12, 20, 35, 60, 120, 250)
 #: Where the exponent on users' activity starts, and what it costs, in smooth NDCG, to leave that.
 _USER_EXPONENT, _PULL = 0.3, 0.003
+#: What log popularity adds at the start; interactions add up to about 1.
+_POPULARITY = 0.01
 #: Where the search may go. Beyond, single users weigh so much against the ridge that what is left
 #: of 1 - d xᵀPx, by which the leave-one-out scores divide, is rounding: the search then chose
 #: (ml-100k, seed 2) what looked like an NDCG@20 of .43 and was .21 on valid.
@@ -32,7 +34,7 @@ _BOUNDS = {
     "ridge": (math.log(5.0), math.log(1e5)),
     "dropout": (math.log(0.05), math.log(9.0)),
     "user_exponent": (0.0, 1.0),
-    "popularity_exponent": (-1.0, 1.0),
+    "popularity": (math.log(1e-6), math.log(1.0)),
     "recency": (0.0, math.log(1e4)),
 }
 #: Whose interactions are left out one at a time has at least so many items; one is left to say
@@ -63,7 +65,6 @@ class ClosedFormProblem:
     ) -> None:
         self._history = history_of(graph)
         self._activity = activity
-        self.num_items = graph.num_items
         self._relations = [r for r in rows if len(r.rows.columns) and _has_pairs(r.rows)]
         self.names = tuple(r.name for r in self._relations)
         self._grams = [_sparse(r.rows.gram()) for r in self._relations]
@@ -96,13 +97,13 @@ class ClosedFormProblem:
         return len(self._user)
 
     def start(self, ridge: float | None, weights: Mapping[str, float] | None) -> dict[str, Tensor]:
-        """Gives settings to start from; logarithms, but for the exponents."""
+        """Gives settings to start from; logarithms, but for the exponent."""
         given = torch.tensor([float((weights or {}).get(name, 1.0)) for name in self.names])
         theta = {
             "ridge": torch.tensor(math.log(100.0 if ridge is None else ridge)),
             "dropout": torch.tensor(math.log(0.15)),  # of p / (1 - p)
             "user_exponent": torch.tensor(_USER_EXPONENT),
-            "popularity_exponent": torch.tensor(0.0),
+            "popularity": torch.tensor(math.log(_POPULARITY)),
             "weights": given.clamp(min=1e-12).log() if len(given) else given,
         }
         if self.has_ranks:
@@ -121,7 +122,6 @@ class ClosedFormProblem:
             flat = flat.index_add(0, cells, values * log_weight.exp())
         ridge = theta["ridge"].exp() + theta["dropout"].exp() * own
         inverse = spd_inverse(flat.view_as(gram) + torch.diag(ridge))
-        scale = (1.0 + self._own).pow(-theta["popularity_exponent"])
         if not self._held_out:
             weight = user_weights(self._activity[self._user], exponent)
             scores = leave_one_out_scores(inverse, self._x, weight, self._item)
@@ -130,16 +130,27 @@ class ClosedFormProblem:
             if self._age is not None:
                 x = x * torch.exp(-self._age / theta["recency"].exp())
             scores = held_out_scores(inverse, x, self._x > 0)
-        return torch.where(scores > -1e8, scores * scale, scores)
+        return torch.where(scores > -1e8, self._with_popularity(theta, scores), scores)
+
+    def _with_popularity(self, theta: Mapping[str, Tensor], scores: Tensor) -> Tensor:
+        """Adds what a fusion's popularity term would, so that the settings are those of a part."""
+        bonus = theta["popularity"].exp()
+        adjusted = scores + bonus * self._own.log1p()
+        if self._held_out:
+            return adjusted
+        # The interaction that was taken away does not count towards its item's popularity.
+        place = self._item[:, None]
+        own = (self._own[self._item] - 1).clamp(min=0)
+        target = scores.gather(1, place) + bonus * own.log1p()[:, None]
+        return adjusted.scatter(1, place, target)
 
     def loss(self, theta: Mapping[str, Tensor]) -> Tensor:
-        """Minus the mean smooth NDCG, and a weak pull of the exponents to where they start.
+        """Minus the mean smooth NDCG, and a weak pull of the exponent to where it starts.
 
-        The ranking is nearly flat in them, and what little a few thousand interactions say for an
+        The ranking is nearly flat in it, and what little a few thousand interactions say for an
         extreme value does not hold on the whole catalogue.
         """
         drift = (theta["user_exponent"] - _USER_EXPONENT).square()
-        drift = drift + theta["popularity_exponent"].square()
         return _PULL * drift - smooth_ndcg(self.scores(theta), self._item).mean()
 
     @torch.no_grad()
@@ -164,7 +175,6 @@ def read_settings(
     refinements = Refinements(
         dropout=round(odds / (1 + odds), 4),
         user_exponent=round(float(theta["user_exponent"]), 4),
-        popularity_exponent=round(float(theta["popularity_exponent"]), 4),
         recency=round(float(theta["recency"].exp()), 3) if "recency" in theta else None,
     )
     weights = {

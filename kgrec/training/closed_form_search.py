@@ -15,14 +15,13 @@ from kgrec.config import ClosedFormConfig
 from kgrec.errors import ConfigError
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
-from kgrec.model.closed_form import ClosedForm, Refinements, RelationRows
+from kgrec.model.closed_form import ClosedForm, Refinements
+from kgrec.model.gram import RelationRows
 from kgrec.schema import Split
 from kgrec.training.budget import Budget
 from kgrec.training.closed_form_problem import ClosedFormProblem, keep_in_bounds, read_settings
 from kgrec.training.inner_split import history_of, inner_graph, most_popular_rows, time_ranks
 from kgrec.training.relation_rows import relation_rows
-
-__all__ = ["ClosedFormSettings", "inner_graph", "relation_rows", "search_closed_form"]
 
 logger = logging.getLogger(__name__)
 

@@ -44,6 +44,7 @@ class ColdSettings:
         places: Cold items a user that do so at most, however many there are.
         inner: Measured on the inner splits: NDCG@20 among cold items before and after the search;
             NDCG@20 of cold items among all, and the share of warm NDCG@20 that is kept.
+        views: The views' names.
     """
 
     view_weights: tuple[float, ...]
@@ -56,6 +57,7 @@ class ColdSettings:
     exposure: float = 0.02
     places: float = 2.0
     inner: Mapping[str, float] = field(default_factory=dict)
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

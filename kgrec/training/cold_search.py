@@ -6,8 +6,7 @@ closed form is fitted on the rest, and what is tried must rank the items that we
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,23 +22,21 @@ from kgrec.training.cold_folds import (
     LEAST_WARM,
     ColdSettings,
     Fold,
-    K,
     completion_weights,
     make_folds,
     shown_among_all,
     summed_kernel,
 )
+from kgrec.training.cold_level import with_exposure
 from kgrec.training.cold_views import View, content_views
 
 logger = logging.getLogger(__name__)
 
-_MOST_USERS = 2_000
 #: Warm items that are read; the kernel over them is dense.
 _MOST_WARM = 15_000
 _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 #: Cold items whose likeness to the warm ones is held at once.
 _COLD_AT_ONCE = 5_000
-_BLOCK = 1_024
 
 
 def fit_cold(
@@ -51,8 +48,8 @@ def fit_cold(
     *,
     keep_warm: float = 0.9,
     ridge: float | None = None,
-    record: dict[str, Any] | None = None,
-) -> ColdCompletion | None:
+    settings: ColdSettings | None = None,
+) -> tuple[ColdCompletion, ColdSettings] | None:
     """Completes a scorer for the items without an interaction in train.
 
     Args:
@@ -64,10 +61,11 @@ def fit_cold(
         keep_warm: Share of the NDCG@20 on warm items that must stay when cold items compete with
             them, on inner splits.
         ridge: λ of the inner closed forms, if it is known.
-        record: Is told what was chosen, under `cold`.
+        settings: What was found before, of as many views; None searches.
 
     Returns:
-        None if no item is cold, too few are warm, or nothing is known of the items' content.
+        The completed scorer and what was found. None if no item is cold, too few are warm, or
+        nothing is known of the items' content.
     """
     count = np.bincount(graph.train.item_index, minlength=graph.num_items)
     cold = torch.from_numpy(np.flatnonzero(count == 0))
@@ -75,13 +73,15 @@ def fit_cold(
     views = content_views(graph, text)
     if not len(cold) or len(warm) < LEAST_WARM or not views:
         return None
-    ridge = ridge or config.closed_form.ridge or 150.0
-    settings = search_cold(graph, views, seed=seed, keep_warm=keep_warm, ridge=ridge)
-    if record is not None:
-        names = [view.name for view in views]
-        record["cold"] = {**asdict(settings), "views": names, "items": len(cold)}
+    if settings is None or len(settings.view_weights) != len(views):
+        ridge = ridge or config.closed_form.ridge or 150.0
+        settings = search_cold(graph, views, seed=seed, keep_warm=keep_warm, ridge=ridge)
+        settings = replace(settings, views=tuple(view.name for view in views))
     most = np.sort(warm[np.argsort(-count[warm], kind="stable")[:_MOST_WARM]])
-    return complete_cold(scorer, views, settings, torch.from_numpy(most), cold, count)
+    return (
+        complete_cold(scorer, views, settings, torch.from_numpy(most), cold, count, seed=seed),
+        settings,
+    )
 
 
 def complete_cold(
@@ -113,33 +113,8 @@ def complete_cold(
         parts.append(completion_weights(kernel, len(warm), takers, settings))
     weights = torch.cat([part[0] for part in parts], dim=1)
     bias = torch.cat([part[1] for part in parts])
-    shift = _shift(
-        scorer, Completion(warm, cold, weights, bias, settings.own_weight), settings, seed
-    )
-    return ColdCompletion(
-        scorer, Completion(warm, cold, weights, bias + shift, settings.own_weight)
-    )
-
-
-def _shift(scorer: Scorer, completion: Completion, settings: ColdSettings, seed: int) -> float:
-    """What to add to every cold item, in standard deviations, to give them their exposure."""
-    warm, cold = completion.warm, completion.cold
-    made = ColdCompletion(scorer, completion)
-    rng = np.random.default_rng(seed)
-    users = rng.permutation(scorer.num_users)[:_MOST_USERS]
-    leads = []
-    for start in range(0, len(users), _BLOCK):
-        block = torch.from_numpy(np.sort(users[start : start + _BLOCK]))
-        scores = made.score(block)
-        deviation, _ = torch.std_mean(scores[:, warm], dim=1, correction=0, keepdim=True)
-        known, lengths = made.history.take(block)
-        row = torch.repeat_interleave(torch.arange(len(block)), lengths)
-        scores[row, known] = -torch.inf
-        last = scores[:, warm].topk(min(K, len(warm)), dim=1).values[:, -1:]
-        lead = (scores[:, cold] - last) / deviation.clamp_min(1e-9)
-        leads.append(lead[last[:, 0] > -torch.inf].flatten())
-    exposure = min(settings.exposure, settings.places / len(cold))
-    return _level(torch.cat(leads), exposure)
+    made = Completion(warm, cold, weights, bias, settings.own_weight)
+    return ColdCompletion(scorer, with_exposure(scorer, made, settings, seed))
 
 
 def search_cold(
@@ -189,12 +164,6 @@ def _show(
     shown = {"among_all": among_all, "warm_kept": kept}
     places = exposure * float(np.mean([len(fold.cold) for fold in folds]))
     return replace(settings, scale=scale, exposure=exposure, places=places), shown
-
-
-def _level(leads: Tensor, exposure: float) -> float:
-    """The shift after which a share of the pairs has a positive lead, (m,) float32."""
-    place = round((1.0 - exposure) * (len(leads) - 1)) if len(leads) else 0
-    return -float(leads.sort().values[place]) if len(leads) else 0.0
 
 
 _Change = Callable[[ColdSettings, float], ColdSettings]

@@ -13,7 +13,7 @@ from kgrec.graph.data import GraphData, IndexArray
 from kgrec.model.incidence import Incidence
 from kgrec.model.kernels import gaussian_kernel, linear_kernel, ranks, relation_kernel
 from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel
-from kgrec.training.closed_form_search import relation_rows
+from kgrec.training.relation_rows import relation_rows
 
 #: Widths of the Gaussians over a number, in shares of the items.
 _WIDTHS = (0.03, 0.1, 0.4)

@@ -93,7 +93,10 @@ def load_run(run_dir: Path) -> Run:
         config = Config.build(read_json(run_dir / "config.json"), base=run_dir)
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
         scorer = scorer_kind(values["kind"]).from_state(tensors, values["values"])
-        assert isinstance(scorer, Recommending)
+        if not isinstance(scorer, Recommending):
+            raise ValueError(
+                f"it serves a {values['kind']}, expected a Fusion with or without cold"
+            )
         pointer, columns = (tensors[name] for name in _DISLIKED)
         disliked = Incidence(pointer, columns, scorer.num_items)
         observed = tensors[_OBSERVED]

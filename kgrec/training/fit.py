@@ -3,10 +3,11 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from kgrec.config import Config
@@ -19,15 +20,17 @@ from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
 from kgrec.training.budget import Budget
+from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.cold_level import level_on
 from kgrec.training.cold_search import fit_cold
 from kgrec.training.cold_user_search import fit_cold_users
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
-from kgrec.training.parts import CHOICES, Choices, Fitting, TextFeatures, fit_parts
+from kgrec.training.inner_split import is_temporal
+from kgrec.training.parts import Fitting, TextFeatures, fit_parts
 
 logger = logging.getLogger(__name__)
 
-#: Users of valid that say whether cold items may be completed.
-_JUDGED_USERS = 4_000
+_MOST_BYTES = 1_500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +77,20 @@ def fit(
     seconds["text"] = time.perf_counter() - started
     budget = Budget(60 * config.search.minutes)
     choices = Choices() if work is None else Choices.load(work / CHOICES)
+    choices.temporal = is_temporal(graph)
     fitting = Fitting(config, graph, text, device, work, record, budget, choices, progress)
     parts = fit_parts(fitting)
     fusion = _fusion(fitting, parts)
     scorer = _completed(fitting, fusion.without_idle_parts())
     if config.training.refit:
         whole = replace(fitting, graph=graph.with_valid(), work=None)
-        weights, cold = record["fusion"]["weights"], isinstance(scorer, ColdCompletion)
+        found, cold = record["fusion"], isinstance(scorer, ColdCompletion)
         del fusion, scorer
         parts.clear()  # two dense closed forms at once are not needed
         with fitting.timed("refit"):
             parts = fit_parts(whole)
-        fusion = Fusion(parts, {name: weights[name] for name in parts}).without_idle_parts()
+        weights = {name: found["weights"][name] for name in parts}
+        fusion = Fusion(parts, weights, found["scales"]).without_idle_parts()
         scorer = _completed(whole, fusion) if cold else fusion
         fitting = whole
     served = _for_cold_users(fitting, scorer)
@@ -106,11 +111,18 @@ def choose_device(name: str) -> torch.device:
 
 
 def _text(config: Config, graph: GraphData) -> TextFeatures | None:
-    wanted = (config.fusion.network and config.model.use_text) or config.cold.enabled
-    if not (config.text.enabled and wanted):
-        return None
+    read = (config.fusion.network and config.model.use_text) or (
+        config.cold.enabled and _has_cold_nodes(graph)
+    )
+    if not (config.text.enabled and read):
+        return None  # encoding costs a minute and more
     text = text_features(graph, config.text)
     return text if any(matrix.any() for matrix in text.values()) else None
+
+
+def _has_cold_nodes(graph: GraphData) -> bool:
+    met = (np.unique(graph.train.user_index), np.unique(graph.train.item_index))
+    return len(met[0]) < graph.num_users or len(met[1]) < graph.num_items
 
 
 def _fusion(fitting: Fitting, parts: dict[str, Scorer]) -> Fusion:
@@ -120,34 +132,52 @@ def _fusion(fitting: Fitting, parts: dict[str, Scorer]) -> Fusion:
             fusion, value = Fusion(parts, default_weights(parts)), None
         else:
             fusion, value = search_fusion(parts, task)
-    fitting.record["fusion"] = {"weights": fusion.part_weights, "valid_ndcg@20": value}
+    fitting.record["fusion"] = {
+        "weights": fusion.part_weights,
+        "scales": fusion.part_scales,
+        "valid_ndcg@20": value,
+    }
     return fusion
 
 
+def _level_users(num_items: int) -> int:
+    """How many users say how high cold items may stand; all their scores are held."""
+    return max(200, min(4_000, _MOST_BYTES // (4 * num_items)))
+
+
 def _completed(fitting: Fitting, fusion: Fusion) -> Fusion | ColdCompletion:
-    """Completes the fusion for cold items, unless that costs valid more than it may."""
-    config = fitting.config
+    """Completes the fusion for cold items, at a level at which valid keeps what it must."""
+    config, choices = fitting.config, fitting.choices
     if not config.cold.enabled:
         return fusion
     with fitting.timed("cold"):
-        keep = config.cold.keep_warm
-        completed = fit_cold(
+        made = fit_cold(
             config,
             fitting.graph,
             fusion,
             fitting.text,
             config.seed,
-            keep_warm=keep,
-            record=fitting.record,
+            keep_warm=config.cold.keep_warm,
+            settings=choices.cold_on_valid or choices.cold,
         )
-        task = fitting.valid_task(_JUDGED_USERS)
-        if completed is None or task is None:
-            return fusion if completed is None else completed
-        ndcg = [float(task.run(s, k=(20,))["ndcg@20"].mean()) for s in (fusion, completed)]
-    kept = ndcg[1] >= keep * ndcg[0]
-    fitting.record["cold"] |= {"valid_ndcg@20": {"without": ndcg[0], "with": ndcg[1]}, "kept": kept}
-    logger.info("cold kept=%s valid_ndcg@20 without=%.4f with=%.4f", kept, *ndcg)
-    return completed if kept else fusion
+        if made is None:
+            return fusion
+        completed, settings = made
+        if choices.cold_on_valid is not None:  # fitted again on train and valid
+            return completed
+        choices.cold = settings
+        if fitting.work is not None:
+            choices.save(fitting.work / CHOICES)
+        found = {**asdict(settings), "items": len(completed.completion.cold)}
+        task = fitting.valid_task(_level_users(fitting.graph.num_items), warm=True)
+        if task is not None:
+            completed, choices.cold_on_valid, level = level_on(
+                task, completed, settings, config.cold.keep_warm
+            )
+            found["on_valid"] = {**level, "exposure": choices.cold_on_valid.exposure}
+            logger.info("cold %s", found["on_valid"])
+    fitting.record["cold"] = found
+    return completed
 
 
 def _for_cold_users(

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from kgrec.evaluation.floors import places_of_most_popular, train_pairs
 from kgrec.graph.data import GraphData, IndexArray, Interactions
-from kgrec.model.closed_form import RelationRows
+from kgrec.model.gram import RelationRows
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel, Split
 from kgrec.vocabulary import Vocabulary
@@ -18,12 +19,7 @@ _Mask = npt.NDArray[np.bool_]
 
 def history_of(graph: GraphData) -> Incidence:
     """Gives the training items of each user."""
-    return Incidence.from_pairs(
-        torch.from_numpy(graph.train.user_index),
-        torch.from_numpy(graph.train.item_index),
-        graph.num_users,
-        graph.num_items,
-    )
+    return Incidence.from_pairs(*train_pairs(graph))
 
 
 def is_temporal(graph: GraphData) -> bool:
@@ -96,7 +92,7 @@ def inner_graph(
     """
     train = graph.train
     user, item = train.user_index, train.item_index
-    place = _places(graph, most_items)
+    place = places_of_most_popular(graph, most_items)
     inside = place[item] >= 0
     user, item = user[inside], place[item[inside]]
     time = None if train.time is None else train.time[inside]
@@ -117,20 +113,11 @@ def most_popular_rows(
     graph: GraphData, relations: Sequence[RelationRows], most_items: int
 ) -> tuple[GraphData, list[RelationRows]]:
     """Gives the train interactions of the most popular items, and the relations' rows over them."""
-    place = _places(graph, most_items)
+    place = places_of_most_popular(graph, most_items)
     user, item = graph.train.user_index, place[graph.train.item_index]
     train = Interactions(user[item >= 0], item[item >= 0])
     none = np.empty(0, dtype=np.int64)
     return _over(graph, place, train, {}), inner_rows(relations, place, none, none)
-
-
-def _places(graph: GraphData, most_items: int) -> IndexArray:
-    """The new index of each of the most popular items, -1 for the others."""
-    popularity = np.bincount(graph.train.item_index, minlength=graph.num_items)
-    kept = np.sort(np.argsort(-popularity, kind="stable")[:most_items])
-    place = np.full(graph.num_items, -1)
-    place[kept] = np.arange(len(kept))
-    return place
 
 
 def _over(

@@ -4,7 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from torch import Tensor
 
 from kgrec.config import Config
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.data import GraphData
+from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.tensors import build_hetero
-from kgrec.model.closed_form import ClosedForm, Refinements
+from kgrec.model.closed_form import ClosedForm
 from kgrec.model.directed import DirectedRidge
 from kgrec.model.fusion import Fusion
 from kgrec.model.gram import user_weights
@@ -30,71 +31,20 @@ from kgrec.model.user_side import UserSide
 from kgrec.progress import progress_bar
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
-from kgrec.training.checkpoint import read_json, write_json
+from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_form
-from kgrec.training.inner_split import history_of, is_temporal, time_ranks
+from kgrec.training.inner_split import history_of, time_ranks
 from kgrec.training.loop import train_network
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import (
-    DirectedSettings,
-    UserSideSettings,
-    search_directed,
-    search_user_side,
-)
+from kgrec.training.resume import Progress
+from kgrec.training.side_searches import search_directed, search_user_side
 
 logger = logging.getLogger(__name__)
 
 #: Users of valid that early stopping asks; more would cost large data sets more than the training.
 _STOPPING_USERS = 10_000
 
-#: In a run's folder while it is made: what the searches found.
-CHOICES = "choices.json"
-
 TextFeatures = Mapping[NodeLabel, npt.NDArray[np.float32]]
-
-
-_KINDS: dict[str, type[ClosedFormSettings | UserSideSettings | DirectedSettings]] = {
-    "closed_form": ClosedFormSettings,
-    "user_side": UserSideSettings,
-    "directed": DirectedSettings,
-}
-
-
-@dataclass
-class Choices:
-    """What was found for each part; what is there already is not searched again.
-
-    Attributes:
-        closed_form: Settings of the closed form.
-        user_side: Settings of its twin.
-        directed: Settings of the directed ridge.
-        epochs: Of each network, the epoch that was best on valid.
-        temporal: Whether valid holds what came after train.
-    """
-
-    closed_form: ClosedFormSettings | None = None
-    user_side: UserSideSettings | None = None
-    directed: DirectedSettings | None = None
-    epochs: list[int] = field(default_factory=list)
-    temporal: bool | None = None
-
-    def save(self, path: Path) -> None:
-        """Writes everything but the epochs, which checkpoints know; whole or not at all."""
-        found = {name: value for name, value in asdict(self).items() if name in _KINDS}
-        write_json(path, found)
-
-    @classmethod
-    def load(cls, path: Path) -> "Choices":
-        """Reads what an earlier attempt found; nothing if there was none."""
-        if not path.is_file():
-            return cls()
-        tree = read_json(path)
-        found = {name: kind(**tree[name]) for name, kind in _KINDS.items() if tree.get(name)}
-        closed = found.get("closed_form")
-        if isinstance(closed, ClosedFormSettings):
-            refinements = Refinements(**tree["closed_form"]["refinements"])
-            found["closed_form"] = replace(closed, refinements=refinements)
-        return cls(**found)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,20 +73,15 @@ class Fitting:
     choices: Choices
     progress: bool
 
-    def __post_init__(self) -> None:
-        history = history_of(self.graph)
-        object.__setattr__(self, "history", history)
-        object.__setattr__(self, "ranks", time_ranks(self.graph.train, history))
-        if self.choices.temporal is None:
-            self.choices.temporal = is_temporal(self.graph)
+    @cached_property
+    def history(self) -> Incidence:
+        """The training items of each user."""
+        return history_of(self.graph)
 
-    history: Incidence = field(init=False)
-    ranks: Tensor | None = field(init=False)
-
-    @property
-    def temporal(self) -> bool:
-        """Whether valid holds what came after train."""
-        return bool(self.choices.temporal)
+    @cached_property
+    def ranks(self) -> Tensor | None:
+        """Each entry's place among its user's by time; None without times."""
+        return time_ranks(self.graph.train, self.history)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -146,13 +91,18 @@ class Fitting:
         seconds = self.record["seconds"]
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
-    def valid_task(self, max_users: int | None) -> RankingTask | None:
-        """Gives the valid split, or None if there is none."""
-        valid = self.graph.held_out.get(Split.VALID)
+    def valid_task(self, max_users: int | None, *, warm: bool = False) -> RankingTask | None:
+        """Gives the valid split, or of it the items that train knows; None if there is nothing."""
+        graph = self.graph
+        valid = graph.held_out.get(Split.VALID)
+        if valid is not None and warm:
+            known = np.isin(valid.item_index, graph.train.item_index)
+            valid = Interactions(valid.user_index[known], valid.item_index[known])
+            graph = replace(graph, held_out={**graph.held_out, Split.VALID: valid})
         if valid is None or not len(valid):
             return None
         block_size = self.config.evaluation.block_size
-        return RankingTask(self.graph, Split.VALID, block_size=block_size, max_users=max_users)
+        return RankingTask(graph, Split.VALID, block_size=block_size, max_users=max_users)
 
 
 def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
@@ -220,25 +170,30 @@ def _one_network(fitting: Fitting, tensors: GraphTensors, number: int) -> Scorer
             checkpoint=None if fitting.work is None else fitting.work / name,
             on_epoch=lambda epoch: advance(" ".join(f"{k} {v:.4g}" for k, v in epoch.items())),
         )
-    if not chosen:
-        fitting.choices.epochs.append(state.best_epoch or state.epoch)
+    if number == 0 and isinstance(network.encoder, RelationPropagation):
+        weights = network.encoder.relation_weights().tolist()
+        named = dict(zip(network.relation_names, weights, strict=True))
+        fitting.record["relation_weights"] = named
+    if not chosen:  # else valid was not asked: what it said before stands
+        _tell(fitting, state, sum(p.numel() for p in network.parameters()))
+    return scorer.to(torch.device("cpu"))
+
+
+def _tell(fitting: Fitting, state: Progress, parameters: int) -> None:
+    """Puts a network's training into the record."""
+    fitting.choices.epochs.append(state.best_epoch or state.epoch)
     found = {
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,
         "valid_ndcg@20": state.best if state.best_epoch else None,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "text": fitting.text is not None and config.model.use_text,
+        "parameters": parameters,
+        "text": fitting.text is not None and fitting.config.model.use_text,
         "history": state.history,
     }
-    if number == 0:
-        fitting.record["network"] = found
-        if isinstance(network.encoder, RelationPropagation):
-            weights = network.encoder.relation_weights().tolist()
-            named = dict(zip(network.relation_names, weights, strict=True))
-            fitting.record["relation_weights"] = named
-    else:
+    if "network" in fitting.record:
         fitting.record["network"].setdefault("others", []).append(found)
-    return scorer.to(torch.device("cpu"))
+    else:
+        fitting.record["network"] = found
 
 
 def _closed_form(fitting: Fitting) -> Scorer | None:
@@ -256,7 +211,7 @@ def _closed_form(fitting: Fitting) -> Scorer | None:
                 graph,
                 settings,
                 seed=fitting.config.seed,
-                temporal=fitting.temporal,
+                temporal=fitting.choices.temporal,
                 budget=fitting.budget,
                 on_trial=advance,
             )
@@ -300,7 +255,10 @@ def _user_side(fitting: Fitting) -> Scorer | None:
         found = fitting.choices.user_side
         if found is None:
             found = search_user_side(
-                graph, seed=fitting.config.seed, temporal=fitting.temporal, budget=fitting.budget
+                graph,
+                seed=fitting.config.seed,
+                temporal=fitting.choices.temporal,
+                budget=fitting.budget,
             )
             fitting.choices.user_side = found
         fitting.record["user_side"] = asdict(found)
@@ -310,7 +268,7 @@ def _user_side(fitting: Fitting) -> Scorer | None:
 
 def _directed(fitting: Fitting) -> Scorer | None:
     settings, graph = fitting.config.directed, fitting.graph
-    if not settings.enabled or not fitting.temporal or fitting.ranks is None:
+    if not settings.enabled or not fitting.choices.temporal or fitting.ranks is None:
         return None
     if _too_many("directed ridge", graph.num_items, fitting.config.closed_form.max_items):
         return None
@@ -318,9 +276,8 @@ def _directed(fitting: Fitting) -> Scorer | None:
         fitting.timed("directed"),
         progress_bar("directed ridge: search", None, shown=fitting.progress) as advance,
     ):
-        exponent = 0.3
-        if fitting.choices.closed_form is not None:
-            exponent = fitting.choices.closed_form.refinements.user_exponent
+        closed = fitting.choices.closed_form
+        exponent = 0.0 if closed is None else closed.refinements.user_exponent
         found = fitting.choices.directed
         if found is None:
             found = search_directed(

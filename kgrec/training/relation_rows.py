@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from kgrec.graph.data import GraphData, IndexArray, RelationEdges
-from kgrec.model.closed_form import RelationRows
+from kgrec.model.gram import RelationRows
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel, Role
 

@@ -25,7 +25,7 @@ from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.user_side import UserSide
 from kgrec.schema import Role
-from kgrec.training.closed_form_search import relation_rows
+from kgrec.training.relation_rows import relation_rows
 
 
 @dataclass(frozen=True)

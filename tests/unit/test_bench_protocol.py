@@ -9,7 +9,6 @@ import torch
 from graphs import make_graph
 
 from kgrec.bench.fits import Result, Row
-from kgrec.bench.peer import pairs_of
 from kgrec.bench.protocol import judge, seconds_to_score
 from kgrec.bench.reaching import seconds_to_reach
 from kgrec.bench.report import difference, spread
@@ -17,6 +16,7 @@ from kgrec.bench.sets import amazon_book
 from kgrec.config.bench import BenchConfig, read_bench
 from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.cohorts import tail_items
+from kgrec.evaluation.floors import train_pairs
 from kgrec.model.popularity import Popularity
 from kgrec.schema import Split
 
@@ -106,6 +106,23 @@ def test_cold_items_are_ranked_among_themselves() -> None:
     assert np.isnan(judged.per_user["cold_recall@1"][5])
     assert judged.metrics["cold_ndcg@1"] == 1.0
     assert judged.metrics["recall@1"] == pytest.approx(1 / 6 * 0.5 * 0)  # a warm one is first
+
+
+def test_cold_and_warm_items_are_judged_apart_among_all() -> None:
+    # Each of five users took the cold items 5 and 6, and warm item 1 or 2.
+    test = [(user, item) for user in range(5) for item in (5, 6)] + [(4, 1), (5, 2)]
+    graph = make_graph(SIZES, TRAIN, test=test)
+    scorer = best_first(*([[7, 5, 1, 2, 6]] * 6))
+    per_user = judge(scorer, graph, graph, k=(2,), cold=True).per_user  # type: ignore[arg-type]
+    # User 4's lists: 7 5, of {5, 6}; warm item 1 would be masked there, and is third.
+    assert per_user["cold_all_recall@2"][4] == 0.5
+    assert np.isnan(per_user["cold_all_recall@2"][5])
+    assert per_user["warm_recall@2"][4:].tolist() == [0.0, 0.0]
+    lifted = best_first(*([[1, 2, 5, 6]] * 6))
+    per_user = judge(lifted, graph, graph, k=(2,), cold=True).per_user  # type: ignore[arg-type]
+    # Of users 4 and 5, items 1 and 2 are new; what user 4 took of the warm ones is masked.
+    assert per_user["warm_recall@2"][4:].tolist() == [1.0, 1.0]
+    assert per_user["cold_all_ndcg@2"][4] == pytest.approx((1 / np.log2(3)) / (1 + 1 / np.log2(3)))
 
 
 def test_without_cold_items_the_cold_metrics_are_of_nobody() -> None:
@@ -231,7 +248,7 @@ def test_shipped_benchmarks_can_be_read_and_tune_nothing(path: Path) -> None:
 
 def test_popularity_counts_what_it_learned_from() -> None:
     graph = make_graph(SIZES, TRAIN, valid=[(4, 9), (5, 9)], test=[(4, 2)])
-    scores = Popularity.fit(*pairs_of(graph.with_valid())).item_score
+    scores = Popularity.fit(*train_pairs(graph.with_valid())).item_score
     assert scores[9] == pytest.approx(np.log(3))
 
 

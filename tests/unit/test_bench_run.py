@@ -99,14 +99,12 @@ def _texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers_content, "text_features", features)
 
 
-@pytest.fixture(scope="module")
-def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def answered(sample: Path, folder: Path, *options: str) -> dict[str, Any]:
     """What `kgrec bench --json` says, and where it wrote."""
-    folder = tmp_path_factory.mktemp("finished")
     app = typer.Typer()
     app.command()(command)
     arguments = ["--config", str(sample / "sample.toml"), "--data", str(sample), "--json"]
-    arguments += ["--work", str(folder / "work"), "--out", str(folder / "out")]
+    arguments += ["--work", str(folder / "work"), "--out", str(folder / "out"), *options]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "launch_process", here)
         patch.setattr(sys, "argv", ["kgrec", "bench", *arguments])
@@ -114,6 +112,12 @@ def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     return {"report": json.loads(result.stdout), "folder": folder, "arguments": arguments}
+
+
+@pytest.fixture(scope="module")
+def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What all models gave."""
+    return answered(sample, tmp_path_factory.mktemp("finished"))
 
 
 def row_of(report: dict[str, Any], model: str) -> dict[str, Any]:
@@ -219,6 +223,29 @@ def test_models_that_see_tastes_beat_popularity(finished: dict[str, Any]) -> Non
 
     for name in {"kgrec", "itemknn", "ease", "slim", "als"} & set(MODELS):
         assert value(name) > 1.1 * value("popularity")
+
+
+def test_an_audit_is_in_the_answer_and_on_the_page(sample: Path, tmp_path: Path) -> None:
+    one = ("--only", "popularity", "--seeds", "1")
+    # Given, so that the audit's fits search nothing.
+    given = ("--set", "closed_form.ridge=50.0")
+    given += ("--set", "closed_form.relation_weights={genre = 5.0}")
+    page = tmp_path / "out" / "README.md"
+    assert "audit" not in answered(sample, tmp_path, *one, *given)["report"]
+    assert "Graph audit" not in page.read_text()
+    report = answered(sample, tmp_path, *one, *given, "--audit")["report"]
+    audit = report["audit"]
+    assert audit["split"] == "test"
+    assert audit["edges"] == {"genre": NUM_ITEMS}
+    assert audit["users"]["all users"] == NUM_USERS
+    assert audit["fits"] == 5 * audit["folds"]  # with, without, twice shuffled, without genre
+    means, worth = audit["means"], audit["differences"]["without genre"]
+    assert means["graph"]["recall@20"] > means["no graph"]["recall@20"] + 0.01
+    assert means["without genre"] == means["no graph"]
+    assert worth["recall@20"]["all users"]["low"] > 0
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == report
+    (sentence,) = audit["verdict"]["sentences"]
+    assert f"\n## Graph audit\n\n- {sentence}\n" in page.read_text()
 
 
 # --- kept results --------------------------------------------------------------------------------

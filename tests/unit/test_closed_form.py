@@ -6,11 +6,12 @@ import torch
 from graphs import ENTITY, ITEM, USER, behaviour, history_of, make_graph, random_graph, relation
 
 from kgrec.errors import ConfigError, ShapeError
-from kgrec.model.closed_form import ClosedForm, Refinements, RelationRows, weighted_gram
+from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.ease import Ease
+from kgrec.model.gram import RelationRows, weighted_gram
 from kgrec.model.incidence import Incidence
 from kgrec.schema import Role
-from kgrec.training.closed_form_search import relation_rows
+from kgrec.training.relation_rows import relation_rows
 
 GRAPH = random_graph(6, (20, 11, 6))
 HISTORY = history_of(GRAPH)

@@ -1,17 +1,27 @@
 """The completion found by itself: on a checkerboard the right users are seen by eye."""
 
+from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
+from graphs import checkerboard, make_graph
 
 from kgrec.config import Config
+from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
+from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.ease import Ease
 from kgrec.schema import EdgeKey, NodeLabel, Split
+from kgrec.training import fit as fit_module
+from kgrec.training.cold_folds import ColdSettings
+from kgrec.training.cold_level import with_exposure
 from kgrec.training.cold_search import fit_cold
 from kgrec.training.cold_views import content_views
+from kgrec.training.fit import Fitted, fit
 from kgrec.vocabulary import Vocabulary
 
 USERS, ITEMS = 60, 62
@@ -48,17 +58,22 @@ def _ease(graph: GraphData) -> Ease:
 def test_cold_items_find_the_users_of_their_colour() -> None:
     graph = _checkerboard()
     scorer = _ease(graph)
-    record: dict[str, object] = {}
-    made = fit_cold(_CONFIG, graph, scorer, None, seed=0, record=record)
-    assert made is not None
+    found = fit_cold(_CONFIG, graph, scorer, None, seed=0)
+    assert found is not None
+    made, settings = found
     scores = made.score(torch.arange(USERS))
     even = torch.arange(USERS) % 2 == 0
     assert float(scores[even, 60].min()) > float(scores[~even, 60].max())
     assert float(scores[~even, 61].min()) > float(scores[even, 61].max())
     warm = torch.arange(60)
     assert torch.equal(scores[:, warm], scorer.score(torch.arange(USERS))[:, warm])
-    assert record["cold"]["items"] == 2  # type: ignore[index]
-    assert record["cold"]["inner"]["warm_kept"] >= 0.85  # type: ignore[index]
+    assert made.completion.cold.tolist() == [60, 61]
+    assert settings.views == ("genre", "edges")
+    assert settings.inner["warm_kept"] >= 0.85
+    again = fit_cold(_CONFIG, graph, scorer, None, seed=0, settings=settings)
+    assert again is not None  # what is known is not searched, and makes the same
+    assert again[1] is settings
+    assert torch.equal(again[0].score(torch.arange(USERS)), scores)
 
 
 def test_the_same_seed_gives_the_same_scores() -> None:
@@ -67,7 +82,8 @@ def test_the_same_seed_gives_the_same_scores() -> None:
     assert first is not None
     assert second is not None
     users = torch.arange(USERS)
-    assert torch.equal(first.score(users), second.score(users))
+    assert torch.equal(first[0].score(users), second[0].score(users))
+    assert first[1] == second[1]
 
 
 def test_held_out_pairs_are_not_looked_at() -> None:
@@ -78,7 +94,7 @@ def test_held_out_pairs_are_not_looked_at() -> None:
     without = fit_cold(_CONFIG, graph, _ease(graph), None, seed=0)
     assert with_valid is not None
     assert without is not None
-    assert torch.equal(with_valid.score(users), without.score(users))
+    assert torch.equal(with_valid[0].score(users), without[0].score(users))
 
 
 def test_nothing_cold_or_nothing_known_is_left_alone() -> None:
@@ -111,3 +127,101 @@ def test_views_are_relations_numbers_words_and_text() -> None:
     colour = {v.name: v for v in content_views(described, text)}["colour"].kernel(items)
     assert colour[0, 2] > 0.5
     assert abs(float(colour[0, 1])) < 0.5
+
+
+class TestValidDecides:
+    """The closed form ranks both held-out items of every user first: NDCG 1. Two cold items above
+    them leave what the places 3 and 4 are worth beside 1 and 2: 0.571.
+    """
+
+    LEFT = (1 / np.log2(4) + 1 / np.log2(5)) / (1 / np.log2(2) + 1 / np.log2(3))
+
+    def fitted(self, monkeypatch: pytest.MonkeyPatch, keep_warm: float, **training: bool) -> Fitted:
+        """Fits where the inner splits put both cold items 3 deviations above the others' mean."""
+        calls: list[ColdSettings | None] = []
+
+        def stub(
+            *args: Any, keep_warm: float, settings: ColdSettings | None
+        ) -> tuple[ColdCompletion, ColdSettings]:
+            calls.append(settings)
+            warm, cold = torch.arange(16), torch.tensor([16, 17])
+            made = Completion(warm, cold, torch.zeros(16, 2), torch.full((2,), 3.0), 0.0)
+            found = settings or ColdSettings((), inner={"asked": keep_warm})
+            return ColdCompletion(args[2], made), found
+
+        monkeypatch.setattr(fit_module, "fit_cold", stub)
+        board = checkerboard()
+        train, valid = (
+            zip(part.user_index, part.item_index, strict=True)
+            for part in (board.train, board.held_out[Split.VALID])
+        )
+        config = Config.build(
+            {
+                "data": {"interactions": "none.csv"},
+                "closed_form": {"ridge": 1.0, "relation_weights": {}},
+                "cold": {"keep_warm": keep_warm},
+                "fusion": {"network": False, "popularity": False},
+                "training": training,
+                "user_side": {"enabled": False},
+            }
+        )
+        fitted = fit(config, make_graph((24, 18, 1), train, valid=valid), progress=False)
+        self.settings = calls
+        return fitted
+
+    @pytest.mark.parametrize("keep_warm", [0.56, 0.58, 0.9, 1.0])
+    def test_cold_items_stand_as_high_as_what_must_stay_allows(
+        self, monkeypatch: pytest.MonkeyPatch, keep_warm: float
+    ) -> None:
+        fitted = self.fitted(monkeypatch, keep_warm)
+        assert isinstance(fitted.scorer, ColdCompletion)
+        level = fitted.record["cold"]["on_valid"]
+        assert level["valid_ndcg@20"]["without"] == pytest.approx(1.0)
+        with_cold = level["valid_ndcg@20"]["with"]
+        assert with_cold >= keep_warm
+        if keep_warm < self.LEFT:  # as high as is tried: above everything
+            assert with_cold == pytest.approx(self.LEFT)
+            assert level["shift"] > 3.9
+        else:
+            raised = deepcopy(fitted.scorer.completion)
+            raised.bias.add_(0.05)  # a little more than two steps of the search
+            board = checkerboard()
+            pairs = zip(board.train.user_index, board.train.item_index, strict=True)
+            graph = make_graph((24, 18, 1), pairs)
+            task = RankingTask(replace(graph, held_out=board.held_out), Split.VALID)
+            higher = task.run(ColdCompletion(fitted.scorer.scorer, raised), (20,))["ndcg@20"].mean()
+            assert higher < keep_warm
+        assert fitted.record["cold"]["inner"] == {"asked": keep_warm}
+
+    def test_a_refit_takes_the_level_that_valid_allowed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fitted = self.fitted(monkeypatch, 0.9, refit=True)
+        assert isinstance(fitted.scorer, ColdCompletion)
+        assert len(fitted.scorer.history.columns) == 24 * 8  # valid was learned from too
+        first, second = self.settings
+        assert first is None
+        assert second is not None
+        level = fitted.record["cold"]["on_valid"]
+        assert second.exposure == level["exposure"]
+        assert level["valid_ndcg@20"]["with"] >= 0.9  # what valid said stands in the record
+
+
+def test_cold_items_share_the_places_they_may_take() -> None:
+    graph = _checkerboard()
+    scorer = _ease(graph)
+    warm = torch.arange(60)
+    for cold, settings, expected in (
+        ([60, 61], ColdSettings((), exposure=0.2, places=0.4), 0.2),
+        ([60, 61], ColdSettings((), exposure=0.2, places=0.1), 0.05),  # more items share them
+        ([60], ColdSettings((), exposure=0.2, places=0.8), 0.4),  # at most twice as boldly
+    ):
+        weights = torch.rand(60, len(cold), generator=torch.Generator().manual_seed(0)) / 60
+        made = Completion(warm, torch.tensor(cold), weights, torch.zeros(len(cold)), 0.0)
+        raised = ColdCompletion(scorer, with_exposure(scorer, made, settings, seed=0))
+        scores = raised.score(torch.arange(USERS))
+        rows = graph.train
+        scores[rows.user_index, rows.item_index] = -torch.inf
+        last = scores[:, warm].topk(20).values[:, -1:]
+        share = float((scores[:, cold] > last).float().mean())
+        assert share == pytest.approx(expected, abs=1 / USERS + 1e-6)

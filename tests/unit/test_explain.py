@@ -20,7 +20,7 @@ from kgrec.model.network import GraphNetwork
 from kgrec.schema import SAME_AS, EdgeKey, NodeLabel, Role, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
-from kgrec.training.closed_form_search import relation_rows
+from kgrec.training.relation_rows import relation_rows
 
 GRAPH = random_graph(9)
 NAMES = {

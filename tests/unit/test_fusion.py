@@ -11,7 +11,7 @@ from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
 from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
-from kgrec.training.closed_form_search import relation_rows
+from kgrec.training.relation_rows import relation_rows
 
 GRAPH = random_graph(8)
 HISTORY = history_of(GRAPH)

@@ -5,7 +5,9 @@ from functools import partial
 
 import pytest
 import torch
+from graphs import checkerboard, history_of, make_graph
 
+from kgrec.model.closed_form import ClosedForm
 from kgrec.model.leave_one_out import (
     hard_ndcg,
     held_out_scores,
@@ -13,6 +15,7 @@ from kgrec.model.leave_one_out import (
     smooth_ndcg,
     spd_inverse,
 )
+from kgrec.training.closed_form_problem import ClosedFormProblem
 
 GENERATOR = torch.Generator().manual_seed(3)
 X = (torch.rand(14, 9, generator=GENERATOR, dtype=torch.float64) < 0.4).double()
@@ -113,3 +116,32 @@ def test_smooth_ndcg_becomes_the_hard_one_and_knows_no_scale() -> None:
     assert smooth_ndcg(scores, item, temperature=1e-3, depth=3)[1] == 0  # at rank 4
     doubled = torch.where(scores > -1e8, 2 * scores, scores)
     torch.testing.assert_close(smooth_ndcg(doubled, item), smooth_ndcg(scores, item))
+
+
+def test_the_search_scores_as_a_fusion_of_models_that_never_saw_the_interaction() -> None:
+    board = checkerboard()
+    graph = make_graph(
+        (24, 16, 0), zip(board.train.user_index, board.train.item_index, strict=True)
+    )
+    problem = ClosedFormProblem(
+        graph, (), activity=history_of(graph).lengths, pairs=60, seed=0, held_out=False
+    )
+    theta = problem.start(5.0, None) | {
+        "user_exponent": torch.tensor(0.0),
+        "dropout": torch.tensor(-30.0),  # none
+        "popularity": torch.tensor(0.2).log(),
+    }
+    scores = problem.scores(theta)
+    assert len(scores) > 40  # drawn ones that repeat are asked once
+    pairs = torch.stack(
+        [torch.from_numpy(graph.train.user_index), torch.from_numpy(graph.train.item_index)], dim=1
+    )
+    for row, (user, item) in enumerate(zip(problem._user, problem._item, strict=True)):
+        kept = ~((pairs[:, 0] == user) & (pairs[:, 1] == item))
+        without = make_graph((24, 16, 0), pairs[kept].tolist())
+        model = ClosedForm.fit(history_of(without), (), {}, 5.0)
+        popularity = torch.bincount(pairs[:, 1], minlength=16).float()
+        popularity[item] -= 1  # of all other items nothing was taken away
+        expected = model.score(user[None])[0] + 0.2 * popularity.log1p()
+        expected[model.history.row(int(user))] = -1e9
+        torch.testing.assert_close(scores[row], expected, atol=2e-5, rtol=1e-4)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +19,31 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
+from kgrec.model.closed_form import Refinements
 from kgrec.model.fusion import Fusion, standardise
+from kgrec.model.popularity import Popularity
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
 from kgrec.training import fit as fit_module
 from kgrec.training import loop
-from kgrec.training.directory import Run, load_run
+from kgrec.training import parts as parts_module
+from kgrec.training.checkpoint import load_tensors, save_tensors
+from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.closed_form_search import ClosedFormSettings
+from kgrec.training.directory import Run, load_run, open_partial
 from kgrec.training.fit import choose_device, fit
 from kgrec.training.picture import _by_relation
 from kgrec.training.run import items_per_entity, train
+from kgrec.training.side_searches import DirectedSettings, UserSideSettings
+
+#: What a search could have found; no search over the tiny data set ends there.
+CHOSEN = Choices(
+    ClosedFormSettings(
+        12.5, {"genre": 0.7}, (0.125, 0.25), Refinements(0.2, 0.4, -0.1, 10.0, 0.8, 15.0)
+    ),
+    UserSideSettings(77.0, 0.45, 0.21),
+    DirectedSettings(333.0, 4.0, 9.0, 0.19),
+)
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +285,26 @@ def test_items_per_entity_by_hand() -> None:
     assert items_per_entity(graph) == {"GENRE": 2.0, "ABOUT": 2.0}
 
 
+class TestChoices:
+    @pytest.mark.parametrize(
+        "choices",
+        [
+            CHOSEN,
+            Choices(),
+            Choices(closed_form=ClosedFormSettings(3.0, {}, None)),
+            Choices(user_side=UserSideSettings(50.0)),
+        ],
+    )
+    def test_what_was_saved_is_loaded(self, tmp_path: Path, choices: Choices) -> None:
+        choices.save(tmp_path / CHOICES)
+        assert Choices.load(tmp_path / CHOICES) == choices
+
+    def test_epochs_and_whether_time_decides_are_not_saved(self, tmp_path: Path) -> None:
+        replace(CHOSEN, epochs=[3, 7], temporal=True).save(tmp_path / CHOICES)
+        assert Choices.load(tmp_path / CHOICES) == CHOSEN
+        assert Choices.load(tmp_path / "none.json") == Choices()
+
+
 class TestFailures:
     def test_an_earlier_run_stays(
         self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -315,6 +352,36 @@ class TestFailures:
         assert len(calls) == 4 + 2  # epochs 3 and 4
         assert_same(resumed, trained)
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+    def test_a_resumed_run_does_not_search_again(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = changed(tiny[0], fusion={"network": False}, user_side={"enabled": True})
+        CHOSEN.save(open_partial(config, tiny[1], tmp_path / "run") / CHOICES)
+
+        def refuse(*args: object, **options: object) -> None:
+            raise AssertionError("it was searched again")
+
+        for name in ("search_closed_form", "search_user_side"):
+            monkeypatch.setattr(parts_module, name, refuse)
+        run = train(config, tiny[1], tmp_path / "run", progress=False)
+        assert run.record["closed_form"] == {
+            "ridge": 12.5,
+            "relation_weights": {"genre": 0.7},
+            "inner_ndcg": [0.125, 0.25],
+            "refinements": {
+                "dropout": 0.2, "user_exponent": 0.4, "popularity_exponent": -0.1,
+                "bandwidth": 10.0, "kernel_share": 0.8, "recency": 15.0,
+            },
+        }  # fmt: skip
+        assert run.record["user_side"] == {
+            "ridge": 77.0, "item_exponent": 0.45, "inner_ndcg": 0.21
+        }  # fmt: skip
+        part = run.scorer.parts["closed_form"]
+        assert (part.ridge, part.relation_weights) == (12.5, {"genre": 0.7})
+        assert part.refinements == CHOSEN.closed_form.refinements
+        with pytest.raises(AssertionError, match="searched again"):  # where nothing was killed
+            train(config, tiny[1], tmp_path / "other", progress=False)
 
     def test_other_settings_do_not_resume(
         self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -397,6 +464,18 @@ class TestLoading:
         else:
             (tmp_path / name).write_bytes(content)
         with pytest.raises(RunError):
+            load_run(tmp_path)
+
+    def test_a_run_that_serves_no_fusion_is_refused(self, trained: Run, tmp_path: Path) -> None:
+        for path in trained.directory.iterdir():
+            if path.is_file():
+                (tmp_path / path.name).write_bytes(path.read_bytes())
+        tensors, _ = load_tensors(tmp_path / "model.safetensors")
+        more, values = Popularity(trained.scorer.history).state()
+        saved = {"kind": "Popularity", "values": values}
+        save_tensors(tmp_path / "model.safetensors", tensors | more, saved)
+        told = f"run {tmp_path} is damaged: it serves a Popularity, expected a Fusion"
+        with pytest.raises(RunError, match=rf"^{re.escape(told)}.*; train again"):
             load_run(tmp_path)
 
     def test_another_graph_version_is_refused(self, trained: Run) -> None:

@@ -29,6 +29,7 @@ from kgrec.training import closed_form_search
 from kgrec.training.budget import Budget
 from kgrec.training.closed_form_problem import keep_in_bounds
 from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_form
+from kgrec.training.fusion_candidates import Candidates, Term
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import inner_graph, is_temporal, time_ranks
 from kgrec.training.relation_rows import relation_rows
@@ -56,7 +57,7 @@ def test_the_telling_relation_is_found() -> None:
     before, after = found.inner_ndcg
     assert found.relation_weights["taste"] >= 1
     assert found.relation_weights.get("noise", 0.0) <= found.relation_weights["taste"] / 4
-    assert after > before + 0.05
+    assert after > before + 0.03
     # And it carries over to items that no one has seen held out.
     assert search_closed_form(graph, ClosedFormConfig(), seed=0) == found
 
@@ -140,10 +141,20 @@ def test_the_search_stays_where_leaving_out_can_be_computed() -> None:
     assert 0 <= found.refinements.user_exponent <= 1
     assert found.refinements.dropout >= 0.04
     assert found.ridge >= 5
-    outside = {"user_exponent": torch.tensor(-1.6), "ridge": torch.tensor(0.5)}
-    keep_in_bounds(outside)
-    assert outside["user_exponent"] == 0
-    assert outside["ridge"].exp() == pytest.approx(5)
+    for far, user_exponent, ridge in ((-20.0, 0.0, 5.0), (20.0, 1.0, 1e5)):
+        outside = {"user_exponent": torch.tensor(far), "ridge": torch.tensor(far)}
+        keep_in_bounds(outside)
+        assert outside["user_exponent"] == user_exponent
+        assert outside["ridge"].exp() == pytest.approx(ridge)
+
+
+def test_the_search_goes_no_further_where_active_users_only_disturb() -> None:
+    # 40 users took half of all items blindly: without an end the exponent climbs to 1.27.
+    tastes, rng = clustered().train, np.random.default_rng(7)
+    blind = [(160 + u, int(i)) for u in range(40) for i in rng.choice(120, 60, replace=False)]
+    pairs = [*zip(tastes.user_index, tastes.item_index, strict=True), *blind]
+    found = search_closed_form(make_graph((200, 120, 1), pairs), ClosedFormConfig(), seed=0)
+    assert 0.95 < found.refinements.user_exponent <= 1
 
 
 def ordered(seed: int = 0) -> GraphData:
@@ -302,11 +313,40 @@ class TestFusionSearch:
         fusion, _ = search_fusion({"network": wrong, "popularity": wrong}, task)
         assert any(fusion.part_weights.values())
 
-    def test_one_part_alone_is_not_searched(self) -> None:
+    def test_one_part_alone_has_the_weight_one(self) -> None:
         task = RankingTask(self.graph, Split.VALID)
-        fusion, value = search_fusion({"popularity": Popularity(history_of(self.graph))}, task)
-        assert fusion.part_weights == {"popularity": 0.1}
-        assert 0 <= value <= 1
+        popular = Popularity(history_of(self.graph))
+        fusion, value = search_fusion({"popularity": popular}, task)
+        assert fusion.part_weights == {"popularity": 1.0}
+        assert value == pytest.approx(task.run(popular, k=(20,))["ndcg@20"].mean())
+
+    def test_a_part_that_hardly_helps_is_left_out(self) -> None:
+        task = RankingTask(self.graph, Split.VALID)
+        knowing = self.knowing()
+        echo = Fixed(knowing.table * 2 + 1, self.graph)  # says the same
+        fusion, _ = search_fusion({"closed_form": knowing, "network": echo}, task)
+        assert sorted(fusion.part_weights.values()) == [0.0, 1.0]
+
+    def test_whose_deviation_counts_is_found(self) -> None:
+        """One part knows half of the users and is loud for them; of the others it whispers noise,
+        and popularity knows better. Only where all share one deviation do its whispers stay low.
+        """
+        graph = self.graph
+        parity = torch.arange(24)[:, None] % 2 == torch.arange(16)[None] % 2
+        noise = torch.randn(24, 16, generator=torch.Generator().manual_seed(0))
+        half = (torch.arange(24) < 12)[:, None]
+        sure = Fixed(torch.where(half, parity * 10.0 + noise, 0.01 * noise), graph)
+        also = Fixed(torch.where(half, noise, parity * 1.0 + 0.3 * noise), graph)
+        task = RankingTask(graph, Split.VALID)
+        for name in ("network", "closed_form"):  # wherever the search begins
+            fusion, value = search_fusion({name: sure, "popularity": also}, task)
+            assert set(fusion.part_scales) >= {name}
+            assert fusion.part_scales[name] == pytest.approx(
+                float(sure.table.std(dim=1, correction=0).mean()), rel=1e-5
+            )
+            alone = Fusion({name: sure, "popularity": also}, fusion.part_weights)
+            assert value > task.run(alone, k=(20,))["ndcg@20"].mean() + 0.02
+            assert task.run(fusion, k=(20,))["ndcg@20"].mean() == pytest.approx(value)
 
     def test_sampled_users_are_judged_like_all(self) -> None:
         task = RankingTask(self.graph, Split.VALID, max_users=9, block_size=4)
@@ -330,6 +370,30 @@ class TestFusionSearch:
 def test_defaults_and_memory() -> None:
     parts = dict.fromkeys(("network", "closed_form", "popularity"))
     assert default_weights(parts) == {"network": 1.0, "closed_form": 1.0, "popularity": 0.1}
-    assert most_users(3, 100) == 4000
-    assert most_users(3, 10**9) == 200
-    assert most_users(3, 100_000) * 3 * 100_000 * 4 <= 1_500_000_000
+    assert most_users(3, 100) == 10_000
+    assert most_users(100, 10**9) == 200
+    assert most_users(5, 10**9) * 6 * 5 * 300 * 4 <= 1_000_000_000
+
+
+def test_candidates_give_the_ndcg_of_the_whole_catalogue() -> None:
+    rng = np.random.default_rng(0)
+    users, items = 40, 2_000
+    train = [(u, i) for u in range(users) for i in rng.choice(items, 9, replace=False)]
+    held = [(u, int(rng.integers(items))) for u in range(users) for _ in range(2)]
+    valid = sorted(set(held) - set(train))
+    graph = make_graph((users, items, 0), train, valid=valid)
+    task = RankingTask(graph, Split.VALID, block_size=16)
+    relevant = torch.zeros(users, items)
+    relevant[tuple(torch.tensor(valid).T)] = 1.0
+    tables = [torch.from_numpy(rng.normal(size=(users, items))).float() for _ in range(2)]
+    one, two = (Fixed(2.5 * relevant + table, graph) for table in tables)
+    equal = Fixed(torch.ones(users, items), graph)
+    parts = {"one": one, "two": two, "equal": equal}
+    candidates = Candidates(parts, task)
+    for weights in ((1, 0, 0), (0, 1, 0), (1, 0.5, 0), (0.3, 1, 2), (0, 0, 1)):
+        named = dict(zip(parts, weights, strict=True))
+        for shared in ((), ("one",), ("one", "two", "equal")):
+            terms = {name: Term(float(w), name in shared) for name, w in named.items()}
+            scales = {name: candidates.scales[name] for name in shared}
+            whole = task.run(Fusion(parts, named, scales), k=(20,))["ndcg@20"].mean()
+            assert candidates.ndcg(terms) == pytest.approx(whole, abs=1e-9)

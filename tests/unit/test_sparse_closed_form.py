@@ -4,6 +4,7 @@ import pytest
 import torch
 from graphs import history_of, random_graph
 
+from kgrec.config import Config
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.gram import RelationRows, user_weights
@@ -11,7 +12,10 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.sparse_gram import sparse_gram
 from kgrec.model.sparse_inverse import sparse_inverse
-from kgrec.training.closed_form_search import relation_rows
+from kgrec.training import parts
+from kgrec.training.closed_form_search import ClosedFormSettings
+from kgrec.training.fit import fit
+from kgrec.training.relation_rows import relation_rows
 
 GRAPH = random_graph(6, (20, 11, 6))
 HISTORY = history_of(GRAPH)
@@ -100,6 +104,35 @@ def test_user_weights_dropout_and_popularity_as_in_the_closed_form(hubs: int) ->
     torch.testing.assert_close(dense_weights(model), exact.weights, atol=1e-5, rtol=1e-4)
     users = torch.arange(60)
     torch.testing.assert_close(model.score(users), exact.score(users), atol=1e-5, rtol=1e-4)
+
+
+def test_training_takes_it_beyond_max_items_with_all_that_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refined = Refinements(dropout=0.25, user_exponent=0.5, popularity_exponent=0.3)
+    found = ClosedFormSettings(2.0, WEIGHTS, None, refined)
+    monkeypatch.setattr(parts, "search_closed_form", lambda *_, **__: found)
+
+    def fitted(max_items: int) -> ClosedForm | SparseClosedForm:
+        config = Config.build(
+            {
+                "data": {"interactions": "none.csv"},
+                "closed_form": {"max_items": max_items},
+                "fusion": {"network": False},
+                "user_side": {"enabled": False},
+                "cold": {"enabled": False},
+            }
+        )
+        part = fit(config, GRAPH, progress=False).parts["closed_form"]
+        assert isinstance(part, ClosedForm | SparseClosedForm)
+        return part
+
+    exact, sparse = fitted(GRAPH.num_items), fitted(GRAPH.num_items - 1)
+    assert (type(exact), type(sparse)) == (ClosedForm, SparseClosedForm)
+    # So few items are all hubs of the sparse one.
+    torch.testing.assert_close(sparse.score(EVERYONE), exact.score(EVERYONE), atol=1e-4, rtol=1e-4)
+    wanted = ClosedForm.fit(HISTORY, ROWS, WEIGHTS, 2.0, refined)
+    torch.testing.assert_close(exact.score(EVERYONE), wanted.score(EVERYONE))
 
 
 def test_each_users_weight_enters_the_gram() -> None:

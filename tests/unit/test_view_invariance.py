@@ -51,6 +51,8 @@ def rows_and_settings(draw: st.DrawFn, local: bool = False) -> tuple[list[Row], 
             "test": draw(st.sampled_from([0.2, 0.4])),
             "min_interactions": draw(st.integers(1, 4)),
         }
+        if kind in ("cold_item", "cold_user"):
+            tree["split"]["warm"] = draw(st.sampled_from([0, 0.2]))
         if kind == "temporal_global":
             tree["split"] |= {"valid_from": DAY, "test_from": 2 * DAY}
     row = st.builds(

@@ -60,6 +60,28 @@ def test_without_time_only_held_out_pairs_leave(kind: str) -> None:
     assert edges["view"].keys() == {(u, i) for u in range(6) for i in range(8)} - held
 
 
+@pytest.mark.parametrize(("kind", "drawn"), [("cold_item", "items"), ("cold_user", "users")])
+def test_warm_ones_beside_cold_ones(kind: str, drawn: str) -> None:
+    rows = [Row(u, i, 10 * i, behaviour="buy") for u in range(60) for i in range(60)]
+
+    def parts(warm: float) -> dict[str, set[tuple[int, int]]]:
+        split = {"kind": kind, "valid": 0.1, "test": 0.2, "warm": warm}
+        config = config_of(behaviours={"buy": {}}, split=split)
+        edges = all_edges(view_of(rows, config, seed=2, num_users=60, num_items=60))
+        return {name: set(edges[name]) for name in ("train", "valid", "test")}
+
+    place = ("users", "items").index(drawn)
+    without, beside = parts(0.0), parts(0.1)
+    cold = {name: {pair[place] for pair in pairs} for name, pairs in without.items()}
+    assert not cold["train"] & (cold["valid"] | cold["test"])
+    for name in ("valid", "test"):  # what is cold stays where it was, a tenth of the others joins
+        assert without[name] <= beside[name]
+        more = beside[name] - without[name]
+        assert {pair[place] for pair in more} <= cold["train"]
+        assert len(more) / len(without["train"]) == pytest.approx(0.1, abs=0.02)
+    assert beside["train"] == without["train"] - beside["valid"] - beside["test"]
+
+
 def test_rows_without_a_user_an_item_or_a_time() -> None:
     held = HeldOut(
         pairs=np.array([0 * 5 + 4, 2 * 5 + 0]),

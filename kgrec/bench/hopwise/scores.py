@@ -12,7 +12,8 @@ from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
 from kgrec.model.graph_scorer import EmbeddingScorer
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions, Scorer
+from kgrec.model.scorer import ByHistory, Contributions, Scorer
+from kgrec.training.inner_split import history_of
 
 
 def read_scores(folder: Path, graph: GraphData) -> Scorer:
@@ -28,12 +29,7 @@ def read_scores(folder: Path, graph: GraphData) -> Scorer:
     Raises:
         RunError: If files are missing or of other users and items.
     """
-    history = Incidence.from_pairs(
-        torch.from_numpy(graph.train.user_index),
-        torch.from_numpy(graph.train.item_index),
-        graph.num_users,
-        graph.num_items,
-    )
+    history = history_of(graph)
     popularity = history.transposed().lengths.float().log1p()  # (I,)
     unknown = history.lengths == 0  # (U,)
     if (folder / "scores.npy").exists():
@@ -65,7 +61,7 @@ def _check(folder: Path, got: tuple[int, ...], expected: tuple[int, int]) -> Non
         )
 
 
-class MatrixScorer:
+class MatrixScorer(ByHistory):
     """Looks scores up in a matrix, which may stay on disk.
 
     Attributes:
@@ -85,16 +81,6 @@ class MatrixScorer:
         self.scores, self.unknown, self.popularity = scores, unknown, popularity
         self.history = history
 
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return len(self.scores)
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return len(self.popularity)
-
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the rows of the users, (B, num_items) float32."""
         rows = torch.from_numpy(self.scores[user_indices.cpu().numpy()])  # (B, I), a copy
@@ -104,15 +90,7 @@ class MatrixScorer:
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Leaves everything in `rest`: nobody knows what the scores are made of."""
         score = self.score(torch.tensor([user_index]))[0, item_indices]
-        own = self.history.row(user_index)
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=score.new_zeros(len(score), len(own)),
-            rest=score,
-            relation_names=("self",),
-            by_relation=score[:, None],
-        )
+        return self._unexplained(user_index, score)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the matrix, read into memory, and the history."""

@@ -57,7 +57,8 @@ def split_pairs(
     gives at least one pair to each part whose share is above zero and keeps at least one in train;
     `leave_last_out` gives exactly one to each. `temporal_global` cuts at two moments and asks
     nothing of single users: pairs of one moment stay together, and a user may have no past.
-    `cold_item` and `cold_user` draw items or users, whose pairs stay together.
+    `cold_item` and `cold_user` draw items or users, whose pairs stay together; of the other pairs
+    the share `warm` is drawn for valid and for test.
 
     Args:
         pairs: The targets.
@@ -91,9 +92,11 @@ def split_pairs(
         time = pairs["time"]
         return (time >= cut[0]).astype(np.int8) + (time >= cut[1]), cut
     if config.kind == "cold_item":
-        return _drawn(item_hash, config, seed)[pairs["item"]], None
+        parts = _drawn(item_hash, config, seed)[pairs["item"]]
+        return _with_warm(parts, pairs, user_hash, item_hash, config.warm, seed), None
     if config.kind == "cold_user":
-        return _drawn(user_hash, config, seed)[pairs["user"]], None
+        parts = _drawn(user_hash, config, seed)[pairs["user"]]
+        return _with_warm(parts, pairs, user_hash, item_hash, config.warm, seed), None
     return _per_user(pairs, user_hash, item_hash, config, seed, block), None
 
 
@@ -114,10 +117,27 @@ def _moments(time: Index, config: SplitConfig, given: Moments | None) -> Moments
 
 def _drawn(hashes: Hashes, config: SplitConfig, seed: int) -> _Parts:
     """Draws the part of items or users by their ids alone."""
-    number = (mix(_word(seed), hashes) >> np.uint64(11)) * 2.0**-53  # uniform in [0, 1)
+    number = _uniform(mix(_word(seed), hashes))
     parts = (number < config.test + config.valid).astype(np.int8)
     parts[number < config.test] = TEST
     return parts
+
+
+def _with_warm(
+    parts: _Parts, pairs: Pairs, user_hash: Hashes, item_hash: Hashes, share: float, seed: int
+) -> _Parts:
+    """Draws pairs of train by the ids of both ends for valid and for test, a share each."""
+    if share:
+        number = _uniform(mix(_word(seed), user_hash[pairs["user"]], item_hash[pairs["item"]]))
+        train = parts == TRAIN
+        parts[train & (number < 2 * share)] = VALID
+        parts[train & (number < share)] = TEST
+    return parts
+
+
+def _uniform(hashes: Hashes) -> npt.NDArray[np.floating]:
+    """Numbers in [0, 1) of hashes."""
+    return (hashes >> np.uint64(11)) * 2.0**-53
 
 
 def _per_user(
