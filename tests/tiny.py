@@ -41,6 +41,9 @@ search_steps = 6
 
 [user_side]
 enabled = false
+
+[factors]
+enabled = false
 """
 
 

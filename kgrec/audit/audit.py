@@ -198,10 +198,8 @@ def audited_settings(config: Config, full: bool) -> Config:
     """The settings of the model that is audited: with its network or without."""
     closed = config.closed_form.enabled
     if not full and closed:
-        off = {
-            name: getattr(config, name).model_copy(update={"enabled": False})
-            for name in ("user_side", "directed", "cold", "text")  # none of them reads relations
-        }
+        deaf = ("user_side", "factors", "directed", "cold", "text")  # to relations
+        off = {name: getattr(config, name).model_copy(update={"enabled": False}) for name in deaf}
         off["fusion"] = config.fusion.model_copy(update={"network": False})
         searched = config.closed_form
         briefly = {

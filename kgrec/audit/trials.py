@@ -122,7 +122,7 @@ def relations_in_use(
         graph: Has the relations.
         network: Whether a fusion's network is asked too.
     """
-    mute = {"popularity", "user_side", "directed"} | (set() if network else {"network"})
+    mute = {"popularity", "user_side", "factors", "directed"} | (set() if network else {"network"})
     sizes = relation_sizes(graph)
     used: set[str] = set()
     for scorer in scorers:

@@ -20,6 +20,7 @@ from kgrec.config.sections import (
     ColdConfig,
     DirectedConfig,
     EvaluationConfig,
+    FactorsConfig,
     FusionConfig,
     ModelConfig,
     ResolutionConfig,
@@ -51,6 +52,7 @@ __all__ = [
     "DataConfig",
     "DirectedConfig",
     "EvaluationConfig",
+    "FactorsConfig",
     "FusionConfig",
     "Kind",
     "ModelConfig",
@@ -82,6 +84,7 @@ class Config(Settings):
     search: SearchConfig = SearchConfig()
     closed_form: ClosedFormConfig = ClosedFormConfig()
     user_side: UserSideConfig = UserSideConfig()
+    factors: FactorsConfig = FactorsConfig()
     directed: DirectedConfig = DirectedConfig()
     cold: ColdConfig = ColdConfig()
     fusion: FusionConfig = FusionConfig()
@@ -90,9 +93,10 @@ class Config(Settings):
     @model_validator(mode="after")
     def _something_scores(self) -> Self:
         always = (self.fusion.network, self.closed_form.enabled, self.fusion.popularity)
-        if not any((*always, self.user_side.enabled)):
+        if not any((*always, self.user_side.enabled, self.factors.enabled)):
             raise ValueError(
-                "network, closed_form, user_side and popularity are all off: nothing can score"
+                "network, closed_form, user_side, factors and popularity are all off: nothing can "
+                "score"
             )
         return self
 

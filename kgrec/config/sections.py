@@ -152,6 +152,20 @@ class UserSideConfig(Settings):
     max_users: int = Field(20_000, ge=1)
 
 
+class FactorsConfig(Settings):
+    """Weighted matrix factorisation, by alternating least squares.
+
+    Attributes:
+        enabled: Whether it is a part of the fusion.
+        dimensions: Numbers a user, and an item.
+        iterations: How often users, then items are solved.
+    """
+
+    enabled: bool = True
+    dimensions: int = Field(64, ge=1)
+    iterations: int = Field(12, ge=1)
+
+
 class DirectedConfig(Settings):
     """A ridge regression from what users did to what they did next; where valid comes after train.
 
@@ -171,7 +185,7 @@ class ColdConfig(Settings):
     """
 
     enabled: bool = True
-    keep_warm: float = Field(0.995, gt=0, le=1)
+    keep_warm: float = Field(0.999, gt=0, le=1)
 
 
 class SearchConfig(Settings):

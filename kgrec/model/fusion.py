@@ -167,12 +167,13 @@ def scorer_kind(name: str) -> type[Scorer]:
     from kgrec.model.popularity import Popularity
     from kgrec.model.sparse_closed_form import SparseClosedForm
     from kgrec.model.user_side import UserSide
+    from kgrec.model.wmf import WeightedMF
 
     kinds: dict[str, type[Scorer]] = {
         kind.__name__: kind
         for kind in (
-            Popularity, ItemKNN, Ease, ClosedForm, SparseClosedForm, UserSide, DirectedRidge,
-            PropagationScorer, EmbeddingScorer, Fusion, ColdCompletion,
+            Popularity, ItemKNN, Ease, ClosedForm, SparseClosedForm, UserSide, WeightedMF,
+            DirectedRidge, PropagationScorer, EmbeddingScorer, Fusion, ColdCompletion,
             ColdUsers,
         )
     }  # fmt: skip

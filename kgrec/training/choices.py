@@ -7,15 +7,16 @@ from kgrec.model.closed_form import Refinements
 from kgrec.training.checkpoint import read_json, write_json
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.cold_folds import ColdSettings
-from kgrec.training.side_searches import DirectedSettings, UserSideSettings
+from kgrec.training.side_searches import DirectedSettings, FactorsSettings, UserSideSettings
 
 #: In a run's folder while it is made: what the searches found.
 CHOICES = "choices.json"
 
-_Found = ClosedFormSettings | UserSideSettings | DirectedSettings | ColdSettings
+_Found = ClosedFormSettings | UserSideSettings | FactorsSettings | DirectedSettings | ColdSettings
 _KINDS: dict[str, type[_Found]] = {
     "closed_form": ClosedFormSettings,
     "user_side": UserSideSettings,
+    "factors": FactorsSettings,
     "directed": DirectedSettings,
     "cold": ColdSettings,
 }
@@ -29,6 +30,7 @@ class Choices:
         closed_form: Settings of the closed form.
         user_side: Settings of its twin.
         directed: Settings of the directed ridge.
+        factors: Settings of the matrix factorisation.
         cold: Settings of the completion of cold items.
         cold_on_valid: The same at the level that valid allows.
         epochs: Of each network, the epoch that was best on valid.
@@ -38,6 +40,7 @@ class Choices:
     closed_form: ClosedFormSettings | None = None
     user_side: UserSideSettings | None = None
     directed: DirectedSettings | None = None
+    factors: FactorsSettings | None = None
     cold: ColdSettings | None = None
     cold_on_valid: ColdSettings | None = None
     epochs: list[int] = field(default_factory=list)

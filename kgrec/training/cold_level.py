@@ -15,9 +15,10 @@ from kgrec.training.cold_folds import ColdSettings, K
 
 _MOST_USERS = 2_000
 _BLOCK = 1_024
-#: Where the level is sought, in standard deviations around that of the inner splits, and how often
-#: that range is halved.
-_LOWEST, _HIGHEST, _HALVINGS = -8.0, 4.0, 9
+#: How far above the level of the inner splits, in standard deviations, the level may be, the first
+#: step down from there, how often it is doubled where that is not low enough (a user of whom little
+#: is known has scores of a hundred deviations), and how often what is left is halved.
+_HIGHEST, _STEP, _DOUBLINGS, _HALVINGS = 4.0, 6.0, 8, 9
 #: Where fewer cold items share the places, none gets more than so many times its exposure.
 _BOLDER = 2.0
 
@@ -68,10 +69,18 @@ def level_on(
         return float(task.run(scorer, k=(K,))[f"ndcg@{K}"].mean())
 
     without = ndcg(held)
-    low, high = _LOWEST, _HIGHEST
+
+    def is_kept(shift: float) -> bool:
+        return ndcg(at(shift)) >= keep_warm * without
+
+    low, high = _HIGHEST - _STEP, _HIGHEST
+    for doubling in range(_DOUBLINGS):
+        if is_kept(low):
+            break
+        low, high = low - _STEP * 2.0**doubling, low
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if ndcg(at(middle)) >= keep_warm * without:
+        if is_kept(middle):
             low = middle
         else:
             high = middle

@@ -28,6 +28,7 @@ from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.user_side import UserSide
+from kgrec.model.wmf import WeightedMF
 from kgrec.progress import progress_bar
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
@@ -37,7 +38,7 @@ from kgrec.training.inner_split import history_of, time_ranks
 from kgrec.training.loop import train_network
 from kgrec.training.relation_rows import relation_rows
 from kgrec.training.resume import Progress
-from kgrec.training.side_searches import search_directed, search_user_side
+from kgrec.training.side_searches import search_directed, search_factors, search_user_side
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +110,12 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
     """Fits every part that the settings ask for and the data allow.
 
     Returns:
-        By name: `network`, `closed_form`, `user_side`, `directed`, `popularity`.
+        By name: `network`, `closed_form`, `user_side`, `factors`, `directed`, `popularity`.
     """
     makers: dict[str, Callable[[Fitting], Scorer | None]] = {
         "closed_form": _closed_form,
         "user_side": _user_side,
+        "factors": _factors,
         "directed": _directed,
         "network": _network,
     }
@@ -264,6 +266,37 @@ def _user_side(fitting: Fitting) -> Scorer | None:
         fitting.record["user_side"] = asdict(found)
         advance(f"solve for {graph.num_users:,} users")
         return UserSide.fit(fitting.history, found.ridge, item_exponent=found.item_exponent)
+
+
+def _factors(fitting: Fitting) -> Scorer | None:
+    settings, seed = fitting.config.factors, fitting.config.seed
+    if not settings.enabled:
+        return None
+    with (
+        fitting.timed("factors"),
+        progress_bar("factors: search", None, shown=fitting.progress) as advance,
+    ):
+        found = fitting.choices.factors
+        if found is None:
+            found = search_factors(
+                fitting.graph,
+                settings,
+                seed=seed,
+                temporal=fitting.choices.temporal,
+                budget=fitting.budget,
+                on_trial=advance,
+            )
+            fitting.choices.factors = found
+        fitting.record["factors"] = asdict(found)
+        return WeightedMF.fit(
+            fitting.history,
+            factors=settings.dimensions,
+            unobserved=found.unobserved,
+            ridge=found.ridge,
+            iterations=settings.iterations,
+            seed=seed,
+            on_iteration=advance,
+        )
 
 
 def _directed(fitting: Fitting) -> Scorer | None:

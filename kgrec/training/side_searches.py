@@ -1,4 +1,4 @@
-"""Finds the few settings of the closed form's twin and of the directed ridge on train alone."""
+"""Finds the few settings of the closed form's companions on train alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,12 +6,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from kgrec.config import FactorsConfig
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.directed import DirectedRidge
 from kgrec.model.gram import user_weights
 from kgrec.model.scorer import Scorer
 from kgrec.model.user_side import UserSide
+from kgrec.model.wmf import WeightedMF
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
 from kgrec.training.inner_split import history_of, inner_graph, time_ranks
@@ -19,6 +21,7 @@ from kgrec.vocabulary import Vocabulary
 
 _MOST_ITEMS, _MOST_USERS = 2_500, 4_000
 _USER_RIDGES, _ITEM_EXPONENTS = (100.0, 200.0, 400.0, 50.0, 800.0), (0.3, 0.0, 0.6)
+_FACTOR_RIDGES, _UNOBSERVED = (5.0, 1.5, 15.0, 50.0), (0.2, 0.05, 0.6)
 _RIDGES, _BANDWIDTHS, _RECENCIES = (300.0, 100.0, 1000.0), (15.0, 5.0, 50.0), (15.0, 30.0, 7.0)
 
 
@@ -32,6 +35,15 @@ class UserSideSettings:
 
 
 @dataclass(frozen=True)
+class FactorsSettings:
+    """Settings of `WeightedMF`, and their NDCG@20 on an inner split; None if not searched."""
+
+    ridge: float = 5.0
+    unobserved: float = 0.2
+    inner_ndcg: float | None = None
+
+
+@dataclass(frozen=True)
 class DirectedSettings:
     """Settings of `DirectedRidge`, and their NDCG@20 on an inner split; None if not searched."""
 
@@ -41,7 +53,7 @@ class DirectedSettings:
     inner_ndcg: float | None = None
 
 
-_Settings = TypeVar("_Settings", UserSideSettings, DirectedSettings)
+_Settings = TypeVar("_Settings", UserSideSettings, FactorsSettings, DirectedSettings)
 
 
 def search_user_side(
@@ -66,6 +78,48 @@ def search_user_side(
 
     best = UserSideSettings()
     for name, options in (("ridge", _USER_RIDGES), ("item_exponent", _ITEM_EXPONENTS)):
+        best = _best(best, name, options, fit, task, budget)
+    return best
+
+
+def search_factors(
+    graph: GraphData,
+    config: FactorsConfig,
+    *,
+    seed: int,
+    temporal: bool,
+    budget: Budget,
+    on_trial: Callable[[str], None] = lambda _: None,
+) -> FactorsSettings:
+    """Chooses ridge, then what unobserved items count, as `search_user_side` does.
+
+    Args:
+        graph: The graph; only its train interactions are read.
+        config: Dimensions and iterations.
+        seed: Of the inner split and of the first factors.
+        temporal: Whether the latest are held out.
+        budget: How long it may take.
+        on_trial: Is told what is tried.
+    """
+    most_active = _of_most_active(graph, _MOST_USERS)
+    inner, _ = inner_graph(most_active, (), _MOST_ITEMS, seed, temporal=temporal)
+    if not len(inner.held_out[Split.VALID]):
+        return FactorsSettings()
+    task, history = RankingTask(inner, Split.VALID), history_of(inner)
+
+    def fit(settings: FactorsSettings) -> Scorer:
+        on_trial(f"{settings.ridge:g}, {settings.unobserved:g}")
+        return WeightedMF.fit(
+            history,
+            factors=config.dimensions,
+            unobserved=settings.unobserved,
+            ridge=settings.ridge,
+            iterations=config.iterations,
+            seed=seed,
+        )
+
+    best = FactorsSettings()
+    for name, options in (("ridge", _FACTOR_RIDGES), ("unobserved", _UNOBSERVED)):
         best = _best(best, name, options, fit, task, budget)
     return best
 

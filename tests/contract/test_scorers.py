@@ -24,6 +24,7 @@ from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.user_side import UserSide
+from kgrec.model.wmf import WeightedMF
 from kgrec.schema import Role
 from kgrec.training.relation_rows import relation_rows
 
@@ -80,9 +81,11 @@ FACTORIES: dict[str, Factory] = {
         _history(toy), _ranks(toy), 3.0, bandwidth=2.0, recency=4.0
     ),
     "user_side": lambda toy: UserSide.fit(_history(toy), 5.0),
+    "factors": lambda toy: WeightedMF.fit(_history(toy), factors=4, iterations=3),
     "fusion": lambda toy: Fusion(
         {name: FACTORIES[name](toy) for name in ("network_cosine", "closed_form", "popularity")},
         {"network_cosine": 1.0, "closed_form": 0.7, "popularity": 0.1},
+        {"closed_form": 0.3},
     ),
 }
 

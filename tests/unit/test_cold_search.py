@@ -163,6 +163,7 @@ class TestValidDecides:
                 "fusion": {"network": False, "popularity": False},
                 "training": training,
                 "user_side": {"enabled": False},
+                "factors": {"enabled": False},
             }
         )
         fitted = fit(config, make_graph((24, 18, 1), train, valid=valid), progress=False)

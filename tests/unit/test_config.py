@@ -97,6 +97,7 @@ def test_a_bad_setting_is_named(tmp_path: Path, override: str, expected: str) ->
                 "fusion": {"network": False, "popularity": False},
                 "closed_form": {"enabled": False},
                 "user_side": {"enabled": False},
+                "factors": {"enabled": False},
             },
             "nothing can score",
         ),

@@ -211,6 +211,8 @@ def test_refit_learns_from_valid_too(tiny: tuple[Config, GraphData]) -> None:
          {"closed_form", "popularity"}),
         ({"closed_form": {"enabled": False}, "fusion": {"network": False, "popularity": False},
           "user_side": {"enabled": True}}, {"user_side"}),
+        ({"closed_form": {"enabled": False}, "fusion": {"network": False, "popularity": False},
+          "factors": {"enabled": True, "dimensions": 8}}, {"factors"}),
     ],
 )  # fmt: skip
 def test_parts_may_be_left_out(

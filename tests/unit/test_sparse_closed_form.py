@@ -120,6 +120,7 @@ def test_training_takes_it_beyond_max_items_with_all_that_was_found(
                 "closed_form": {"max_items": max_items},
                 "fusion": {"network": False},
                 "user_side": {"enabled": False},
+                "factors": {"enabled": False},
                 "cold": {"enabled": False},
             }
         )
