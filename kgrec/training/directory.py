@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import torch
@@ -94,14 +94,14 @@ def load_run(run_dir: Path) -> Run:
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
         scorer = scorer_kind(values["kind"]).from_state(tensors, values["values"])
         if not isinstance(scorer, Recommending):
-            raise ValueError(
-                f"it serves a {values['kind']}, expected a Fusion with or without cold"
-            )
+            raise ValueError(f"it serves a {values['kind']}, expected one of {_kinds()}")
         pointer, columns = (tensors[name] for name in _DISLIKED)
         disliked = Incidence(pointer, columns, scorer.num_items)
         observed = tensors[_OBSERVED]
     except (OSError, ValueError, KeyError) as exc:
         raise RunError(f"run {run_dir} is damaged: {exc}; train again, or copy it again") from exc
+    except RunError as exc:
+        raise RunError(f"run {run_dir}: {exc}") from exc
     by_label = {label: nodes[nodes["label"] == str(label)] for label in NodeLabel}
     return Run(
         directory=run_dir,
@@ -113,6 +113,10 @@ def load_run(run_dir: Path) -> Run:
         disliked=disliked,
         observed=observed,
     )
+
+
+def _kinds() -> str:
+    return ", ".join(kind.__name__ for kind in get_args(Recommending))
 
 
 def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:

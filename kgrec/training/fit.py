@@ -24,9 +24,10 @@ from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.cold_level import level_on
 from kgrec.training.cold_search import fit_cold
 from kgrec.training.cold_user_search import fit_cold_users
+from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import is_temporal
-from kgrec.training.parts import Fitting, TextFeatures, fit_parts
+from kgrec.training.parts import fit_parts
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,83 @@
+"""What every part of a recommender needs to be fitted."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kgrec.config import Config
+from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.data import GraphData, Interactions
+from kgrec.model.incidence import Incidence
+from kgrec.schema import NodeLabel, Split
+from kgrec.training.budget import Budget
+from kgrec.training.choices import Choices
+from kgrec.training.inner_split import history_of, time_ranks
+
+TextFeatures = Mapping[NodeLabel, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """What every part needs to be fitted.
+
+    Attributes:
+        config: The settings.
+        graph: Its train interactions are learned from.
+        text: Text features, or None.
+        device: Where the network is trained.
+        work: Folder for checkpoints; None keeps none.
+        record: Is told what was chosen and measured.
+        budget: How long all searches may take.
+        choices: What was found.
+        progress: Whether bars are shown on a terminal.
+    """
+
+    config: Config
+    graph: GraphData
+    text: TextFeatures | None
+    device: torch.device
+    work: Path | None
+    record: dict[str, Any]
+    budget: Budget
+    choices: Choices
+    progress: bool
+
+    @cached_property
+    def history(self) -> Incidence:
+        """The training items of each user."""
+        return history_of(self.graph)
+
+    @cached_property
+    def ranks(self) -> Tensor | None:
+        """Each entry's place among its user's by time; None without times."""
+        return time_ranks(self.graph.train, self.history)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Adds the seconds of a step to the record."""
+        started = time.perf_counter()
+        yield
+        seconds = self.record["seconds"]
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def valid_task(self, max_users: int | None, *, warm: bool = False) -> RankingTask | None:
+        """Gives the valid split, or of it the items that train knows; None if there is nothing."""
+        graph = self.graph
+        valid = graph.held_out.get(Split.VALID)
+        if valid is not None and warm:
+            known = np.isin(valid.item_index, graph.train.item_index)
+            valid = Interactions(valid.user_index[known], valid.item_index[known])
+            graph = replace(graph, held_out={**graph.held_out, Split.VALID: valid})
+        if valid is None or not len(valid):
+            return None
+        block_size = self.config.evaluation.block_size
+        return RankingTask(graph, Split.VALID, block_size=block_size, max_users=max_users)

@@ -1,0 +1,82 @@
+"""The networks of a recommender, one a seed."""
+
+import torch
+
+from kgrec.graph.tensors import build_hetero
+from kgrec.model.fusion import Fusion
+from kgrec.model.network import GraphTensors, RelationPropagation
+from kgrec.model.scorer import Scorer
+from kgrec.progress import progress_bar
+from kgrec.training.fitting import Fitting
+from kgrec.training.loop import train_network
+from kgrec.training.resume import Progress
+
+#: Users of valid that early stopping asks; more would cost large data sets more than the training.
+_STOPPING_USERS = 10_000
+
+
+def fit_networks(fitting: Fitting) -> Scorer | None:
+    """Trains one network a seed; several are a fusion of equals."""
+    config = fitting.config
+    if not config.fusion.network:
+        return None
+    with fitting.timed("network"):
+        text = fitting.text if config.model.use_text else None
+        hetero = build_hetero(fitting.graph, text)
+        tensors = GraphTensors.from_hetero(hetero, use_graph=config.model.use_graph)
+        tensors = tensors.to(fitting.device)
+        count = config.training.ensemble
+        scorers = {str(number): _one_network(fitting, tensors, number) for number in range(count)}
+    if count == 1:
+        return scorers["0"]
+    return Fusion(scorers, dict.fromkeys(scorers, 1.0 / count))
+
+
+def _one_network(fitting: Fitting, tensors: GraphTensors, number: int) -> Scorer:
+    config, training = fitting.config, fitting.config.training
+    chosen = fitting.choices.epochs[number:]
+    task = None if chosen else fitting.valid_task(_STOPPING_USERS)
+    if chosen:
+        training = training.model_copy(update={"epochs": chosen[0]})
+    name = f"checkpoint-{number}.safetensors"
+
+    def validate(scorer: Scorer) -> float:
+        assert task is not None
+        return float(task.run(scorer, k=(20,))["ndcg@20"].mean())
+
+    title = f"train network {number + 1} of {config.training.ensemble}"
+    with progress_bar(title, training.epochs, shown=fitting.progress) as advance:
+        scorer, network, state = train_network(
+            tensors,
+            fitting.history.to(fitting.device),
+            config.model,
+            training,
+            seed=config.seed * 1000 + number,
+            validate=None if task is None else validate,
+            checkpoint=None if fitting.work is None else fitting.work / name,
+            on_epoch=lambda epoch: advance(" ".join(f"{k} {v:.4g}" for k, v in epoch.items())),
+        )
+    if number == 0 and isinstance(network.encoder, RelationPropagation):
+        weights = network.encoder.relation_weights().tolist()
+        named = dict(zip(network.relation_names, weights, strict=True))
+        fitting.record["relation_weights"] = named
+    if not chosen:  # else valid was not asked: what it said before stands
+        _tell(fitting, state, sum(p.numel() for p in network.parameters()))
+    return scorer.to(torch.device("cpu"))
+
+
+def _tell(fitting: Fitting, state: Progress, parameters: int) -> None:
+    """Puts a network's training into the record."""
+    fitting.choices.epochs.append(state.best_epoch or state.epoch)
+    found = {
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "valid_ndcg@20": state.best if state.best_epoch else None,
+        "parameters": parameters,
+        "text": fitting.text is not None and fitting.config.model.use_text,
+        "history": state.history,
+    }
+    if "network" in fitting.record:
+        fitting.record["network"].setdefault("others", []).append(found)
+    else:
+        fitting.record["network"] = found
