@@ -468,16 +468,28 @@ class TestLoading:
         with pytest.raises(RunError):
             load_run(tmp_path)
 
-    def test_a_run_that_serves_no_fusion_is_refused(self, trained: Run, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("kind", "told"),
+        [
+            (
+                "Popularity",
+                "{run} is damaged: it serves a Popularity, expected one of Fusion, ColdCompletion",
+            ),
+            ("Oracle", "{run}: the run holds a scorer of kind 'Oracle', expected one of"),
+        ],
+    )
+    def test_a_run_that_serves_no_fusion_is_refused(
+        self, trained: Run, tmp_path: Path, kind: str, told: str
+    ) -> None:
         for path in trained.directory.iterdir():
             if path.is_file():
                 (tmp_path / path.name).write_bytes(path.read_bytes())
         tensors, _ = load_tensors(tmp_path / "model.safetensors")
         more, values = Popularity(trained.scorer.history).state()
-        saved = {"kind": "Popularity", "values": values}
+        saved = {"kind": kind, "values": values}
         save_tensors(tmp_path / "model.safetensors", tensors | more, saved)
-        told = f"run {tmp_path} is damaged: it serves a Popularity, expected a Fusion"
-        with pytest.raises(RunError, match=rf"^{re.escape(told)}.*; train again"):
+        told = re.escape(told.format(run=f"run {tmp_path}"))
+        with pytest.raises(RunError, match=rf"^{told}.*train again"):
             load_run(tmp_path)
 
     def test_another_graph_version_is_refused(self, trained: Run) -> None:

@@ -16,7 +16,7 @@ from graphs import (
     relation,
 )
 
-from kgrec.config import ClosedFormConfig
+from kgrec.config import ClosedFormConfig, FactorsConfig
 from kgrec.errors import ConfigError
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
@@ -33,7 +33,13 @@ from kgrec.training.fusion_candidates import Candidates, Term
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import inner_graph, is_temporal, time_ranks
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import UserSideSettings, search_directed, search_user_side
+from kgrec.training.side_searches import (
+    FactorsSettings,
+    UserSideSettings,
+    search_directed,
+    search_factors,
+    search_user_side,
+)
 
 
 def clustered(seed: int = 0) -> GraphData:
@@ -277,6 +283,21 @@ class Fixed:
 
     def score(self, users: torch.Tensor) -> torch.Tensor:
         return self.table[users].clone()
+
+
+def test_factors_are_chosen_on_an_inner_split() -> None:
+    config = FactorsConfig(dimensions=4, iterations=4)
+    graph = clustered()
+    found = search_factors(graph, config, seed=0, temporal=False, budget=Budget(None))
+    assert found.ridge in (1.5, 5.0, 15.0, 50.0)
+    assert found.unobserved in (0.05, 0.2, 0.6)
+    assert found.inner_ndcg is not None
+    assert 0 < found.inner_ndcg <= 1
+    without_valid = replace(graph, held_out={})
+    again = search_factors(without_valid, config, seed=0, temporal=False, budget=Budget(None))
+    assert again == found  # valid and test are not looked at
+    spent = search_factors(graph, config, seed=0, temporal=False, budget=Budget(0.0))
+    assert spent == FactorsSettings()
 
 
 class TestFusionSearch:
