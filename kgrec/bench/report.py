@@ -125,8 +125,17 @@ def _costs(outcome: Outcomes, found: Mapping[int, Row], *, whole: bool) -> Repor
         costs["seconds"]["train"] = spread([result.train_seconds for result in results])
         costs["peak_memory_mb"] = spread([result.peak_memory_mb for result in results])
         costs["base_memory_mb"] = spread([result.base_memory_mb for result in results])
-        costs["chosen"] = {str(seed): dict(outcome.results[seed].chosen) for seed in found}
+        costs["chosen"] = {
+            str(seed): _without_curves(outcome.results[seed].chosen) for seed in found
+        }
     return costs
+
+
+def _without_curves(chosen: Any) -> Any:
+    """What was chosen without the course of every training, which is most of it."""
+    if isinstance(chosen, Mapping):
+        return {k: _without_curves(v) for k, v in chosen.items() if k != "history"}
+    return [_without_curves(part) for part in chosen] if isinstance(chosen, list) else chosen
 
 
 def _reaching(outcome: Outcomes, goal: Outcomes) -> Report:

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from kgrec.model.incidence import Incidence
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
-from kgrec.model.scorer import Contributions
+from kgrec.model.scorer import ByHistory, Contributions
 
 #: Interactions as a user receives them.
 _TO_USER = "rev_INTERACTED"
@@ -192,7 +192,7 @@ class PropagationScorer:
         return cls(tensors, values)
 
 
-class EmbeddingScorer:
+class EmbeddingScorer(ByHistory):
     """Scores by embeddings alone, for encoders whose embeddings do not add up over edges.
 
     Attributes:
@@ -227,16 +227,6 @@ class EmbeddingScorer:
         bias = network.item_bias()
         return cls(user.detach().clone(), item.detach().clone(), bias.detach().clone(), history)
 
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return len(self.user_embedding)
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return len(self.item_embedding)
-
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives inner products plus b, (B, num_items) float32."""
         user = self.user_embedding[user_indices.to(self.user_embedding.device)]
@@ -244,18 +234,9 @@ class EmbeddingScorer:
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Leaves everything in `rest`: an attention score is no sum over items or relations."""
-        own = self.history.row(user_index)
         items = item_indices.to(self.item_embedding.device)
         score = self.item_embedding[items] @ self.user_embedding[user_index]
-        score = score + self.item_bias[items]
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=score.new_zeros(len(score), len(own)),
-            rest=score,
-            relation_names=("self",),
-            by_relation=score[:, None],
-        )
+        return self._unexplained(user_index, score + self.item_bias[items])
 
     def to(self, device: torch.device) -> Self:
         """The same scorer on a device."""

@@ -55,15 +55,7 @@ class ItemToItem(ByHistory):
         own, counts = self.own(user_index)
         items = item_indices.to(own.device)
         by_item = self.weights[own[None, :], items[:, None]] * counts  # (k, h)
-        score = by_item.sum(1)
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=by_item,
-            rest=score.new_zeros(len(items)),
-            relation_names=("INTERACTED",),
-            by_relation=score[:, None],
-        )
+        return self._by_own_items(user_index, by_item)
 
 
 def ages(history: Incidence, ranks: Tensor) -> Tensor:

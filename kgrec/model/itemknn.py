@@ -115,15 +115,7 @@ class ItemKNN(ByHistory):
             start, stop = self.influence.pointer[item : item + 2].tolist()
             row[self.influence.columns[start:stop]] = self.similarity[start:stop]
         by_item = rows[:, items].mT  # (k, h)
-        score = by_item.sum(1)
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=by_item,
-            rest=torch.zeros_like(score),
-            relation_names=("INTERACTED",),
-            by_relation=score[:, None],
-        )
+        return self._by_own_items(user_index, by_item)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history, neighbourhoods and similarities."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import torch
 from torch import Tensor
 
 from kgrec.model.incidence import Incidence
@@ -82,15 +83,27 @@ class ByHistory:
         """Number of items."""
         return self.history.num_columns
 
-    def _unexplained(self, user_index: int, score: Tensor) -> Contributions:
-        """Scores (k,) of which no own item and no relation accounts for anything."""
+    def _by_own_items(self, user_index: int, by_item: Tensor) -> Contributions:
+        """Scores that are sums over the user's own items, (k, h), through interactions alone."""
+        score = by_item.sum(dim=1)
+        return Contributions(
+            score=score,
+            own_items=self.history.row(user_index),
+            by_item=by_item,
+            rest=torch.zeros_like(score),
+            relation_names=("INTERACTED",),
+            by_relation=score[:, None],
+        )
+
+    def _unexplained(self, user_index: int, score: Tensor, relation: str = "self") -> Contributions:
+        """Scores (k,) of which no own item accounts for anything."""
         own = self.history.row(user_index)
         return Contributions(
             score=score,
             own_items=own,
             by_item=score.new_zeros(len(score), len(own)),
             rest=score,
-            relation_names=("self",),
+            relation_names=(relation,),
             by_relation=score[:, None],
         )
 

@@ -1,6 +1,7 @@
 """The closed form for catalogues too large for a dense inverse."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -154,16 +155,8 @@ class SparseClosedForm(ByHistory):
         own = self.history.row(user_index)
         items = item_indices.to(own.device)
         by_item = self.cells(own, items).mT  # (k, h)
-        score = by_item.sum(dim=1)
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=by_item,
-            rest=torch.zeros_like(score),
-            relation_names=("INTERACTED",),
-            by_relation=score[:, None],
-            relations_exact=not self.relation_names,
-        )
+        plain = self._by_own_items(user_index, by_item)
+        return replace(plain, relations_exact=not self.relation_names)
 
     def cells(self, own: Tensor, items: Tensor) -> Tensor:
         """Gives B at rows own (h,) and columns items (k,), (h, k) float32."""

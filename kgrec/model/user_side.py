@@ -67,16 +67,9 @@ class UserSide(ByHistory):
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Other users say it, so no own item accounts for it: all is in `rest`."""
-        own = self.history.row(user_index)
-        score = self.score(torch.tensor([user_index]))[0, item_indices.to(own.device)]
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=score.new_zeros(len(score), len(own)),
-            rest=score,
-            relation_names=("INTERACTED",),
-            by_relation=score[:, None],
-        )
+        items = item_indices.to(self.weights.device)
+        score = self.score(torch.tensor([user_index]))[0, items]
+        return self._unexplained(user_index, score, relation="INTERACTED")
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history and weights."""

@@ -100,15 +100,7 @@ class WeightedMF(ByHistory):
         mine = self.item_factors[own]  # (h, d)
         inverse = torch.linalg.inv(mine.mT @ mine + self._bound)
         by_item = self.item_factors[item_indices] @ inverse @ mine.mT  # (k, h)
-        score = by_item.sum(dim=1)
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=by_item,
-            rest=torch.zeros_like(score),
-            relation_names=("INTERACTED",),
-            by_relation=score[:, None],
-        )
+        return self._by_own_items(user_index, by_item)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the history and the item factors."""

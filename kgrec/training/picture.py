@@ -40,11 +40,15 @@ def draw_training(path: Path, record: dict[str, Any]) -> None:
     curves.set_title("Training")
     names = list(relations)
     places = range(len(names))
-    bars.barh([y + 0.2 for y in places], [relations[n][0] for n in names], 0.4, color=_FORWARD)
-    bars.barh([y - 0.2 for y in places], [relations[n][1] for n in names], 0.4, color=_BACKWARD)
+    for side, (label, colour) in enumerate((("forward", _FORWARD), ("reverse", _BACKWARD))):
+        shifted = [y - 0.2 + 0.4 * side for y in places]
+        widths = [relations[name][side] for name in names]
+        bars.barh(shifted, widths, 0.4, color=colour, label=label)
     bars.set_yticks(list(places), [name.lower() for name in names], fontsize=8)
     bars.invert_yaxis()
-    bars.set_xlabel("learned weight, 1 (dislikes: -1) at the start (green: forward, grey: reverse)")
+    bars.set_xlabel("learned weight; 1 at the start, dislikes -1")
+    if names:
+        bars.legend(frameon=False, loc="lower right")
     bars.set_title("Relations")
     for axes in (curves, right, bars):
         axes.spines["top"].set_visible(False)
