@@ -7,6 +7,7 @@ import typer
 
 from kgrec.cli.options import AsJson, ConfigFile, Overrides, StoreUri, load_config
 from kgrec.cli.output import Reporter
+from kgrec.config import Config
 
 
 def train(
@@ -36,16 +37,8 @@ def train(
     with Reporter(as_json) as reporter:
         from kgrec.cli.audit_view import audit_view
         from kgrec.cli.steps import audit_graph, bring_up_to_date, fetch, train_run, write_vectors
-        from kgrec.training.directory import refuse_foreign
-        from kgrec.training.fit import choose_device
 
-        # What can be refused is refused before the store is touched.
-        refuse_foreign(run_dir)
-        choose_device(settings.training.device)
-        if settings.text.enabled and settings.text.model is not None:
-            from kgrec.text.encoder import Encoder
-
-            Encoder(settings.text.model, settings.text.max_tokens, settings.text.batch_size, "cpu")
+        _refuse_early(settings, run_dir)
         bring_up_to_date(settings, reporter)
         graph = fetch(settings, reporter)
         if settings.text.enabled and settings.text.write_to_store:
@@ -70,3 +63,17 @@ def train(
             f"run {run_dir}, picture {run_dir / 'training.png'}",
             f"next: kgrec evaluate --run {run_dir}",
         )
+
+
+def _refuse_early(settings: Config, run_dir: Path) -> None:
+    """Raises what can be raised before the store is touched."""
+    from kgrec.training.directory import refuse_foreign
+    from kgrec.training.fit import choose_device
+
+    refuse_foreign(run_dir)
+    choose_device(settings.training.device)
+    text = settings.text
+    if text.enabled and text.model is not None:
+        from kgrec.text.encoder import Encoder
+
+        Encoder(text.model, text.max_tokens, text.batch_size, "cpu")

@@ -13,28 +13,23 @@ from torch import Tensor
 
 from kgrec.config import ClosedFormConfig
 from kgrec.errors import ConfigError
-from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
-from kgrec.model.closed_form import ClosedForm, Refinements
-from kgrec.model.gram import RelationRows
-from kgrec.schema import Split
+from kgrec.model.closed_form import Refinements
 from kgrec.training.budget import Budget
 from kgrec.training.closed_form_problem import ClosedFormProblem, keep_in_bounds, read_settings
-from kgrec.training.inner_split import history_of, inner_graph, most_popular_rows, time_ranks
+from kgrec.training.inner_split import history_of, inner_graph, most_popular_rows
+from kgrec.training.kernel_search import KernelTrials
 from kgrec.training.relation_rows import relation_rows
 
 logger = logging.getLogger(__name__)
 
 _DEFAULT_RIDGE = 200.0
 _MOST_RELATIONS = 24
-_MOST_USERS = 4_000
 _LEARNING_RATE = 0.4
 #: What smooth NDCG must rise by within so many steps for the search to go on.
 _LEAST_GAIN, _PATIENCE = 2e-4, 8
 #: A relation whose absence costs less than this share of the smooth NDCG is left out.
 _LEAST_WORTH = 2e-4
-#: Kernels over time that are tried: bandwidth in places, share, factor on the ridge.
-_BANDWIDTHS, _SHARES, _RIDGE_FACTORS = (10.0, 30.0, 3.0, 100.0), (0.8, 0.5), (0.5, 0.25, 1.0)
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,13 @@ def search_closed_form(
         (before, after),
         refinements,
     )
-    return _with_kernel(graph, candidates, config, found, temporal, seed, budget, on_trial)
+    if graph.train.time is None or not config.kernels or graph.num_items > config.max_items:
+        return found  # the sparse closed form knows no kernel
+    if not temporal:
+        small, rows = inner_graph(graph, candidates, config.search_items, seed)
+    trials = KernelTrials(small, rows, seed, budget, on_trial)
+    kernel = trials.search(found.relation_weights, found.ridge, found.refinements, config.ridge)
+    return replace(found, ridge=kernel.ridge, refinements=kernel.refinements)
 
 
 def _refuse_unknown(weights: Mapping[str, float], names: set[str]) -> None:
@@ -198,58 +199,3 @@ def _pruned(
         if without >= value * (1 - _LEAST_WORTH):
             theta, value = trial, without
     return theta
-
-
-def _with_kernel(
-    graph: GraphData,
-    rows: Sequence[RelationRows],
-    config: ClosedFormConfig,
-    found: ClosedFormSettings,
-    temporal: bool,
-    seed: int,
-    budget: Budget,
-    on_trial: Callable[[str], None],
-) -> ClosedFormSettings:
-    """Tries kernels over time on an inner split, and keeps one that helps."""
-    if graph.train.time is None or not config.kernels or graph.num_items > config.max_items:
-        return found  # the sparse closed form knows no kernel
-    inner, inner_rows = inner_graph(graph, rows, config.search_items, seed, temporal=temporal)
-    history = history_of(inner)
-    ranks = time_ranks(inner.train, history)
-    if ranks is None or not len(inner.held_out[Split.VALID]):
-        return found
-    task = RankingTask(inner, Split.VALID, max_users=_MOST_USERS, seed=seed)
-
-    def judge(settings: ClosedFormSettings) -> float:
-        if budget.is_spent():
-            return -torch.inf
-        refinements = settings.refinements
-        on_trial(f"kernel {refinements.bandwidth or 0:g} x {refinements.kernel_share:g}")
-        scorer = ClosedForm.fit(
-            history, inner_rows, settings.relation_weights, settings.ridge, refinements, ranks
-        )
-        value = float(task.run(scorer, k=(20,))["ndcg@20"].mean())
-        logger.info("closed_form %s inner_ndcg@20=%.4f", settings, value)
-        return value
-
-    def trial(kernel: tuple[float, float, float]) -> ClosedFormSettings:
-        bandwidth, share, factor = kernel
-        refinements = replace(found.refinements, bandwidth=bandwidth, kernel_share=share)
-        ridge = found.ridge if config.ridge is not None else found.ridge * factor
-        return replace(found, refinements=refinements, ridge=ridge)
-
-    best, value = found, judge(found)
-    at = (_BANDWIDTHS[0], _SHARES[0], _RIDGE_FACTORS[0])
-    for place, options in enumerate((_BANDWIDTHS, _SHARES[1:], _RIDGE_FACTORS[1:])):
-        for option in options:
-            kernel = (
-                option if place == 0 else at[0],
-                option if place == 1 else at[1],
-                option if place == 2 else at[2],
-            )
-            score = judge(trial(kernel))
-            if score > value:
-                best, value, at = trial(kernel), score, kernel
-        if best is found:
-            break  # no bandwidth helped
-    return best
