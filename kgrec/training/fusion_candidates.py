@@ -16,6 +16,8 @@ from kgrec.model.scorer import Scorer
 #: An item that is not among the first so many of any part is hardly among the first 20 of a sum.
 TOP = 300
 _K = 20
+#: All parts' scores of some users over all items, before the candidates are taken out of them.
+_BYTES_AT_ONCE = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ class Candidates:
     """
 
     def __init__(self, parts: Mapping[str, Scorer], task: RankingTask) -> None:
-        starts = range(0, len(task.users), task.block_size)
+        step = _BYTES_AT_ONCE // (4 * task.num_items * (len(parts) + 1))
+        step = min(task.block_size, max(1, step))
         self._blocks = [
-            _block(parts, task, slice(start, min(start + task.block_size, len(task.users))))
-            for start in starts
+            _block(parts, task, slice(start, min(start + step, len(task.users))))
+            for start in range(0, len(task.users), step)
         ]
         self._num_truth = task.num_truth
         self.scales = {}
