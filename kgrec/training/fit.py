@@ -169,16 +169,21 @@ def _completed(fitting: Fitting, fusion: Fusion) -> Fusion | ColdCompletion:
         choices.cold = settings
         if fitting.work is not None:
             choices.save(fitting.work / CHOICES)
-        found = {**asdict(settings), "items": len(completed.completion.cold)}
-        task = fitting.valid_task(_level_users(fitting.graph.num_items), warm=True)
-        if task is not None:
-            completed, choices.cold_on_valid, level = level_on(
-                task, completed, settings, config.cold.keep_warm
-            )
+        found = {**asdict(settings), "items": len(completed.completion.cold), "kept": True}
+        users = _level_users(fitting.graph.num_items)
+        keep = config.cold.keep_warm
+        warm, every = (fitting.valid_task(users, warm=only) for only in (True, False))
+        if warm is not None and every is not None:
+            completed, choices.cold_on_valid, level = level_on(warm, completed, settings, keep)
             found["on_valid"] = {**level, "exposure": choices.cold_on_valid.exposure}
-            logger.info("cold %s", found["on_valid"])
+            # What a fusion says of cold items by itself, through relations, may be better.
+            both = (fusion, completed)
+            without, with_cold = (float(every.run(s)["ndcg@20"].mean()) for s in both)
+            found["kept"] = with_cold >= keep * without
+            found["on_valid"]["all_items"] = {"without": without, "with": with_cold}
+            logger.info("cold kept=%s %s", found["kept"], found["on_valid"])
     fitting.record["cold"] = found
-    return completed
+    return completed if found["kept"] else fusion
 
 
 def _for_cold_users(
