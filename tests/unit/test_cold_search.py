@@ -1,5 +1,6 @@
 """The completion found by itself: on a checkerboard the right users are seen by eye."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,8 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.ease import Ease
+from kgrec.model.fusion import Fusion
+from kgrec.model.scorer import Scorer, Wrapping
 from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.training import fit as fit_module
 from kgrec.training.cold_folds import ColdSettings
@@ -136,8 +139,18 @@ class TestValidDecides:
 
     LEFT = (1 / np.log2(4) + 1 / np.log2(5)) / (1 / np.log2(2) + 1 / np.log2(3))
 
-    def fitted(self, monkeypatch: pytest.MonkeyPatch, keep_warm: float, **training: bool) -> Fitted:
-        """Fits where the inner splits put both cold items 3 deviations above the others' mean."""
+    def fitted(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        keep_warm: float,
+        *,
+        wanted: Sequence[tuple[int, int]] = (),
+        **training: bool,
+    ) -> Fitted:
+        """Fits where the inner splits put both cold items 3 deviations above the others' mean.
+
+        `wanted` are more pairs of valid.
+        """
         calls: list[ColdSettings | None] = []
 
         def stub(
@@ -166,7 +179,9 @@ class TestValidDecides:
                 "factors": {"enabled": False},
             }
         )
-        fitted = fit(config, make_graph((24, 18, 1), train, valid=valid), progress=False)
+        fitted = fit(
+            config, make_graph((24, 18, 1), train, valid=[*valid, *wanted]), progress=False
+        )
         self.settings = calls
         return fitted
 
@@ -193,6 +208,35 @@ class TestValidDecides:
             higher = task.run(ColdCompletion(fitted.scorer.scorer, raised), (20,))["ndcg@20"].mean()
             assert higher < keep_warm
         assert fitted.record["cold"]["inner"] == {"asked": keep_warm}
+
+    @pytest.mark.parametrize("knows", [False, True])
+    def test_what_the_fusion_itself_says_of_cold_items_may_be_better(
+        self, monkeypatch: pytest.MonkeyPatch, knows: bool
+    ) -> None:
+        """Everybody wants cold item 16; the completion cannot tell it from 17, a fusion may."""
+
+        class Knowing(Wrapping):
+            def __init__(self, scorer: Scorer) -> None:
+                self.scorer = scorer
+
+            def score(self, user_indices: torch.Tensor) -> torch.Tensor:
+                scores = self.scorer.score(user_indices).clone()
+                scores[:, 16] = scores.max() + 1
+                return scores
+
+        def knowing(parts: dict[str, Scorer], task: RankingTask) -> tuple[Fusion, float]:
+            return Fusion({"closed_form": Knowing(parts["closed_form"])}, {"closed_form": 1.0}), 1.0
+
+        if knows:
+            monkeypatch.setattr(fit_module, "search_fusion", knowing)
+        wanted = [(user, 16) for user in range(24)]
+        fitted = self.fitted(monkeypatch, 0.999, wanted=wanted)
+        told = fitted.record["cold"]
+        assert told["kept"] is not knows
+        assert type(fitted.scorer) is (Fusion if knows else ColdCompletion)
+        every = told["on_valid"]["all_items"]
+        assert every["without"] == pytest.approx(1.0 if knows else 0.892, abs=1e-3)
+        assert (every["with"] < every["without"]) is knows
 
     def test_a_refit_takes_the_level_that_valid_allowed(
         self, monkeypatch: pytest.MonkeyPatch
