@@ -139,11 +139,12 @@ def test_which_relations_a_scorer_uses() -> None:
     graph = taste_graph()
     closed = ClosedFormConfig(ridge=20.0, relation_weights={"shelf": 2.0, "made_by": 0.0})
     fitted = fit(CONFIG.model_copy(update={"closed_form": closed}), graph, progress=False)
-    popularity = Popularity(history_of(graph))
-    assert relations_in_use([fitted.scorer], graph) == ["shelf"]
+    popularity, part = Popularity(history_of(graph)), fitted.parts["closed_form"]
+    alone = Fusion({"closed_form": part}, {"closed_form": 1.0})
+    assert relations_in_use([alone], graph) == ["shelf"]
     # A network has no weights that are read; where only the closed form is audited it is not asked.
     both = Fusion(
-        {"closed_form": fitted.scorer.parts["closed_form"], "network": popularity},
+        {"closed_form": part, "network": popularity},
         {"closed_form": 1.0, "network": 1.0},
     )
     assert relations_in_use([both], graph) == ["made_by", "shelf"]
