@@ -54,6 +54,23 @@ def test_score_is_the_weighted_sum_of_standardised_parts() -> None:
     torch.testing.assert_close(fusion.score(EVERYONE), wanted)
 
 
+def test_one_deviation_for_all_users_by_hand() -> None:
+    history = Incidence.from_pairs(torch.tensor([0, 1]), torch.tensor([0, 1]), 2, 3)
+    one = EmbeddingScorer(torch.tensor([[1.0], [10.0]]), torch.tensor([[1.0], [2.0], [3.0]]),
+                          torch.zeros(3), history)  # fmt: skip
+    fusion = Fusion({"closed_form": one}, {"closed_form": 0.5}, {"closed_form": 4.0})
+    # (s - mean) · 0.5 / 4: the second user's scores stay ten times the first one's.
+    wanted = torch.tensor([[-0.125, 0.0, 0.125], [-1.25, 0.0, 1.25]])
+    torch.testing.assert_close(fusion.score(torch.tensor([0, 1])), wanted)
+    found = fusion.contributions(1, torch.tensor([2, 0]))
+    torch.testing.assert_close(found.score, torch.tensor([1.25, -1.25]))
+    torch.testing.assert_close(found.by_item.sum(dim=1) + found.rest, found.score)
+    torch.testing.assert_close(found.by_relation.sum(dim=1), found.score)
+    again = Fusion.from_state(*fusion.state())
+    assert again.part_scales == {"closed_form": 4.0}
+    assert fusion.without_idle_parts().part_scales == {"closed_form": 4.0}
+
+
 def test_affine_changes_of_a_part_change_nothing() -> None:
     fusion = make()
     network = fusion.parts["network"]
