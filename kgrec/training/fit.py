@@ -57,8 +57,9 @@ def fit(
     """Fits every part the settings ask for, and their fusion.
 
     The parts' own settings are searched on train alone, the networks stop early on valid, the
-    weights of the parts and the level of cold items are found on valid. With `training.refit` all parts are then fitted again,
-    with these settings, weights and numbers of epochs, on train and valid together.
+    weights of the parts and the level of cold items are found on valid. With `training.refit` all
+    parts are then fitted again, with these settings, weights, level and numbers of epochs, on train
+    and valid together.
 
     Args:
         config: The settings; `data` and `store` are not looked at.
