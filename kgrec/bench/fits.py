@@ -36,7 +36,7 @@ class Order:
         version: The graph's version.
         refit: Whether the judged fit learns from valid as well.
         minutes: Peers that train by epochs stop after so long.
-        cold: Whether cold items are also ranked among themselves.
+        cold: Whether cold and warm items are also judged apart.
         folder: Where the result goes.
         sections: Sections of the settings that change the result; None are all, and kgrec's code.
     """

@@ -14,9 +14,8 @@ def fit_kgrec(job: Job) -> PeerFit:
     # No checkpoints: a resumed fit would not know how long it took.
     fitted = fit(config, job.graph, progress=False)
     parts = dict(fitted.parts)
-    if isinstance(
-        fitted.scorer, Wrapping
-    ):  # what warm items lose to completed ones shows beside it
+    if isinstance(fitted.scorer, Wrapping):
+        # What warm items lose to completed ones is seen beside it.
         parts["without_cold"] = fitted.scorer.innermost
     return PeerFit(fitted.scorer, parts=parts, chosen=fitted.record)
 

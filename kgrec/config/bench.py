@@ -28,7 +28,7 @@ class BenchConfig(Settings):
             train and valid before test is ranked.
         minutes: Peers that train by epochs stop after so long and keep what was best on valid;
             any fit is ended after three times as long.
-        cold: Whether test's items without training interactions are also ranked among themselves.
+        cold: Whether test's items without training interactions, and the others, are judged apart.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")

@@ -93,10 +93,11 @@ class Fusion:
 
     def _affine_of(self, name: str, weight: float, scores: Tensor) -> tuple[Tensor, Tensor]:
         """The factor on a part's scores (B, num_items), and what is taken off before; (B, 1)."""
-        deviation, mean = moments(scores)
-        if name in self.part_scales:
-            deviation = torch.full_like(deviation, self.part_scales[name])
-        return weight / deviation, mean
+        if name not in self.part_scales:
+            deviation, mean = moments(scores)
+            return weight / deviation, mean
+        mean = scores.mean(dim=1, keepdim=True)
+        return torch.full_like(mean, weight / self.part_scales[name]), mean
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the weighted sum of standardised scores (B, num_items) float32."""

@@ -29,9 +29,9 @@ class WeightedMF(ByHistory):
         ridge: λ.
 
     References:
-        Hu, Koren, Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008,
-        eq. 3 to 6 and section 5; objective with α: Rendle et al., "Revisiting the performance of
-        iALS on item recommendation benchmarks", RecSys 2022, eq. 3.
+        Hu, Koren, Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008;
+        the objective with α: Rendle et al., "Revisiting the performance of iALS on item
+        recommendation benchmarks", RecSys 2022.
     """
 
     def __init__(

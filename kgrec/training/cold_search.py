@@ -61,7 +61,7 @@ def fit_cold(
         keep_warm: Share of the NDCG@20 on warm items that must stay when cold items compete with
             them, on inner splits.
         ridge: λ of the inner closed forms, if it is known.
-        settings: What was found before, of as many views; None searches.
+        settings: What was found before, for the same views; None searches.
 
     Returns:
         The completed scorer and what was found. None if no item is cold, too few are warm, or
@@ -73,10 +73,11 @@ def fit_cold(
     views = content_views(graph, text)
     if not len(cold) or len(warm) < LEAST_WARM or not views:
         return None
-    if settings is None or len(settings.view_weights) != len(views):
+    names = tuple(view.name for view in views)
+    if settings is None or settings.views != names:
         ridge = ridge or config.closed_form.ridge or 150.0
         settings = search_cold(graph, views, seed=seed, keep_warm=keep_warm, ridge=ridge)
-        settings = replace(settings, views=tuple(view.name for view in views))
+        settings = replace(settings, views=names)
     most = np.sort(warm[np.argsort(-count[warm], kind="stable")[:_MOST_WARM]])
     return (
         complete_cold(scorer, views, settings, torch.from_numpy(most), cold, count, seed=seed),

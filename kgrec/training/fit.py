@@ -31,6 +31,7 @@ from kgrec.training.parts import fit_parts
 
 logger = logging.getLogger(__name__)
 
+#: Bytes of scores that are held while the level of cold items is found.
 _MOST_BYTES = 1_500_000_000
 
 

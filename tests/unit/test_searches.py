@@ -22,8 +22,11 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.directed import DirectedRidge
+from kgrec.model.ease import Ease, ease_weights
 from kgrec.model.fusion import Fusion
+from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
+from kgrec.model.scorer import Scorer
 from kgrec.schema import Role, Split
 from kgrec.training import closed_form_search
 from kgrec.training.budget import Budget
@@ -283,6 +286,22 @@ class Fixed:
 
     def score(self, users: torch.Tensor) -> torch.Tensor:
         return self.table[users].clone()
+
+
+def test_the_best_factors_are_found_one_setting_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stub(history: Incidence, *, ridge: float, unobserved: float, **_: object) -> Scorer:
+        """EASE, spoiled by noise for each setting that is not what it should be."""
+        ease = Ease(history, ease_weights(history.gram(), 20.0))
+        wrong = (ridge != 15.0) + (unobserved != 0.05)
+        noise = torch.randn(ease.weights.shape, generator=torch.Generator().manual_seed(0))
+        ease.weights += 0.3 * wrong * noise
+        return ease
+
+    monkeypatch.setattr("kgrec.training.side_searches.WeightedMF.fit", stub)
+    found = search_factors(
+        clustered(), FactorsConfig(), seed=0, temporal=False, budget=Budget(None)
+    )
+    assert (found.ridge, found.unobserved) == (15.0, 0.05)
 
 
 def test_factors_are_chosen_on_an_inner_split() -> None:
