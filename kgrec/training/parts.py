@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import TypeVar
 
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.directed import DirectedRidge
@@ -18,9 +19,20 @@ from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_
 from kgrec.training.fitting import Fitting
 from kgrec.training.network_part import fit_networks
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import search_directed, search_factors, search_user_side
+from kgrec.training.side_searches import (
+    DirectedSettings,
+    FactorsSettings,
+    UserSideSettings,
+    search_directed,
+    search_factors,
+    search_user_side,
+)
 
 logger = logging.getLogger(__name__)
+
+_Settings = TypeVar(
+    "_Settings", ClosedFormSettings, UserSideSettings, FactorsSettings, DirectedSettings
+)
 
 
 def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
@@ -57,18 +69,18 @@ def _closed_form(fitting: Fitting) -> Scorer | None:
         fitting.timed("closed_form"),
         progress_bar("closed form: search", None, shown=fitting.progress) as advance,
     ):
-        found = fitting.choices.closed_form
-        if found is None:
-            found = search_closed_form(
+        found = _chosen(
+            fitting,
+            "closed_form",
+            lambda: search_closed_form(
                 graph,
                 settings,
                 seed=fitting.config.seed,
                 temporal=fitting.choices.temporal,
                 budget=fitting.budget,
                 on_trial=advance,
-            )
-            fitting.choices.closed_form = found
-        fitting.record["closed_form"] = asdict(found)
+            ),
+        )
         advance(f"solve for {graph.num_items:,} items")
         if graph.num_items > settings.max_items:
             return _sparse_closed_form(fitting, found)
@@ -80,6 +92,16 @@ def _closed_form(fitting: Fitting) -> Scorer | None:
             found.refinements,
             fitting.ranks,
         )
+
+
+def _chosen(fitting: Fitting, name: str, search: Callable[[], _Settings]) -> _Settings:
+    """Gives what was found for a part before, else searches; either is told to the record."""
+    found: _Settings | None = getattr(fitting.choices, name)
+    if found is None:
+        found = search()
+        setattr(fitting.choices, name, found)
+    fitting.record[name] = asdict(found)
+    return found
 
 
 def _sparse_closed_form(fitting: Fitting, found: ClosedFormSettings) -> Scorer:
@@ -104,16 +126,16 @@ def _user_side(fitting: Fitting) -> Scorer | None:
         fitting.timed("user_side"),
         progress_bar("user side: search", None, shown=fitting.progress) as advance,
     ):
-        found = fitting.choices.user_side
-        if found is None:
-            found = search_user_side(
+        found = _chosen(
+            fitting,
+            "user_side",
+            lambda: search_user_side(
                 graph,
                 seed=fitting.config.seed,
                 temporal=fitting.choices.temporal,
                 budget=fitting.budget,
-            )
-            fitting.choices.user_side = found
-        fitting.record["user_side"] = asdict(found)
+            ),
+        )
         advance(f"solve for {graph.num_users:,} users")
         return UserSide.fit(fitting.history, found.ridge, item_exponent=found.item_exponent)
 
@@ -126,18 +148,18 @@ def _factors(fitting: Fitting) -> Scorer | None:
         fitting.timed("factors"),
         progress_bar("factors: search", None, shown=fitting.progress) as advance,
     ):
-        found = fitting.choices.factors
-        if found is None:
-            found = search_factors(
+        found = _chosen(
+            fitting,
+            "factors",
+            lambda: search_factors(
                 fitting.graph,
                 settings,
                 seed=seed,
                 temporal=fitting.choices.temporal,
                 budget=fitting.budget,
                 on_trial=advance,
-            )
-            fitting.choices.factors = found
-        fitting.record["factors"] = asdict(found)
+            ),
+        )
         return WeightedMF.fit(
             fitting.history,
             factors=settings.dimensions,
@@ -161,13 +183,13 @@ def _directed(fitting: Fitting) -> Scorer | None:
     ):
         closed = fitting.choices.closed_form
         exponent = 0.0 if closed is None else closed.refinements.user_exponent
-        found = fitting.choices.directed
-        if found is None:
-            found = search_directed(
+        found = _chosen(
+            fitting,
+            "directed",
+            lambda: search_directed(
                 graph, exponent, seed=fitting.config.seed, budget=fitting.budget, on_trial=advance
-            )
-            fitting.choices.directed = found
-        fitting.record["directed"] = asdict(found)
+            ),
+        )
         advance(f"solve for {graph.num_items:,} items")
         return DirectedRidge.fit(
             fitting.history,

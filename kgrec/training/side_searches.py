@@ -67,9 +67,8 @@ def search_user_side(
         temporal: Whether the latest are held out.
         budget: How long it may take.
     """
-    most_active = _of_most_active(graph, _MOST_USERS)
-    inner, _ = inner_graph(most_active, (), _MOST_ITEMS, seed, temporal=temporal)
-    if not len(inner.held_out[Split.VALID]):
+    inner = _of_most_active(graph, seed, temporal=temporal)
+    if inner is None:
         return UserSideSettings()
     task, history = RankingTask(inner, Split.VALID), history_of(inner)
 
@@ -101,9 +100,8 @@ def search_factors(
         budget: How long it may take.
         on_trial: Is told what is tried.
     """
-    most_active = _of_most_active(graph, _MOST_USERS)
-    inner, _ = inner_graph(most_active, (), _MOST_ITEMS, seed, temporal=temporal)
-    if not len(inner.held_out[Split.VALID]):
+    inner = _of_most_active(graph, seed, temporal=temporal)
+    if inner is None:
         return FactorsSettings()
     task, history = RankingTask(inner, Split.VALID), history_of(inner)
 
@@ -189,12 +187,12 @@ def _best(
     return best
 
 
-def _of_most_active(graph: GraphData, most: int) -> GraphData:
-    """The graph with the train interactions of the most active users only."""
+def _of_most_active(graph: GraphData, seed: int, *, temporal: bool) -> GraphData | None:
+    """An inner graph of the most active users, most popular items; None if nothing is held out."""
     train = graph.train
     count = np.bincount(train.user_index, minlength=graph.num_users)
     kept = np.zeros(graph.num_users, dtype=bool)
-    kept[np.argsort(-count, kind="stable")[:most]] = True
+    kept[np.argsort(-count, kind="stable")[:_MOST_USERS]] = True
     chosen = kept[train.user_index]
     index = np.cumsum(kept) - 1
     time = None if train.time is None else train.time[chosen]
@@ -202,4 +200,6 @@ def _of_most_active(graph: GraphData, most: int) -> GraphData:
     users = graph.vocabularies[NodeLabel.USER]
     few = Vocabulary((users.ids[user] for user in np.flatnonzero(kept)), users.label)
     vocabularies = {**graph.vocabularies, NodeLabel.USER: few}
-    return GraphData(graph.version, vocabularies, {}, part, {}, ())
+    most_active = GraphData(graph.version, vocabularies, {}, part, {}, ())
+    inner, _ = inner_graph(most_active, (), _MOST_ITEMS, seed, temporal=temporal)
+    return inner if len(inner.held_out[Split.VALID]) else None
