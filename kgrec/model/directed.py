@@ -9,9 +9,12 @@ from torch import Tensor
 from kgrec.errors import ConfigError
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem, recency_weights
+from kgrec.model.spd import solve
 
 #: Earlier interactions of longer histories are left out: the work grows with their cube.
 _LONGEST = 500
+#: Pairs of entries that are held at once.
+_PAIRS_AT_ONCE = 2_000_000
 
 
 class DirectedRidge(ItemToItem):
@@ -62,24 +65,10 @@ class DirectedRidge(ItemToItem):
         """
         if not ridge > 0:
             raise ConfigError(f"ridge must be positive, got {ridge}; try 100")
-        size = history.num_columns
-        gram, cross = torch.zeros(size, size), torch.zeros(size, size)
-        pointer = history.pointer.tolist()
-        for user in torch.nonzero(history.lengths > 1).squeeze(1).tolist():
-            item = history.columns[pointer[user] : pointer[user + 1]]
-            rank = ranks[pointer[user] : pointer[user + 1]]
-            if len(item) > _LONGEST:
-                kept = rank.topk(_LONGEST).indices
-                item, rank = item[kept], rank[kept]
-            before = rank[None, :] - rank[:, None]  # (h, h), by how much i came before j
-            seen = torch.where(before > 0, torch.exp((1 - before) / bandwidth), 0.0)
-            weight = 1.0 if user_weight is None else user_weight[user]
-            cross[item[:, None], item[None, :]] += seen * weight
-            gram[item[:, None], item[None, :]] += seen @ seen.T * weight
+        gram, cross = _moments(history, ranks, bandwidth, user_weight)
         own = gram.diagonal().clone()
         gram.diagonal().add_(ridge + dropout / (1 - dropout) * own)
-        weights = torch.cholesky_solve(cross, torch.linalg.cholesky(gram))
-        return cls(history, weights, recency_weights(history, ranks, recency))
+        return cls(history, solve(gram, cross), recency_weights(history, ranks, recency))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history and weights."""
@@ -98,3 +87,28 @@ class DirectedRidge(ItemToItem):
         weights = tensors["weights"]
         history = Incidence(tensors["pointer"], tensors["columns"], len(weights))
         return cls(history, weights, tensors["entry_weights"])
+
+
+def _moments(
+    history: Incidence, ranks: Tensor, bandwidth: float, user_weight: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Gives Σ d v vᵀ and Σ d v 1ᵀ, each (num_items, num_items); histories of one length at once."""
+    size = history.num_columns
+    gram, cross = torch.zeros(size * size), torch.zeros(size * size)
+    lengths = history.lengths
+    for length in torch.unique(lengths[lengths > 1]).tolist():
+        users = torch.nonzero(lengths == length).squeeze(1)
+        kept = min(length, _LONGEST)
+        for some in users.split(max(1, _PAIRS_AT_ONCE // length**2)):
+            places = history.pointer[some, None] + torch.arange(length)  # (b, length)
+            item, rank = history.columns[places], ranks[places]
+            if kept < length:
+                latest = rank.topk(kept, dim=1).indices
+                item, rank = item.gather(1, latest), rank.gather(1, latest)
+            before = rank[:, None, :] - rank[:, :, None]  # (b, h, h), by how much i came before j
+            seen = torch.where(before > 0, torch.exp((1 - before) / bandwidth), 0.0)
+            weighted = seen if user_weight is None else seen * user_weight[some, None, None]
+            cells = (item[:, :, None] * size + item[:, None, :]).reshape(-1)
+            cross.index_add_(0, cells, weighted.reshape(-1))
+            gram.index_add_(0, cells, (weighted @ seen.mT).reshape(-1))
+    return gram.view(size, size), cross.view(size, size)

@@ -1,7 +1,6 @@
 """EASE: the item-item ridge regression that most recommenders do not beat."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem
+from kgrec.model.spd import invert
 
 #: Up to so many items the inverse is made in float64: it costs seconds there.
 DOUBLE_UP_TO = 4_000
@@ -50,19 +50,13 @@ def solve_ease(gram: Tensor, ridge: float, *, overwrite: bool = False) -> tuple[
     if not overwrite or not gram.is_contiguous():
         gram = gram.contiguous().clone()
     gram.diagonal().add_(ridge)
-    # LAPACK works on columns. The matrix is symmetric, so its transposed view is the same matrix in
-    # that layout, and both steps write where they read.
-    inverse = gram.mT
     try:
-        torch.linalg.cholesky(inverse, out=inverse)
+        weights = invert(gram)  # P
     except RuntimeError as exc:
         raise ConfigError(
             f"the Gram matrix plus ridge {ridge:g} is not positive definite in {gram.dtype}; "
             f"expected a larger ridge; try {10 * ridge:g}"
         ) from exc
-    with _one_thread():
-        torch.cholesky_inverse(inverse, out=inverse)  # (n, n), P
-    weights = gram  # the same memory by rows; P is symmetric
     diagonal = weights.diagonal().clone()
     weights /= -diagonal  # column j by -P_jj
     weights.fill_diagonal_(0.0)
@@ -72,21 +66,6 @@ def solve_ease(gram: Tensor, ridge: float, *, overwrite: bool = False) -> tuple[
 def ease_weights(gram: Tensor, ridge: float, *, overwrite: bool = False) -> Tensor:
     """Gives only B of `solve_ease`."""
     return solve_ease(gram, ridge, overwrite=overwrite)[0]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keeps LAPACK's `potri` on one thread.
-
-    MKL's spins between many small steps: beside another process on two cores it took 18 s with two
-    threads and 0.5 s with one at n = 4,000, 15 s and 4 s at n = 8,000.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class Ease(ItemToItem):

@@ -63,10 +63,11 @@ def ages(history: Incidence, ranks: Tensor) -> Tensor:
 
     Args:
         history: The training items of each user.
-        ranks: (n,) each entry's place among its user's by time, from 0, the earliest.
+        ranks: (n,) each entry's place among its user's by time.
     """
-    latest = history.lengths.float().sub_(1)[history.rows]  # (n,)
-    return latest - ranks
+    latest = ranks.new_zeros(history.num_rows)
+    latest.scatter_reduce_(0, history.rows, ranks, "amax")
+    return latest[history.rows] - ranks
 
 
 def recency_weights(history: Incidence, ranks: Tensor, scale: float) -> Tensor:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kgrec.model.spd import invert
+
 #: Scores of items that are out of the question.
 _NEVER = -1e9
 
@@ -22,7 +24,7 @@ class SpdInverse(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gram: Tensor) -> Tensor:
         """Inverts through Cholesky factors, a third of the work of a general inverse."""
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
+        inverse = invert(gram.clone())
         ctx.save_for_backward(inverse)
         return inverse
 

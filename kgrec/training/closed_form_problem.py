@@ -19,7 +19,7 @@ from kgrec.model.leave_one_out import (
     spd_inverse,
 )
 from kgrec.schema import Split
-from kgrec.training.inner_split import history_of, time_ranks
+from kgrec.training.inner_split import history_of, inner_ranks
 
 #: Upper ends of the classes of users by activity; users of one class share a weight.
 _CLASSES = (1, 2, 4, 7, 12, 20, 35, 60, 120, 250)
@@ -85,7 +85,7 @@ class ClosedFormProblem:
             truth = self._history
         self._user, self._item = _draw(truth, 1 if held_out else _LEAST, pairs, generator)
         self._x = _dense_rows(self._history, self._user)
-        ranks = time_ranks(graph.train, self._history) if held_out else None
+        ranks = inner_ranks(graph.train, self._history) if held_out else None
         self.has_ranks = ranks is not None
         self._age = None
         if ranks is not None:

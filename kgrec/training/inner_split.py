@@ -50,12 +50,9 @@ def time_ranks(train: Interactions, history: Incidence) -> torch.Tensor | None:
         (n,) float32 in the order of the history's entries; None without times, or where some are
         unknown.
     """
-    if train.time is None or not len(train) or np.isnan(train.time).any():
+    time = _times(train, history)
+    if time is None:
         return None
-    time = np.full(len(history.columns), -np.inf)
-    keys = (history.rows * history.num_columns + history.columns).numpy()
-    place = np.searchsorted(keys, train.user_index * history.num_columns + train.item_index)
-    np.maximum.at(time, place, train.time)  # repeats of a pair: the last
     user = history.rows.numpy()
     order = np.lexsort((time, user))
     start = history.pointer[:-1].numpy()[user]
@@ -70,6 +67,34 @@ def time_ranks(train: Interactions, history: Incidence) -> torch.Tensor | None:
     return torch.from_numpy(mean[moment]).float()
 
 
+def inner_ranks(train: Interactions, history: Incidence) -> torch.Tensor | None:
+    """Gives `time_ranks` of an inner graph: its times are places already, among all that a user did.
+
+    So what is found among a few items means the same among all.
+
+    Args:
+        train: The inner graph's train interactions.
+        history: Made of them.
+    """
+    times = _times(train, history)
+    return None if times is None else torch.from_numpy(times).float()
+
+
+def _times(train: Interactions, history: Incidence) -> npt.NDArray[np.float64] | None:
+    """Each entry's time in the order of the history's; None where some are unknown."""
+    if train.time is None or not len(train) or np.isnan(train.time).any():
+        return None
+    time = np.full(len(history.columns), -np.inf)
+    np.maximum.at(time, _entries(train, history), train.time)  # repeats of a pair: the last
+    return time
+
+
+def _entries(train: Interactions, history: Incidence) -> IndexArray:
+    """Which entry of the history each interaction became."""
+    keys = (history.rows * history.num_columns + history.columns).numpy()
+    return np.searchsorted(keys, train.user_index * history.num_columns + train.item_index)
+
+
 def inner_graph(
     graph: GraphData,
     relations: Sequence[RelationRows],
@@ -81,7 +106,8 @@ def inner_graph(
     """Gives a smaller problem made of train alone: popular items, a tenth of each user held out.
 
     Users keep at least two items to learn from. Behaviours of the held-out pairs are left out, as
-    those of valid and test are. Item indices are those of the kept items.
+    those of valid and test are. Item indices are those of the kept items, times are places among all
+    that the user did (`inner_ranks`).
 
     Args:
         graph: The graph; only train is read.
@@ -91,11 +117,11 @@ def inner_graph(
         temporal: Whether each user's latest are held out instead of drawn ones.
     """
     train = graph.train
-    user, item = train.user_index, train.item_index
+    user, item, time = train.user_index, train.item_index, _places_in_time(graph)
     place = places_of_most_popular(graph, most_items)
     inside = place[item] >= 0
     user, item = user[inside], place[item[inside]]
-    time = None if train.time is None else train.time[inside]
+    time = None if time is None else time[inside]
     drawn = np.random.default_rng(seed).random(len(user))
     order = np.lexsort((drawn, -time, user) if temporal and time is not None else (drawn, user))
     user, item = user[order], item[order]
@@ -118,6 +144,16 @@ def most_popular_rows(
     train = Interactions(user[item >= 0], item[item >= 0])
     none = np.empty(0, dtype=np.int64)
     return _over(graph, place, train, {}), inner_rows(relations, place, none, none)
+
+
+def _places_in_time(graph: GraphData) -> npt.NDArray[np.float64] | None:
+    """Gives each interaction's place among its user's by time; None without times."""
+    history = history_of(graph)
+    ranks = time_ranks(graph.train, history)
+    if ranks is None:
+        return None
+    places: npt.NDArray[np.float64] = ranks.double().numpy()[_entries(graph.train, history)]
+    return places
 
 
 def _over(

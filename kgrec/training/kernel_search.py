@@ -12,7 +12,7 @@ from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.gram import RelationRows
 from kgrec.schema import Split
 from kgrec.training.budget import Budget
-from kgrec.training.inner_split import history_of, time_ranks
+from kgrec.training.inner_split import history_of, inner_ranks
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class KernelTrials:
     ) -> None:
         self._rows, self._budget, self._on_trial = rows, budget, on_trial
         self._history = history_of(graph)
-        self._ranks = time_ranks(graph.train, self._history)
+        self._ranks = inner_ranks(graph.train, self._history)
         self._task = None
         if self._ranks is not None and len(graph.held_out[Split.VALID]):
             self._task = RankingTask(graph, Split.VALID, max_users=_MOST_USERS, seed=seed)

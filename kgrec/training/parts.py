@@ -98,7 +98,8 @@ def _chosen(fitting: Fitting, name: str, search: Callable[[], _Settings]) -> _Se
     """Gives what was found for a part before, else searches; either is told to the record."""
     found: _Settings | None = getattr(fitting.choices, name)
     if found is None:
-        found = search()
+        with fitting.budget.running():
+            found = search()
         setattr(fitting.choices, name, found)
     fitting.record[name] = asdict(found)
     return found

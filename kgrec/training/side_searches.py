@@ -16,13 +16,14 @@ from kgrec.model.user_side import UserSide
 from kgrec.model.wmf import WeightedMF
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
-from kgrec.training.inner_split import history_of, inner_graph, time_ranks
+from kgrec.training.inner_split import history_of, inner_graph, inner_ranks
 from kgrec.vocabulary import Vocabulary
 
 _MOST_ITEMS, _MOST_USERS = 2_500, 4_000
 _USER_RIDGES, _ITEM_EXPONENTS = (100.0, 200.0, 400.0, 50.0, 800.0), (0.3, 0.0, 0.6)
 _FACTOR_RIDGES, _UNOBSERVED = (5.0, 1.5, 15.0, 50.0), (0.2, 0.05, 0.6)
-_RIDGES, _BANDWIDTHS, _RECENCIES = (300.0, 100.0, 1000.0), (15.0, 5.0, 50.0), (15.0, 30.0, 7.0)
+#: By what the directed ridge's settings are multiplied or divided as long as it helps, then finer.
+_FACTORS = (3.0, 1.5)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def search_directed(
     budget: Budget,
     on_trial: Callable[[str], None] = lambda _: None,
 ) -> DirectedSettings:
-    """Chooses recency, ridge and bandwidth in turn, each user's latest held out.
+    """Climbs from the defaults, one setting after the other, each user's latest held out.
 
     Args:
         graph: The graph; only its train interactions are read.
@@ -141,7 +142,7 @@ def search_directed(
     """
     inner, _ = inner_graph(graph, (), _MOST_ITEMS, seed, temporal=True)
     history = history_of(inner)
-    ranks = time_ranks(inner.train, history)
+    ranks = inner_ranks(inner.train, history)
     if ranks is None or not len(inner.held_out[Split.VALID]):
         return DirectedSettings()
     task = RankingTask(inner, Split.VALID, max_users=_MOST_USERS, seed=seed)
@@ -158,10 +159,25 @@ def search_directed(
             user_weight=weight,
         )
 
-    best = DirectedSettings()
-    names = (("recency", _RECENCIES), ("ridge", _RIDGES), ("bandwidth", _BANDWIDTHS))
-    for name, options in names:
-        best = _best(best, name, options, fit, task, budget)
+    return _climb(DirectedSettings(), ("recency", "ridge", "bandwidth"), fit, task, budget)
+
+
+def _climb(
+    start: DirectedSettings,
+    names: tuple[str, ...],
+    fit: Callable[[DirectedSettings], Scorer],
+    task: RankingTask,
+    budget: Budget,
+) -> DirectedSettings:
+    """Multiplies or divides one setting after the other as long as that helps, then by less."""
+    best = _best(start, names[0], (getattr(start, names[0]),), fit, task, budget)
+    for factor in _FACTORS:
+        for name in names:
+            for step in (factor, 1 / factor):
+                last = None
+                while best is not last:
+                    last = best
+                    best = _best(best, name, (getattr(best, name) * step,), fit, task, budget)
     return best
 
 

@@ -128,7 +128,7 @@ def solved_refined(weights: dict[str, float], ridge: float = 2.0) -> np.ndarray:
         items = np.flatnonzero(row)
         for i in items:
             own[i] += weight
-            inputs[user, i] = np.exp((rank[user, i] - (activity[user] - 1)) / 3.0)
+            inputs[user, i] = np.exp((rank[user, i] - rank[user, items].max()) / 3.0)
             for j in items:
                 near = np.exp(-abs(rank[user, i] - rank[user, j]) / 2.0)
                 gram[i, j] += weight * (0.4 + 0.6 * near)
