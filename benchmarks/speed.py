@@ -25,7 +25,7 @@ import torch
 from graphs import graph_of
 from torch.nn import functional
 
-from kgrec.config import ModelConfig, TrainingConfig
+from kgrec.config import TrainingConfig
 from kgrec.graph.tensors import build_hetero
 from kgrec.model.incidence import Incidence
 from kgrec.model.network import GraphNetwork, GraphTensors
@@ -150,10 +150,9 @@ def stepper(
 ) -> tuple[Callable[[], float], GraphNetwork]:
     """Gives what runs one step of `train_network`'s loop, with the next batch each time."""
     generator = torch.Generator().manual_seed(0)
-    model = ModelConfig(channels=CHANNELS)
     network = GraphNetwork(graph, channels=CHANNELS, generator=generator)
     optimizers = loop._optimizers(network, training)
-    loss_of = loop._loss(graph, history, training, model.temperature, generator)
+    loss_of = loop._loss(graph, history, training, loop.DEFAULT_TEMPERATURE, generator)
     batches = list(sample_batches(len(history.columns), training.batch_size, generator))
     if len(batches) > 1:
         batches = batches[:-1]  # the last is smaller

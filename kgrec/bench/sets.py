@@ -64,7 +64,7 @@ def fill(
     """
     folder = work / f"split-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    config = _config(bench, settings, data, folder, seed)
+    config = _config(bench, settings, data, folder)
     key = _key(config, seed)
     ready = folder / "ready.json"
     if ready.is_file() and (found := read_json(ready)).get("key") == key:
@@ -92,7 +92,7 @@ def fill(
 
 
 def _config(
-    bench: BenchConfig, settings: Mapping[str, Any], data: Path | None, folder: Path, seed: int
+    bench: BenchConfig, settings: Mapping[str, Any], data: Path | None, folder: Path
 ) -> Config:
     tree: dict[str, Any] = {key: value for key, value in settings.items() if key != "store"}
     given = dict(tree.get("data", {}))

@@ -51,7 +51,7 @@ class ModelConfig(Settings):
         channels: Embedding dimensions.
         num_layers: Rounds of propagation.
         score: `cosine` or `inner` product of the ends' embeddings.
-        temperature: Divides the cosine.
+        temperature: Divides the cosine; None searches it by short trainings, judged on valid.
         use_graph: Whether relations take part; False is the control without a graph (behaviours
             stay: they are interactions).
         use_text: Whether projected text vectors join the free embeddings.
@@ -63,7 +63,7 @@ class ModelConfig(Settings):
     channels: int = Field(64, ge=1)
     num_layers: int = Field(2, ge=0)
     score: Literal["cosine", "inner"] = "cosine"
-    temperature: float = Field(0.2, gt=0)
+    temperature: float | None = Field(None, gt=0)
     use_graph: bool = True
     use_text: bool = True
     heads: int = Field(2, ge=1)

@@ -99,7 +99,7 @@ def _moments(
     for length in torch.unique(lengths[lengths > 1]).tolist():
         users = torch.nonzero(lengths == length).squeeze(1)
         kept = min(length, _LONGEST)
-        for some in users.split(max(1, _PAIRS_AT_ONCE // length**2)):
+        for some in torch.split(users, max(1, _PAIRS_AT_ONCE // length**2)):
             places = history.pointer[some, None] + torch.arange(length)  # (b, length)
             item, rank = history.columns[places], ranks[places]
             if kept < length:

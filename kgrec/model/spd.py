@@ -45,7 +45,7 @@ def solve(matrix: Tensor, right: Tensor) -> Tensor:
         RuntimeError: If A is not positive definite in its precision.
     """
     factor = _factor(matrix)
-    for columns in right.split(_COLUMNS, dim=1):  # views; at most so many are held twice
+    for columns in torch.split(right, _COLUMNS, dim=1):  # views; at most so many are held twice
         half = torch.linalg.solve_triangular(factor, columns, upper=False)
         columns.copy_(torch.linalg.solve_triangular(factor.mT, half, upper=True))
     return right

@@ -8,16 +8,25 @@ from kgrec.training.checkpoint import read_json, write_json
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.cold_folds import ColdSettings
 from kgrec.training.side_searches import DirectedSettings, FactorsSettings, UserSideSettings
+from kgrec.training.temperature_search import TemperatureSettings
 
 #: In a run's folder while it is made: what the searches found.
 CHOICES = "choices.json"
 
-_Found = ClosedFormSettings | UserSideSettings | FactorsSettings | DirectedSettings | ColdSettings
+_Found = (
+    ClosedFormSettings
+    | UserSideSettings
+    | FactorsSettings
+    | DirectedSettings
+    | TemperatureSettings
+    | ColdSettings
+)
 _KINDS: dict[str, type[_Found]] = {
     "closed_form": ClosedFormSettings,
     "user_side": UserSideSettings,
     "factors": FactorsSettings,
     "directed": DirectedSettings,
+    "temperature": TemperatureSettings,
     "cold": ColdSettings,
 }
 
@@ -31,6 +40,7 @@ class Choices:
         user_side: Settings of its twin.
         directed: Settings of the directed ridge.
         factors: Settings of the matrix factorisation.
+        temperature: That of the networks.
         cold: Settings of the completion of cold items.
         cold_on_valid: The same at the level that valid allows.
         epochs: Of each network, the epoch that was best on valid.
@@ -41,6 +51,7 @@ class Choices:
     user_side: UserSideSettings | None = None
     directed: DirectedSettings | None = None
     factors: FactorsSettings | None = None
+    temperature: TemperatureSettings | None = None
     cold: ColdSettings | None = None
     cold_on_valid: ColdSettings | None = None
     epochs: list[int] = field(default_factory=list)

@@ -1,12 +1,12 @@
 """What every part of a recommender needs to be fitted."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,20 @@ from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
-from kgrec.training.choices import Choices
+from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.inner_split import history_of, time_ranks
+from kgrec.training.side_searches import DirectedSettings, FactorsSettings, UserSideSettings
+from kgrec.training.temperature_search import TemperatureSettings
 
+_Settings = TypeVar(
+    "_Settings",
+    ClosedFormSettings,
+    UserSideSettings,
+    FactorsSettings,
+    DirectedSettings,
+    TemperatureSettings,
+)
 TextFeatures = Mapping[NodeLabel, npt.NDArray[np.float32]]
 
 
@@ -60,6 +71,18 @@ class Fitting:
     def ranks(self) -> Tensor | None:
         """Each entry's place among its user's by time; None without times."""
         return time_ranks(self.graph.train, self.history)
+
+    def chosen(self, name: str, search: Callable[[], _Settings]) -> _Settings:
+        """Gives what was found for a part before, else searches; either is told to the record."""
+        found: _Settings | None = getattr(self.choices, name)
+        if found is None:
+            with self.budget.running():
+                found = search()
+            setattr(self.choices, name, found)
+            if self.work is not None:
+                self.choices.save(self.work / CHOICES)
+        self.record[name] = asdict(found)
+        return found
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

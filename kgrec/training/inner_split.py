@@ -68,7 +68,7 @@ def time_ranks(train: Interactions, history: Incidence) -> torch.Tensor | None:
 
 
 def inner_ranks(train: Interactions, history: Incidence) -> torch.Tensor | None:
-    """Gives `time_ranks` of an inner graph: its times are places already, among all that a user did.
+    """Gives `time_ranks` of an inner graph, whose times are places already, among all items.
 
     So what is found among a few items means the same among all.
 
@@ -106,8 +106,8 @@ def inner_graph(
     """Gives a smaller problem made of train alone: popular items, a tenth of each user held out.
 
     Users keep at least two items to learn from. Behaviours of the held-out pairs are left out, as
-    those of valid and test are. Item indices are those of the kept items, times are places among all
-    that the user did (`inner_ranks`).
+    those of valid and test are. Item indices are those of the kept items, times are places among
+    all that the user did (`inner_ranks`).
 
     Args:
         graph: The graph; only train is read.

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Above so many items `auto` samples negatives instead of scoring them all.
 FULL_SOFTMAX_UP_TO = 5_000
+#: Of the cosines, where the settings say none.
+DEFAULT_TEMPERATURE = 0.2
 
 NetworkScorer = PropagationScorer | EmbeddingScorer
 Validate = Callable[[Scorer], float]
@@ -86,7 +88,9 @@ def train_network(
         generator=generator,
     ).to(graph.edge_index.device)
     optimizers = _optimizers(network, training)
-    temperature = model.temperature if model.score == "cosine" else None
+    temperature = None
+    if model.score == "cosine":
+        temperature = model.temperature or DEFAULT_TEMPERATURE
     step_loss = _loss(graph, history, training, temperature, generator)
     progress, best = Progress(), copy_state(network)
     if checkpoint is not None and checkpoint.exists():

@@ -2,8 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import TypeVar
 
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.directed import DirectedRidge
@@ -14,25 +12,13 @@ from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.user_side import UserSide
 from kgrec.model.wmf import WeightedMF
 from kgrec.progress import progress_bar
-from kgrec.training.choices import CHOICES
 from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_form
 from kgrec.training.fitting import Fitting
 from kgrec.training.network_part import fit_networks
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import (
-    DirectedSettings,
-    FactorsSettings,
-    UserSideSettings,
-    search_directed,
-    search_factors,
-    search_user_side,
-)
+from kgrec.training.side_searches import search_directed, search_factors, search_user_side
 
 logger = logging.getLogger(__name__)
-
-_Settings = TypeVar(
-    "_Settings", ClosedFormSettings, UserSideSettings, FactorsSettings, DirectedSettings
-)
 
 
 def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
@@ -53,8 +39,6 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
         part = make(fitting)
         if part is not None:
             parts[name] = part
-        if fitting.work is not None:
-            fitting.choices.save(fitting.work / CHOICES)
     if fitting.config.fusion.popularity or not parts:
         parts["popularity"] = Popularity(fitting.history)
     return parts
@@ -69,8 +53,7 @@ def _closed_form(fitting: Fitting) -> Scorer | None:
         fitting.timed("closed_form"),
         progress_bar("closed form: search", None, shown=fitting.progress) as advance,
     ):
-        found = _chosen(
-            fitting,
+        found = fitting.chosen(
             "closed_form",
             lambda: search_closed_form(
                 graph,
@@ -92,17 +75,6 @@ def _closed_form(fitting: Fitting) -> Scorer | None:
             found.refinements,
             fitting.ranks,
         )
-
-
-def _chosen(fitting: Fitting, name: str, search: Callable[[], _Settings]) -> _Settings:
-    """Gives what was found for a part before, else searches; either is told to the record."""
-    found: _Settings | None = getattr(fitting.choices, name)
-    if found is None:
-        with fitting.budget.running():
-            found = search()
-        setattr(fitting.choices, name, found)
-    fitting.record[name] = asdict(found)
-    return found
 
 
 def _sparse_closed_form(fitting: Fitting, found: ClosedFormSettings) -> Scorer:
@@ -127,8 +99,7 @@ def _user_side(fitting: Fitting) -> Scorer | None:
         fitting.timed("user_side"),
         progress_bar("user side: search", None, shown=fitting.progress) as advance,
     ):
-        found = _chosen(
-            fitting,
+        found = fitting.chosen(
             "user_side",
             lambda: search_user_side(
                 graph,
@@ -149,8 +120,7 @@ def _factors(fitting: Fitting) -> Scorer | None:
         fitting.timed("factors"),
         progress_bar("factors: search", None, shown=fitting.progress) as advance,
     ):
-        found = _chosen(
-            fitting,
+        found = fitting.chosen(
             "factors",
             lambda: search_factors(
                 fitting.graph,
@@ -184,8 +154,7 @@ def _directed(fitting: Fitting) -> Scorer | None:
     ):
         closed = fitting.choices.closed_form
         exponent = 0.0 if closed is None else closed.refinements.user_exponent
-        found = _chosen(
-            fitting,
+        found = fitting.chosen(
             "directed",
             lambda: search_directed(
                 graph, exponent, seed=fitting.config.seed, budget=fitting.budget, on_trial=advance

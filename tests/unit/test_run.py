@@ -337,21 +337,23 @@ class TestFailures:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         real, calls = loop.softmax_loss, []
+        # One batch an epoch; first come the trials of temperatures.
+        trials = TRIAL_EPOCHS * len(trained.record["temperature"]["tried"])
 
         def counted(*args: torch.Tensor) -> torch.Tensor:
             calls.append(1)
-            if len(calls) == 4:
+            if len(calls) == trials + 4:
                 raise KeyboardInterrupt
             return real(*args)
 
-        monkeypatch.setattr(loop, "softmax_loss", counted)  # one batch an epoch
+        monkeypatch.setattr(loop, "softmax_loss", counted)
         with pytest.raises(KeyboardInterrupt):
             train(*tiny, tmp_path / "run", progress=False)
         assert not (tmp_path / "run").exists()
         assert (tmp_path / "run.partial" / "checkpoint-0.safetensors").is_file()
         assert (tmp_path / "run.partial" / "choices.json").is_file()
         resumed = train(*tiny, tmp_path / "run", progress=False)
-        assert len(calls) == 4 + 2  # epochs 3 and 4
+        assert len(calls) == trials + 4 + 2  # epochs 3 and 4, no trial
         assert_same(resumed, trained)
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
