@@ -30,6 +30,7 @@ from kgrec.graph.tensors import build_hetero
 from kgrec.model.incidence import Incidence
 from kgrec.model.network import GraphNetwork, GraphTensors
 from kgrec.training import loop
+from kgrec.training.positives import Positives
 from kgrec.training.sampling import sample_batches
 
 CHANNELS = 64
@@ -152,7 +153,8 @@ def stepper(
     generator = torch.Generator().manual_seed(0)
     network = GraphNetwork(graph, channels=CHANNELS, generator=generator)
     optimizers = loop._optimizers(network, training)
-    loss_of = loop._loss(graph, history, training, loop.DEFAULT_TEMPERATURE, generator)
+    positives = Positives.of(history)
+    loss_of = loop._loss(graph, history, positives, training, loop.DEFAULT_TEMPERATURE, generator)
     batches = list(sample_batches(len(history.columns), training.batch_size, generator))
     if len(batches) > 1:
         batches = batches[:-1]  # the last is smaller

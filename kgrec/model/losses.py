@@ -9,7 +9,13 @@ _SCORES_AT_ONCE = 1 << 18
 
 
 def softmax_loss(
-    rows: Tensor, columns: Tensor, bias: Tensor, known: Tensor, positive: Tensor, owner: Tensor
+    rows: Tensor,
+    columns: Tensor,
+    bias: Tensor,
+    known: Tensor,
+    positive: Tensor,
+    owner: Tensor,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy of each positive against all columns that are not known positives.
 
@@ -28,16 +34,18 @@ def softmax_loss(
         known: int64 (2, k), pairs (row, column) that do not compete: known positives.
         positive: float (B,), the scores p of the batch's interactions.
         owner: int64 (B,), the row of each interaction's user.
+        weight: float (B,), what each interaction counts; None is 1 each.
 
     Returns:
-        Scalar, mean over the batch.
+        Scalar, mean over the batch of weight times loss.
 
     References:
         Jean et al., arXiv:1412.2007; Wu et al., "On the effectiveness of sampled softmax loss for
         item recommendation", arXiv:2201.02327.
     """
     total: Tensor = _LogSumExp.apply(rows, columns, bias, known)  # (u,)
-    return functional.softplus(total.index_select(0, owner) - positive).mean()
+    loss = functional.softplus(total.index_select(0, owner) - positive)
+    return loss.mean() if weight is None else (weight * loss).mean()
 
 
 class _LogSumExp(torch.autograd.Function):
@@ -74,13 +82,16 @@ class _LogSumExp(torch.autograd.Function):
         return grad_rows, grad_columns, exponential.mT @ scale, None
 
 
-def bpr_loss(positive: Tensor, negative: Tensor, known: Tensor) -> Tensor:
+def bpr_loss(
+    positive: Tensor, negative: Tensor, known: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """Bayesian personalised ranking: -log σ(s_positive - s_negative), mean over valid pairs.
 
     Args:
         positive: float (B,).
         negative: float (B, n).
         known: bool (B, n), where a drawn item is a known positive of the row's user.
+        weight: float (B,), what each positive counts; None is 1 each.
 
     Returns:
         Scalar.
@@ -90,4 +101,6 @@ def bpr_loss(positive: Tensor, negative: Tensor, known: Tensor) -> Tensor:
     """
     losses = functional.softplus(negative - positive.unsqueeze(1))  # (B, n)
     keep = ~known
+    if weight is not None:
+        losses = weight.unsqueeze(1) * losses
     return (losses * keep).sum() / keep.sum().clamp(min=1)

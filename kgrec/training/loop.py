@@ -12,12 +12,14 @@ from torch.nn import functional
 
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import ConfigError, TrainingDiverged
+from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
 from kgrec.model.losses import bpr_loss, softmax_loss
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.training.neighbour_sampling import NeighbourSampler
+from kgrec.training.positives import Positives
 from kgrec.training.resume import Progress, copy_state, resume_training, save_training
 from kgrec.training.row_adam import RowAdam
 from kgrec.training.sampling import (
@@ -55,6 +57,7 @@ def train_network(
     validate: Validate | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
+    synthetic: SyntheticEdges | None = None,
 ) -> tuple[NetworkScorer, GraphNetwork, Progress]:
     """Trains until the valid metric stops rising, and gives the best epoch's scorer.
 
@@ -67,6 +70,8 @@ def train_network(
         validate: Judges a scorer on valid, higher is better; None trains all epochs.
         checkpoint: File to save to every `evaluate_every` epochs and to resume from.
         on_epoch: Is told each epoch's record.
+        synthetic: Proposed pairs that are learned beside the interactions, by their weights; they
+            pass no messages.
 
     Returns:
         The scorer and network of the best epoch, and how training went.
@@ -78,20 +83,13 @@ def train_network(
     """
     _check_neighbours(model, training)
     generator = torch.Generator().manual_seed(seed)
-    network = GraphNetwork(
-        graph,
-        encoder=model.encoder,
-        channels=model.channels,
-        num_layers=model.num_layers,
-        heads=model.heads,
-        popularity=model.popularity,
-        generator=generator,
-    ).to(graph.edge_index.device)
+    network = _untrained(graph, model, generator)
     optimizers = _optimizers(network, training)
     temperature = None
     if model.score == "cosine":
         temperature = model.temperature or DEFAULT_TEMPERATURE
-    step_loss = _loss(graph, history, training, temperature, generator)
+    positives = Positives.of(history, synthetic)
+    step_loss = _loss(graph, history, positives, training, temperature, generator)
     progress, best = Progress(), copy_state(network)
     if checkpoint is not None and checkpoint.exists():
         progress, best = resume_training(checkpoint, network, optimizers, generator)
@@ -100,7 +98,7 @@ def train_network(
         # Summed on the device: reading it after every step would make the device wait.
         total = torch.zeros((), dtype=torch.float64, device=history.device)
         _decay(optimizers, training.decay**progress.epoch)
-        for batch in sample_batches(len(history.columns), training.batch_size, generator):
+        for batch in sample_batches(len(positives), training.batch_size, generator):
             loss = step_loss(network, batch.to(history.device))
             network.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -108,7 +106,7 @@ def train_network(
                 optimizer.step()
             total += loss.detach() * len(batch)
         record = progress.note_epoch(
-            float(total) / max(len(history.columns), 1), time.perf_counter() - started
+            float(total) / max(len(positives), 1), time.perf_counter() - started
         )
         due = progress.epoch % training.evaluate_every == 0 or progress.epoch == training.epochs
         if validate is not None and due:
@@ -136,6 +134,19 @@ def scorer_of(
     if isinstance(network.encoder, RelationPropagation):
         return PropagationScorer.from_network(network, graph, history, temperature)
     return EmbeddingScorer.from_network(network, history, temperature)
+
+
+def _untrained(graph: GraphTensors, model: ModelConfig, generator: torch.Generator) -> GraphNetwork:
+    network = GraphNetwork(
+        graph,
+        encoder=model.encoder,
+        channels=model.channels,
+        num_layers=model.num_layers,
+        heads=model.heads,
+        popularity=model.popularity,
+        generator=generator,
+    )
+    return network.to(graph.edge_index.device)
 
 
 def _check_neighbours(model: ModelConfig, training: TrainingConfig) -> None:
@@ -185,13 +196,15 @@ def _decay(optimizers: tuple[torch.optim.Optimizer, ...], factor: float) -> None
             group["lr"] = group["initial_lr"] * factor
 
 
-def _whole_graph(graph: GraphTensors, history: Incidence, training: TrainingConfig) -> Embed:
+def _whole_graph(
+    graph: GraphTensors, history: Incidence, positives: Positives, training: TrainingConfig
+) -> Embed:
     edges = pair_edges(graph, history) if training.hide_targets else None
 
     def embed(
         network: GraphNetwork, batch: Tensor, users: Tensor, items: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        user, item = network(None if edges is None else edges.take(batch)[0])
+        user, item = network(None if edges is None else edges.take(positives.real_among(batch))[0])
         return user.index_select(0, users), item if items is None else item.index_select(0, items)
 
     return embed
@@ -200,6 +213,7 @@ def _whole_graph(graph: GraphTensors, history: Incidence, training: TrainingConf
 def _sampled_graph(
     graph: GraphTensors,
     history: Incidence,
+    positives: Positives,
     training: TrainingConfig,
     generator: torch.Generator,
 ) -> Embed:
@@ -214,7 +228,7 @@ def _sampled_graph(
             items = torch.arange(graph.num_items, device=users.device)
         distinct, place = torch.unique(items, return_inverse=True)
         seeds = torch.cat([users, distinct + graph.num_users])
-        hidden = None if edges is None else edges.take(batch)[0]
+        hidden = None if edges is None else edges.take(positives.real_among(batch))[0]
         sample = sampler.sample(seeds, generator, hidden)
         z = network.embed_sample(sample, training.weight_decay)
         return z[: len(users)], z[len(users) :].index_select(0, place)
@@ -225,6 +239,7 @@ def _sampled_graph(
 def _loss(
     graph: GraphTensors,
     history: Incidence,
+    positives: Positives,
     training: TrainingConfig,
     temperature: float | None,
     generator: torch.Generator,
@@ -233,11 +248,11 @@ def _loss(
     if kind == "auto":
         kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
     probability = negative_probability(history).cpu()
-    users, items = history.rows, history.columns  # (n,) the positives
+    users, items, taken = positives.users, positives.items, positives.known  # (n,), (n,)
     if training.neighbours is None:
-        embed = _whole_graph(graph, history, training)
+        embed = _whole_graph(graph, history, positives, training)
     else:
-        embed = _sampled_graph(graph, history, training, generator)
+        embed = _sampled_graph(graph, history, positives, training, generator)
 
     def scaled(user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         if temperature is None:
@@ -249,7 +264,8 @@ def _loss(
         targets, bias = items[batch], network.item_bias()
         user, item = scaled(*embed(network, batch, rows, None))  # (u, d), (I, d)
         positive = _products(user, owner, item, targets) + bias[targets]  # (B,)
-        return softmax_loss(user, item, bias, known_pairs(history, rows), positive, owner)
+        known, weight = known_pairs(taken, rows), positives.weights(batch)
+        return softmax_loss(user, item, bias, known, positive, owner, weight)
 
     def sampled(network: GraphNetwork, batch: Tensor) -> Tensor:
         rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
@@ -259,13 +275,14 @@ def _loss(
         user, item = scaled(*embed(network, batch, rows, torch.cat([targets, drawn])))
         positive = _products(user, owner, item, torch.arange(len(batch), device=item.device))
         positive = positive + bias[targets]  # (B,)
-        negative, known = item[len(batch) :], known_among(history, rows, drawn)
+        negative, known = item[len(batch) :], known_among(taken, rows, drawn)
+        weight = positives.weights(batch)
         if kind == "bpr":
             scores = torch.addmm(bias[drawn], user, negative.T)  # (u, m)
             mask = torch.zeros_like(scores, dtype=torch.bool)
             mask[known[0], known[1]] = True
-            return bpr_loss(positive, scores[owner], mask[owner])
-        return softmax_loss(user, negative, bias[drawn] - expected, known, positive, owner)
+            return bpr_loss(positive, scores[owner], mask[owner], weight)
+        return softmax_loss(user, negative, bias[drawn] - expected, known, positive, owner, weight)
 
     return full if kind == "softmax" else sampled
 

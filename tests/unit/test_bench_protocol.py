@@ -1,6 +1,7 @@
 """The protocol of benchmarks: metrics by hand, cold items, splits, intervals, settings."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -269,3 +270,11 @@ def test_seconds_until_the_goal_is_reached() -> None:
     assert seconds_to_reach(result(0.3, 5.0), goal) == 5.0
     assert seconds_to_reach(result(0.29, 5.0), goal) is None
     assert seconds_to_reach(result(0.4, 5.0), result(None, 9.0)) is None
+
+
+def test_seconds_until_a_part_reaches_the_goal_alone() -> None:
+    goal, seconds = result(0.3, 9.0), {"text": 1.0, "first": 2.0, "second": 4.0, "fusion": 8.0}
+    whole = result(0.5, 20.0, seconds=seconds)
+    parts = {name: result(value, 0.0).rows[""] for name, value in (("first", 0.2), ("second", 0.3))}
+    assert seconds_to_reach(replace(whole, rows={**whole.rows, **parts}), goal) == 7.0
+    assert seconds_to_reach(whole, goal) == 20.0

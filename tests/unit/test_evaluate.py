@@ -447,6 +447,17 @@ class TestBootstrap:
         assert (got.low, got.high) == pytest.approx((a.mean() - half, a.mean() + half), abs=0.002)
         assert got == paired_bootstrap(a, np.zeros(4000), num_samples=4000, seed=1)
 
+    def test_trainings_are_drawn_as_users_are(self) -> None:
+        rng = np.random.default_rng(3)
+        users, noise = rng.normal(0.1, 1.0, 3000), rng.normal(0, 0.5, (4, 1))
+        a = users + noise  # what all users of a training share
+        got = paired_bootstrap(a, np.zeros_like(a), num_samples=4000, seed=1)
+        variance = users.var() / 3000 + noise.var() / 4
+        assert got.difference == pytest.approx(a.mean())
+        assert got.high - got.low == pytest.approx(2 * 1.96 * math.sqrt(variance), rel=0.1)
+        one = paired_bootstrap(a[:1], np.zeros((1, 3000)), seed=2)
+        assert one == paired_bootstrap(a[0], np.zeros(3000), seed=2)
+
     def test_other_users_are_refused(self) -> None:
         with pytest.raises(ShapeError, match="same users twice"):
             paired_bootstrap(np.zeros(3), np.zeros(4))

@@ -17,13 +17,15 @@ def log(*values: float) -> Tensor:
     return torch.tensor(values).log()
 
 
-def softmax_of_scores(scores: Tensor, target: Tensor, known: Tensor) -> Tensor:
+def softmax_of_scores(
+    scores: Tensor, target: Tensor, known: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """The loss of one interaction a row whose scores are given: rows times the unit matrix."""
     width = scores.shape[1]
     owner = torch.arange(len(target))
     unit, bias = torch.eye(width, dtype=scores.dtype), torch.zeros(width, dtype=scores.dtype)
     known = torch.cat([known, torch.stack([owner, target])], dim=1)  # a target is always known
-    return softmax_loss(scores, unit, bias, known, scores[owner, target], owner)
+    return softmax_loss(scores, unit, bias, known, scores[owner, target], owner, weight)
 
 
 class TestSoftmax:
@@ -31,6 +33,11 @@ class TestSoftmax:
         scores = torch.stack([log(1.0, 2.0, 5.0), log(4.0, 4.0, 8.0)])
         loss = softmax_of_scores(scores, torch.tensor([1, 2]), NONE)
         assert loss.item() == pytest.approx((math.log(8 / 2) + math.log(16 / 8)) / 2)
+
+    def test_weights_multiply_each_positives_loss(self) -> None:
+        scores = torch.stack([log(1.0, 2.0, 5.0), log(4.0, 4.0, 8.0)])
+        loss = softmax_of_scores(scores, torch.tensor([1, 2]), NONE, torch.tensor([1.0, 0.2]))
+        assert loss.item() == pytest.approx((math.log(8 / 2) + 0.2 * math.log(16 / 8)) / 2)
 
     def test_known_positives_do_not_compete_but_the_target_stays(self) -> None:
         scores = torch.stack([log(1.0, 2.0, 5.0), log(4.0, 4.0, 8.0)])
@@ -119,6 +126,13 @@ class TestBpr:
         known = torch.tensor([[False, True], [False, False]])
         pairs = (-math.log(1 / (1 + math.exp(-d))) for d in (1.0, 0.0, -2.0))
         assert bpr_loss(positive, negative, known).item() == pytest.approx(sum(pairs) / 3)
+
+    def test_weights_multiply_each_positives_loss(self) -> None:
+        positive, negative = torch.tensor([1.0, 0.0]), torch.tensor([[0.0], [2.0]])
+        known = torch.zeros(2, 1, dtype=torch.bool)
+        loss = bpr_loss(positive, negative, known, torch.tensor([0.2, 1.0]))
+        first, second = (-math.log(1 / (1 + math.exp(-d))) for d in (1.0, -2.0))
+        assert loss.item() == pytest.approx((0.2 * first + second) / 2)
 
     def test_no_valid_pair_costs_nothing(self) -> None:
         positive = torch.ones(1, requires_grad=True)

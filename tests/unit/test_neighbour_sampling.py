@@ -16,6 +16,7 @@ from kgrec.schema import Split
 from kgrec.training import loop
 from kgrec.training.loop import train_network
 from kgrec.training.neighbour_sampling import NeighbourSampler
+from kgrec.training.positives import Positives
 from kgrec.training.row_adam import RowAdam
 
 GRAPH = random_graph(1)
@@ -41,7 +42,9 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, Tensor]]:
     network = network_of(graph)
     training = TrainingConfig(num_negatives=8, device="cpu", **settings)
-    loss = loop._loss(graph, HISTORY, training, 0.2, generator())(network, batch)
+    loss = loop._loss(graph, HISTORY, Positives.of(HISTORY), training, 0.2, generator())(
+        network, batch
+    )
     loss.backward()
     gradients = {
         name: parameter.grad.to_dense() if parameter.grad.is_sparse else parameter.grad

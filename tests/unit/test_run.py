@@ -35,6 +35,7 @@ from kgrec.training.fit import choose_device, fit
 from kgrec.training.picture import _by_relation
 from kgrec.training.run import items_per_entity, train
 from kgrec.training.side_searches import DirectedSettings, UserSideSettings
+from kgrec.training.temperature_search import TRIAL_EPOCHS, TemperatureSettings
 
 #: What a search could have found; no search over the tiny data set ends there.
 CHOSEN = Choices(
@@ -43,6 +44,7 @@ CHOSEN = Choices(
     ),
     UserSideSettings(77.0, 0.45, 0.21),
     DirectedSettings(333.0, 4.0, 9.0, 0.19),
+    temperature=TemperatureSettings(0.14, {"0.2": 0.1, "0.14": 0.125}),
 )
 
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from graphs import behaviour, checkerboard, history_of, make_graph, tensors_of
@@ -14,11 +15,13 @@ from graphs import behaviour, checkerboard, history_of, make_graph, tensors_of
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import RunError, TrainingDiverged
 from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Role, Split
 from kgrec.training import loop
 from kgrec.training.loop import Progress, train_network
+from kgrec.training.positives import Positives
 
 GRAPH = checkerboard()
 TENSORS, HISTORY = tensors_of(GRAPH), history_of(GRAPH)
@@ -32,7 +35,9 @@ def ndcg(scorer: Scorer) -> float:
 
 
 def train(model: ModelConfig = MODEL, *, seed: int = 0, validate=ndcg, **extra):
-    more = {name: extra.pop(name) for name in ("checkpoint", "on_epoch") if name in extra}
+    more = {
+        name: extra.pop(name) for name in ("checkpoint", "on_epoch", "synthetic") if name in extra
+    }
     settings = TrainingConfig(**(SETTINGS | extra))
     return train_network(TENSORS, HISTORY, model, settings, seed=seed, validate=validate, **more)
 
@@ -142,6 +147,54 @@ def test_each_epoch_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.message.split()[0] for record in caplog.records] == [
         "epoch=1", "epoch=2", "epoch=3",
     ]  # fmt: skip
+
+
+def proposed(items: torch.Tensor, weight: float) -> SyntheticEdges:
+    """Every user gets the items (u, k) that are given to them."""
+    user = torch.arange(len(items)).repeat_interleave(items.shape[1])
+    weights = np.full(len(user), weight, dtype=np.float32)
+    return SyntheticEdges(user.numpy(), items.reshape(-1).numpy(), weights, "test", 0)
+
+
+USERS, ITEMS = torch.arange(GRAPH.num_users), torch.arange(GRAPH.num_items)
+#: Users like items of their own parity; these are the ones of the other.
+OTHERS = torch.stack([ITEMS[user % 2 != ITEMS % 2] for user in USERS])
+
+
+class TestSyntheticEdges:
+    def test_what_is_proposed_is_learned(self) -> None:
+        plain, told = (
+            train(validate=None)[0],
+            train(validate=None, synthetic=proposed(OTHERS, 5.0))[0],
+        )
+        liked = ITEMS[None, :] % 2 == USERS[:, None] % 2
+        gap = [
+            float(s.score(USERS)[liked].mean() - s.score(USERS)[~liked].mean())
+            for s in (plain, told)
+        ]
+        assert gap[0] > 1
+        assert gap[1] < gap[0] / 2
+
+    def test_what_is_proposed_does_not_compete(self) -> None:
+        # Everything else that could compete is proposed, so that nothing is left to learn from.
+        scorer = train(validate=None, synthetic=proposed(OTHERS, 0.0))[0]
+        assert ndcg(scorer) < 0.9 < ndcg(train(validate=None)[0])
+
+    def test_they_pass_no_messages(self) -> None:
+        tensors, history = TENSORS, HISTORY
+        positives = Positives.of(history, proposed(OTHERS, 0.5))
+        assert positives.real == len(history.columns)
+        batch = torch.tensor([0, positives.real, 3, len(positives) - 1])
+        assert positives.real_among(batch).tolist() == [0, 3]
+        assert positives.weights(batch).tolist() == [1.0, 0.5, 1.0, 0.5]
+        assert len(positives.known.columns) == len(positives)
+        scorer = train(validate=None, synthetic=proposed(OTHERS, 0.5))[0]
+        assert torch.equal(scorer.history.columns, history.columns)
+        assert tensors.edge_index.shape[1] >= 2 * len(history.columns)
+
+    def test_none_is_as_without(self) -> None:
+        nothing = proposed(OTHERS[:, :0], 1.0)
+        assert_same(train(synthetic=nothing)[0], train()[0])
 
 
 def test_a_loss_is_the_mean_over_all_positives() -> None:

@@ -1,0 +1,113 @@
+"""Who proposes edges: sources on small graphs, by hand."""
+
+import numpy as np
+import pytest
+import torch
+from graphs import make_graph
+
+from kgrec.augment.plan import Plan
+from kgrec.augment.sources import DrawnSource, ScoredSource
+from kgrec.errors import ShapeError
+from kgrec.graph.data import Interactions
+from kgrec.graph.synthetic import SyntheticEdges
+
+# User 0 has six items, user 1 two, user 2 one, user 3 none.
+TRAIN = [*((0, item) for item in range(6)), (1, 0), (1, 1), (2, 0)]
+GRAPH = make_graph((4, 8, 0), TRAIN)
+
+
+class Fixed:
+    """Scores item j of user u as u + j, but item 7 below all."""
+
+    num_users, num_items = 4, 8
+
+    def score(self, users: torch.Tensor) -> torch.Tensor:
+        scores = users[:, None].float() + torch.arange(8.0)
+        scores[:, 7] = -1.0
+        return scores
+
+
+def pairs(edges: SyntheticEdges) -> list[tuple[int, int]]:
+    return list(zip(edges.user_index.tolist(), edges.item_index.tolist(), strict=True))
+
+
+def test_sparse_nodes_have_between_one_and_five() -> None:
+    plan = Plan.for_sparse_nodes(GRAPH)
+    assert plan.users.tolist() == [1, 2]
+    assert plan.items.tolist() == [0, 1, 2, 3, 4, 5]
+    assert Plan.for_sparse_nodes(GRAPH, at_most=1).items.tolist() == [2, 3, 4, 5]
+    repeated = make_graph((1, 2, 0), [(0, 0)] * 7)
+    assert Plan.for_sparse_nodes(repeated).users.tolist() == [0]
+
+
+def test_the_best_unseen_items_of_sparse_users_are_proposed() -> None:
+    plan = Plan.for_sparse_nodes(GRAPH, per_user=2, weight=0.25)
+    edges = ScoredSource("teacher", Fixed()).propose(plan, seed=3)
+    assert pairs(edges) == [(1, 6), (1, 5), (2, 6), (2, 5)]
+    assert edges.weight.tolist() == [0.25] * 4
+    assert (edges.source, edges.seed) == ("teacher", 3)
+
+
+def test_the_best_users_of_sparse_items_are_proposed() -> None:
+    plan = Plan.for_sparse_nodes(GRAPH, at_most=1, per_user=0, per_item=1)
+    # User 3 would score higher but has no interaction at all; user 2 is the next.
+    assert pairs(ScoredSource("teacher", Fixed()).propose(plan, 0)) == [
+        (2, 2), (2, 3), (2, 4), (2, 5)
+    ]  # fmt: skip
+
+
+def test_who_has_everything_gets_nothing() -> None:
+    graph = make_graph((1, 2, 0), [(0, 0), (0, 1)])
+    plan = Plan.for_sparse_nodes(graph, per_user=3, per_item=2)
+
+    class Two(Fixed):
+        num_users, num_items = 1, 2
+
+        def score(self, users: torch.Tensor) -> torch.Tensor:
+            return torch.ones(len(users), 2)
+
+    assert len(ScoredSource("teacher", Two()).propose(plan, 0)) == 0
+    assert len(DrawnSource("random", False, 2).propose(plan, 0)) == 0
+
+
+@pytest.mark.parametrize("by_popularity", [False, True])
+def test_drawn_edges_follow_their_distribution(by_popularity: bool) -> None:
+    users, items = 4000, 6
+    # Everybody has item 0; items 1 to 5 have 100, 200 … 500 others.
+    train = [(user, 0) for user in range(users)]
+    owners = iter(range(users))
+    train += [(next(owners), item) for item in range(1, 6) for _ in range(100 * item)]
+    graph = make_graph((users, items, 0), train)
+    plan = Plan.for_sparse_nodes(graph, at_most=1, per_user=1)
+    source = DrawnSource("drawn", by_popularity, items)
+    edges = source.propose(plan, seed=1)
+    assert len(edges) == users - 1500
+    share = np.bincount(edges.item_index, minlength=items)[1:] / len(edges)
+    expected = np.arange(1, 6) / 15 if by_popularity else np.full(5, 0.2)
+    assert share == pytest.approx(expected, abs=0.03)
+    assert pairs(source.propose(plan, seed=1)) == pairs(edges)
+    assert pairs(source.propose(plan, seed=2)) != pairs(edges)
+
+
+def test_known_and_repeated_pairs_leave() -> None:
+    edges = SyntheticEdges(
+        np.array([0, 0, 1, 0]),
+        np.array([2, 3, 2, 3]),
+        np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32),
+        "s",
+        0,
+    )
+    kept = edges.without_known(Interactions(np.array([1]), np.array([2])))
+    assert pairs(kept) == [(0, 2), (0, 3)]
+    assert kept.weight.tolist() == pytest.approx([0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [([0.1], "columns of"), ([0.1, -0.2], "negative"), ([0.1, np.nan], "no numbers")],
+)
+def test_columns_that_do_not_fit_are_refused(weight: list[float], said: str) -> None:
+    with pytest.raises(ShapeError, match=said):
+        SyntheticEdges(
+            np.array([0, 1]), np.array([0, 1]), np.array(weight, dtype=np.float32), "s", 0
+        )
