@@ -1,6 +1,6 @@
 """What the searches of one training found, so that nothing is searched twice."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from kgrec.model.closed_form import Refinements
@@ -43,7 +43,6 @@ class Choices:
         temperature: That of the networks.
         cold: Settings of the completion of cold items.
         cold_on_valid: The same at the level that valid allows.
-        epochs: Of each network, the epoch that was best on valid.
         temporal: Whether valid holds what came after train.
     """
 
@@ -54,7 +53,6 @@ class Choices:
     temperature: TemperatureSettings | None = None
     cold: ColdSettings | None = None
     cold_on_valid: ColdSettings | None = None
-    epochs: list[int] = field(default_factory=list)
     temporal: bool = False
 
     def save(self, path: Path) -> None:

@@ -59,8 +59,8 @@ def fit(
 
     The parts' own settings are searched on train alone, the networks stop early on valid, the
     weights of the parts and the level of cold items are found on valid. With `training.refit` all
-    parts are then fitted again, with these settings, weights, level and numbers of epochs, on train
-    and valid together.
+    parts are then fitted again, with these settings, weights and level, on train and valid
+    together; networks go on from where they are for a few epochs.
 
     Args:
         config: The settings; `data` and `store` are not looked at.

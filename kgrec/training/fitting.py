@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.inner_split import history_of, time_ranks
+from kgrec.training.resume import Trained
 from kgrec.training.side_searches import DirectedSettings, FactorsSettings, UserSideSettings
 from kgrec.training.temperature_search import TemperatureSettings
 
@@ -50,6 +51,7 @@ class Fitting:
         budget: How long all searches may take.
         choices: What was found.
         progress: Whether bars are shown on a terminal.
+        networks: Those that were trained; where valid has joined train they go on.
     """
 
     config: Config
@@ -61,6 +63,7 @@ class Fitting:
     budget: Budget
     choices: Choices
     progress: bool
+    networks: list[Trained] = field(default_factory=list)
 
     @cached_property
     def history(self) -> Incidence:

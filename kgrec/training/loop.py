@@ -20,7 +20,13 @@ from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.training.neighbour_sampling import NeighbourSampler
 from kgrec.training.positives import Positives
-from kgrec.training.resume import Progress, copy_state, resume_training, save_training
+from kgrec.training.resume import (
+    Progress,
+    Trained,
+    copy_state,
+    resume_training,
+    save_training,
+)
 from kgrec.training.row_adam import RowAdam
 from kgrec.training.sampling import (
     known_among,
@@ -58,6 +64,7 @@ def train_network(
     checkpoint: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
     synthetic: SyntheticEdges | None = None,
+    start: Trained | None = None,
 ) -> tuple[NetworkScorer, GraphNetwork, Progress]:
     """Trains until the valid metric stops rising, and gives the best epoch's scorer.
 
@@ -72,6 +79,7 @@ def train_network(
         on_epoch: Is told each epoch's record.
         synthetic: Proposed pairs that are learned beside the interactions, by their weights; they
             pass no messages.
+        start: Goes on from there instead of from initial values; `training.epochs` come on top.
 
     Returns:
         The scorer and network of the best epoch, and how training went.
@@ -83,7 +91,7 @@ def train_network(
     """
     _check_neighbours(model, training)
     generator = torch.Generator().manual_seed(seed)
-    network = _untrained(graph, model, generator)
+    network = _network(graph, model, generator, start)
     optimizers = _optimizers(network, training)
     temperature = None
     if model.score == "cosine":
@@ -97,7 +105,7 @@ def train_network(
         started = time.perf_counter()
         # Summed on the device: reading it after every step would make the device wait.
         total = torch.zeros((), dtype=torch.float64, device=history.device)
-        _decay(optimizers, training.decay**progress.epoch)
+        _decay(optimizers, training.decay ** (progress.epoch + (start.epochs if start else 0)))
         for batch in sample_batches(len(positives), training.batch_size, generator):
             loss = step_loss(network, batch.to(history.device))
             network.zero_grad()
@@ -136,7 +144,9 @@ def scorer_of(
     return EmbeddingScorer.from_network(network, history, temperature)
 
 
-def _untrained(graph: GraphTensors, model: ModelConfig, generator: torch.Generator) -> GraphNetwork:
+def _network(
+    graph: GraphTensors, model: ModelConfig, generator: torch.Generator, start: Trained | None
+) -> GraphNetwork:
     network = GraphNetwork(
         graph,
         encoder=model.encoder,
@@ -146,6 +156,8 @@ def _untrained(graph: GraphTensors, model: ModelConfig, generator: torch.Generat
         popularity=model.popularity,
         generator=generator,
     )
+    if start is not None:
+        network.load_state_dict(start.state)
     return network.to(graph.edge_index.device)
 
 

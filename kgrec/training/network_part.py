@@ -13,11 +13,14 @@ from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
 from kgrec.training.fitting import Fitting
 from kgrec.training.loop import DEFAULT_TEMPERATURE, train_network
-from kgrec.training.resume import Progress
+from kgrec.training.resume import Progress, Trained, copy_state
 from kgrec.training.temperature_search import TRIAL_EPOCHS, search_temperature
 
 #: Users of valid that early stopping asks; more would cost large data sets more than the training.
 _STOPPING_USERS = 10_000
+#: For so many epochs a network goes on when valid has joined train; from initial values it was not
+#: better (docs/experiments.md).
+_REFIT_EPOCHS = 3
 
 
 def fit_networks(fitting: Fitting) -> Scorer | None:
@@ -76,10 +79,12 @@ def _one_network(
     fitting: Fitting, tensors: GraphTensors, model: ModelConfig, number: int
 ) -> Scorer:
     config, training = fitting.config, fitting.config.training
-    chosen = fitting.choices.epochs[number:]
-    task = None if chosen else fitting.valid_task(_STOPPING_USERS)
-    if chosen:
-        training = training.model_copy(update={"epochs": chosen[0]})
+    start = dict(enumerate(fitting.networks)).get(number)
+    task = None if number or start else fitting.valid_task(_STOPPING_USERS)
+    if start:
+        training = training.model_copy(update={"epochs": min(_REFIT_EPOCHS, training.epochs)})
+    elif number:  # as long as was best for the first
+        training = training.model_copy(update={"epochs": fitting.networks[0].epochs})
     name = f"checkpoint-{number}.safetensors"
 
     title = f"train network {number + 1} of {config.training.ensemble}"
@@ -93,19 +98,20 @@ def _one_network(
             validate=None if task is None else _validation(task),
             checkpoint=None if fitting.work is None else fitting.work / name,
             on_epoch=lambda epoch: advance(" ".join(f"{k} {v:.4g}" for k, v in epoch.items())),
+            start=start,
         )
     if number == 0 and isinstance(network.encoder, RelationPropagation):
         weights = network.encoder.relation_weights().tolist()
         named = dict(zip(network.relation_names, weights, strict=True))
         fitting.record["relation_weights"] = named
-    if not chosen:  # else valid was not asked: what it said before stands
+    if not start:  # else valid was not asked: what it said before stands
+        fitting.networks.append(Trained(copy_state(network), state.best_epoch or state.epoch))
         _tell(fitting, state, sum(p.numel() for p in network.parameters()))
     return scorer.to(torch.device("cpu"))
 
 
 def _tell(fitting: Fitting, state: Progress, parameters: int) -> None:
     """Puts a network's training into the record."""
-    fitting.choices.epochs.append(state.best_epoch or state.epoch)
     found = {
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,

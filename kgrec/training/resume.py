@@ -54,6 +54,19 @@ class Progress:
         return False
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Where another training can go on.
+
+    Attributes:
+        state: The network's parameters by name.
+        epochs: After so many epochs; learning rates have decayed for as long.
+    """
+
+    state: dict[str, Tensor]
+    epochs: int
+
+
 def copy_state(network: GraphNetwork) -> dict[str, Tensor]:
     """Gives a copy of the network's parameters by name."""
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}

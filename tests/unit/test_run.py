@@ -5,6 +5,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -25,7 +26,7 @@ from kgrec.model.popularity import Popularity
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
 from kgrec.training import fit as fit_module
-from kgrec.training import loop
+from kgrec.training import loop, network_part
 from kgrec.training import parts as parts_module
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
@@ -199,6 +200,30 @@ def test_refit_learns_from_valid_too(tiny: tuple[Config, GraphData]) -> None:
     assert again.record["closed_form"] == plain.record["closed_form"]
 
 
+def test_networks_go_on_when_valid_has_joined(
+    tiny: tuple[Config, GraphData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, graph = tiny
+    starts, epochs, asked = [], [], []
+
+    def watched(*args: Any, **options: Any) -> Any:
+        if "start" in options:  # no trial of a temperature
+            starts.append(options["start"])
+            epochs.append(args[3].epochs)
+            asked.append(options["validate"] is not None)
+        return loop.train_network(*args, **options)
+
+    monkeypatch.setattr(network_part, "train_network", watched)
+    training = {"refit": True, "ensemble": 2, "epochs": 4}
+    found = fit(changed(config, training=training), graph, progress=False).record["network"]
+    best = found["best_epoch"]
+    # The second learns as long as was best for the first; then both go on for three epochs.
+    assert epochs == [4, best, 3, 3]
+    assert asked == [True, False, False, False]
+    assert starts[:2] == [None, None]
+    assert [start.epochs for start in starts[2:]] == [best, best]
+
+
 @pytest.mark.parametrize(
     ("sections", "parts"),
     [
@@ -303,8 +328,8 @@ class TestChoices:
         choices.save(tmp_path / CHOICES)
         assert Choices.load(tmp_path / CHOICES) == choices
 
-    def test_epochs_and_whether_time_decides_are_not_saved(self, tmp_path: Path) -> None:
-        replace(CHOSEN, epochs=[3, 7], temporal=True).save(tmp_path / CHOICES)
+    def test_whether_time_decides_is_not_saved(self, tmp_path: Path) -> None:
+        replace(CHOSEN, temporal=True).save(tmp_path / CHOICES)
         assert Choices.load(tmp_path / CHOICES) == CHOSEN
         assert Choices.load(tmp_path / "none.json") == Choices()
 

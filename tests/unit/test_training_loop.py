@@ -22,6 +22,7 @@ from kgrec.schema import Role, Split
 from kgrec.training import loop
 from kgrec.training.loop import Progress, train_network
 from kgrec.training.positives import Positives
+from kgrec.training.resume import Trained, copy_state
 
 GRAPH = checkerboard()
 TENSORS, HISTORY = tensors_of(GRAPH), history_of(GRAPH)
@@ -35,9 +36,8 @@ def ndcg(scorer: Scorer) -> float:
 
 
 def train(model: ModelConfig = MODEL, *, seed: int = 0, validate=ndcg, **extra):
-    more = {
-        name: extra.pop(name) for name in ("checkpoint", "on_epoch", "synthetic") if name in extra
-    }
+    names = ("checkpoint", "on_epoch", "synthetic", "start")
+    more = {name: extra.pop(name) for name in names if name in extra}
     settings = TrainingConfig(**(SETTINGS | extra))
     return train_network(TENSORS, HISTORY, model, settings, seed=seed, validate=validate, **more)
 
@@ -301,6 +301,17 @@ train(epochs=6, checkpoint=Path({str(path)!r}), on_epoch=on_epoch)
         resumed, _, again = train(epochs=6, checkpoint=path)
         assert told(again) == told(progress)
         assert_same(whole, resumed)
+
+
+def test_a_training_goes_on_where_another_ended() -> None:
+    first, network, _ = train(validate=None, epochs=3)
+    start = Trained(copy_state(network), 3)
+    assert_same(train(validate=None, epochs=0, start=start)[0], first)
+    # Learning rates go on as well: after 60 halvings nothing moves.
+    late = train(validate=None, epochs=1, decay=0.5, start=Trained(start.state, 60))[0]
+    torch.testing.assert_close(late.score(USERS), first.score(USERS))
+    on = train(validate=None, epochs=3, start=start)[2].history
+    assert on[-1]["loss"] < train(validate=None, epochs=3)[2].history[-1]["loss"]
 
 
 def test_learning_rates_decay_by_the_epoch() -> None:
