@@ -11,8 +11,8 @@ from kgrec.evaluation.metrics import FloatArray
 
 #: The source without edges.
 NONE = "none"
-#: Users for whom edges are proposed.
-SPARSE = "users/1-5"
+#: The cohort of users for whom edges are proposed.
+SPARSE = "sparse"
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -61,7 +61,7 @@ class Decision:
         """Says what was picked and what the others were worth."""
         lines = [
             f"{v.source}: {v.sparse.difference:+.4f} [{v.sparse.low:+.4f}, {v.sparse.high:+.4f}] "
-            f"NDCG@20 ({v.relative:+.1%}) for users with at most 5 interactions"
+            f"NDCG@20 ({v.relative:+.1%}) for users with few interactions"
             + (f"; harms {', '.join(v.harmed)}" if v.harmed else "")
             for v in self.verdicts
         ]

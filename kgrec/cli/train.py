@@ -1,13 +1,17 @@
 """`kgrec train`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kgrec.cli.options import AsJson, ConfigFile, Overrides, StoreUri, load_config
 from kgrec.cli.output import Reporter
 from kgrec.config import Config
+
+if TYPE_CHECKING:
+    from kgrec.audit.audit import Audit
 
 
 def train(
@@ -25,17 +29,24 @@ def train(
     audit: Annotated[
         bool, typer.Option("--audit", help="Measure what the graph and each relation are worth.")
     ] = False,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            "--augment",
+            metavar="SOURCE",
+            help="Synthetic edges for users with few: auto, teacher, knn, popularity, random.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring store and text up to date, then train a run."""
-    given = {"seed": seed, "search.minutes": search_minutes}
+    given = {"seed": seed, "search.minutes": search_minutes, "augment.source": augment}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     changes = [*(overrides or []), *changes]
     settings = load_config(config, store, changes)
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
     with Reporter(as_json) as reporter:
-        from kgrec.cli.audit_view import audit_view
         from kgrec.cli.steps import audit_graph, bring_up_to_date, fetch, train_run, write_vectors
 
         _refuse_early(settings, run_dir)
@@ -46,7 +57,7 @@ def train(
         trained = train_run(settings, graph, run_dir, reporter)
         record = trained.record
         found = audit_graph(settings, graph, trained.scorer, reporter) if audit else None
-        shown = [] if found is None else ["", audit_view(found)]
+        told, shown = _judged(record.get("augment"), found)
         reporter.answer(
             {
                 "run": str(run_dir),
@@ -57,12 +68,29 @@ def train(
                 "seconds": {**reporter.seconds, **record["seconds"]},
                 "peak_memory_mb": record["peak_memory_mb"],
                 "picture": str(run_dir / "training.png"),
-                **({} if found is None else {"audit": found.to_dict()}),
+                **told,
             },
             *shown,
             f"run {run_dir}, picture {run_dir / 'training.png'}",
             f"next: kgrec evaluate --run {run_dir}",
         )
+
+
+def _judged(
+    gate: Mapping[str, Any] | None, audit: "Audit | None"
+) -> tuple[dict[str, Any], list[Any]]:
+    """What the gate of synthetic edges and the graph audit found, for JSON and to be shown."""
+    told: dict[str, Any] = {}
+    shown: list[Any] = []
+    if gate is not None:
+        told["augment"] = gate
+        shown += ["", gate["words"]]
+    if audit is not None:
+        from kgrec.cli.audit_view import audit_view
+
+        told["audit"] = audit.to_dict()
+        shown += ["", audit_view(audit)]
+    return told, shown
 
 
 def _refuse_early(settings: Config, run_dir: Path) -> None:

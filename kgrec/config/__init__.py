@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
 from kgrec.config.sections import (
+    AugmentConfig,
     ClosedFormConfig,
     ColdConfig,
     DirectedConfig,
@@ -44,6 +45,7 @@ from kgrec.errors import ConfigError
 
 __all__ = [
     "NODE_KINDS",
+    "AugmentConfig",
     "Behaviour",
     "CleaningConfig",
     "ClosedFormConfig",
@@ -86,6 +88,7 @@ class Config(Settings):
     user_side: UserSideConfig = UserSideConfig()
     factors: FactorsConfig = FactorsConfig()
     directed: DirectedConfig = DirectedConfig()
+    augment: AugmentConfig = AugmentConfig()
     cold: ColdConfig = ColdConfig()
     fusion: FusionConfig = FusionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

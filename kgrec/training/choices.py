@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from kgrec.augment.gate import NONE
 from kgrec.model.closed_form import Refinements
 from kgrec.training.checkpoint import read_json, write_json
 from kgrec.training.closed_form_search import ClosedFormSettings
@@ -43,6 +44,7 @@ class Choices:
         temperature: That of the networks.
         cold: Settings of the completion of cold items.
         cold_on_valid: The same at the level that valid allows.
+        augment: Whose synthetic edges the networks learned.
         temporal: Whether valid holds what came after train.
     """
 
@@ -53,6 +55,7 @@ class Choices:
     temperature: TemperatureSettings | None = None
     cold: ColdSettings | None = None
     cold_on_valid: ColdSettings | None = None
+    augment: str = NONE
     temporal: bool = False
 
     def save(self, path: Path) -> None:

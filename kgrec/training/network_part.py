@@ -1,16 +1,20 @@
 """The networks of a recommender, one a seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
-from kgrec.config import ModelConfig
+from kgrec.augment.gate import NONE
+from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.graph.tensors import build_hetero
 from kgrec.model.fusion import Fusion
-from kgrec.model.network import GraphTensors, RelationPropagation
+from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
+from kgrec.training.augmentation import harden, propose
 from kgrec.training.fitting import Fitting
 from kgrec.training.loop import DEFAULT_TEMPERATURE, train_network
 from kgrec.training.resume import Progress, Trained, copy_state
@@ -23,8 +27,13 @@ _STOPPING_USERS = 10_000
 _REFIT_EPOCHS = 3
 
 
-def fit_networks(fitting: Fitting) -> Scorer | None:
-    """Trains one network a seed; several are a fusion of equals."""
+def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None:
+    """Trains one network a seed, hardens them if the settings ask; several are a fusion of equals.
+
+    Args:
+        fitting: What is needed; if it holds networks already, they go on.
+        parts: What was fitted before; some sources of synthetic edges ask it.
+    """
     config = fitting.config
     if not config.fusion.network:
         return None
@@ -33,16 +42,26 @@ def fit_networks(fitting: Fitting) -> Scorer | None:
         hetero = build_hetero(fitting.graph, text)
         tensors = GraphTensors.from_hetero(hetero, use_graph=config.model.use_graph)
         tensors = tensors.to(fitting.device)
-        count = config.training.ensemble
         model = config.model
         if model.temperature is None and model.score == "cosine":
             model = model.model_copy(update={"temperature": _temperature(fitting, tensors)})
-        scorers = {
-            str(number): _one_network(fitting, tensors, model, number) for number in range(count)
-        }
+        learner = _Learner(fitting, tensors, model)
+        count, again = config.training.ensemble, bool(fitting.networks)
+        if again:
+            source = fitting.choices.augment
+            edges = None if source == NONE else propose(fitting, source, parts)
+            epochs = min(_REFIT_EPOCHS, config.training.epochs)
+            scorers = [learner.go_on(number, edges, epochs)[0] for number in range(count)]
+        else:
+            scorers = [learner.train(number) for number in range(count)]
+    if config.augment.source != NONE and not again:
+        with fitting.timed("augment"):
+            hardened = harden(fitting, scorers, parts, learner.go_on)
+        fitting.choices.augment, scorers = hardened.source, list(hardened.scorers)
     if count == 1:
-        return scorers["0"]
-    return Fusion(scorers, dict.fromkeys(scorers, 1.0 / count))
+        return scorers[0]
+    named = {str(number): scorer for number, scorer in enumerate(scorers)}
+    return Fusion(named, dict.fromkeys(named, 1.0 / count))
 
 
 def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
@@ -75,39 +94,61 @@ def _validation(task: RankingTask) -> Callable[[Scorer], float]:
     return lambda scorer: float(task.run(scorer, k=(20,))["ndcg@20"].mean())
 
 
-def _one_network(
-    fitting: Fitting, tensors: GraphTensors, model: ModelConfig, number: int
-) -> Scorer:
-    config, training = fitting.config, fitting.config.training
-    start = dict(enumerate(fitting.networks)).get(number)
-    task = None if number or start else fitting.valid_task(_STOPPING_USERS)
-    if start:
-        training = training.model_copy(update={"epochs": min(_REFIT_EPOCHS, training.epochs)})
-    elif number:  # as long as was best for the first
-        training = training.model_copy(update={"epochs": fitting.networks[0].epochs})
-    name = f"checkpoint-{number}.safetensors"
+class _Learner:
+    """Trains the networks of one graph."""
 
-    title = f"train network {number + 1} of {config.training.ensemble}"
-    with progress_bar(title, training.epochs, shown=fitting.progress) as advance:
-        scorer, network, state = train_network(
-            tensors,
-            fitting.history.to(fitting.device),
-            model,
-            training,
-            seed=config.seed * 1000 + number,
-            validate=None if task is None else _validation(task),
-            checkpoint=None if fitting.work is None else fitting.work / name,
-            on_epoch=lambda epoch: advance(" ".join(f"{k} {v:.4g}" for k, v in epoch.items())),
-            start=start,
+    def __init__(self, fitting: Fitting, tensors: GraphTensors, model: ModelConfig) -> None:
+        self._fitting, self._tensors, self._model = fitting, tensors, model
+        self._history = fitting.history.to(fitting.device)
+
+    def train(self, number: int) -> Scorer:
+        """Trains a network from initial values: the first until valid no longer improves."""
+        fitting, training = self._fitting, self._fitting.config.training
+        task = None if number else fitting.valid_task(_STOPPING_USERS)
+        if number:  # as long as was best for the first
+            training = training.model_copy(update={"epochs": fitting.networks[0].epochs})
+        checkpoint = None
+        if fitting.work is not None:
+            checkpoint = fitting.work / f"checkpoint-{number}.safetensors"
+        validate = None if task is None else _validation(task)
+        scorer, network, state = self._run(
+            number, training, "train", validate=validate, checkpoint=checkpoint
         )
-    if number == 0 and isinstance(network.encoder, RelationPropagation):
-        weights = network.encoder.relation_weights().tolist()
-        named = dict(zip(network.relation_names, weights, strict=True))
-        fitting.record["relation_weights"] = named
-    if not start:  # else valid was not asked: what it said before stands
         fitting.networks.append(Trained(copy_state(network), state.best_epoch or state.epoch))
         _tell(fitting, state, sum(p.numel() for p in network.parameters()))
-    return scorer.to(torch.device("cpu"))
+        return scorer
+
+    def go_on(
+        self, number: int, edges: SyntheticEdges | None, epochs: int
+    ) -> tuple[Scorer, Trained]:
+        """Trains a network on, with synthetic edges or without, for a given time."""
+        start = self._fitting.networks[number]
+        training = self._fitting.config.training.model_copy(update={"epochs": epochs})
+        scorer, network, state = self._run(
+            number, training, "go on with", synthetic=edges, start=start
+        )
+        return scorer, Trained(copy_state(network), start.epochs + state.epoch)
+
+    def _run(
+        self, number: int, training: TrainingConfig, verb: str, **options: Any
+    ) -> tuple[Scorer, GraphNetwork, Progress]:
+        fitting = self._fitting
+        title = f"{verb} network {number + 1} of {fitting.config.training.ensemble}"
+        with progress_bar(title, training.epochs, shown=fitting.progress) as advance:
+            scorer, network, state = train_network(
+                self._tensors,
+                self._history,
+                self._model,
+                training,
+                seed=fitting.config.seed * 1000 + number,
+                on_epoch=lambda epoch: advance(" ".join(f"{k} {v:.4g}" for k, v in epoch.items())),
+                **options,
+            )
+        if number == 0 and isinstance(network.encoder, RelationPropagation):
+            weights = network.encoder.relation_weights().tolist()
+            named = dict(zip(network.relation_names, weights, strict=True))
+            fitting.record["relation_weights"] = named
+        return scorer.to(torch.device("cpu")), network, state
 
 
 def _tell(fitting: Fitting, state: Progress, parameters: int) -> None:

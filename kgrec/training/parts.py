@@ -27,14 +27,14 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
     Returns:
         By name: `network`, `closed_form`, `user_side`, `factors`, `directed`, `popularity`.
     """
+    parts: dict[str, Scorer] = {}
     makers: dict[str, Callable[[Fitting], Scorer | None]] = {
         "closed_form": _closed_form,
         "user_side": _user_side,
         "factors": _factors,
         "directed": _directed,
-        "network": fit_networks,
+        "network": lambda fitting: fit_networks(fitting, parts),
     }
-    parts = {}
     for name, make in makers.items():
         part = make(fitting)
         if part is not None:

@@ -13,6 +13,7 @@ import torch
 from graphs import ENTITY, ITEM, USER, behaviour, columns, make_graph, relation
 from tiny import build_tiny
 
+from kgrec.augment.plan import Plan
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.errors import ConfigError, RunError, TrainingDiverged
@@ -25,8 +26,8 @@ from kgrec.model.fusion import Fusion, standardise
 from kgrec.model.popularity import Popularity
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
+from kgrec.training import augmentation, loop, network_part
 from kgrec.training import fit as fit_module
-from kgrec.training import loop, network_part
 from kgrec.training import parts as parts_module
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
@@ -207,10 +208,10 @@ def test_networks_go_on_when_valid_has_joined(
     starts, epochs, asked = [], [], []
 
     def watched(*args: Any, **options: Any) -> Any:
-        if "start" in options:  # no trial of a temperature
-            starts.append(options["start"])
+        if "start" in options or "checkpoint" in options:  # no trial of a temperature
+            starts.append(options.get("start"))
             epochs.append(args[3].epochs)
-            asked.append(options["validate"] is not None)
+            asked.append(options.get("validate") is not None)
         return loop.train_network(*args, **options)
 
     monkeypatch.setattr(network_part, "train_network", watched)
@@ -222,6 +223,69 @@ def test_networks_go_on_when_valid_has_joined(
     assert asked == [True, False, False, False]
     assert starts[:2] == [None, None]
     assert [start.epochs for start in starts[2:]] == [best, best]
+
+
+class TestSyntheticEdges:
+    def test_the_gate_says_what_each_source_was_worth(self, tiny: tuple[Config, GraphData]) -> None:
+        config, graph = tiny
+        augment = {"source": "auto", "per_user": 2, "at_most": 12}
+        sections = {"augment": augment, "training": {"ensemble": 2}}
+        found = fit(changed(config, **sections), graph, progress=False).record["augment"]
+        assert list(found["sources"]) == ["teacher", "knn", "popularity", "random"]
+        assert found["picked"] in {"none", *found["sources"]}
+        assert found["edges"]["users"] == len(Plan.for_sparse_nodes(graph, at_most=12).users) > 0
+        assert len(found["versus"]) == 4 * 3
+        assert all(name in found["words"] for name in found["sources"])
+
+    def test_networks_stay_as_they_were_where_no_source_is_let_in(
+        self, tiny: tuple[Config, GraphData], trained: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config, graph = tiny
+        real = augmentation.decide
+        monkeypatch.setattr(
+            augmentation, "decide", lambda *a, **o: replace(real(*a, **o), picked="none")
+        )
+        found = fit(
+            changed(config, augment={"source": "auto", "at_most": 12}), graph, progress=False
+        )
+        assert torch.equal(scores(found), scores(trained))
+
+    def test_a_given_source_is_learned_whatever_the_gate_says(
+        self, tiny: tuple[Config, GraphData], trained: Run
+    ) -> None:
+        config, graph = tiny
+        augment = {"source": "random", "weight": 5.0, "per_user": 8, "epochs": 4, "at_most": 12}
+        found = fit(changed(config, augment=augment), graph, progress=False)
+        assert found.record["augment"]["picked"] == "random"
+        assert list(found.record["augment"]["sources"]) == ["random"]
+        changed_most = (scores(found) - scores(trained)).abs().amax(dim=1)
+        assert changed_most.max() > 1e-3
+
+    def test_when_valid_joins_the_source_proposes_again(
+        self, tiny: tuple[Config, GraphData], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config, graph = tiny
+        asked = []
+
+        def watched(fitting: Any, name: str, parts: Any) -> Any:
+            asked.append((name, len(fitting.graph.train), parts["closed_form"].history))
+            return augmentation.propose(fitting, name, parts)
+
+        monkeypatch.setattr(network_part, "propose", watched)
+        sections = {"augment": {"source": "teacher", "at_most": 12}, "training": {"refit": True}}
+        fit(changed(config, **sections), graph, progress=False)
+        ((name, interactions, history),) = asked
+        assert name == "teacher"
+        assert interactions == len(graph.train) + len(graph.held_out[Split.VALID])
+        assert len(history.columns) == interactions
+
+    def test_a_teacher_that_is_off_is_refused(self, tiny: tuple[Config, GraphData]) -> None:
+        sections = {
+            "augment": {"source": "teacher", "at_most": 12},
+            "closed_form": {"enabled": False},
+        }
+        with pytest.raises(ConfigError, match=r"closed_form\.enabled"):
+            fit(changed(tiny[0], **sections), tiny[1], progress=False)
 
 
 @pytest.mark.parametrize(
