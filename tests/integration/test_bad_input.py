@@ -196,6 +196,7 @@ CASES = [
     Case("out of range", TRAIN + " --set training.epochs=-1", 2, ("training.epochs", "got -1")),
     Case("seed below 0", TRAIN + " --seed -1", 2, ("seed", "got -1")),
     Case("no such device", TRAIN + " --set training.device=abacus", 2, ("training.device",)),
+    Case("no such source of edges", TRAIN + " --augment magic", 2, ("augment.source", "teacher")),
     # data
     Case(
         "missing file",

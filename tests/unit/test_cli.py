@@ -296,6 +296,19 @@ def test_train_audits_the_graph_when_asked(
     assert gain["low"] <= gain["difference"] <= gain["high"]
 
 
+def test_train_says_what_synthetic_edges_were_worth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_tiny(tmp_path)
+    arguments = ["train", "--config", str(tmp_path / "tiny.toml"), "--run", str(tmp_path / "run")]
+    arguments += ["--augment", "auto", "--set", "augment.at_most=12"]
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["augment"]
+    assert list(found["sources"]) == ["teacher", "knn", "popularity", "random"]
+    assert main(arguments) == 0
+    assert found["words"].splitlines()[0] in capsys.readouterr().out
+
+
 def test_evaluate_on_valid_shows_a_table(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--run", str(site / "run"), "--split", "valid"]) == 0
     lines = capsys.readouterr().out.splitlines()
