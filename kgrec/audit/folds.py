@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from kgrec.errors import ConfigError, DataError
 from kgrec.graph.data import GraphData, IndexArray, Interactions
-from kgrec.schema import Role, Split
+from kgrec.schema import Split
 
 #: Users with fewer interactions than this in train keep all of them to learn from.
 _FEWEST = 3
@@ -75,29 +75,8 @@ def _held_out(
     graph: GraphData, held: npt.NDArray[np.bool_], split: Split, others: dict[Split, Interactions]
 ) -> GraphData:
     """Moves interactions from train to a split; the behaviours of their pairs leave, as always."""
-    moved = _take(graph.train, held)
-    keys = moved.user_index * graph.num_items + moved.item_index
-    relations = []
-    for relation in graph.relations:
-        if relation.role is Role.EVIDENCE:
-            pairs = relation.head_index * graph.num_items + relation.tail_index
-            relation = relation.take(~np.isin(pairs, keys))
-        relations.append(relation)
-    return replace(
-        graph,
-        train=_take(graph.train, ~held),
-        held_out={**others, split: moved},
-        relations=tuple(relations),
-    )
-
-
-def _take(part: Interactions, kept: npt.NDArray[np.bool_]) -> Interactions:
-    return Interactions(
-        part.user_index[kept],
-        part.item_index[kept],
-        None if part.rating is None else part.rating[kept],
-        None if part.time is None else part.time[kept],
-    )
+    held_out = {**others, split: graph.train.take(held)}
+    return replace(graph.without_train(held), held_out=held_out)
 
 
 def mean_over_folds(values: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:

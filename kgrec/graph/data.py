@@ -35,6 +35,15 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.user_index)
 
+    def take(self, kept: npt.NDArray[np.bool_]) -> "Interactions":
+        """The interactions where `kept` (n,) is true."""
+        return Interactions(
+            self.user_index[kept],
+            self.item_index[kept],
+            None if self.rating is None else self.rating[kept],
+            None if self.time is None else self.time[kept],
+        )
+
 
 @dataclass(frozen=True)
 class RelationEdges:
@@ -134,6 +143,24 @@ class GraphData:
             train=_joined(self.train, valid),
             held_out=held_out,
         )
+
+    def without_train(self, held: npt.NDArray[np.bool_]) -> "GraphData":
+        """The same graph without some interactions of train.
+
+        Behaviours that speak for the same pairs leave with them, as those of valid and test did.
+
+        Args:
+            held: (n,) which of train leave.
+        """
+        moved = self.train.take(held)
+        keys = moved.user_index * self.num_items + moved.item_index
+        relations = []
+        for relation in self.relations:
+            if relation.role is Role.EVIDENCE:
+                pairs = relation.head_index * self.num_items + relation.tail_index
+                relation = relation.take(~np.isin(pairs, keys))
+            relations.append(relation)
+        return replace(self, train=self.train.take(~held), relations=tuple(relations))
 
     def without_graph(self) -> "GraphData":
         """The same users, items and interactions without knowledge, for the control run.
