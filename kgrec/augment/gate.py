@@ -9,38 +9,43 @@ import numpy.typing as npt
 from kgrec.evaluation.bootstrap import Interval, paired_bootstrap
 from kgrec.evaluation.metrics import FloatArray
 
-#: The source without edges.
+#: Networks that learned on for as long without edges.
 NONE = "none"
+#: Networks as they were before anything was tried; they are served where no source is let in.
+UNTOUCHED = "untouched"
 #: The cohort of users for whom edges are proposed.
 SPARSE = "sparse"
+_TAIL = "tail items"
 
 _Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one source did, against none.
+    """What one source did, against networks that learned on without edges.
 
     Attributes:
         source: Its name.
         sparse: NDCG@20 of sparse users.
         cohorts: NDCG@20 of each cohort of users, and `all`.
-        tail: Recall@20 of items outside the most popular fifth.
+        tail: Recall@20 of items outside the most popular fifth; None if nobody has any.
         relative: The gain of sparse users as a share of what they have without.
-        harmed: What is significantly worse with it.
+        helps: Whether sparse users gain significantly, against the untouched networks too.
+        harmed: What is significantly worse, against either.
     """
 
     source: str
     sparse: Interval
     cohorts: Mapping[str, Interval]
-    tail: Interval
+    tail: Interval | None
     relative: float
+    helps: bool
     harmed: tuple[str, ...]
 
     @property
     def may_enter(self) -> bool:
-        """Whether it helps sparse users significantly and harms nobody."""
-        return self.sparse.low > 0 and not self.harmed
+        """Whether it helps sparse users and harms nobody."""
+        return self.helps and not self.harmed
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Decision:
         """Says what was picked and what the others were worth."""
         lines = [
             f"{v.source}: {v.sparse.difference:+.4f} [{v.sparse.low:+.4f}, {v.sparse.high:+.4f}] "
-            f"NDCG@20 ({v.relative:+.1%}) for users with few interactions"
+            f"NDCG@20 of the networks alone ({v.relative:+.1%}) for users with few interactions"
             + (f"; harms {', '.join(v.harmed)}" if v.harmed else "")
             for v in self.verdicts
         ]
@@ -81,35 +86,49 @@ def decide(
     """Picks the source with the largest gain for sparse users among those that harm nobody.
 
     Args:
-        ndcg: By source, `none` among them, NDCG@20 (s, n) of s trainings and n users.
+        ndcg: By source, `none` and perhaps `untouched` among them, NDCG@20 (s, n) of s trainings
+            and n users.
         tail: Likewise recall@20 of items outside the most popular fifth; NaN for users without any.
-        cohorts: Users (n,) by cohort, `SPARSE` among them.
+        cohorts: Users (n,) by cohort, `SPARSE` among them with at least one user.
         seed: Of the bootstrap's draws.
     """
     cohorts = {"all": np.ones(ndcg[NONE].shape[1], dtype=bool), **cohorts}
-    told = np.isfinite(tail[NONE]).all(axis=0)
-    names = [name for name in ndcg if name != NONE]
+    cohorts = {name: members for name, members in cohorts.items() if members.any()}
+    told = np.asarray(np.isfinite(tail[NONE]).all(axis=0))
+    references = [name for name in (NONE, UNTOUCHED) if name in ndcg]
+    names = [name for name in ndcg if name not in references]
     verdicts = []
     for name in names:
-        found = {
-            cohort: paired_bootstrap(ndcg[name][:, members], ndcg[NONE][:, members], seed=seed)
-            for cohort, members in cohorts.items()
-            if members.any()
-        }
-        of_tail = paired_bootstrap(tail[name][:, told], tail[NONE][:, told], seed=seed)
-        harmed = [cohort for cohort, interval in found.items() if interval.high < 0]
-        harmed += ["tail items"] if of_tail.high < 0 else []
+        found: dict[str, dict[str, Interval]] = {}
+        for reference in references:
+            found[reference] = {
+                cohort: _difference(ndcg, name, reference, members, seed)
+                for cohort, members in cohorts.items()
+            }
+            if told.any():
+                found[reference][_TAIL] = _difference(tail, name, reference, told, seed)
+        of_tail = found[NONE].get(_TAIL)
+        harmed = dict.fromkeys(
+            what for each in found.values() for what, interval in each.items() if interval.high < 0
+        )
+        helps = all(each[SPARSE].low > 0 for each in found.values())
         without = float(ndcg[NONE][:, cohorts[SPARSE]].mean())
-        sparse = found[SPARSE]
+        sparse = found[NONE][SPARSE]
         relative = sparse.difference / without if without else 0.0
-        verdicts.append(Verdict(name, sparse, found, of_tail, relative, tuple(harmed)))
+        of_users = {cohort: found[NONE][cohort] for cohort in cohorts}
+        verdicts.append(Verdict(name, sparse, of_users, of_tail, relative, helps, tuple(harmed)))
     allowed = [verdict for verdict in verdicts if verdict.may_enter]
     best = max(allowed, key=lambda verdict: verdict.sparse.difference, default=None)
-    members = cohorts[SPARSE]
     versus = {
-        (one, other): paired_bootstrap(ndcg[one][:, members], ndcg[other][:, members], seed=seed)
+        (one, other): _difference(ndcg, one, other, cohorts[SPARSE], seed)
         for one in names
         for other in names
         if one != other
     }
     return Decision(best.source if best else NONE, tuple(verdicts), versus)
+
+
+def _difference(
+    values: Mapping[str, FloatArray], one: str, other: str, members: _Mask, seed: int
+) -> Interval:
+    return paired_bootstrap(values[one][:, members], values[other][:, members], seed=seed)

@@ -6,7 +6,9 @@ from typing import Self
 import numpy as np
 
 from kgrec.evaluation.cohorts import distinct_counts
+from kgrec.evaluation.floors import train_pairs
 from kgrec.graph.data import GraphData, IndexArray, Interactions
+from kgrec.model.incidence import Incidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,6 +17,7 @@ class Plan:
 
     Attributes:
         known: The real interactions; none of them is proposed.
+        history: The same, each user's items.
         users: (a,) int64, users with few interactions.
         items: (b,) int64, items with few.
         per_user: Edges for each of the users.
@@ -23,6 +26,7 @@ class Plan:
     """
 
     known: Interactions
+    history: Incidence
     users: IndexArray
     items: IndexArray
     per_user: int
@@ -56,4 +60,5 @@ class Plan:
         users, items = (
             np.flatnonzero((count >= 1) & (count <= at_most)) for count in (by_user, by_item)
         )
-        return cls(train, users, items, per_user, per_item, weight)
+        history = Incidence.from_pairs(*train_pairs(graph))
+        return cls(train, history, users, items, per_user, per_item, weight)

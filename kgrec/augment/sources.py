@@ -1,21 +1,18 @@
 """Sources of synthetic edges; all propose as many, for the same users and items."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kgrec.augment.masking import ScoreUsers, unseen
 from kgrec.augment.plan import Plan
 from kgrec.graph.data import IndexArray
 from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.model.fusion import standardise
 from kgrec.model.scorer import Scorer
-
-#: Users whose scores are held at once.
-_USERS_AT_ONCE = 512
 
 
 class Source(Protocol):
@@ -40,7 +37,7 @@ class ScoredSource:
 
     Attributes:
         name: What the edges are marked with.
-        scorer: Says what is best. For items its scores must mean the same for all users.
+        scorer: Says what is best.
     """
 
     name: str
@@ -48,7 +45,7 @@ class ScoredSource:
 
     def propose(self, plan: Plan, seed: int) -> SyntheticEdges:
         """Gives the same edges whatever the seed."""
-        return _proposed(self.name, plan, seed, lambda users: self.scorer.score(users))
+        return _proposed(self.name, plan, seed, self.scorer.score)
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,7 @@ class DrawnSource:
     Attributes:
         name: What the edges are marked with.
         by_popularity: Whether items are drawn by their popularity; else all alike.
+        num_items: How many there are.
     """
 
     name: str
@@ -81,7 +79,7 @@ class DrawnSource:
         return _proposed(self.name, plan, seed, keys)
 
 
-def _proposed(name: str, plan: Plan, seed: int, score: "ScoreUsers") -> SyntheticEdges:
+def _proposed(name: str, plan: Plan, seed: int, score: ScoreUsers) -> SyntheticEdges:
     found = [_for_users(plan, score), _for_items(plan, score)]
     user = np.concatenate([users for users, _ in found])
     item = np.concatenate([items for _, items in found])
@@ -89,18 +87,11 @@ def _proposed(name: str, plan: Plan, seed: int, score: "ScoreUsers") -> Syntheti
     return SyntheticEdges(user, item, weight, name, seed).without_known(plan.known)
 
 
-class ScoreUsers(Protocol):
-    """Scores all items for users (B,), (B, num_items)."""
-
-    def __call__(self, users: Tensor, /) -> Tensor:
-        """Gives the scores."""
-
-
 def _for_users(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     """The `per_user` best unseen items of each sparse user."""
     users, items = [], []
     if plan.per_user:
-        for block, scores in _unseen(plan, plan.users, score):
+        for block, scores in unseen(score, plan.history, plan.users):
             top = scores.topk(min(plan.per_user, scores.shape[1]), dim=1)
             kept = top.values > -torch.inf
             rows, _ = kept.nonzero(as_tuple=True)
@@ -110,7 +101,10 @@ def _for_users(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
 
 
 def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
-    """The `per_item` users who score each sparse item highest and do not have it."""
+    """The `per_item` users who score each sparse item highest and do not have it.
+
+    Scores are standardised by user: sums over long histories would else take every place.
+    """
     count = plan.per_item
     if not count or not len(plan.items):
         return _joined([]), _joined([])
@@ -118,7 +112,7 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     best = torch.full((len(items), count), -torch.inf)
     who = torch.zeros(len(items), count, dtype=torch.int64)
     everyone = np.unique(plan.known.user_index)
-    for block, scores in _unseen(plan, everyone, score):
+    for block, scores in unseen(lambda users: standardise(score(users)), plan.history, everyone):
         values = torch.cat([best, scores[:, items].T], dim=1)  # (b, count + B)
         owners = torch.cat([who, block.expand(len(items), -1)], dim=1)
         best, place = values.topk(count, dim=1)
@@ -126,29 +120,6 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     kept = best > -torch.inf
     rows, _ = kept.nonzero(as_tuple=True)
     return who[kept].numpy(), plan.items[rows.numpy()]
-
-
-def _unseen(plan: Plan, users: IndexArray, score: ScoreUsers) -> Iterator[tuple[Tensor, Tensor]]:
-    """Scores blocks of users, what they have at minus infinity: their indices (B,) and (B, I)."""
-    order = np.argsort(plan.known.user_index, kind="stable")
-    owner, item = plan.known.user_index[order], plan.known.item_index[order]
-    for start in range(0, len(users), _USERS_AT_ONCE):
-        block = users[start : start + _USERS_AT_ONCE]
-        scores = score(torch.from_numpy(block)).clone()
-        rows, taken = _known_of(block, owner, item)
-        scores[torch.from_numpy(rows), torch.from_numpy(taken)] = -torch.inf
-        yield torch.from_numpy(block), scores
-
-
-def _known_of(
-    block: IndexArray, owner: IndexArray, item: IndexArray
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Finds (row, item) of what users (B,) have, in pairs sorted by owner."""
-    low, high = (np.searchsorted(owner, block, side) for side in ("left", "right"))
-    count = high - low
-    rows = np.repeat(np.arange(len(block)), count)
-    places = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count) + low[rows]
-    return rows, item[places]
 
 
 def _joined(parts: list[IndexArray]) -> IndexArray:

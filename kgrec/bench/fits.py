@@ -21,7 +21,7 @@ _ORDER, _RECORD, _USERS = "order.json", "fit.json", "users.safetensors"
 #: Counts up when results change their form or their meaning.
 _LAYOUT = 1
 #: Rooms whose code makes kgrec what it is.
-_ROOMS = ("text", "graph", "model", "evaluation", "training")
+_ROOMS = ("text", "graph", "model", "evaluation", "augment", "training")
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _config(
     tree["store"] = {"uri": f"embedded:{(folder / 'graph.kgl').resolve()}"}
     config = Config.build(tree, base=(data or Path()).resolve(), source=f"benchmark {bench.name}")
     given_split = any(source.split is not None for source in config.data.all_sources())
-    if bench.split_seeds and given_split and bench.source != "amazon-book":
+    if bench.split_seeds and given_split:
         raise ConfigError(
             f"benchmark {bench.name}: split_seeds draws splits, but the files are split already; "
             f"set split_seeds = false"

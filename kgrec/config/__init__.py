@@ -103,6 +103,20 @@ class Config(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _edges_can_be_learned(self) -> Self:
+        source = self.augment.source
+        if source != "none" and not self.fusion.network:
+            raise ValueError(
+                f"augment.source is {source}, but fusion.network is false: nothing learns its edges"
+            )
+        if source == "teacher" and not self.closed_form.enabled:
+            raise ValueError(
+                "augment.source is teacher, which is the closed form, but closed_form.enabled is "
+                "false; take another source"
+            )
+        return self
+
     @classmethod
     def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Self:
         """Reads a TOML file.

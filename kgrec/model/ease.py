@@ -24,8 +24,8 @@ def solve_ease(gram: Tensor, ridge: float, *, overwrite: bool = False) -> tuple[
     Args:
         gram: G = XᵀX, (n, n) float32 or float64, symmetric.
         ridge: L2, positive; in units of interactions.
-        overwrite: Whether `gram` may be destroyed; its memory then becomes the answer's and
-            nothing of size (n, n) is allocated.
+        overwrite: Whether `gram` may be destroyed; its memory then becomes the answer's, and at
+            most half as much is allocated beside it.
 
     Returns:
         B, (n, n), of gram's dtype and device; scores are X B. And the diagonal of P, (n,), which
@@ -52,7 +52,7 @@ def solve_ease(gram: Tensor, ridge: float, *, overwrite: bool = False) -> tuple[
     gram.diagonal().add_(ridge)
     try:
         weights = invert(gram)  # P
-    except RuntimeError as exc:
+    except torch.linalg.LinAlgError as exc:  # type: ignore[attr-defined]
         raise ConfigError(
             f"the Gram matrix plus ridge {ridge:g} is not positive definite in {gram.dtype}; "
             f"expected a larger ridge; try {10 * ridge:g}"

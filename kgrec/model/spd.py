@@ -11,7 +11,7 @@ _COLUMNS = 2_048
 
 
 def invert(matrix: Tensor) -> Tensor:
-    """Gives A⁻¹ in A's memory.
+    """Gives A⁻¹ in A's memory, with up to half as much beside it.
 
     LAPACK's `potri` runs on one thread, and with more it waits for other processes; products of
     large blocks do not (docs/performance.md has the numbers).
@@ -23,7 +23,7 @@ def invert(matrix: Tensor) -> Tensor:
         `matrix`, now A⁻¹, both triangles.
 
     Raises:
-        RuntimeError: If A is not positive definite in its precision.
+        torch.linalg.LinAlgError: If A is not positive definite in its precision.
     """
     factor = _factor(matrix)
     _invert_triangle(factor)
@@ -42,7 +42,7 @@ def solve(matrix: Tensor, right: Tensor) -> Tensor:
         `right`, now X.
 
     Raises:
-        RuntimeError: If A is not positive definite in its precision.
+        torch.linalg.LinAlgError: If A is not positive definite in its precision.
     """
     factor = _factor(matrix)
     for columns in torch.split(right, _COLUMNS, dim=1):  # views; at most so many are held twice

@@ -2,15 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 
-from kgrec.augment.gate import NONE, SPARSE, Decision, decide
+from kgrec.augment.gate import NONE, SPARSE, UNTOUCHED, Decision, decide
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import DrawnSource, ScoredSource, Source
-from kgrec.errors import ConfigError
 from kgrec.evaluation.cohorts import tail_items, tail_recall, user_cohorts
 from kgrec.evaluation.floors import train_pairs
 from kgrec.evaluation.metrics import FloatArray, ranking_metrics
@@ -19,7 +18,6 @@ from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.scorer import Scorer
 from kgrec.training.fitting import Fitting
-from kgrec.training.resume import Trained
 
 logger = logging.getLogger(__name__)
 
@@ -29,68 +27,75 @@ _TRIED = ("teacher", "knn", "popularity", "random")
 _GATE_USERS = 20_000
 _K = 20
 
-#: Trains network number n on for some epochs with edges: its scorer, and where it then stands.
-GoOn = Callable[[int, SyntheticEdges | None, int], tuple[Scorer, Trained]]
 
+class GoOn(Protocol):
+    """Trains a network on."""
 
-@dataclass(frozen=True, eq=False)
-class Hardened:
-    """Networks after the gate.
-
-    Attributes:
-        source: Whose edges they learned; `none` if they are as they were.
-        scorers: One a network.
-    """
-
-    source: str
-    scorers: Sequence[Scorer]
+    def __call__(
+        self, number: int, edges: SyntheticEdges | None, epochs: int, *, keep: bool
+    ) -> Scorer:
+        """Trains network `number` on for some epochs; it stays there only if it is kept."""
 
 
 def harden(
     fitting: Fitting, scorers: Sequence[Scorer], parts: Mapping[str, Scorer], go_on: GoOn
-) -> Hardened:
-    """Lets networks learn on with each source's edges and without, and keeps what the gate picks.
+) -> tuple[str, Sequence[Scorer]]:
+    """Lets networks learn on with the edges of the source that the settings or the gate picked.
 
-    All sources propose as many edges for the same users and go on from the same networks for as
-    long, and so does `none`. With one given source the gate still says what it is worth.
+    For the gate all sources propose as many edges for the same users and go on from the same
+    networks for as long, and so does `none`. It judges the networks alone, not their fusion with
+    other parts. Of a given source it says what it is worth; that one is learned in any case.
 
     Args:
-        fitting: What was fitted so far; `networks` are replaced by those that learned on.
+        fitting: What was fitted so far.
         scorers: The networks as they are.
         parts: The fitted parts; `closed_form` is the teacher.
         go_on: Trains on.
+
+    Returns:
+        Whose edges were learned, `none` for nobody's, and the networks.
     """
-    config, graph = fitting.config.augment, fitting.graph
-    plan = plan_of(fitting)
-    task = fitting.valid_task(_GATE_USERS)
-    sparse = np.zeros(0, dtype=bool) if task is None else np.isin(task.users, plan.users)
-    if task is None or not sparse.any():
-        why = "No synthetic edges: there is no valid split to judge them on, or no user with few."
-        fitting.record["augment"] = {"picked": NONE, "words": why}
-        return Hardened(NONE, scorers)
+    config, plan = fitting.config.augment, plan_of(fitting)
     names: tuple[str, ...] = (config.source,)
     if config.source == "auto":
         names = tuple(name for name in _TRIED if name != "teacher" or "closed_form" in parts)
-    judge = _judge(fitting, task)
-    trials = {}
+    decision = _gate(fitting, scorers, parts, names, plan, go_on)
+    picked: str = config.source
+    if picked == "auto":
+        picked = NONE if decision is None else decision.picked
+    fitting.record["augment"] = _told(decision, picked, plan)
+    logger.info("%s", fitting.record["augment"]["words"])
+    if picked == NONE:
+        return NONE, scorers
+    edges = propose(fitting, picked, parts, plan)
+    return picked, [go_on(n, edges, config.epochs, keep=True) for n in range(len(scorers))]
+
+
+def _gate(
+    fitting: Fitting,
+    scorers: Sequence[Scorer],
+    parts: Mapping[str, Scorer],
+    names: Sequence[str],
+    plan: Plan,
+    go_on: GoOn,
+) -> Decision | None:
+    """Judges each source on valid; None where valid has no user with few interactions."""
+    task = fitting.valid_task(_GATE_USERS)
+    sparse = np.zeros(0, dtype=bool) if task is None else np.isin(task.users, plan.users)
+    if task is None or not sparse.any():
+        return None
+    judge, epochs = _judge(fitting, task), fitting.config.augment.epochs
+    judged = {UNTOUCHED: [judge(scorer) for scorer in scorers]}
     for name in (NONE, *names):
-        edges = None if name == NONE else propose(fitting, name, parts)
-        found = [go_on(n, edges, config.epochs) for n in range(len(scorers))]
-        trials[name] = (found, [judge(scorer) for scorer, _ in found])
+        edges = None if name == NONE else propose(fitting, name, parts, plan)
+        # Of the trials only the numbers are kept: the picked one is trained again.
+        judged[name] = [judge(go_on(n, edges, epochs, keep=False)) for n in range(len(scorers))]
     ndcg, tail = (
-        {name: np.stack([both[at] for both in judged]) for name, (_, judged) in trials.items()}
+        {name: np.stack([both[at] for both in values]) for name, values in judged.items()}
         for at in (0, 1)
     )
-    cohorts = {**user_cohorts(graph.train, task.users), SPARSE: sparse}
-    decision = decide(ndcg, tail, cohorts, seed=fitting.config.seed)
-    picked = decision.picked if config.source == "auto" else config.source
-    fitting.record["augment"] = _told(decision, picked, plan)
-    logger.info("%s", decision.words())
-    if picked == NONE:
-        return Hardened(NONE, scorers)
-    found = trials[picked][0]
-    fitting.networks[:] = [trained for _, trained in found]
-    return Hardened(picked, [scorer for scorer, _ in found])
+    cohorts = {**user_cohorts(fitting.graph.train, task.users), SPARSE: sparse}
+    return decide(ndcg, tail, cohorts, seed=fitting.config.seed)
 
 
 def plan_of(fitting: Fitting) -> Plan:
@@ -105,28 +110,17 @@ def plan_of(fitting: Fitting) -> Plan:
     )
 
 
-def propose(fitting: Fitting, name: str, parts: Mapping[str, Scorer]) -> SyntheticEdges:
-    """Gives the edges of one source by name, as the settings ask for.
-
-    Raises:
-        ConfigError: If the source needs a part that was not fitted.
-    """
-    return _source(fitting, name, parts).propose(plan_of(fitting), fitting.config.seed)
+def propose(fitting: Fitting, name: str, parts: Mapping[str, Scorer], plan: Plan) -> SyntheticEdges:
+    """Gives the edges of one source by name; `parts` has the teacher, `closed_form`."""
+    return _source(fitting, name, parts).propose(plan, fitting.config.seed)
 
 
 def _source(fitting: Fitting, name: str, parts: Mapping[str, Scorer]) -> Source:
-    graph = fitting.graph
     if name == "teacher":
-        if "closed_form" not in parts:
-            raise ConfigError(
-                "augment.source is teacher, which is the closed form, but that is switched off; "
-                "set closed_form.enabled = true or take another source"
-            )
         return ScoredSource(name, parts["closed_form"])
     if name == "knn":
-        user, item = (torch.as_tensor(each) for each in train_pairs(graph)[:2])
-        return ScoredSource(name, ItemKNN.fit(user, item, graph.num_users, graph.num_items))
-    return DrawnSource(name, name == "popularity", graph.num_items)
+        return ScoredSource(name, ItemKNN.fit(*train_pairs(fitting.graph)))
+    return DrawnSource(name, name == "popularity", fitting.graph.num_items)
 
 
 def _judge(
@@ -143,23 +137,28 @@ def _judge(
     return judge
 
 
-def _told(decision: Decision, picked: str, plan: Plan) -> dict[str, object]:
+def _told(decision: Decision | None, picked: str, plan: Plan) -> dict[str, Any]:
     """The gate's decision as the record holds it."""
+    edges = {
+        "users": len(plan.users),
+        "items": len(plan.items),
+        "per_user": plan.per_user,
+        "per_item": plan.per_item,
+        "weight": plan.weight,
+    }
+    if decision is None:
+        words = "The gate was not asked: valid is empty or has no user with few interactions."
+        return {"picked": picked, "edges": edges, "sources": {}, "words": words}
     return {
         "picked": picked,
-        "edges": {
-            "users": len(plan.users),
-            "items": len(plan.items),
-            "per_user": plan.per_user,
-            "per_item": plan.per_item,
-            "weight": plan.weight,
-        },
+        "edges": edges,
         "sources": {
             verdict.source: {
                 "sparse": asdict(verdict.sparse),
                 "relative": verdict.relative,
                 "cohorts": {name: asdict(each) for name, each in verdict.cohorts.items()},
-                "tail": asdict(verdict.tail),
+                "tail": None if verdict.tail is None else asdict(verdict.tail),
+                "helps": verdict.helps,
                 "harmed": list(verdict.harmed),
             }
             for verdict in decision.verdicts

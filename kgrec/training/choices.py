@@ -59,7 +59,7 @@ class Choices:
     temporal: bool = False
 
     def save(self, path: Path) -> None:
-        """Writes what was searched on train; whole or not at all."""
+        """Writes what the searches found; whole or not at all."""
         found = {name: value for name, value in asdict(self).items() if name in _KINDS}
         write_json(path, found)
 

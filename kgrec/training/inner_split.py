@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -117,15 +118,16 @@ def inner_graph(
         temporal: Whether each user's latest are held out instead of drawn ones.
     """
     train = graph.train
-    user, item, time = train.user_index, train.item_index, _places_in_time(graph)
     place = places_of_most_popular(graph, most_items)
-    inside = place[item] >= 0
-    user, item = user[inside], place[item[inside]]
-    time = None if time is None else time[inside]
-    drawn = np.random.default_rng(seed).random(len(user))
-    order = np.lexsort((drawn, -time, user) if temporal and time is not None else (drawn, user))
-    user, item = user[order], item[order]
-    time = None if time is None else time[order]
+    inside = np.flatnonzero(place[train.item_index] >= 0)
+    drawn = np.random.default_rng(seed).random(len(inside))
+    keys: tuple[npt.NDArray[Any], ...] = (drawn, train.user_index[inside])
+    if temporal and train.time is not None:
+        keys = (drawn, -train.time[inside], train.user_index[inside])
+    chosen = inside[np.lexsort(keys)]
+    user, item = train.user_index[chosen], place[train.item_index[chosen]]
+    time = _places_in_time(graph)
+    time = None if time is None else time[chosen]
     held = _held_out(user, graph.num_users)
 
     def part(mask: _Mask) -> Interactions:
@@ -147,7 +149,7 @@ def most_popular_rows(
 
 
 def _places_in_time(graph: GraphData) -> npt.NDArray[np.float64] | None:
-    """Gives each interaction's place among its user's by time; None without times."""
+    """Gives each interaction's place among its user's by time; None where some are unknown."""
     history = history_of(graph)
     ranks = time_ranks(graph.train, history)
     if ranks is None:

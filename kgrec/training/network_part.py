@@ -1,12 +1,15 @@
 """The networks of a recommender, one a seed."""
 
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from kgrec.augment.gate import NONE
 from kgrec.config import ModelConfig, TrainingConfig
+from kgrec.errors import TrainingDiverged
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.graph.tensors import build_hetero
@@ -14,11 +17,15 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
-from kgrec.training.augmentation import harden, propose
+from kgrec.training.augmentation import harden, plan_of, propose
 from kgrec.training.fitting import Fitting
 from kgrec.training.loop import DEFAULT_TEMPERATURE, train_network
 from kgrec.training.resume import Progress, Trained, copy_state
-from kgrec.training.temperature_search import TRIAL_EPOCHS, search_temperature
+from kgrec.training.temperature_search import (
+    TRIAL_EPOCHS,
+    TemperatureSettings,
+    search_temperature,
+)
 
 #: Users of valid that early stopping asks; more would cost large data sets more than the training.
 _STOPPING_USERS = 10_000
@@ -48,16 +55,18 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
         learner = _Learner(fitting, tensors, model)
         count, again = config.training.ensemble, bool(fitting.networks)
         if again:
-            source = fitting.choices.augment
-            edges = None if source == NONE else propose(fitting, source, parts)
+            source, edges = fitting.choices.augment, None
+            if source != NONE:
+                edges = propose(fitting, source, parts, plan_of(fitting))
             epochs = min(_REFIT_EPOCHS, config.training.epochs)
-            scorers = [learner.go_on(number, edges, epochs)[0] for number in range(count)]
+            scorers = [learner.go_on(n, edges, epochs, keep=True) for n in range(count)]
         else:
             scorers = [learner.train(number) for number in range(count)]
-    if config.augment.source != NONE and not again:
-        with fitting.timed("augment"):
-            hardened = harden(fitting, scorers, parts, learner.go_on)
-        fitting.choices.augment, scorers = hardened.source, list(hardened.scorers)
+            if config.augment.source != NONE:
+                started = time.perf_counter()
+                picked, hardened = harden(fitting, scorers, parts, learner.go_on)
+                fitting.choices.augment, scorers = picked, list(hardened)
+                fitting.record["augment"]["seconds"] = time.perf_counter() - started
     if count == 1:
         return scorers[0]
     named = {str(number): scorer for number, scorer in enumerate(scorers)}
@@ -69,21 +78,25 @@ def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
     config, found = fitting.config, fitting.choices.temperature
     task = None if found else fitting.valid_task(_STOPPING_USERS)
     if found is None and (task is None or config.training.epochs == 0):
+        fitting.record["temperature"] = asdict(TemperatureSettings())
         return DEFAULT_TEMPERATURE
     training = config.training.model_copy(
         update={"epochs": min(TRIAL_EPOCHS, config.training.epochs)}
     )
 
     def judge(temperature: float) -> float:
-        return train_network(
-            tensors,
-            fitting.history.to(fitting.device),
-            config.model.model_copy(update={"temperature": temperature}),
-            training,
-            seed=config.seed * 1000,
-            validate=None if task is None else _validation(task),
-            on_epoch=lambda _: advance(f"{temperature:g}"),
-        )[2].best
+        try:
+            return train_network(
+                tensors,
+                fitting.history.to(fitting.device),
+                config.model.model_copy(update={"temperature": temperature}),
+                training,
+                seed=config.seed * 1000,
+                validate=None if task is None else _validation(task),
+                on_epoch=lambda _: advance(f"{temperature:g}"),
+            )[2].best
+        except TrainingDiverged:  # too low a temperature; another one may do
+            return 0.0
 
     with progress_bar("network: temperature", None, shown=fitting.progress) as advance:
         found = fitting.chosen("temperature", lambda: search_temperature(judge, fitting.budget))
@@ -114,20 +127,31 @@ class _Learner:
         scorer, network, state = self._run(
             number, training, "train", validate=validate, checkpoint=checkpoint
         )
-        fitting.networks.append(Trained(copy_state(network), state.best_epoch or state.epoch))
+        self._keep(number, network, state.best_epoch or state.epoch)
         _tell(fitting, state, sum(p.numel() for p in network.parameters()))
         return scorer
 
     def go_on(
-        self, number: int, edges: SyntheticEdges | None, epochs: int
-    ) -> tuple[Scorer, Trained]:
+        self, number: int, edges: SyntheticEdges | None, epochs: int, *, keep: bool
+    ) -> Scorer:
         """Trains a network on, with synthetic edges or without, for a given time."""
         start = self._fitting.networks[number]
         training = self._fitting.config.training.model_copy(update={"epochs": epochs})
         scorer, network, state = self._run(
             number, training, "go on with", synthetic=edges, start=start
         )
-        return scorer, Trained(copy_state(network), start.epochs + state.epoch)
+        if keep:
+            self._keep(number, network, start.epochs + state.epoch)
+        return scorer
+
+    def _keep(self, number: int, network: GraphNetwork, epochs: int) -> None:
+        """Remembers where a network stands."""
+        trained = Trained(copy_state(network), epochs)
+        self._fitting.networks[number : number + 1] = [trained]
+        if number == 0 and isinstance(network.encoder, RelationPropagation):
+            weights = network.encoder.relation_weights().tolist()
+            named = dict(zip(network.relation_names, weights, strict=True))
+            self._fitting.record["relation_weights"] = named
 
     def _run(
         self, number: int, training: TrainingConfig, verb: str, **options: Any
@@ -144,10 +168,6 @@ class _Learner:
                 on_epoch=lambda epoch: advance(" ".join(f"{k} {v:.4g}" for k, v in epoch.items())),
                 **options,
             )
-        if number == 0 and isinstance(network.encoder, RelationPropagation):
-            weights = network.encoder.relation_weights().tolist()
-            named = dict(zip(network.relation_names, weights, strict=True))
-            fitting.record["relation_weights"] = named
         return scorer.to(torch.device("cpu")), network, state
 
 

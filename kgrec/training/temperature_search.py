@@ -26,9 +26,12 @@ def search_temperature(judge: Callable[[float], float], budget: Budget) -> Tempe
     It is not learned: the loss on train always prefers a lower one (docs/experiments.md).
 
     Args:
-        judge: Trains a network for a few epochs with a temperature and gives its NDCG@20 on valid.
+        judge: Trains a network for a few epochs with a temperature and gives its NDCG@20 on valid;
+            0 if that training diverged.
         budget: How long it may take.
     """
+    if budget.is_spent():
+        return TemperatureSettings()
     place = _LADDER.index(DEFAULT_TEMPERATURE)
     value = judge(DEFAULT_TEMPERATURE)
     tried = {str(DEFAULT_TEMPERATURE): value}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kgrec.augment.gate import NONE, SPARSE, Decision, decide
+from kgrec.augment.gate import NONE, SPARSE, UNTOUCHED, Decision, decide
 
 TRAININGS, USERS = 5, 600
 RNG = np.random.default_rng(0)
@@ -74,6 +74,40 @@ def test_one_lucky_training_is_not_enough() -> None:
     gain = np.zeros((TRAININGS, USERS))
     gain[0] = 0.05
     assert gate(gan=gain).picked == NONE
+
+
+def test_what_only_spoils_less_than_learning_on_does_is_refused() -> None:
+    # Learning on cost everybody .03; the source gives sparse users .02 of it back.
+    sparse = COHORTS[SPARSE]
+    ndcg = {
+        UNTOUCHED: BASE + 0.03,
+        NONE: BASE,
+        "gan": BASE + np.where(sparse, 0.02, 0.0) + noise(),
+        "teacher": BASE + np.where(sparse, 0.06, 0.03) + noise(),
+    }
+    tail = dict.fromkeys(ndcg, TAIL)
+    found = decide(ndcg, tail, COHORTS)
+    gan, teacher = found.verdicts
+    assert gan.sparse.low > 0
+    assert not gan.helps
+    assert set(gan.harmed) == {"all", SPARSE, "users/>20"}
+    assert teacher.may_enter
+    assert found.picked == "teacher"
+    assert [verdict.source for verdict in found.verdicts] == ["gan", "teacher"]
+
+
+def test_one_training_is_judged_over_users() -> None:
+    gain = np.where(COHORTS[SPARSE], 0.03, 0.0)
+    ndcg = {NONE: BASE[:1], "gan": BASE[:1] + gain + noise()[:1]}
+    assert decide(ndcg, dict.fromkeys(ndcg, TAIL[:1]), COHORTS).picked == "gan"
+
+
+def test_without_any_tail_item_users_alone_decide() -> None:
+    gain = np.where(COHORTS[SPARSE], 0.03, 0.0)
+    ndcg = {NONE: BASE, "gan": BASE + gain + noise()}
+    found = decide(ndcg, dict.fromkeys(ndcg, np.full_like(TAIL, np.nan)), COHORTS)
+    assert found.picked == "gan"
+    assert found.verdicts[0].tail is None
 
 
 def test_users_without_tail_items_say_nothing_of_them() -> None:

@@ -49,11 +49,16 @@ def test_the_best_unseen_items_of_sparse_users_are_proposed() -> None:
 
 
 def test_the_best_users_of_sparse_items_are_proposed() -> None:
+    class Opposed(Fixed):
+        def score(self, users: torch.Tensor) -> torch.Tensor:
+            # User 1 likes what comes first and says so a hundred times louder, the others the last.
+            scale = torch.where(users == 1, -100.0, 1.0)
+            return scale[:, None] * torch.arange(8.0)
+
     plan = Plan.for_sparse_nodes(GRAPH, at_most=1, per_user=0, per_item=1)
-    # User 3 would score higher but has no interaction at all; user 2 is the next.
-    assert pairs(ScoredSource("teacher", Fixed()).propose(plan, 0)) == [
-        (2, 2), (2, 3), (2, 4), (2, 5)
-    ]  # fmt: skip
+    edges = ScoredSource("teacher", Opposed()).propose(plan, 0)
+    # User 0 has them all; user 3, who has nothing, is nobody's.
+    assert pairs(edges) == [(1, 2), (1, 3), (2, 4), (2, 5)]
 
 
 def test_who_has_everything_gets_nothing() -> None:

@@ -11,6 +11,7 @@ from kgrec.augment.candidates import candidates, recall
 from kgrec.augment.world import World, masked_world
 from kgrec.errors import DataError
 from kgrec.graph.data import GraphData, Interactions
+from kgrec.model.incidence import Incidence
 from kgrec.schema import Role
 
 SPARSE, DENSE = range(40), range(40, 100)
@@ -90,13 +91,14 @@ class Fixed:
 
 class TestCandidates:
     def test_scorers_take_turns(self) -> None:
-        known = Interactions(np.array([1]), np.array([0]))
+        known = Incidence.from_pairs(torch.tensor([1]), torch.tensor([0]), 4, 5)
         found = candidates([Fixed(0, 1, 2, 3, 4), Fixed(4, 0, 3, 2, 1)], known, np.array([0, 1]), 3)
         # User 1 has item 0, which both put first or second.
         assert found.tolist() == [[0, 4, 1], [4, 1, 2]]
 
     def test_who_has_nearly_everything_gets_what_is_left(self) -> None:
-        known = Interactions(np.array([2, 2, 2, 2]), np.array([0, 1, 2, 4]))
+        owner, item = torch.tensor([2, 2, 2, 2]), torch.tensor([0, 1, 2, 4])
+        known = Incidence.from_pairs(owner, item, 4, 5)
         found = candidates([Fixed(0, 1, 2, 3, 4)], known, np.array([2, 3]), 99)
         assert found[0].tolist() == [3, -1, -1, -1, -1]
         assert found[1].tolist() == [0, 1, 2, 3, 4]

@@ -260,32 +260,63 @@ class TestSyntheticEdges:
         assert list(found.record["augment"]["sources"]) == ["random"]
         changed_most = (scores(found) - scores(trained)).abs().amax(dim=1)
         assert changed_most.max() > 1e-3
+        assert found.record["relation_weights"] != trained.record["relation_weights"]
+
+    def test_it_is_learned_where_the_gate_cannot_be_asked(
+        self, tiny: tuple[Config, GraphData]
+    ) -> None:
+        config, graph = tiny
+        augment = {"source": "random", "weight": 5.0, "per_user": 8, "at_most": 12}
+        blind = replace(graph, held_out={})
+        given = fit(changed(config, augment=augment), blind, progress=False)
+        plain = fit(config, blind, progress=False)
+        assert given.record["augment"]["sources"] == {}
+        assert given.record["augment"]["picked"] == "random"
+        assert not torch.equal(scores(given), scores(plain))
+        auto = fit(changed(config, augment={**augment, "source": "auto"}), blind, progress=False)
+        assert auto.record["augment"]["picked"] == "none"
+        assert torch.equal(scores(auto), scores(plain))
+        assert plain.record["temperature"] == {"temperature": 0.2, "tried": {}}
 
     def test_when_valid_joins_the_source_proposes_again(
         self, tiny: tuple[Config, GraphData], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         config, graph = tiny
-        asked = []
+        asked, starts = [], []
 
-        def watched(fitting: Any, name: str, parts: Any) -> Any:
-            asked.append((name, len(fitting.graph.train), parts["closed_form"].history))
-            return augmentation.propose(fitting, name, parts)
+        def watched(fitting: Any, name: str, parts: Any, plan: Any) -> Any:
+            asked.append((name, len(plan.known), parts["closed_form"].history))
+            return augmentation.propose(fitting, name, parts, plan)
+
+        def learned(*args: Any, **options: Any) -> Any:
+            starts.append(options.get("start"))
+            return loop.train_network(*args, **options)
 
         monkeypatch.setattr(network_part, "propose", watched)
-        sections = {"augment": {"source": "teacher", "at_most": 12}, "training": {"refit": True}}
-        fit(changed(config, **sections), graph, progress=False)
+        monkeypatch.setattr(network_part, "train_network", learned)
+        augment = {"source": "teacher", "at_most": 12, "epochs": 2}
+        found = fit(
+            changed(config, augment=augment, training={"refit": True}), graph, progress=False
+        )
         ((name, interactions, history),) = asked
         assert name == "teacher"
         assert interactions == len(graph.train) + len(graph.held_out[Split.VALID])
         assert len(history.columns) == interactions
+        # It goes on from the network that learned the edges.
+        assert starts[-1].epochs == found.record["network"]["best_epoch"] + 2
 
-    def test_a_teacher_that_is_off_is_refused(self, tiny: tuple[Config, GraphData]) -> None:
-        sections = {
-            "augment": {"source": "teacher", "at_most": 12},
-            "closed_form": {"enabled": False},
-        }
-        with pytest.raises(ConfigError, match=r"closed_form\.enabled"):
-            fit(changed(tiny[0], **sections), tiny[1], progress=False)
+    @pytest.mark.parametrize(
+        ("sections", "said"),
+        [
+            ({"closed_form": {"enabled": False}}, r"closed_form\.enabled"),
+            ({"fusion": {"network": False}}, r"fusion\.network"),
+        ],
+    )
+    def test_what_cannot_learn_or_propose_is_refused(
+        self, tiny: tuple[Config, GraphData], sections: Any, said: str
+    ) -> None:
+        with pytest.raises(ConfigError, match=said):
+            changed(tiny[0], augment={"source": "teacher"}, **sections)
 
 
 @pytest.mark.parametrize(

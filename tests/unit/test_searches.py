@@ -34,7 +34,7 @@ from kgrec.training.closed_form_problem import keep_in_bounds
 from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_form
 from kgrec.training.fusion_candidates import Candidates, Term
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
-from kgrec.training.inner_split import inner_graph, is_temporal, time_ranks
+from kgrec.training.inner_split import inner_graph, inner_ranks, is_temporal, time_ranks
 from kgrec.training.relation_rows import relation_rows
 from kgrec.training.side_searches import (
     FactorsSettings,
@@ -212,6 +212,32 @@ class TestTime:
         assert is_temporal(inner)
         assert held.time is not None
         assert len(held) == 120
+
+    def test_unknown_times_leave_the_others_order(self) -> None:
+        train = self.graph.train
+        assert train.time is not None
+        time = train.time.copy()
+        time[0] = np.nan
+        graph = replace(self.graph, train=replace(train, time=time))
+        inner, _ = inner_graph(graph, (), 30, 0, temporal=True)
+        before, _ = inner_graph(self.graph, (), 30, 0, temporal=True)
+        mine, theirs = (g.held_out[Split.VALID] for g in (inner, before))
+        other = mine.user_index != train.user_index[0]
+        assert np.array_equal(mine.item_index[other], theirs.item_index[other])
+        assert inner_ranks(inner.train, history_of(inner)) is None  # no place is known
+
+    def test_places_are_among_all_items(self) -> None:
+        # User 0 takes the popular items 0, 1, 2 with unpopular ones between them.
+        rows = [(0, 0), (0, 3), (0, 4), (0, 1), (0, 5), (0, 2)]
+        rows += [(user, item) for user in (1, 2) for item in (0, 1, 2)]
+        user, item = (np.array(column) for column in zip(*rows, strict=True))
+        train = Interactions(user, item, time=np.arange(len(rows), dtype=float))
+        graph = replace(make_graph((3, 6, 0), []), train=train)
+        inner, _ = inner_graph(graph, (), 3, 0, temporal=True)
+        ranks = inner_ranks(inner.train, history_of(inner))
+        assert ranks is not None
+        assert ranks[:2].tolist() == [0.0, 3.0]  # the last, item 2 at place 5, is held out
+        assert inner.held_out[Split.VALID].item_index.tolist() == [2, 2, 2]
 
     def test_the_directed_ridge_knows_what_comes_next(self) -> None:
         history = history_of(self.graph)

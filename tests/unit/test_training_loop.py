@@ -17,6 +17,7 @@ from kgrec.errors import RunError, TrainingDiverged
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.model.network import GraphNetwork
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Role, Split
 from kgrec.training import loop
@@ -180,17 +181,41 @@ class TestSyntheticEdges:
         scorer = train(validate=None, synthetic=proposed(OTHERS, 0.0))[0]
         assert ndcg(scorer) < 0.9 < ndcg(train(validate=None)[0])
 
-    def test_they_pass_no_messages(self) -> None:
-        tensors, history = TENSORS, HISTORY
-        positives = Positives.of(history, proposed(OTHERS, 0.5))
-        assert positives.real == len(history.columns)
+    def test_real_ones_come_first(self) -> None:
+        positives = Positives.of(HISTORY, proposed(OTHERS, 0.5))
+        assert positives.real == len(HISTORY.columns)
         batch = torch.tensor([0, positives.real, 3, len(positives) - 1])
         assert positives.real_among(batch).tolist() == [0, 3]
         assert positives.weights(batch).tolist() == [1.0, 0.5, 1.0, 0.5]
         assert len(positives.known.columns) == len(positives)
-        scorer = train(validate=None, synthetic=proposed(OTHERS, 0.5))[0]
-        assert torch.equal(scorer.history.columns, history.columns)
-        assert tensors.edge_index.shape[1] >= 2 * len(history.columns)
+
+    @pytest.mark.parametrize("neighbours", [None, (50, 50)])
+    @pytest.mark.parametrize("kind", ["softmax", "sampled_softmax", "bpr"])
+    def test_of_a_batch_only_the_real_ones_are_hidden(
+        self, neighbours: tuple[int, int] | None, kind: str
+    ) -> None:
+        # A batch of one real interaction and one proposed costs what both cost, by weight; the
+        # proposed one hides nothing, so the real one's loss is the same as without it.
+        settings = TrainingConfig(**(SETTINGS | {"loss": kind, "neighbours": neighbours}))
+        positives = Positives.of(HISTORY, proposed(OTHERS, 0.25))
+        network = GraphNetwork(TENSORS, channels=8, generator=torch.Generator().manual_seed(0))
+
+        def loss(*places: int) -> float:
+            generator = torch.Generator().manual_seed(1)
+            step = loop._loss(TENSORS, HISTORY, positives, settings, 0.2, generator)
+            return float(step(network, torch.tensor(places)).detach())
+
+        proposal = positives.real + OTHERS.shape[1]  # of the second user
+        both = loss(0, proposal)
+        assert loss(proposal) > 0
+        if kind == "softmax":
+            alone = loss(0)
+            weightless = replace(positives, weight=torch.ones(len(positives)))
+            generator = torch.Generator().manual_seed(1)
+            step = loop._loss(TENSORS, HISTORY, weightless, settings, 0.2, generator)
+            full = float(step(network, torch.tensor([0, proposal])).detach())
+            # (a + w b) / 2 and (a + b) / 2 give the proposed one's loss b beside the real one.
+            assert both == pytest.approx((alone + 0.25 * (2 * full - alone)) / 2, rel=1e-4)
 
     def test_none_is_as_without(self) -> None:
         nothing = proposed(OTHERS[:, :0], 1.0)
