@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +27,7 @@ class Verdict:
 
     Attributes:
         source: Its name.
-        sparse: NDCG@20 of sparse users.
-        cohorts: NDCG@20 of each cohort of users, and `all`.
+        cohorts: NDCG@20 of each cohort of users, `SPARSE` among them, and `all`.
         tail: Recall@20 of items outside the most popular fifth; None if nobody has any.
         relative: The gain of sparse users as a share of what they have without.
         helps: Whether sparse users gain significantly, against the untouched networks too.
@@ -35,12 +35,16 @@ class Verdict:
     """
 
     source: str
-    sparse: Interval
     cohorts: Mapping[str, Interval]
     tail: Interval | None
     relative: float
     helps: bool
     harmed: tuple[str, ...]
+
+    @property
+    def sparse(self) -> Interval:
+        """NDCG@20 of sparse users."""
+        return self.cohorts[SPARSE]
 
     @property
     def may_enter(self) -> bool:
@@ -55,7 +59,7 @@ class Decision:
     Attributes:
         picked: A source, or `none`.
         verdicts: Of each source.
-        versus: NDCG@20 of sparse users, each source (first) against each other.
+        versus: NDCG@20 of sparse users, of each two sources the first against the second.
     """
 
     picked: str
@@ -113,17 +117,14 @@ def decide(
         )
         helps = all(each[SPARSE].low > 0 for each in found.values())
         without = float(ndcg[NONE][:, cohorts[SPARSE]].mean())
-        sparse = found[NONE][SPARSE]
-        relative = sparse.difference / without if without else 0.0
+        relative = found[NONE][SPARSE].difference / without if without else 0.0
         of_users = {cohort: found[NONE][cohort] for cohort in cohorts}
-        verdicts.append(Verdict(name, sparse, of_users, of_tail, relative, helps, tuple(harmed)))
+        verdicts.append(Verdict(name, of_users, of_tail, relative, helps, tuple(harmed)))
     allowed = [verdict for verdict in verdicts if verdict.may_enter]
     best = max(allowed, key=lambda verdict: verdict.sparse.difference, default=None)
     versus = {
         (one, other): _difference(ndcg, one, other, cohorts[SPARSE], seed)
-        for one in names
-        for other in names
-        if one != other
+        for one, other in combinations(names, 2)
     }
     return Decision(best.source if best else NONE, tuple(verdicts), versus)
 

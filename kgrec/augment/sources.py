@@ -1,5 +1,6 @@
 """Sources of synthetic edges; all propose as many, for the same users and items."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,12 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kgrec.augment.masking import ScoreUsers, unseen
 from kgrec.augment.plan import Plan
 from kgrec.graph.data import IndexArray
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.fusion import standardise
+from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
+
+#: Users whose scores are held at once.
+_USERS_AT_ONCE = 512
+
+#: Scores all items for users (B,), (B, num_items).
+ScoreUsers = Callable[[Tensor], Tensor]
 
 
 class Source(Protocol):
@@ -55,25 +62,23 @@ class DrawnSource:
     Attributes:
         name: What the edges are marked with.
         by_popularity: Whether items are drawn by their popularity; else all alike.
-        num_items: How many there are.
     """
 
     name: str
     by_popularity: bool
-    num_items: int
 
     def propose(self, plan: Plan, seed: int) -> SyntheticEdges:
         """Draws without replacement."""
         generator = torch.Generator().manual_seed(seed)
-        weight = torch.ones(self.num_items)
+        num_items = plan.history.num_columns
+        weight = torch.ones(num_items)
         if self.by_popularity:
-            counts = np.bincount(plan.known.item_index, minlength=self.num_items)
-            weight = torch.from_numpy(counts).float()
+            weight = torch.bincount(plan.history.columns, minlength=num_items).float()
         log_weight = weight.log()
 
         def keys(users: Tensor) -> Tensor:
             # The largest of log p + Gumbel noise are a draw by p without replacement.
-            uniform = torch.rand(len(users), self.num_items, generator=generator)
+            uniform = torch.rand(len(users), num_items, generator=generator)
             return log_weight - (-uniform.clamp_(min=1e-20).log()).log()
 
         return _proposed(self.name, plan, seed, keys)
@@ -84,14 +89,14 @@ def _proposed(name: str, plan: Plan, seed: int, score: ScoreUsers) -> SyntheticE
     user = np.concatenate([users for users, _ in found])
     item = np.concatenate([items for _, items in found])
     weight = np.full(len(user), plan.weight, dtype=np.float32)
-    return SyntheticEdges(user, item, weight, name, seed).without_known(plan.known)
+    return SyntheticEdges(user, item, weight, name, seed).distinct()
 
 
 def _for_users(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     """The `per_user` best unseen items of each sparse user."""
     users, items = [], []
     if plan.per_user:
-        for block, scores in unseen(score, plan.history, plan.users):
+        for block, scores in _unseen(score, plan.history, plan.users):
             top = scores.topk(min(plan.per_user, scores.shape[1]), dim=1)
             kept = top.values > -torch.inf
             rows, _ = kept.nonzero(as_tuple=True)
@@ -111,8 +116,8 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     items = torch.from_numpy(plan.items)
     best = torch.full((len(items), count), -torch.inf)
     who = torch.zeros(len(items), count, dtype=torch.int64)
-    everyone = np.unique(plan.known.user_index)
-    for block, scores in unseen(lambda users: standardise(score(users)), plan.history, everyone):
+    everyone = torch.nonzero(plan.history.lengths).squeeze(1).numpy()
+    for block, scores in _unseen(lambda users: standardise(score(users)), plan.history, everyone):
         values = torch.cat([best, scores[:, items].T], dim=1)  # (b, count + B)
         owners = torch.cat([who, block.expand(len(items), -1)], dim=1)
         best, place = values.topk(count, dim=1)
@@ -120,6 +125,27 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     kept = best > -torch.inf
     rows, _ = kept.nonzero(as_tuple=True)
     return who[kept].numpy(), plan.items[rows.numpy()]
+
+
+def _unseen(
+    score: ScoreUsers, history: Incidence, users: IndexArray
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Scores users block by block, what they have at minus infinity.
+
+    Args:
+        score: Scores all items for users.
+        history: What each user has.
+        users: (a,) int64.
+
+    Yields:
+        The users (B,) and their scores (B, num_items).
+    """
+    for block in torch.split(torch.from_numpy(users), _USERS_AT_ONCE):
+        scores = score(block).clone()
+        taken, lengths = history.take(block)
+        rows = torch.repeat_interleave(torch.arange(len(block)), lengths)
+        scores[rows, taken] = -torch.inf
+        yield block, scores
 
 
 def _joined(parts: list[IndexArray]) -> IndexArray:

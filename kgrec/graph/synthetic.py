@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgrec.errors import ShapeError
-from kgrec.graph.data import IndexArray, Interactions
+from kgrec.graph.data import IndexArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +46,11 @@ class SyntheticEdges:
         """Number of pairs."""
         return len(self.user_index)
 
-    def without_known(self, known: Interactions) -> Self:
-        """Leaves out pairs that are real interactions, and repeats, of which the first stays."""
-        size = 1 + max(self.item_index.max(initial=-1), known.item_index.max(initial=-1))
-        keys = self.user_index * size + self.item_index
-        first = np.zeros(len(keys), dtype=bool)
-        first[np.unique(keys, return_index=True)[1]] = True
-        kept = first & ~np.isin(keys, known.user_index * size + known.item_index)
+    def distinct(self) -> Self:
+        """Leaves out repeats, of which the first stays."""
+        size = 1 + self.item_index.max(initial=-1)
+        _, first = np.unique(self.user_index * size + self.item_index, return_index=True)
+        kept = np.sort(first)
         return type(self)(
             self.user_index[kept], self.item_index[kept], self.weight[kept], self.source, self.seed
         )

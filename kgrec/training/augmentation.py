@@ -55,7 +55,8 @@ def harden(
     Returns:
         Whose edges were learned, `none` for nobody's, and the networks.
     """
-    config, plan = fitting.config.augment, plan_of(fitting)
+    config = fitting.config.augment
+    plan = _plan(fitting)
     names: tuple[str, ...] = (config.source,)
     if config.source == "auto":
         names = tuple(name for name in _TRIED if name != "teacher" or "closed_form" in parts)
@@ -63,11 +64,13 @@ def harden(
     picked: str = config.source
     if picked == "auto":
         picked = NONE if decision is None else decision.picked
+    edges = None if picked == NONE else propose(fitting, picked, parts)
+    if edges is None or not len(edges):  # learning on without any would only overshoot
+        picked = NONE
     fitting.record["augment"] = _told(decision, picked, plan)
     logger.info("%s", fitting.record["augment"]["words"])
     if picked == NONE:
         return NONE, scorers
-    edges = propose(fitting, picked, parts, plan)
     return picked, [go_on(n, edges, config.epochs, keep=True) for n in range(len(scorers))]
 
 
@@ -87,7 +90,7 @@ def _gate(
     judge, epochs = _judge(fitting, task), fitting.config.augment.epochs
     judged = {UNTOUCHED: [judge(scorer) for scorer in scorers]}
     for name in (NONE, *names):
-        edges = None if name == NONE else propose(fitting, name, parts, plan)
+        edges = None if name == NONE else propose(fitting, name, parts)
         # Of the trials only the numbers are kept: the picked one is trained again.
         judged[name] = [judge(go_on(n, edges, epochs, keep=False)) for n in range(len(scorers))]
     ndcg, tail = (
@@ -98,21 +101,13 @@ def _gate(
     return decide(ndcg, tail, cohorts, seed=fitting.config.seed)
 
 
-def plan_of(fitting: Fitting) -> Plan:
-    """Gives for whom edges are proposed, and how many, from the settings."""
-    config = fitting.config.augment
-    return Plan.for_sparse_nodes(
-        fitting.graph,
-        at_most=config.at_most,
-        per_user=config.per_user,
-        per_item=config.per_item,
-        weight=config.weight,
-    )
-
-
-def propose(fitting: Fitting, name: str, parts: Mapping[str, Scorer], plan: Plan) -> SyntheticEdges:
+def propose(fitting: Fitting, name: str, parts: Mapping[str, Scorer]) -> SyntheticEdges:
     """Gives the edges of one source by name; `parts` has the teacher, `closed_form`."""
-    return _source(fitting, name, parts).propose(plan, fitting.config.seed)
+    return _source(fitting, name, parts).propose(_plan(fitting), fitting.config.seed)
+
+
+def _plan(fitting: Fitting) -> Plan:
+    return Plan.for_sparse_nodes(fitting.history, fitting.config.augment)
 
 
 def _source(fitting: Fitting, name: str, parts: Mapping[str, Scorer]) -> Source:
@@ -120,7 +115,7 @@ def _source(fitting: Fitting, name: str, parts: Mapping[str, Scorer]) -> Source:
         return ScoredSource(name, parts["closed_form"])
     if name == "knn":
         return ScoredSource(name, ItemKNN.fit(*train_pairs(fitting.graph)))
-    return DrawnSource(name, name == "popularity", fitting.graph.num_items)
+    return DrawnSource(name, by_popularity=name == "popularity")
 
 
 def _judge(
@@ -154,7 +149,6 @@ def _told(decision: Decision | None, picked: str, plan: Plan) -> dict[str, Any]:
         "edges": edges,
         "sources": {
             verdict.source: {
-                "sparse": asdict(verdict.sparse),
                 "relative": verdict.relative,
                 "cohorts": {name: asdict(each) for name, each in verdict.cohorts.items()},
                 "tail": None if verdict.tail is None else asdict(verdict.tail),

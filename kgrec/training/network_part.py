@@ -17,7 +17,7 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
-from kgrec.training.augmentation import harden, plan_of, propose
+from kgrec.training.augmentation import harden, propose
 from kgrec.training.fitting import Fitting
 from kgrec.training.loop import DEFAULT_TEMPERATURE, train_network
 from kgrec.training.resume import Progress, Trained, copy_state
@@ -57,7 +57,7 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
         if again:
             source, edges = fitting.choices.augment, None
             if source != NONE:
-                edges = propose(fitting, source, parts, plan_of(fitting))
+                edges = propose(fitting, source, parts)
             epochs = min(_REFIT_EPOCHS, config.training.epochs)
             scorers = [learner.go_on(n, edges, epochs, keep=True) for n in range(count)]
         else:
@@ -145,7 +145,7 @@ class _Learner:
         return scorer
 
     def _keep(self, number: int, network: GraphNetwork, epochs: int) -> None:
-        """Remembers where a network stands."""
+        """Remembers where a network stands, in its place or at the end."""
         trained = Trained(copy_state(network), epochs)
         self._fitting.networks[number : number + 1] = [trained]
         if number == 0 and isinstance(network.encoder, RelationPropagation):

@@ -173,11 +173,14 @@ def _climb(
     best = _best(start, names[0], (getattr(start, names[0]),), fit, task, budget)
     for factor in _FACTORS:
         for name in names:
+            before = best
             for step in (factor, 1 / factor):
                 last = None
                 while best is not last:
                     last = best
                     best = _best(best, name, (getattr(best, name) * step,), fit, task, budget)
+                if best is not before:
+                    break  # the other way lies where it came from
     return best
 
 

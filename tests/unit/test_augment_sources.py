@@ -1,14 +1,17 @@
 """Who proposes edges: sources on small graphs, by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from graphs import make_graph
+from graphs import history_of, make_graph
 
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import DrawnSource, ScoredSource
+from kgrec.config import AugmentConfig
 from kgrec.errors import ShapeError
-from kgrec.graph.data import Interactions
+from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 
 # User 0 has six items, user 1 two, user 2 one, user 3 none.
@@ -27,22 +30,26 @@ class Fixed:
         return scores
 
 
+def plan(graph: GraphData, **settings: Any) -> Plan:
+    return Plan.for_sparse_nodes(history_of(graph), AugmentConfig(**settings))
+
+
 def pairs(edges: SyntheticEdges) -> list[tuple[int, int]]:
     return list(zip(edges.user_index.tolist(), edges.item_index.tolist(), strict=True))
 
 
 def test_sparse_nodes_have_between_one_and_five() -> None:
-    plan = Plan.for_sparse_nodes(GRAPH)
-    assert plan.users.tolist() == [1, 2]
-    assert plan.items.tolist() == [0, 1, 2, 3, 4, 5]
-    assert Plan.for_sparse_nodes(GRAPH, at_most=1).items.tolist() == [2, 3, 4, 5]
+    asked = plan(GRAPH)
+    assert asked.users.tolist() == [1, 2]
+    assert asked.items.tolist() == [0, 1, 2, 3, 4, 5]
+    assert plan(GRAPH, at_most=1).items.tolist() == [2, 3, 4, 5]
     repeated = make_graph((1, 2, 0), [(0, 0)] * 7)
-    assert Plan.for_sparse_nodes(repeated).users.tolist() == [0]
+    assert plan(repeated).users.tolist() == [0]
 
 
 def test_the_best_unseen_items_of_sparse_users_are_proposed() -> None:
-    plan = Plan.for_sparse_nodes(GRAPH, per_user=2, weight=0.25)
-    edges = ScoredSource("teacher", Fixed()).propose(plan, seed=3)
+    asked = plan(GRAPH, per_user=2, weight=0.25)
+    edges = ScoredSource("teacher", Fixed()).propose(asked, seed=3)
     assert pairs(edges) == [(1, 6), (1, 5), (2, 6), (2, 5)]
     assert edges.weight.tolist() == [0.25] * 4
     assert (edges.source, edges.seed) == ("teacher", 3)
@@ -55,15 +62,15 @@ def test_the_best_users_of_sparse_items_are_proposed() -> None:
             scale = torch.where(users == 1, -100.0, 1.0)
             return scale[:, None] * torch.arange(8.0)
 
-    plan = Plan.for_sparse_nodes(GRAPH, at_most=1, per_user=0, per_item=1)
-    edges = ScoredSource("teacher", Opposed()).propose(plan, 0)
+    asked = plan(GRAPH, at_most=1, per_user=0, per_item=1)
+    edges = ScoredSource("teacher", Opposed()).propose(asked, 0)
     # User 0 has them all; user 3, who has nothing, is nobody's.
     assert pairs(edges) == [(1, 2), (1, 3), (2, 4), (2, 5)]
 
 
 def test_who_has_everything_gets_nothing() -> None:
     graph = make_graph((1, 2, 0), [(0, 0), (0, 1)])
-    plan = Plan.for_sparse_nodes(graph, per_user=3, per_item=2)
+    asked = plan(graph, per_user=3, per_item=2)
 
     class Two(Fixed):
         num_users, num_items = 1, 2
@@ -71,8 +78,8 @@ def test_who_has_everything_gets_nothing() -> None:
         def score(self, users: torch.Tensor) -> torch.Tensor:
             return torch.ones(len(users), 2)
 
-    assert len(ScoredSource("teacher", Two()).propose(plan, 0)) == 0
-    assert len(DrawnSource("random", False, 2).propose(plan, 0)) == 0
+    assert len(ScoredSource("teacher", Two()).propose(asked, 0)) == 0
+    assert len(DrawnSource("random", by_popularity=False).propose(asked, 0)) == 0
 
 
 @pytest.mark.parametrize("by_popularity", [False, True])
@@ -83,28 +90,30 @@ def test_drawn_edges_follow_their_distribution(by_popularity: bool) -> None:
     owners = iter(range(users))
     train += [(next(owners), item) for item in range(1, 6) for _ in range(100 * item)]
     graph = make_graph((users, items, 0), train)
-    plan = Plan.for_sparse_nodes(graph, at_most=1, per_user=1)
-    source = DrawnSource("drawn", by_popularity, items)
-    edges = source.propose(plan, seed=1)
+    asked = plan(graph, at_most=1, per_user=1)
+    source = DrawnSource("drawn", by_popularity)
+    edges = source.propose(asked, seed=1)
     assert len(edges) == users - 1500
     share = np.bincount(edges.item_index, minlength=items)[1:] / len(edges)
     expected = np.arange(1, 6) / 15 if by_popularity else np.full(5, 0.2)
     assert share == pytest.approx(expected, abs=0.03)
-    assert pairs(source.propose(plan, seed=1)) == pairs(edges)
-    assert pairs(source.propose(plan, seed=2)) != pairs(edges)
+    assert pairs(source.propose(asked, seed=1)) == pairs(edges)
+    assert pairs(source.propose(asked, seed=2)) != pairs(edges)
 
 
-def test_known_and_repeated_pairs_leave() -> None:
-    edges = SyntheticEdges(
-        np.array([0, 0, 1, 0]),
-        np.array([2, 3, 2, 3]),
-        np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32),
-        "s",
-        0,
-    )
-    kept = edges.without_known(Interactions(np.array([1]), np.array([2])))
-    assert pairs(kept) == [(0, 2), (0, 3)]
-    assert kept.weight.tolist() == pytest.approx([0.1, 0.2])
+def test_of_repeated_pairs_the_first_stays() -> None:
+    weight = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
+    edges = SyntheticEdges(np.array([2, 0, 1, 0]), np.array([2, 3, 2, 3]), weight, "s", 0)
+    kept = edges.distinct()
+    assert pairs(kept) == [(2, 2), (0, 3), (1, 2)]
+    assert kept.weight.tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_what_users_and_items_both_ask_for_is_proposed_once() -> None:
+    asked = plan(GRAPH, per_user=8, per_item=4)
+    edges = ScoredSource("teacher", Fixed()).propose(asked, 0)
+    assert len(set(pairs(edges))) == len(edges)
+    assert not set(pairs(edges)) & set(TRAIN)
 
 
 @pytest.mark.parametrize(

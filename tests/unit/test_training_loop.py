@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from kgrec.training import loop
 from kgrec.training.loop import Progress, train_network
 from kgrec.training.positives import Positives
 from kgrec.training.resume import Trained, copy_state
+from kgrec.training.sampling import pair_edges
 
 GRAPH = checkerboard()
 TENSORS, HISTORY = tensors_of(GRAPH), history_of(GRAPH)
@@ -191,31 +193,42 @@ class TestSyntheticEdges:
 
     @pytest.mark.parametrize("neighbours", [None, (50, 50)])
     @pytest.mark.parametrize("kind", ["softmax", "sampled_softmax", "bpr"])
-    def test_of_a_batch_only_the_real_ones_are_hidden(
-        self, neighbours: tuple[int, int] | None, kind: str
+    def test_of_a_batch_only_the_real_ones_are_hidden_and_weights_count(
+        self,
+        neighbours: tuple[int, int] | None,
+        kind: str,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        # A batch of one real interaction and one proposed costs what both cost, by weight; the
-        # proposed one hides nothing, so the real one's loss is the same as without it.
         settings = TrainingConfig(**(SETTINGS | {"loss": kind, "neighbours": neighbours}))
-        positives = Positives.of(HISTORY, proposed(OTHERS, 0.25))
+        positives = Positives.of(HISTORY, proposed(OTHERS[:, ::2], 0.25))
         network = GraphNetwork(TENSORS, channels=8, generator=torch.Generator().manual_seed(0))
+        hidden = []
+        network.register_forward_pre_hook(lambda _, given: hidden.append(given[0].tolist()))
+        sample = loop.NeighbourSampler.sample
 
-        def loss(*places: int) -> float:
-            generator = torch.Generator().manual_seed(1)
-            step = loop._loss(TENSORS, HISTORY, positives, settings, 0.2, generator)
-            return float(step(network, torch.tensor(places)).detach())
+        def sampled(sampler: Any, seeds: Any, generator: Any, edges: torch.Tensor) -> Any:
+            hidden.append(edges.tolist())
+            return sample(sampler, seeds, generator, edges)
 
-        proposal = positives.real + OTHERS.shape[1]  # of the second user
-        both = loss(0, proposal)
-        assert loss(proposal) > 0
-        if kind == "softmax":
-            alone = loss(0)
-            weightless = replace(positives, weight=torch.ones(len(positives)))
+        monkeypatch.setattr(loop.NeighbourSampler, "sample", sampled)
+        proposal = positives.real + OTHERS[:, ::2].shape[1]  # of the second user
+        batch = torch.tensor([0, proposal])
+
+        def loss(weight: float) -> float:
+            weights = torch.tensor([1.0, weight])
+            given = replace(
+                positives, weight=torch.ones(len(positives)).index_put((batch,), weights)
+            )
             generator = torch.Generator().manual_seed(1)
-            step = loop._loss(TENSORS, HISTORY, weightless, settings, 0.2, generator)
-            full = float(step(network, torch.tensor([0, proposal])).detach())
-            # (a + w b) / 2 and (a + b) / 2 give the proposed one's loss b beside the real one.
-            assert both == pytest.approx((alone + 0.25 * (2 * full - alone)) / 2, rel=1e-4)
+            step = loop._loss(TENSORS, HISTORY, given, settings, 0.2, generator)
+            return float(step(network, batch).detach())
+
+        none, quarter, whole = loss(0.0), loss(0.25), loss(1.0)
+        assert 0 < none < whole
+        assert quarter == pytest.approx(0.75 * none + 0.25 * whole, rel=1e-4)
+        own = pair_edges(TENSORS, HISTORY).take(torch.tensor([0]))[0].tolist()
+        assert own
+        assert hidden == [own] * 3
 
     def test_none_is_as_without(self) -> None:
         nothing = proposed(OTHERS[:, :0], 1.0)
