@@ -23,7 +23,8 @@ class BenchConfig(Settings):
             command line; `ml-100k`: the demo's data, keys of [data] win over the demo's;
             `amazon-book`: `train.txt.gz` and `test.txt.gz` with lines `user item item …`.
         split_seeds: Whether each seed draws a split of its own. Given splits cannot.
-        valid_share: Of each user's train interactions that `amazon-book` holds out for valid.
+        valid_share: Of each user's train interactions, the last, that `amazon-book` holds out for
+            valid.
         refit: Whether models, once everything about them is chosen on valid, are fitted again on
             train and valid before test is ranked.
         minutes: Peers that train by epochs stop after so long and keep what was best on valid;

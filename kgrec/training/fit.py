@@ -57,11 +57,10 @@ def fit(
 ) -> Fitted:
     """Fits every part the settings ask for, and their fusion.
 
-    The parts' own settings are searched on train alone, the networks' temperature is found on valid
-    and so is when they stop, and whether synthetic edges are let in; the
-    weights of the parts and the level of cold items are found on valid. With `training.refit` all
-    parts are then fitted again, with these settings, weights and level, on train and valid
-    together; networks go on from where they are for a few epochs.
+    The parts' own settings are searched on train alone. The networks' temperature, when they stop,
+    whether synthetic edges are let in, the weights of the parts and the level of cold items are
+    found on valid. With `training.refit` all parts are then fitted again, with all that was
+    chosen, on train and valid together; networks go on from where they are for a few epochs.
 
     Args:
         config: The settings; `data` and `store` are not looked at.
