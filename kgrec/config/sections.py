@@ -94,7 +94,8 @@ class TrainingConfig(Settings):
         device: `auto` is CUDA when present.
         ensemble: So many networks from different initial values, averaged.
         refit: Whether, once everything is chosen, all parts are fitted again on train and valid
-            together; networks go on for three epochs instead. Comparable only with others who did the same.
+            together; networks go on for three epochs instead. Comparable only with others who did
+            the same.
     """
 
     loss: Literal["auto", "softmax", "sampled_softmax", "bpr"] = "auto"
