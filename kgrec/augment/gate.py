@@ -70,7 +70,7 @@ class Decision:
         """Says what was picked and what the others were worth."""
         lines = [
             f"{v.source}: {v.sparse.difference:+.4f} [{v.sparse.low:+.4f}, {v.sparse.high:+.4f}] "
-            f"NDCG@20 of the networks alone ({v.relative:+.1%}) for users with few interactions"
+            f"NDCG@20 of the networks ({v.relative:+.1%}) for users with few interactions"
             + (f"; harms {', '.join(v.harmed)}" if v.harmed else "")
             for v in self.verdicts
         ]

@@ -1,6 +1,5 @@
 """Sources of synthetic edges; all propose as many, for the same users and items."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,17 +8,17 @@ import torch
 from torch import Tensor
 
 from kgrec.augment.plan import Plan
+from kgrec.augment.unseen import ScoreUsers, unseen
 from kgrec.graph.data import IndexArray
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.fusion import standardise
-from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Scorer
 
-#: Users whose scores are held at once.
-_USERS_AT_ONCE = 512
 
-#: Scores all items for users (B,), (B, num_items).
-ScoreUsers = Callable[[Tensor], Tensor]
+class Scores(Protocol):
+    """Scores all items for users."""
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives (B, num_items) float32 for users (B,) int64."""
 
 
 class Source(Protocol):
@@ -48,7 +47,7 @@ class ScoredSource:
     """
 
     name: str
-    scorer: Scorer
+    scorer: Scores
 
     def propose(self, plan: Plan, seed: int) -> SyntheticEdges:
         """Gives the same edges whatever the seed."""
@@ -96,7 +95,7 @@ def _for_users(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     """The `per_user` best unseen items of each sparse user."""
     users, items = [], []
     if plan.per_user:
-        for block, scores in _unseen(score, plan.history, plan.users):
+        for block, scores in unseen(score, plan.history, torch.from_numpy(plan.users)):
             top = scores.topk(min(plan.per_user, scores.shape[1]), dim=1)
             kept = top.values > -torch.inf
             rows, _ = kept.nonzero(as_tuple=True)
@@ -116,8 +115,8 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     items = torch.from_numpy(plan.items)
     best = torch.full((len(items), count), -torch.inf)
     who = torch.zeros(len(items), count, dtype=torch.int64)
-    everyone = torch.nonzero(plan.history.lengths).squeeze(1).numpy()
-    for block, scores in _unseen(lambda users: standardise(score(users)), plan.history, everyone):
+    everyone = torch.nonzero(plan.history.lengths).squeeze(1)
+    for block, scores in unseen(lambda users: standardise(score(users)), plan.history, everyone):
         values = torch.cat([best, scores[:, items].T], dim=1)  # (b, count + B)
         owners = torch.cat([who, block.expand(len(items), -1)], dim=1)
         best, place = values.topk(count, dim=1)
@@ -125,27 +124,6 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     kept = best > -torch.inf
     rows, _ = kept.nonzero(as_tuple=True)
     return who[kept].numpy(), plan.items[rows.numpy()]
-
-
-def _unseen(
-    score: ScoreUsers, history: Incidence, users: IndexArray
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Scores users block by block, what they have at minus infinity.
-
-    Args:
-        score: Scores all items for users.
-        history: What each user has.
-        users: (a,) int64.
-
-    Yields:
-        The users (B,) and their scores (B, num_items).
-    """
-    for block in torch.split(torch.from_numpy(users), _USERS_AT_ONCE):
-        scores = score(block).clone()
-        taken, lengths = history.take(block)
-        rows = torch.repeat_interleave(torch.arange(len(block)), lengths)
-        scores[rows, taken] = -torch.inf
-        yield block, scores
 
 
 def _joined(parts: list[IndexArray]) -> IndexArray:

@@ -13,10 +13,10 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
 from kgrec.config.sections import (
-    AugmentConfig,
     ClosedFormConfig,
     ColdConfig,
     DirectedConfig,
@@ -56,6 +56,7 @@ __all__ = [
     "EvaluationConfig",
     "FactorsConfig",
     "FusionConfig",
+    "GanConfig",
     "Kind",
     "ModelConfig",
     "PropertyRule",

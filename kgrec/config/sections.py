@@ -177,27 +177,6 @@ class DirectedConfig(Settings):
     enabled: bool = True
 
 
-class AugmentConfig(Settings):
-    """Synthetic interaction edges for users, and items, with few.
-
-    Attributes:
-        source: Who proposes them: `teacher` is the closed form, `knn` the nearest items,
-            `popularity` and `random` draw; `auto` tries all and lets the gate pick one or none.
-        at_most: So few interactions make a node sparse.
-        per_user: Edges for each sparse user.
-        per_item: Edges for each sparse item.
-        weight: What an edge counts in the loss, where an interaction counts 1.
-        epochs: For so long networks learn on with the edges.
-    """
-
-    source: Literal["none", "auto", "teacher", "knn", "popularity", "random"] = "none"
-    at_most: int = Field(5, ge=1)
-    per_user: int = Field(10, ge=0)
-    per_item: int = Field(0, ge=0)
-    weight: float = Field(0.2, gt=0)
-    epochs: int = Field(2, ge=1)
-
-
 class ColdConfig(Settings):
     """Items without interactions, scored through their content.
 

@@ -1,15 +1,17 @@
 """Scores as sums of item-to-item weights over what a user has."""
 
+from typing import Self
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from kgrec.errors import ShapeError
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.scorer import Contributions, FromHistory
 
 
-class ItemToItem(ByHistory):
+class ItemToItem(FromHistory):
     """Scores s_uj = Σ_i∈own(u) a_ui B_ij: what owning i adds to j, and how much that still counts.
 
     Attributes:
@@ -41,6 +43,15 @@ class ItemToItem(ByHistory):
             mode="sum",
             per_sample_weights=counts,
         )
+
+    def over(self, history: Incidence) -> Self:
+        """Gives the same scorer for other users; raises ShapeError if items count by their age."""
+        if self.entry_weights is not None:
+            raise ShapeError(
+                "what a user has counts by when it came, and of other users that is not known; "
+                "fit the scorer without recency"
+            )
+        return super().over(history)
 
     def own(self, user_index: int) -> tuple[Tensor, Tensor]:
         """Gives a user's items (h,) int64 and how much each counts (h,) float32."""

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.scorer import Contributions, FromHistory
 
 
-class Popularity(ByHistory):
+class Popularity(FromHistory):
     """Scores every item by log(1 + its number of training users), for every user alike.
 
     Attributes:

@@ -1,12 +1,14 @@
 """The one seam of every model: scores for users over all items, and what a score is made of."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
+from kgrec.errors import ShapeError
 from kgrec.model.incidence import Incidence
 
 
@@ -106,6 +108,28 @@ class ByHistory:
             relation_names=(relation,),
             by_relation=score[:, None],
         )
+
+
+class FromHistory(ByHistory):
+    """What scorers share that know nothing of a user but the history: others may be asked about."""
+
+    def over(self, history: Incidence) -> Self:
+        """Gives the same scorer for other users; what it learned of items stays.
+
+        Args:
+            history: What each of the other users has, over the same items.
+
+        Raises:
+            ShapeError: If the items are not as many, or a user's items do not count alike.
+        """
+        if history.num_columns != self.num_items:
+            raise ShapeError(
+                f"a scorer of {self.num_items} items was asked of users of a catalogue of "
+                f"{history.num_columns}; expected the same items"
+            )
+        other = copy(self)
+        other.history = history
+        return other
 
 
 class Wrapping:

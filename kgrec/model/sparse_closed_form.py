@@ -10,12 +10,12 @@ from torch import Tensor
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.gram import RelationRows
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.scorer import Contributions, FromHistory
 from kgrec.model.sparse_gram import sparse_gram
 from kgrec.model.sparse_inverse import sparse_inverse
 
 
-class SparseClosedForm(ByHistory):
+class SparseClosedForm(FromHistory):
     """Scores x B with B = I - P diag(P)⁻¹ where P approximates G⁻¹ on few cells a column.
 
     G = Xᵀ diag(d) X + Σ_r w_r A_rᵀ A_r + diag(λ + p / (1 - p) diag(Xᵀ diag(d) X)). Columns and rows

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from kgrec.errors import ConfigError
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.scorer import Contributions, FromHistory
 
 #: Entries (rows times longest row) whose factors are gathered at once.
 _CELLS_AT_ONCE = 200_000
 
 
-class WeightedMF(ByHistory):
+class WeightedMF(FromHistory):
     """Scores x_uᵀ y_j, with x_u solved from the user's items whenever it is asked for.
 
         min Σ_u (Σ_{j∈u} (1 - x_uᵀy_j)² + α Σ_j (x_uᵀy_j)²) + λ (Σ_u |x_u|² + Σ_j |y_j|²)

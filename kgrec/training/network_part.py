@@ -17,9 +17,10 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
-from kgrec.training.augmentation import harden, propose
+from kgrec.training.augmentation import harden
 from kgrec.training.fitting import Fitting
 from kgrec.training.loop import DEFAULT_TEMPERATURE, train_network
+from kgrec.training.proposals import Proposals
 from kgrec.training.resume import Progress, Trained, copy_state
 from kgrec.training.temperature_search import (
     TRIAL_EPOCHS,
@@ -57,7 +58,7 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
         if again:
             source, edges = fitting.choices.augment, None
             if source != NONE:
-                edges = propose(fitting, source, parts)
+                edges = Proposals(fitting, parts).of(source)
             epochs = min(_REFIT_EPOCHS, config.training.epochs)
             scorers = [learner.go_on(n, edges, epochs, keep=True) for n in range(count)]
         else:

@@ -3,19 +3,17 @@
 import logging
 from collections.abc import Callable
 
-from kgrec.model.closed_form import ClosedForm
 from kgrec.model.directed import DirectedRidge
 from kgrec.model.gram import user_weights
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
-from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.user_side import UserSide
 from kgrec.model.wmf import WeightedMF
 from kgrec.progress import progress_bar
-from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_form
+from kgrec.training.closed_form_part import solve_closed_form
+from kgrec.training.closed_form_search import search_closed_form
 from kgrec.training.fitting import Fitting
 from kgrec.training.network_part import fit_networks
-from kgrec.training.relation_rows import relation_rows
 from kgrec.training.side_searches import search_directed, search_factors, search_user_side
 
 logger = logging.getLogger(__name__)
@@ -65,30 +63,9 @@ def _closed_form(fitting: Fitting) -> Scorer | None:
             ),
         )
         advance(f"solve for {graph.num_items:,} items")
-        if graph.num_items > settings.max_items:
-            return _sparse_closed_form(fitting, found)
-        return ClosedForm.fit(
-            fitting.history,
-            relation_rows(graph),
-            found.relation_weights,
-            found.ridge,
-            found.refinements,
-            fitting.ranks,
+        return solve_closed_form(
+            graph, fitting.history, found, fitting.ranks, max_items=settings.max_items
         )
-
-
-def _sparse_closed_form(fitting: Fitting, found: ClosedFormSettings) -> Scorer:
-    """The closed form where the dense inverse stops; without kernel and recency."""
-    refinements = found.refinements
-    return SparseClosedForm.fit(
-        fitting.history,
-        relation_rows(fitting.graph),
-        found.relation_weights,
-        found.ridge,
-        user_weight=user_weights(fitting.history.lengths, refinements.user_exponent),
-        dropout=refinements.dropout,
-        popularity_exponent=refinements.popularity_exponent,
-    )
 
 
 def _user_side(fitting: Fitting) -> Scorer | None:

@@ -35,6 +35,7 @@ from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.directory import Run, load_run, open_partial
 from kgrec.training.fit import choose_device, fit
 from kgrec.training.picture import _by_relation
+from kgrec.training.proposals import Proposals
 from kgrec.training.run import items_per_entity, train
 from kgrec.training.side_searches import DirectedSettings, UserSideSettings
 from kgrec.training.temperature_search import TRIAL_EPOCHS, TemperatureSettings
@@ -238,6 +239,33 @@ class TestSyntheticEdges:
         assert len(found["versus"]) == 4 * 3 / 2
         assert all(name in found["words"] for name in found["sources"])
 
+    def test_where_some_users_have_many_items_and_others_few_a_generator_learns(
+        self, tiny: tuple[Config, GraphData]
+    ) -> None:
+        config, graph = tiny
+        user = graph.train.user_index
+        place = pd.Series(user).groupby(user).cumcount().to_numpy()
+        thinned = replace(graph, train=graph.train.take((user % 3 > 0) | (place < 3)))
+        augment = {"source": "auto", "per_user": 2, "at_most": 3, "gan": {"rounds": 2}}
+        one, again = (
+            fit(changed(config, augment=augment), thinned, progress=False).record["augment"]
+            for _ in range(2)
+        )
+        expected = ["teacher", "knn", "generator", "gan", "popularity", "random"]
+        assert list(one["sources"]) == expected
+        assert list(one["learned"]) == ["generator", "gan"]
+        assert one["learned"] == again["learned"]
+        assert one["picked"] == again["picked"]
+        for found in one["learned"].values():
+            told = ["teacher", "knn", "factors", "popularity", "generator"]
+            assert set(told) < set(found["precision"])
+            assert all(0 <= value <= 1 for value in found["precision"].values())
+            # Forty items, all of them candidates: everything hidden can be proposed.
+            assert found["candidate_recall"] == 1.0
+            # Two groups of taste are more than popularity knows.
+            assert found["precision"]["generator"] > 1.2 * found["precision"]["popularity"]
+        assert len(one["learned"]["gan"]["rounds"]) == 2
+
     def test_networks_stay_as_they_were_where_no_source_is_let_in(
         self, tiny: tuple[Config, GraphData], trained: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -285,15 +313,17 @@ class TestSyntheticEdges:
         config, graph = tiny
         asked, starts = [], []
 
-        def watched(fitting: Any, name: str, parts: Any) -> Any:
-            asked.append((name, len(fitting.history.columns), parts["closed_form"].history))
-            return augmentation.propose(fitting, name, parts)
+        class Watched(Proposals):
+            def of(self, name: str) -> Any:
+                teacher: Any = self._parts["closed_form"]
+                asked.append((name, len(self._fitting.history.columns), teacher.history))
+                return super().of(name)
 
         def learned(*args: Any, **options: Any) -> Any:
             starts.append(options.get("start"))
             return loop.train_network(*args, **options)
 
-        monkeypatch.setattr(network_part, "propose", watched)
+        monkeypatch.setattr(network_part, "Proposals", Watched)
         monkeypatch.setattr(network_part, "train_network", learned)
         augment = {"source": "teacher", "at_most": 12, "epochs": 2}
         found = fit(

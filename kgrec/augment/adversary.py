@@ -1,0 +1,216 @@
+"""Trains a generator of edges: by cross-entropy first, then against a discriminator."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from kgrec.augment.generator import Discriminator, Generator
+from kgrec.config import GanConfig
+
+#: Users whose candidates a step sees.
+_BATCH = 128
+#: Weight of the gradient penalty: Gulrajani et al., NeurIPS 2017, with the smaller value that suits
+#: features of standard size.
+_PENALTY = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What generator and discriminator learn from: made users, of whom all is known.
+
+    Attributes:
+        features: (m, k, f) float32, what the bank tells of each user's candidates.
+        real: (m, k) bool, which of them the user has in truth.
+        items: (m, k) int64, the candidates; -1 where there is none.
+        popularity: (m, k) float32, log(1 + users) of the candidates.
+    """
+
+    features: Tensor
+    real: Tensor
+    items: Tensor
+    popularity: Tensor
+
+    @property
+    def present(self) -> Tensor:
+        """(m, k) bool, which candidates there are."""
+        return self.items >= 0
+
+    def take(self, users: Tensor) -> "Lessons":
+        """Those of some users (B,)."""
+        return Lessons(
+            self.features[users], self.real[users], self.items[users], self.popularity[users]
+        )
+
+    def batches(self, generator: torch.Generator) -> Iterator["Lessons"]:
+        """Goes once through the users that have something real among their candidates."""
+        able = torch.nonzero(self.real.any(dim=1)).squeeze(1)
+        for batch in torch.split(able[torch.randperm(len(able), generator=generator)], _BATCH):
+            yield self.take(batch)
+
+
+def pretrain(
+    generator: Generator,
+    lessons: Lessons,
+    config: GanConfig,
+    draws: torch.Generator,
+    look: Callable[[], object] = lambda: None,
+) -> list[float]:
+    """Teaches the generator which candidates are real, by cross-entropy over each user's.
+
+    Args:
+        generator: Is changed.
+        lessons: What it learns from.
+        config: How.
+        draws: Of the order of users and the noise.
+        look: Is called after each epoch.
+
+    Returns:
+        The mean loss of each epoch.
+    """
+    optimiser = torch.optim.AdamW(generator.parameters(), config.learning_rate, weight_decay=1e-3)
+    losses = []
+    for _ in range(config.pretrain_epochs):
+        steps = []
+        for batch in lessons.batches(draws):
+            loss = _cross_entropy(draw_logits(generator, batch, config, draws), batch)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            steps.append(float(loss.detach()))
+        losses.append(sum(steps) / max(len(steps), 1))
+        look()
+    return losses
+
+
+def play(
+    generator: Generator,
+    discriminator: Discriminator,
+    lessons: Lessons,
+    config: GanConfig,
+    draws: torch.Generator,
+    look: Callable[[], object] = lambda: None,
+) -> list[dict[str, float]]:
+    """Lets the two learn from each other, with the cross-entropy as an anchor.
+
+    A user's candidates are few, so the generator's expected loss over what it would draw, Σ_i p_ui
+    L(D(u, i)), is computed as it is: no relaxation of the draw, no variance of a score function.
+    The discriminator sees what is real, what the generator draws, and for each real item another
+    one as popular, so that popularity tells it nothing. Arguments as `pretrain`.
+
+    Returns:
+        Of each round the losses `generator`, `discriminator` and `cross_entropy`.
+    """
+    rate = config.adversarial_learning_rate
+    of_generator = torch.optim.AdamW(generator.parameters(), rate, betas=(0.5, 0.9))
+    of_discriminator = torch.optim.AdamW(
+        discriminator.parameters(), 2 * rate, betas=(0.5, 0.9), weight_decay=1e-3
+    )
+    history = []
+    for _ in range(config.rounds):
+        sums = torch.zeros(3)
+        steps = 0
+        for batch in lessons.batches(draws):
+            for _ in range(config.discriminator_steps):
+                told = _discriminate(generator, discriminator, batch, config, draws)
+                of_discriminator.zero_grad()
+                told.backward()  # type: ignore[no-untyped-call]
+                of_discriminator.step()
+            logits = draw_logits(generator, batch, config, draws)
+            with torch.no_grad():
+                judged = discriminator(batch.features)
+            adverse = (logits.softmax(dim=1) * _cost(judged, batch, config, draws)).sum(dim=1)
+            entropy = _cross_entropy(logits, batch)
+            loss = adverse.mean() + config.anchor * entropy
+            of_generator.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            of_generator.step()
+            sums += torch.stack([adverse.mean().detach(), told.detach(), entropy.detach()])
+            steps += 1
+        names = ("generator", "discriminator", "cross_entropy")
+        history.append(dict(zip(names, (sums / max(steps, 1)).tolist(), strict=True)))
+        look()
+    return history
+
+
+def draw_logits(
+    generator: Generator, batch: Lessons, config: GanConfig, draws: torch.Generator
+) -> Tensor:
+    """Gives what a generator draws by, (B, k): popularity is given, it says what speaks beyond."""
+    noise = torch.randn(len(batch.features), generator.num_noise, generator=draws)
+    logits: Tensor = generator(batch.features, noise) + config.popularity * batch.popularity
+    return logits.masked_fill(~batch.present, -torch.inf)
+
+
+def _cross_entropy(logits: Tensor, batch: Lessons) -> Tensor:
+    """-Σ log p over a user's real candidates, the mean of them, the mean over users."""
+    told = logits.log_softmax(dim=1).masked_fill(~batch.real, 0.0)
+    return -(told.sum(dim=1) / batch.real.sum(dim=1)).mean()
+
+
+def _cost(judged: Tensor, batch: Lessons, config: GanConfig, draws: torch.Generator) -> Tensor:
+    """What drawing each candidate costs the generator, (B, k), by what is judged of it (B, k)."""
+    if config.loss == "wasserstein":
+        return -judged
+    if config.loss == "relativistic":
+        real = torch.multinomial(batch.real.float(), 1, generator=draws)
+        return softplus(judged.gather(1, real) - judged)
+    return -logsigmoid(judged)
+
+
+def _discriminate(
+    generator: Generator,
+    discriminator: Discriminator,
+    batch: Lessons,
+    config: GanConfig,
+    draws: torch.Generator,
+) -> Tensor:
+    """The discriminator's loss on as many real, drawn and equally popular candidates."""
+    with torch.no_grad():
+        logits = draw_logits(generator, batch, config, draws)
+    real = torch.multinomial(batch.real.float(), config.drawn, replacement=True, generator=draws)
+    drawn = torch.multinomial(logits.softmax(dim=1), config.drawn, True, generator=draws)
+    alike = _as_popular(batch, real, draws)
+    of_real, of_drawn, of_alike = (
+        discriminator(_at(batch.features, place)) for place in (real, drawn, alike)
+    )
+    if config.loss == "wasserstein":
+        told: Tensor = (of_drawn + of_alike) / 2 - of_real
+        return told.mean() + _penalty(discriminator, batch, real, drawn, draws)
+    if config.loss == "relativistic":
+        told = (softplus(of_drawn - of_real) + softplus(of_alike - of_real)) / 2
+    else:
+        told = softplus(-of_real) + (softplus(of_drawn) + softplus(of_alike)) / 2
+    return told.mean()
+
+
+def _as_popular(batch: Lessons, places: Tensor, draws: torch.Generator) -> Tensor:
+    """For each place (B, n) that of another candidate, not real, of about the same popularity."""
+    wanted = batch.popularity.gather(1, places)  # (B, n)
+    distance = (batch.popularity[:, None, :] - wanted[:, :, None]).abs()  # (B, n, k)
+    distance += 0.3 * torch.rand(distance.shape, generator=draws)  # not always the same one
+    unfit = batch.real | ~batch.present
+    return distance.masked_fill_(unfit[:, None, :], torch.inf).argmin(dim=2)
+
+
+def _penalty(
+    discriminator: Discriminator,
+    batch: Lessons,
+    real: Tensor,
+    drawn: Tensor,
+    draws: torch.Generator,
+) -> Tensor:
+    """Holds the gradient between real and drawn ones near 1, (Gulrajani et al., eq. 3)."""
+    share = torch.rand(*real.shape, 1, generator=draws)
+    between = share * _at(batch.features, real) + (1 - share) * _at(batch.features, drawn)
+    between.requires_grad_(True)
+    (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
+    steep: Tensor = (slope.norm(dim=2) - 1).square()
+    return _PENALTY * steep.mean()
+
+
+def _at(features: Tensor, places: Tensor) -> Tensor:
+    """Features (B, k, f) at places (B, n): (B, n, f)."""
+    return features.gather(1, places[:, :, None].expand(-1, -1, features.shape[2]))

@@ -1,0 +1,247 @@
+"""A generator that has learned from dense users what sparse ones do next, and what it is worth."""
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from kgrec.augment.adversary import Lessons, draw_logits, play, pretrain
+from kgrec.augment.bank import Bank
+from kgrec.augment.generator import Discriminator, Generator
+from kgrec.augment.world import World
+from kgrec.config import GanConfig
+from kgrec.evaluation.two_sample import auc
+from kgrec.model.incidence import Incidence
+
+#: Of so many users that copies were made of one says when to stop, and one is kept for measuring.
+_FOLDS = 5
+#: A generator has collapsed whose proposals have less than this share of real ones' variety.
+_COLLAPSED = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Augmenter:
+    """A trained generator.
+
+    Attributes:
+        generator: Prefers some candidates of a user.
+        config: How it was trained.
+        report: How it learned (`looks`, the precision after each epoch of those who say when to
+            stop), and what was measured on others, whom nothing was chosen on: `candidate_recall`,
+            `precision` of each scorer and of it …
+    """
+
+    generator: Generator
+    config: GanConfig
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def scorer(self, bank: Bank, seed: int) -> "Preferred":
+        """Gives what it prefers for the users of a bank."""
+        return Preferred(self.generator, bank, self.config.candidates, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Preferred:
+    """Scores a user's candidates by a generator; all other items alike, and lower.
+
+    Attributes:
+        generator: Prefers some candidates.
+        bank: What is told of users and items.
+        count: Candidates of each user.
+        seed: Of each user's noise.
+    """
+
+    generator: Generator
+    bank: Bank
+    count: int
+    seed: int
+
+    @torch.no_grad()
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives (B, num_items) float32 for users (B,) int64."""
+        history = self.bank.history
+        items = self.bank.candidates(user_indices, self.count)  # (B, k)
+        draws = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(history.num_rows, self.generator.num_noise, generator=draws)
+        told = self.bank.features(user_indices, items)
+        logits: Tensor = self.generator(told, noise[user_indices])
+        lowest = logits.min(dim=1, keepdim=True).values - 1.0
+        scores = lowest.expand(-1, history.num_columns + 1).clone()
+        # Where there is no candidate, -1 is the column that is cut off.
+        scores.scatter_(1, items.remainder(history.num_columns + 1), logits)
+        return scores[:, :-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Classroom:
+    """A world with what is told of its users, made once for all generators.
+
+    Attributes:
+        learned: Three fifths of the owners' copies.
+        choosing: A fifth, on which it is seen when a generator is at its best.
+        judged: The last fifth, for measuring.
+        candidate_recall: Share of a judged user's hidden items that are candidates, the mean.
+        names: Of the scorers.
+    """
+
+    learned: Lessons
+    choosing: Lessons
+    judged: Lessons
+    candidate_recall: float
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, world: World, bank: Bank, count: int) -> Self:
+        """Asks a bank, fitted on the world's graph, about the world's users."""
+        bank = bank.over(world.history)
+        users = torch.arange(len(world.owner))
+        items = bank.candidates(users, count)
+        told = bank.features(users, items)
+        seen = torch.zeros(world.graph.num_items)
+        train = torch.from_numpy(world.graph.train.item_index)
+        popularity = seen.index_add_(0, train, torch.ones(len(train))).log1p()
+        real = _among(items, world.hidden)
+        lessons = Lessons(told, real, items, popularity[items.clamp(min=0)])
+        owners, place = torch.unique(world.owner, return_inverse=True)
+        fold = place % _FOLDS if len(owners) >= _FOLDS else place * 0
+        folds = [torch.nonzero(fold == number).squeeze(1) for number in range(_FOLDS)]
+        if len(owners) < _FOLDS:  # too few to keep any apart
+            folds = [folds[0]] * _FOLDS
+        recall = real.sum(dim=1) / world.hidden.lengths.clamp(min=1)
+        return cls(
+            lessons.take(torch.unique(torch.cat(folds[:-2]))),
+            lessons.take(folds[-2]),
+            lessons.take(folds[-1]),
+            float(recall[folds[-1]].mean()),
+            tuple(bank.scorers),
+        )
+
+
+class _Best:
+    """Keeps a generator as it was when its proposals were best; that may be before it began."""
+
+    def __init__(self, generator: Generator, lessons: Lessons, k: int) -> None:
+        self._generator, self._lessons, self._k = generator, lessons, k
+        self._noise = torch.zeros(len(lessons.features), generator.num_noise)
+        self.precisions: list[float] = []
+        self()
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        """Looks at the generator as it is now."""
+        scores = self._generator(self._lessons.features, self._noise)
+        found = precision(scores, self._lessons, self._k)
+        if not self.precisions or found > max(self.precisions):
+            self._state = deepcopy(self._generator.state_dict())
+        self.precisions.append(found)
+
+    def restore(self) -> None:
+        """Makes the generator what it was at its best."""
+        self._generator.load_state_dict(self._state)
+
+
+def precision(scores: Tensor, lessons: Lessons, k: int) -> float:
+    """Gives the share of real ones among each user's k candidates with the best scores (m, k')."""
+    scores = scores.masked_fill(~lessons.present, -torch.inf)
+    top = scores.topk(min(k, scores.shape[1]), dim=1).indices
+    return float(lessons.real.gather(1, top).float().mean())
+
+
+def fit_generator(classroom: Classroom, config: GanConfig, per_user: int, seed: int) -> Augmenter:
+    """Trains a generator by cross-entropy; it stays as it was when its proposals were best.
+
+    Args:
+        classroom: What it learns from.
+        config: How.
+        per_user: Proposals a user that its precision is measured on.
+        seed: Of initial values and draws.
+    """
+    draws = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        generator = Generator(len(classroom.names) + 1, config.noise, config.hidden)
+    best = _Best(generator, classroom.choosing, per_user)
+    losses = pretrain(generator, classroom.learned, config, draws, best)
+    best.restore()
+    report = {"cross_entropy": losses, "looks": best.precisions}
+    report |= _measured(classroom, generator, per_user, draws)
+    return Augmenter(generator, config, report)
+
+
+def fit_gan(classroom: Classroom, start: Augmenter, per_user: int, seed: int) -> Augmenter:
+    """Trains a copy of a generator against a discriminator; arguments as `fit_generator`."""
+    config = start.config
+    draws = torch.Generator().manual_seed(seed + 1)
+    generator = deepcopy(start.generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 1)
+        discriminator = Discriminator(len(classroom.names) + 1)
+    best = _Best(generator, classroom.choosing, per_user)
+    rounds = play(generator, discriminator, classroom.learned, config, draws, best)
+    best.restore()
+    report = {"rounds": rounds, "looks": best.precisions}
+    report |= _measured(classroom, generator, per_user, draws)
+    report["auc"] = _told_apart(classroom, generator, discriminator, config, draws)
+    return Augmenter(generator, config, report)
+
+
+@torch.no_grad()
+def _measured(
+    classroom: Classroom, generator: Generator, k: int, draws: torch.Generator
+) -> dict[str, Any]:
+    """Precision, popularity and variety of proposals for users that nobody has learned from."""
+    judged = classroom.judged
+    noise = torch.randn(len(judged.features), generator.num_noise, generator=draws)
+    logits = generator(judged.features, noise).masked_fill(~judged.present, -torch.inf)
+    precisions = {
+        name: precision(judged.features[:, :, number], judged, k)
+        for number, name in enumerate(classroom.names)
+    }
+    top = logits.topk(min(k, logits.shape[1]), dim=1).indices
+    proposed, hidden = judged.items.gather(1, top), judged.items[judged.real]
+    variety, wanted = (effective_number(items) for items in (proposed[proposed >= 0], hidden))
+    return {
+        "candidate_recall": classroom.candidate_recall,
+        "precision": {**precisions, "generator": precision(logits, judged, k)},
+        "popularity": {
+            "proposed": float(judged.popularity.gather(1, top).mean()),
+            "hidden": float(judged.popularity[judged.real].mean()),
+        },
+        "variety": {"proposed": variety, "hidden": wanted},
+        "collapsed": variety < _COLLAPSED * wanted,
+    }
+
+
+def effective_number(items: Tensor) -> float:
+    """Gives exp of the entropy of items (n,): as many as occur, if all occur alike, else fewer."""
+    if not len(items):
+        return 0.0
+    counts = torch.bincount(items)
+    share = counts[counts > 0].double() / len(items)
+    return float(torch.exp(-(share * share.log()).sum()))
+
+
+@torch.no_grad()
+def _told_apart(
+    classroom: Classroom,
+    generator: Generator,
+    discriminator: Discriminator,
+    config: GanConfig,
+    draws: torch.Generator,
+) -> float:
+    """How well the discriminator tells real candidates of judged users from drawn ones; AUC."""
+    judged = classroom.judged
+    logits = draw_logits(generator, judged, config, draws)
+    drawn = torch.multinomial(logits.softmax(dim=1), config.drawn, True, generator=draws)
+    scores = discriminator(judged.features)
+    return auc(scores[judged.real], scores.gather(1, drawn).flatten())
+
+
+def _among(items: Tensor, hidden: Incidence) -> Tensor:
+    """Which of users' items (m, k) are in their rows of a matrix."""
+    size = hidden.num_columns
+    keys = hidden.rows * size + hidden.columns
+    asked = torch.arange(len(items))[:, None] * size + items
+    return torch.isin(asked, keys) & (items >= 0)

@@ -1,0 +1,33 @@
+"""Scores without what users have already."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from kgrec.model.incidence import Incidence
+
+#: Users whose scores are held at once.
+_USERS_AT_ONCE = 512
+
+#: Scores all items for users (B,), (B, num_items).
+ScoreUsers = Callable[[Tensor], Tensor]
+
+
+def unseen(score: ScoreUsers, history: Incidence, users: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Scores users block by block, what they have at minus infinity.
+
+    Args:
+        score: Scores all items for users.
+        history: What each user has.
+        users: (a,) int64.
+
+    Yields:
+        The users (B,) and their scores (B, num_items).
+    """
+    for block in torch.split(users, _USERS_AT_ONCE):
+        scores = score(block).clone()
+        taken, lengths = history.take(block)
+        rows = torch.repeat_interleave(torch.arange(len(block)), lengths)
+        scores[rows, taken] = -torch.inf
+        yield block, scores

@@ -1,0 +1,247 @@
+"""The generator, its adversary and what is measured of them, on made lessons."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import logsigmoid
+
+from kgrec.augment import adversary
+from kgrec.augment.adversary import Lessons, draw_logits, play, pretrain
+from kgrec.augment.bank import Bank
+from kgrec.augment.gan import (
+    Augmenter,
+    Classroom,
+    Preferred,
+    effective_number,
+    fit_gan,
+    fit_generator,
+)
+from kgrec.augment.generator import Discriminator, Generator
+from kgrec.config import GanConfig
+from kgrec.evaluation.two_sample import auc
+from kgrec.model.incidence import Incidence
+
+USERS, CANDIDATES = 120, 30
+
+
+def draws(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def made(generator: torch.Generator, wanted: int = 1, *, popular: float = 0.0) -> Lessons:
+    """Users whose five real candidates are those with the most in one of three columns.
+
+    Popularity is one more reason, `popular` times as strong.
+    """
+    features = torch.randn(USERS, CANDIDATES, 3, generator=generator)
+    popularity = torch.randn(USERS, CANDIDATES, generator=generator)
+    reason = features[:, :, wanted] + popular * popularity
+    features[:, :, 2] = popularity
+    real = torch.zeros(USERS, CANDIDATES, dtype=torch.bool)
+    real.scatter_(1, reason.topk(5, dim=1).indices, True)
+    items = torch.randperm(USERS * CANDIDATES, generator=generator) % 400
+    return Lessons(features, real, items.view(USERS, CANDIDATES), popularity)
+
+
+def precision(generator: Generator, lessons: Lessons) -> float:
+    noise = torch.zeros(USERS, generator.num_noise)
+    with torch.no_grad():
+        top = generator(lessons.features, noise).topk(5, dim=1).indices
+    return float(lessons.real.gather(1, top).float().mean())
+
+
+def alike(one: Generator, other: Generator) -> bool:
+    mine, theirs = one.state_dict(), other.state_dict()
+    return all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def fresh(seed: int = 0, noise: int = 2) -> Generator:
+    torch.manual_seed(seed)
+    return Generator(3, noise, 16)
+
+
+CONFIG = GanConfig(pretrain_epochs=40, learning_rate=0.02, popularity=0.0, rounds=30)
+
+
+class TestGenerator:
+    def test_starts_as_the_teacher_whatever_the_noise(self) -> None:
+        features = torch.randn(4, 7, 3, generator=draws())
+        found = fresh()(features, torch.randn(4, 2, generator=draws(1)))
+        assert torch.equal(found, features[:, :, 0])
+
+    def test_learns_what_the_teacher_does_not_know(self) -> None:
+        generator = fresh()
+        before = precision(generator, made(draws(1)))
+        losses = pretrain(generator, made(draws()), CONFIG, draws())
+        assert before < 0.3
+        assert precision(generator, made(draws(1))) > 0.9
+        assert losses[-1] < losses[0]
+
+    def test_what_popularity_explains_is_left_to_popularity(self) -> None:
+        lessons = made(draws(), popular=3.0)
+        told = {}
+        for share in (0.0, 1.0):
+            generator = fresh()
+            config = CONFIG.model_copy(update={"popularity": share, "pretrain_epochs": 10})
+            # Popularity counts as strongly in the draw as it does in truth.
+            pretrain(
+                generator, replace(lessons, popularity=lessons.popularity * 9), config, draws()
+            )
+            logits = generator(lessons.features, torch.zeros(USERS, 2)).detach()
+            both = torch.stack([logits.flatten(), lessons.popularity.flatten()])
+            told[share] = float(torch.corrcoef(both)[0, 1])
+        assert told[0.0] > 0.8
+        assert told[1.0] < 0.3
+
+    def test_users_without_anything_real_are_not_asked(self) -> None:
+        lessons = made(draws())
+        real = lessons.real.clone()
+        real[::2] = False
+        batches = list(replace(lessons, real=real).batches(draws()))
+        assert sum(len(batch.features) for batch in batches) == USERS / 2
+        assert all(batch.real.any(dim=1).all() for batch in batches)
+
+    def test_what_is_no_candidate_is_never_drawn(self) -> None:
+        lessons = made(draws())
+        items = lessons.items.clone()
+        items[:, 3] = -1
+        logits = draw_logits(fresh(), replace(lessons, items=items), CONFIG, draws())
+        assert torch.isinf(logits[:, 3]).all()
+        assert torch.isfinite(logits[:, :3]).all()
+
+
+class TestAdversary:
+    def test_the_generators_loss_is_what_its_draws_cost_on_average(self) -> None:
+        lessons = made(draws()).take(torch.arange(1))
+        discriminator = Discriminator(3)
+        with torch.no_grad():
+            judged = discriminator(lessons.features)
+            share = lessons.features[:, :, 0].softmax(dim=1)
+        cost = adversary._cost(judged, lessons, CONFIG, draws())
+        drawn = torch.multinomial(share, 200_000, replacement=True, generator=draws())
+        mean = -logsigmoid(judged.gather(1, drawn)).mean()
+        assert float((share * cost).sum()) == pytest.approx(float(mean), rel=5e-3)
+
+    @pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein", "relativistic"])
+    def test_alone_it_leads_the_generator_towards_what_is_real(self, loss: Any) -> None:
+        config = CONFIG.model_copy(
+            update={"loss": loss, "anchor": 0.0, "adversarial_learning_rate": 0.01}
+        )
+        generator, lessons = fresh(), made(draws())
+        torch.manual_seed(1)
+        history = play(generator, Discriminator(3), lessons, config, draws())
+        assert precision(generator, made(draws(1))) > 0.6  # a fifth by chance
+        assert len(history) == config.rounds
+
+    def test_each_real_one_stands_beside_another_as_popular(self) -> None:
+        lessons = made(draws())
+        popularity = torch.arange(CANDIDATES).float().repeat(USERS, 1)
+        real = torch.zeros(USERS, CANDIDATES, dtype=torch.bool)
+        real[:, [0, 10, 11, 29]] = True
+        items = lessons.items.clone()
+        items[:, 28] = -1
+        lessons = replace(lessons, popularity=popularity, real=real, items=items)
+        places = torch.tensor([[0, 10, 11, 29]]).repeat(USERS, 1)
+        assert (
+            adversary._as_popular(lessons, places, draws()) == torch.tensor([1, 9, 12, 27])
+        ).all()
+
+
+class TestClassroom:
+    def test_the_seed_decides_and_the_gan_starts_from_the_generator(self) -> None:
+        room = Classroom(made(draws()), made(draws(2)), made(draws(1)), 0.5, ("teacher", "right"))
+        one, again, other = (fit_generator(room, CONFIG, 5, seed) for seed in (0, 0, 1))
+        for first, second in zip(
+            one.generator.parameters(), again.generator.parameters(), strict=True
+        ):
+            assert torch.equal(first, second)
+        assert one.report == again.report != other.report
+        still = one.config.model_copy(update={"rounds": 0})
+        gan = fit_gan(room, Augmenter(one.generator, still), 5, 0)
+        for first, second in zip(
+            one.generator.parameters(), gan.generator.parameters(), strict=True
+        ):
+            assert torch.equal(first, second)
+        assert fit_gan(room, one, 5, 0).report["rounds"] != []
+
+    def test_it_stays_what_it_was_at_its_best(self) -> None:
+        # Of what is learned column 1 is the reason, of those who choose it is column 0.
+        room = Classroom(
+            made(draws()), made(draws(2), wanted=0), made(draws(1)), 0.5, ("teacher", "right")
+        )
+        found = fit_generator(room, CONFIG, 5, 0)
+        assert found.report["looks"][0] == max(found.report["looks"]) == 1.0
+        assert found.report["precision"]["generator"] == found.report["precision"]["teacher"]
+
+    def test_what_is_measured(self) -> None:
+        room = Classroom(made(draws()), made(draws(2)), made(draws(1)), 0.5, ("teacher", "right"))
+        report = fit_generator(room, CONFIG, 5, 0).report
+        found = report["precision"]
+        assert found["right"] == 1.0
+        assert found["teacher"] == pytest.approx(1 / 6, abs=0.05)
+        assert found["generator"] > 0.85
+        assert not report["collapsed"]
+        assert report["variety"]["proposed"] < report["variety"]["hidden"] * 1.5
+
+    def test_proposing_the_same_to_everyone_is_called_collapsed(self) -> None:
+        lessons = made(draws())
+        # Every user's best candidates by the teacher are the same five items.
+        items = lessons.items + 5
+        features = lessons.features.clone()
+        items[:, :5], features[:, :5, 0] = torch.arange(5), 9.0
+        real = lessons.real.clone()
+        real[:, :5] = False
+        same = replace(lessons, items=items, features=features, real=real)
+        idle = CONFIG.model_copy(update={"pretrain_epochs": 0})
+        report = fit_generator(
+            Classroom(same, same, same, 0.5, ("teacher", "b")), idle, 5, 0
+        ).report
+        assert report["variety"]["proposed"] == pytest.approx(5)
+        assert report["collapsed"]
+
+    def test_effective_number_by_hand(self) -> None:
+        assert effective_number(torch.tensor([3, 3, 7, 7])) == pytest.approx(2)
+        assert effective_number(torch.tensor([4, 4, 4])) == pytest.approx(1)
+        assert effective_number(torch.empty(0, dtype=torch.int64)) == 0.0
+
+
+class TestAuc:
+    def test_by_hand(self) -> None:
+        # Of six pairs 2 beats 1 and 0; 1 beats 0, ties with 1; 0 ties with 0.
+        one, other = torch.tensor([2.0, 1.0, 0.0]), torch.tensor([1.0, 0.0])
+        assert auc(one, other) == pytest.approx((2 + 1.5 + 0.5) / 6)
+        assert auc(one, torch.empty(0)) == 0.5
+
+
+class Ranks:
+    """Likes items the more, the higher their number; user 1 the other way round."""
+
+    def score(self, user_indices: torch.Tensor) -> torch.Tensor:
+        sign = torch.where(user_indices == 1, -1.0, 1.0)
+        return sign[:, None] * torch.arange(9.0)
+
+    def over(self, history: Incidence) -> "Ranks":
+        return self
+
+
+class TestPreferred:
+    known = Incidence.from_pairs(torch.tensor([0, 2]), torch.tensor([8, 0]), 3, 9)
+    scorer = Preferred(Generator(2), Bank({"teacher": Ranks()}, known, ("teacher",)), 4, 0)
+
+    def test_candidates_come_first_by_the_generator(self) -> None:
+        scores = self.scorer.score(torch.arange(3))
+        assert scores.topk(4, dim=1).indices.tolist() == [[7, 6, 5, 4], [0, 1, 2, 3], [8, 7, 6, 5]]
+        rest = scores.sort(dim=1).values[:, :5]
+        assert (rest == rest[:, :1]).all()
+        assert (rest[:, 0] < scores.topk(4, dim=1).values[:, 3]).all()
+
+    def test_a_user_scores_the_same_in_any_company(self) -> None:
+        torch.manual_seed(0)
+        generator = Generator(2)
+        torch.nn.init.normal_(generator.correction[-1].weight)
+        scorer = replace(self.scorer, generator=generator)
+        alone = torch.cat([scorer.score(torch.tensor([user])) for user in range(3)])
+        assert torch.allclose(scorer.score(torch.arange(3)), alone, atol=1e-6)
+        assert not torch.allclose(replace(scorer, seed=1).score(torch.arange(3)), alone)
