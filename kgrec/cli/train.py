@@ -34,7 +34,8 @@ def train(
         typer.Option(
             "--augment",
             metavar="SOURCE",
-            help="Synthetic edges for users with few: auto, teacher, knn, popularity, random.",
+            help="Synthetic edges for users with few: auto, teacher, knn, generator, gan, "
+            "popularity, random.",
         ),
     ] = None,
     overrides: Overrides = None,

@@ -65,6 +65,6 @@ class AugmentConfig(Settings):
     at_most: int = Field(5, ge=1)
     per_user: int = Field(10, ge=0)
     per_item: int = Field(0, ge=0)
-    weight: float = Field(0.2, gt=0)
+    weight: float = Field(1.0, gt=0)
     epochs: int = Field(2, ge=1)
     gan: GanConfig = GanConfig()
