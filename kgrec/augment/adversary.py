@@ -45,8 +45,9 @@ class Lessons:
         )
 
     def batches(self, generator: torch.Generator) -> Iterator["Lessons"]:
-        """Goes once through the users that have something real among their candidates."""
-        able = torch.nonzero(self.real.any(dim=1)).squeeze(1)
+        """Goes once through the users of whose candidates some are real and some are not."""
+        others = (self.present & ~self.real).any(dim=1)
+        able = torch.nonzero(self.real.any(dim=1) & others).squeeze(1)
         for batch in torch.split(able[torch.randperm(len(able), generator=generator)], _BATCH):
             yield self.take(batch)
 
@@ -80,7 +81,8 @@ def pretrain(
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             steps.append(float(loss.detach()))
-        losses.append(sum(steps) / max(len(steps), 1))
+        if steps:
+            losses.append(sum(steps) / len(steps))
         look()
     return losses
 
@@ -130,7 +132,8 @@ def play(
             sums += torch.stack([adverse.mean().detach(), told.detach(), entropy.detach()])
             steps += 1
         names = ("generator", "discriminator", "cross_entropy")
-        history.append(dict(zip(names, (sums / max(steps, 1)).tolist(), strict=True)))
+        if steps:
+            history.append(dict(zip(names, (sums / steps).tolist(), strict=True)))
         look()
     return history
 

@@ -13,8 +13,6 @@ from kgrec.model.incidence import Incidence
 
 #: Users whose scores are held at once.
 _USERS_AT_ONCE = 512
-#: Standard scores beyond are cut: a few users of whom one item is known have scores of 30.
-_MOST = 10.0
 
 
 class Told(Protocol):
@@ -69,7 +67,8 @@ class Bank:
         def best_place(block: Tensor) -> Tensor:
             best = torch.full((len(block), num_items), torch.inf)
             for number, name in enumerate(self.choosers):
-                ranked = self.scorers[name].score(block).argsort(dim=1, descending=True)
+                ranked = self.scorers[name].score(block)
+                ranked = ranked.argsort(dim=1, descending=True, stable=True)
                 # A small step for each scorer: on one place the earlier one's item comes first.
                 place = (places + number / len(self.choosers)).expand_as(ranked)
                 best = torch.minimum(best, torch.empty_like(best).scatter_(1, ranked, place))
@@ -84,7 +83,8 @@ class Bank:
     def features(self, users: Tensor, items: Tensor) -> Tensor:
         """Gives what is told of users (a,) and items (a, k), -1 for none: (a, k, f) float32.
 
-        Scores are standardised over all items of a user; last comes log(1 + items the user has).
+        Scores are standardised over all items of a user, and as asinh, as a user of whom one item
+        is known may have scores of 30; last comes log(1 + items the user has).
         """
         told = [torch.empty(0, items.shape[1], self.num_features)]
         lengths = self.history.lengths.float().log1p()
@@ -92,7 +92,7 @@ class Bank:
             block = users[start : start + _USERS_AT_ONCE]
             among = items[start : start + _USERS_AT_ONCE].clamp(min=0)
             columns = [
-                standardise(scorer.score(block)).gather(1, among).clamp_(-_MOST, _MOST)
+                standardise(scorer.score(block)).gather(1, among).asinh_()
                 for scorer in self.scorers.values()
             ]
             columns.append(lengths[block, None].expand_as(columns[0]))

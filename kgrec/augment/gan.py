@@ -12,8 +12,11 @@ from kgrec.augment.bank import Bank
 from kgrec.augment.generator import Discriminator, Generator
 from kgrec.augment.world import World
 from kgrec.config import GanConfig
+from kgrec.errors import ShapeError
+from kgrec.evaluation.floors import train_pairs
 from kgrec.evaluation.two_sample import auc
 from kgrec.model.incidence import Incidence
+from kgrec.model.popularity import Popularity
 
 #: Of so many users that copies were made of one says when to stop, and one is kept for measuring.
 _FOLDS = 5
@@ -27,6 +30,7 @@ class Augmenter:
 
     Attributes:
         generator: Prefers some candidates of a user.
+        names: Of the scorers that it was told of, in their order.
         config: How it was trained.
         report: How it learned (`looks`, the precision after each epoch of those who say when to
             stop), and what was measured on others, whom nothing was chosen on: `candidate_recall`,
@@ -34,17 +38,23 @@ class Augmenter:
     """
 
     generator: Generator
+    names: tuple[str, ...]
     config: GanConfig
     report: dict[str, Any] = field(default_factory=dict)
 
     def scorer(self, bank: Bank, seed: int) -> "Preferred":
-        """Gives what it prefers for the users of a bank."""
+        """Gives what it prefers for the users of a bank; ShapeError if the bank is another one."""
+        if tuple(bank.scorers) != self.names:
+            raise ShapeError(
+                f"a generator that learned from {list(self.names)} was told of "
+                f"{list(bank.scorers)}; expected the same scorers in the same order"
+            )
         return Preferred(self.generator, bank, self.config.candidates, seed)
 
 
 @dataclass(frozen=True, eq=False)
 class Preferred:
-    """Scores a user's candidates by a generator; all other items alike, and lower.
+    """Scores a user's candidates by a generator; nothing else is proposed.
 
     Attributes:
         generator: Prefers some candidates.
@@ -60,15 +70,14 @@ class Preferred:
 
     @torch.no_grad()
     def score(self, user_indices: Tensor) -> Tensor:
-        """Gives (B, num_items) float32 for users (B,) int64."""
+        """Gives (B, num_items) float32 for users (B,) int64; -inf where there is no candidate."""
         history = self.bank.history
         items = self.bank.candidates(user_indices, self.count)  # (B, k)
         draws = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(history.num_rows, self.generator.num_noise, generator=draws)
         told = self.bank.features(user_indices, items)
         logits: Tensor = self.generator(told, noise[user_indices])
-        lowest = logits.min(dim=1, keepdim=True).values - 1.0
-        scores = lowest.expand(-1, history.num_columns + 1).clone()
+        scores = logits.new_full((len(items), history.num_columns + 1), -torch.inf)
         # Where there is no candidate, -1 is the column that is cut off.
         scores.scatter_(1, items.remainder(history.num_columns + 1), logits)
         return scores[:, :-1]
@@ -84,6 +93,7 @@ class Classroom:
         judged: The last fifth, for measuring.
         candidate_recall: Share of a judged user's hidden items that are candidates, the mean.
         names: Of the scorers.
+        apart: Whether there were enough users to keep some apart; else all three are the same.
     """
 
     learned: Lessons
@@ -91,6 +101,7 @@ class Classroom:
     judged: Lessons
     candidate_recall: float
     names: tuple[str, ...]
+    apart: bool = True
 
     @classmethod
     def of(cls, world: World, bank: Bank, count: int) -> Self:
@@ -99,9 +110,7 @@ class Classroom:
         users = torch.arange(len(world.owner))
         items = bank.candidates(users, count)
         told = bank.features(users, items)
-        seen = torch.zeros(world.graph.num_items)
-        train = torch.from_numpy(world.graph.train.item_index)
-        popularity = seen.index_add_(0, train, torch.ones(len(train))).log1p()
+        popularity = Popularity.fit(*train_pairs(world.graph)).item_score
         real = _among(items, world.hidden)
         lessons = Lessons(told, real, items, popularity[items.clamp(min=0)])
         owners, place = torch.unique(world.owner, return_inverse=True)
@@ -116,6 +125,7 @@ class Classroom:
             lessons.take(folds[-1]),
             float(recall[folds[-1]].mean()),
             tuple(bank.scorers),
+            len(owners) >= _FOLDS,
         )
 
 
@@ -167,7 +177,7 @@ def fit_generator(classroom: Classroom, config: GanConfig, per_user: int, seed: 
     best.restore()
     report = {"cross_entropy": losses, "looks": best.precisions}
     report |= _measured(classroom, generator, per_user, draws)
-    return Augmenter(generator, config, report)
+    return Augmenter(generator, classroom.names, config, report)
 
 
 def fit_gan(classroom: Classroom, start: Augmenter, per_user: int, seed: int) -> Augmenter:
@@ -180,11 +190,11 @@ def fit_gan(classroom: Classroom, start: Augmenter, per_user: int, seed: int) ->
         discriminator = Discriminator(len(classroom.names) + 1)
     best = _Best(generator, classroom.choosing, per_user)
     rounds = play(generator, discriminator, classroom.learned, config, draws, best)
+    apart = _told_apart(classroom, generator, discriminator, config, draws)
     best.restore()
-    report = {"rounds": rounds, "looks": best.precisions}
+    report = {"rounds": rounds, "looks": best.precisions, "auc": apart}
     report |= _measured(classroom, generator, per_user, draws)
-    report["auc"] = _told_apart(classroom, generator, discriminator, config, draws)
-    return Augmenter(generator, config, report)
+    return Augmenter(generator, classroom.names, config, report)
 
 
 @torch.no_grad()
@@ -203,15 +213,20 @@ def _measured(
     proposed, hidden = judged.items.gather(1, top), judged.items[judged.real]
     variety, wanted = (effective_number(items) for items in (proposed[proposed >= 0], hidden))
     return {
+        "apart": classroom.apart,
         "candidate_recall": classroom.candidate_recall,
         "precision": {**precisions, "generator": precision(logits, judged, k)},
         "popularity": {
-            "proposed": float(judged.popularity.gather(1, top).mean()),
-            "hidden": float(judged.popularity[judged.real].mean()),
+            "proposed": _mean(judged.popularity.gather(1, top)),
+            "hidden": _mean(judged.popularity[judged.real]),
         },
         "variety": {"proposed": variety, "hidden": wanted},
         "collapsed": variety < _COLLAPSED * wanted,
     }
+
+
+def _mean(values: Tensor) -> float | None:
+    return float(values.mean()) if values.numel() else None
 
 
 def effective_number(items: Tensor) -> float:
@@ -231,7 +246,7 @@ def _told_apart(
     config: GanConfig,
     draws: torch.Generator,
 ) -> float:
-    """How well the discriminator tells real candidates of judged users from drawn ones; AUC."""
+    """How well it tells real candidates of judged users from drawn ones when the play ends; AUC."""
     judged = classroom.judged
     logits = draw_logits(generator, judged, config, draws)
     drawn = torch.multinomial(logits.softmax(dim=1), config.drawn, True, generator=draws)

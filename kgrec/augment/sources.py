@@ -11,7 +11,6 @@ from kgrec.augment.plan import Plan
 from kgrec.augment.unseen import ScoreUsers, unseen
 from kgrec.graph.data import IndexArray
 from kgrec.graph.synthetic import SyntheticEdges
-from kgrec.model.fusion import standardise
 
 
 class Scores(Protocol):
@@ -116,7 +115,7 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     best = torch.full((len(items), count), -torch.inf)
     who = torch.zeros(len(items), count, dtype=torch.int64)
     everyone = torch.nonzero(plan.history.lengths).squeeze(1)
-    for block, scores in unseen(lambda users: standardise(score(users)), plan.history, everyone):
+    for block, scores in unseen(lambda users: _standard(score(users)), plan.history, everyone):
         values = torch.cat([best, scores[:, items].T], dim=1)  # (b, count + B)
         owners = torch.cat([who, block.expand(len(items), -1)], dim=1)
         best, place = values.topk(count, dim=1)
@@ -124,6 +123,16 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     kept = best > -torch.inf
     rows, _ = kept.nonzero(as_tuple=True)
     return who[kept].numpy(), plan.items[rows.numpy()]
+
+
+def _standard(scores: Tensor) -> Tensor:
+    """Scores (B, num_items) standardised over a user's items that have one."""
+    there = scores.isfinite()
+    filled = torch.where(there, scores, torch.nan)
+    mean = filled.nanmean(dim=1, keepdim=True)
+    spread = (filled - mean).square().nanmean(dim=1, keepdim=True).sqrt()
+    flat = spread <= 1e-6 * mean.abs() + 1e-9  # what rounding leaves of equal scores
+    return torch.where(there, (scores - mean) / spread.masked_fill(flat, torch.inf), -torch.inf)
 
 
 def _joined(parts: list[IndexArray]) -> IndexArray:

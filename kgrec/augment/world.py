@@ -1,13 +1,17 @@
 """Dense users made to look like sparse ones, so that it is known what they really did next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from kgrec.errors import DataError
-from kgrec.graph.data import GraphData
+from kgrec.graph.data import GraphData, IndexArray, RelationEdges
 from kgrec.model.incidence import Incidence
+from kgrec.schema import NodeLabel
+
+_PAIR = {NodeLabel.USER, NodeLabel.ENTITY}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +36,8 @@ def masked_world(
     history: Incidence,
     *,
     at_most: int,
-    share: float = 0.5,
-    most: int = 4_000,
-    seed: int = 0,
+    most: int,
+    seed: int,
 ) -> World:
     """Draws dense users and makes sparse users of them, several of each.
 
@@ -46,8 +49,8 @@ def masked_world(
         graph: The graph; train and behaviours are read.
         history: The training items of each user.
         at_most: So few interactions make a user sparse.
-        share: Of the dense users; the others stay, for whatever is learned from them.
-        most: About so many users are made, one a dense user at least, ten at most.
+        most: So many users are made at most, ten of a dense one at most. Half of the dense users
+            stay, for whatever is learned from them.
         seed: Of the draws.
 
     Raises:
@@ -62,7 +65,8 @@ def masked_world(
             f"take a source that learns nothing"
         )
     rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.choice(dense, max(1, round(share * len(dense))), replace=False))
+    count_chosen = max(1, min(most, len(dense) // 2))
+    chosen = np.sort(rng.choice(dense, count_chosen, replace=False))
     owner = np.repeat(chosen, min(10, max(1, most // len(chosen))))
     few = count[(count >= 1) & (count <= at_most)]
     kept = rng.choice(few if len(few) else np.arange(1, at_most + 1), len(owner))  # (m,)
@@ -77,8 +81,34 @@ def masked_world(
     row = torch.from_numpy(made)
     size = len(owner), graph.num_items
     return World(
-        graph.without_train(np.isin(graph.train.user_index, chosen)),
+        _without_their_own(graph, chosen).without_train(np.isin(graph.train.user_index, chosen)),
         torch.from_numpy(owner),
         Incidence.from_pairs(row[told], items[told], *size),
         Incidence.from_pairs(row[~told], items[~told], *size),
     )
+
+
+def _without_their_own(graph: GraphData, users: IndexArray) -> GraphData:
+    """Takes the edges off entities that only one of the users knows: a search says what followed."""
+    empty = np.empty(0, dtype=np.int64)
+    user, entity = empty, empty
+    for edges in graph.relations:
+        if {edges.key.head, edges.key.tail} == _PAIR:
+            ends = edges.head_index, edges.tail_index
+            of_user, of_entity = ends if edges.key.head is NodeLabel.USER else ends[::-1]
+            user, entity = np.concatenate([user, of_user]), np.concatenate([entity, of_entity])
+    joined = np.unique(np.stack([entity, user]), axis=1)
+    alone = np.bincount(joined[0], minlength=graph.num_entities)[joined[0]] == 1
+    own = joined[0][alone & np.isin(joined[1], users)]
+
+    def theirs(edges: RelationEdges) -> npt.NDArray[np.bool_]:
+        found = np.zeros(len(edges), dtype=bool)
+        for label, index in (
+            (edges.key.head, edges.head_index),
+            (edges.key.tail, edges.tail_index),
+        ):
+            if label is NodeLabel.ENTITY:
+                found |= np.isin(index, own)
+        return found
+
+    return replace(graph, relations=tuple(each.take(~theirs(each)) for each in graph.relations))

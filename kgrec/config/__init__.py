@@ -111,10 +111,10 @@ class Config(Settings):
             raise ValueError(
                 f"augment.source is {source}, but fusion.network is false: nothing learns its edges"
             )
-        if source == "teacher" and not self.closed_form.enabled:
+        if source in ("teacher", "generator", "gan") and not self.closed_form.enabled:
             raise ValueError(
-                "augment.source is teacher, which is the closed form, but closed_form.enabled is "
-                "false; take another source"
+                f"augment.source is {source}, which starts from the closed form, but "
+                f"closed_form.enabled is false; take another source"
             )
         return self
 

@@ -44,12 +44,12 @@ class Likeness(FromHistory):
         row = torch.repeat_interleave(torch.arange(len(user_indices)), lengths)
         entries, reach = self.by_item.places(own)  # (e,)
         owner = torch.repeat_interleave(row, reach)
-        profile = self.values.new_zeros(self.by_item.num_columns, len(user_indices))
-        share = self.values[entries] / lengths[owner]
-        profile.index_put_((self.by_item.columns[entries], owner), share, accumulate=True)
+        cells = self.by_item.columns[entries] * len(user_indices) + owner
+        profile = self.values.new_zeros(self.by_item.num_columns * len(user_indices))
+        profile.index_add_(0, cells, self.values[entries] / lengths[owner])
         scores = functional.embedding_bag(
             self.by_item.columns,
-            profile,
+            profile.view(self.by_item.num_columns, -1),
             self.by_item.pointer[:-1],
             mode="sum",
             per_sample_weights=self.values,

@@ -45,6 +45,8 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
     config = fitting.config
     if not config.fusion.network:
         return None
+    if config.augment.source not in (NONE, "auto"):
+        Proposals(fitting, parts).require(config.augment.source)
     with fitting.timed("network"):
         text = fitting.text if config.model.use_text else None
         hetero = build_hetero(fitting.graph, text)

@@ -1,4 +1,4 @@
-"""What the network is trained to score high: interactions, and proposed ones that count less."""
+"""What the network is trained to score high: interactions, and proposed ones by their weight."""
 
 from dataclasses import dataclass
 from typing import Self

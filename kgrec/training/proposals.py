@@ -5,18 +5,23 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import torch
+
 from kgrec.augment.bank import Bank, Told
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import DrawnSource, ScoredSource, Source
 from kgrec.augment.world import masked_world
+from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.model.closed_form import ClosedForm
 from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.likeness import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
+from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.wmf import WeightedMF
 from kgrec.training.closed_form_part import solve_closed_form
 from kgrec.training.fitting import Fitting
@@ -44,6 +49,7 @@ class Proposals:
         self._fitting, self._parts = fitting, parts
         self.plan = Plan.for_sparse_nodes(fitting.history, fitting.config.augment)
         self.report: dict[str, Any] = {}
+        self._edges: dict[str, SyntheticEdges] = {}
 
     def possible(self) -> tuple[str, ...]:
         """Gives the sources that this data allows."""
@@ -52,9 +58,21 @@ class Proposals:
             apart = (*apart, *TAUGHT[1:])
         return tuple(name for name in SOURCES if name not in apart)
 
+    def require(self, name: str) -> None:
+        """Raises ConfigError if this data does not allow a source."""
+        if name not in self.possible():
+            raise ConfigError(
+                f"augment.source {name!r} needs the closed form and two users with more than "
+                f"{2 * self._fitting.config.augment.at_most} items in train to learn from; this "
+                f"data allows {', '.join(self.possible())}; take one of these, or lower "
+                f"augment.at_most"
+            )
+
     def of(self, name: str) -> SyntheticEdges:
         """Gives the edges of one source."""
-        return self._source(name).propose(self.plan, self._fitting.config.seed)
+        if name not in self._edges:
+            self._edges[name] = self._source(name).propose(self.plan, self._fitting.config.seed)
+        return self._edges[name]
 
     def _source(self, name: str) -> Source:
         if name == "teacher":
@@ -62,8 +80,11 @@ class Proposals:
         if name == "knn":
             return ScoredSource(name, ItemKNN.fit(*_pairs(self._fitting.history)))
         if name in TAUGHT:
-            augmenter = self._generator if name == "generator" else self._gan
-            self.report[name] = augmenter.report
+            self.report["generator"] = self._generator.report
+            augmenter = self._generator
+            if name == "gan":
+                augmenter = self._gan
+                self.report["gan"] = augmenter.report
             return ScoredSource(name, augmenter.scorer(self._bank, self._fitting.config.seed))
         return DrawnSource(name, by_popularity=name == "popularity")
 
@@ -87,49 +108,69 @@ class Proposals:
     @cached_property
     def _generator(self) -> Augmenter:
         config = self._fitting.config
-        return fit_generator(
-            self._classroom, config.augment.gan, config.augment.per_user, config.seed
-        )
+        return fit_generator(self._classroom, config.augment.gan, self._measured_at, config.seed)
 
     @cached_property
     def _gan(self) -> Augmenter:
-        config = self._fitting.config
-        return fit_gan(self._classroom, self._generator, config.augment.per_user, config.seed)
+        seed = self._fitting.config.seed
+        return fit_gan(self._classroom, self._generator, self._measured_at, seed)
+
+    @property
+    def _measured_at(self) -> int:
+        return max(1, self.plan.per_user or self.plan.per_item)
+
+    @cached_property
+    def _relations(self) -> tuple[str, ...]:
+        """The same ones for the world, where they may be of other sizes, or gone."""
+        rows = relation_rows(self._fitting.graph)
+        rows = sorted(rows, key=lambda each: (-len(each.rows.columns), each.name))
+        return tuple(each.name for each in rows[:_RELATIONS])
 
     def _bank_of(self, graph: GraphData, history: Incidence) -> Bank:
         """Fits the scorers with the settings that were found, but for those of time.
 
         Of users who were made nobody knows when they did what.
         """
-        fitting, choices = self._fitting, self._fitting.choices
-        found = choices.closed_form
-        assert found is not None, "the teacher is asked only where there is a closed form"
-        timeless = replace(found.refinements, recency=None, bandwidth=None, kernel_share=0.0)
-        factors = choices.factors or FactorsSettings()
+        real = graph is self._fitting.graph
         scorers: dict[str, Told] = {
-            "teacher": solve_closed_form(
-                graph,
-                history,
-                replace(found, refinements=timeless),
-                None,
-                max_items=fitting.config.closed_form.max_items,
-            ),
+            "teacher": self._teacher(graph, history, self._parts if real else {}),
             "knn": ItemKNN.fit(*_pairs(history)),
-            "factors": WeightedMF.fit(
-                history,
-                factors=fitting.config.factors.dimensions,
-                unobserved=factors.unobserved,
-                ridge=factors.ridge,
-                iterations=fitting.config.factors.iterations,
-                seed=fitting.config.seed,
-            ),
+            "factors": self._factors(history, self._parts if real else {}),
             "popularity": Popularity(history),
         }
         choosers = tuple(scorers)
-        rows = sorted(relation_rows(graph), key=lambda each: -len(each.rows.columns))
-        for each in rows[:_RELATIONS]:
-            scorers[f"like by {each.name}"] = Likeness(history, each.rows)
+        rows = {each.name: each.rows for each in relation_rows(graph)}
+        none = torch.empty(0, dtype=torch.int64)
+        gone = Incidence.from_pairs(none, none, 1, graph.num_items)
+        for name in self._relations:
+            scorers[f"like by {name}"] = Likeness(history, rows.get(name, gone))
         return Bank(scorers, history, choosers)
+
+    def _teacher(self, graph: GraphData, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:
+        found = self._fitting.choices.closed_form
+        assert found is not None, "the teacher is asked only where there is a closed form"
+        timeless = replace(found.refinements, recency=None, bandwidth=None, kernel_share=0.0)
+        part = fitted.get("closed_form")
+        if timeless == found.refinements and isinstance(part, ClosedForm | SparseClosedForm):
+            return part
+        found = replace(found, refinements=timeless)
+        most = self._fitting.config.closed_form.max_items
+        return solve_closed_form(graph, history, found, None, max_items=most)
+
+    def _factors(self, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:
+        part = fitted.get("factors")
+        if isinstance(part, WeightedMF):
+            return part
+        settings = self._fitting.config.factors
+        found = self._fitting.choices.factors or FactorsSettings()
+        return WeightedMF.fit(
+            history,
+            factors=settings.dimensions,
+            unobserved=found.unobserved,
+            ridge=found.ridge,
+            iterations=settings.iterations,
+            seed=self._fitting.config.seed,
+        )
 
 
 def _pairs(history: Incidence) -> tuple[Any, Any, int, int]:

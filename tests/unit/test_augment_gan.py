@@ -20,6 +20,7 @@ from kgrec.augment.gan import (
 )
 from kgrec.augment.generator import Discriminator, Generator
 from kgrec.config import GanConfig
+from kgrec.errors import ShapeError
 from kgrec.evaluation.two_sample import auc
 from kgrec.model.incidence import Incidence
 
@@ -95,12 +96,13 @@ class TestGenerator:
         assert told[0.0] > 0.8
         assert told[1.0] < 0.3
 
-    def test_users_without_anything_real_are_not_asked(self) -> None:
+    def test_users_without_anything_real_or_with_nothing_else_are_not_asked(self) -> None:
         lessons = made(draws())
         real = lessons.real.clone()
-        real[::2] = False
+        real[::4], real[1::4] = False, True
         batches = list(replace(lessons, real=real).batches(draws()))
         assert sum(len(batch.features) for batch in batches) == USERS / 2
+        assert not any(batch.real.all(dim=1).any() for batch in batches)
         assert all(batch.real.any(dim=1).all() for batch in batches)
 
     def test_what_is_no_candidate_is_never_drawn(self) -> None:
@@ -159,7 +161,7 @@ class TestClassroom:
             assert torch.equal(first, second)
         assert one.report == again.report != other.report
         still = one.config.model_copy(update={"rounds": 0})
-        gan = fit_gan(room, Augmenter(one.generator, still), 5, 0)
+        gan = fit_gan(room, Augmenter(one.generator, room.names, still), 5, 0)
         for first, second in zip(
             one.generator.parameters(), gan.generator.parameters(), strict=True
         ):
@@ -233,9 +235,14 @@ class TestPreferred:
     def test_candidates_come_first_by_the_generator(self) -> None:
         scores = self.scorer.score(torch.arange(3))
         assert scores.topk(4, dim=1).indices.tolist() == [[7, 6, 5, 4], [0, 1, 2, 3], [8, 7, 6, 5]]
-        rest = scores.sort(dim=1).values[:, :5]
-        assert (rest == rest[:, :1]).all()
-        assert (rest[:, 0] < scores.topk(4, dim=1).values[:, 3]).all()
+        assert (scores.isfinite().sum(dim=1) == 4).all()
+
+    def test_another_bank_is_refused(self) -> None:
+        augmenter = Augmenter(Generator(2), ("teacher",), GanConfig())
+        assert augmenter.scorer(self.scorer.bank, 0).seed == 0
+        other = replace(self.scorer.bank, scorers={"knn": Ranks()})
+        with pytest.raises(ShapeError, match=r"learned from \['teacher'\] was told of \['knn'\]"):
+            augmenter.scorer(other, 0)
 
     def test_a_user_scores_the_same_in_any_company(self) -> None:
         torch.manual_seed(0)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from graphs import behaviour, history_of, make_graph
+from graphs import ENTITY, ITEM, USER, behaviour, history_of, make_graph, relation
 
 from kgrec.augment.bank import Bank
 from kgrec.augment.world import masked_world
 from kgrec.errors import DataError, ShapeError
 from kgrec.graph.data import GraphData
+from kgrec.model.closed_form import ClosedForm
 from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import recency_weights
@@ -16,6 +17,7 @@ from kgrec.model.itemknn import ItemKNN
 from kgrec.model.likeness import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import FromHistory
+from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.wmf import WeightedMF
 from kgrec.schema import Role
 
@@ -71,15 +73,35 @@ class TestWorld:
 
     def test_without_sparse_users_any_few_are_told(self) -> None:
         graph = make_graph((20, 30, 0), [(u, i) for u in range(20) for i in range(25)])
-        world = masked_world(graph, history_of(graph), at_most=3)
+        world = masked_world(graph, history_of(graph), at_most=3, most=4000, seed=0)
         assert set(world.history.lengths.tolist()) == {1, 2, 3}
         assert len(world.owner) == 10 * 10
 
     def test_without_dense_users_there_is_no_world(self) -> None:
         graph = make_graph((3, 9, 0), [(u, i) for u in range(2) for i in range(6)])
         with pytest.raises(DataError, match="0 users have more than 6 different items"):
-            masked_world(graph, history_of(graph), at_most=3)
-        assert len(masked_world(graph, history_of(graph), at_most=2, most=1).owner) == 1
+            masked_world(graph, history_of(graph), at_most=3, most=4000, seed=0)
+        assert len(masked_world(graph, history_of(graph), at_most=2, most=1, seed=0).owner) == 1
+
+    def test_what_only_its_owners_searched_for_leaves(self) -> None:
+        # Entity n is a search of user n alone, the last one of everybody; all led to items.
+        train = [(user, item) for user in range(20) for item in range(12)]
+        searched = [(user, user) for user in range(20)] + [(user, 20) for user in range(20)]
+        led = [(entity, entity % 12) for entity in range(21)]
+        graph = make_graph(
+            (20, 12, 21),
+            train,
+            (
+                relation("searched", searched, USER, ENTITY),
+                relation("led_to", led, ENTITY, ITEM),
+            ),
+        )
+        world = masked_world(graph, history_of(graph), at_most=3, most=50, seed=0)
+        gone = set(world.owner.tolist())
+        assert len(gone) == 10
+        for edges in world.graph.relations:
+            ends = edges.tail_index if edges.key.head is USER else edges.head_index
+            assert set(ends.tolist()) == set(range(21)) - gone
 
 
 class Fixed:
@@ -119,7 +141,8 @@ class TestBank:
         told = bank(known, (0, 1, 2, 3, 4)).features(
             torch.tensor([0, 1]), torch.tensor([[4, 2]] * 2)
         )
-        expected = [[[-(2**0.5), 0.0], [0.0, 0.0]], [[-(2**0.5), np.log(3)], [0.0, np.log(3)]]]
+        low = -np.arcsinh(2**0.5)
+        expected = [[[low, 0.0], [0.0, 0.0]], [[low, np.log(3)], [0.0, np.log(3)]]]
         assert torch.allclose(told, torch.tensor(expected).float(), atol=1e-6)
 
     def test_features_of_a_user_do_not_depend_on_the_others(self) -> None:
@@ -149,6 +172,8 @@ class TestOtherUsers:
         [
             lambda h: ItemKNN.fit(h.rows, h.columns, h.num_rows, h.num_columns),
             lambda h: WeightedMF.fit(h, factors=4),
+            lambda h: ClosedForm.fit(h, [], {}, 10.0),
+            lambda h: SparseClosedForm.fit(h, [], {}, 10.0),
             Popularity,
             lambda h: Likeness(h, h),
         ],

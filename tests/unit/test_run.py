@@ -266,6 +266,14 @@ class TestSyntheticEdges:
             assert found["precision"]["generator"] > 1.2 * found["precision"]["popularity"]
         assert len(one["learned"]["gan"]["rounds"]) == 2
 
+    def test_a_source_that_the_data_does_not_allow_is_refused_before_anything_is_trained(
+        self, tiny: tuple[Config, GraphData]
+    ) -> None:
+        config, graph = tiny
+        augment = {"source": "gan", "at_most": 30}
+        with pytest.raises(ConfigError, match="two users with more than 60 items"):
+            fit(changed(config, augment=augment), graph, progress=False)
+
     def test_networks_stay_as_they_were_where_no_source_is_let_in(
         self, tiny: tuple[Config, GraphData], trained: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
