@@ -89,7 +89,7 @@ def masked_world(
 
 
 def _without_their_own(graph: GraphData, users: IndexArray) -> GraphData:
-    """Takes the edges off entities that only one of the users knows: a search says what followed."""
+    """Takes the edges off entities that only one of the users knows: searches tell what came."""
     empty = np.empty(0, dtype=np.int64)
     user, entity = empty, empty
     for edges in graph.relations:
@@ -103,12 +103,10 @@ def _without_their_own(graph: GraphData, users: IndexArray) -> GraphData:
 
     def theirs(edges: RelationEdges) -> npt.NDArray[np.bool_]:
         found = np.zeros(len(edges), dtype=bool)
-        for label, index in (
-            (edges.key.head, edges.head_index),
-            (edges.key.tail, edges.tail_index),
-        ):
-            if label is NodeLabel.ENTITY:
-                found |= np.isin(index, own)
+        if edges.key.head is NodeLabel.ENTITY:
+            found |= np.isin(edges.head_index, own)
+        if edges.key.tail is NodeLabel.ENTITY:
+            found |= np.isin(edges.tail_index, own)
         return found
 
     return replace(graph, relations=tuple(each.take(~theirs(each)) for each in graph.relations))
