@@ -39,7 +39,7 @@ class Lessons:
         return self.items >= 0
 
     def take(self, users: Tensor) -> "Lessons":
-        """Those of some users (B,)."""
+        """Those of some users, places (B,) or a mask (m,)."""
         return Lessons(
             self.features[users], self.real[users], self.items[users], self.popularity[users]
         )

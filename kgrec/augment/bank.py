@@ -7,19 +7,13 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from kgrec.augment.unseen import unseen
+from kgrec.augment.unseen import USERS_AT_ONCE, Scores, unseen
 from kgrec.model.fusion import standardise
 from kgrec.model.incidence import Incidence
 
-#: Users whose scores are held at once.
-_USERS_AT_ONCE = 512
 
-
-class Told(Protocol):
+class Told(Scores, Protocol):
     """Scores items from a history alone, so that it can be asked of users it was not fitted on."""
-
-    def score(self, user_indices: Tensor) -> Tensor:
-        """Gives (B, num_items) float32 for users (B,) int64 of its history."""
 
     def over(self, history: Incidence) -> Self:
         """Gives the same scorer for other users."""
@@ -88,9 +82,11 @@ class Bank:
         """
         told = [torch.empty(0, items.shape[1], self.num_features)]
         lengths = self.history.lengths.float().log1p()
-        for start in range(0, len(users), _USERS_AT_ONCE):
-            block = users[start : start + _USERS_AT_ONCE]
-            among = items[start : start + _USERS_AT_ONCE].clamp(min=0)
+        blocks = zip(
+            torch.split(users, USERS_AT_ONCE), torch.split(items, USERS_AT_ONCE), strict=True
+        )
+        for block, candidates in blocks:
+            among = candidates.clamp(min=0)
             columns = [
                 standardise(scorer.score(block)).gather(1, among).asinh_()
                 for scorer in self.scorers.values()

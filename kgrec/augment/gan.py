@@ -2,8 +2,10 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,8 +15,7 @@ from kgrec.augment.generator import Discriminator, Generator
 from kgrec.augment.world import World
 from kgrec.config import GanConfig
 from kgrec.errors import ShapeError
-from kgrec.evaluation.floors import train_pairs
-from kgrec.evaluation.two_sample import auc
+from kgrec.evaluation.prediction import roc_auc
 from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 
@@ -68,15 +69,19 @@ class Preferred:
     count: int
     seed: int
 
+    @cached_property
+    def _noise(self) -> Tensor:
+        draws = torch.Generator().manual_seed(self.seed)
+        size = self.bank.history.num_rows, self.generator.num_noise
+        return torch.randn(*size, generator=draws)
+
     @torch.no_grad()
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives (B, num_items) float32 for users (B,) int64; -inf where there is no candidate."""
         history = self.bank.history
         items = self.bank.candidates(user_indices, self.count)  # (B, k)
-        draws = torch.Generator().manual_seed(self.seed)
-        noise = torch.randn(history.num_rows, self.generator.num_noise, generator=draws)
         told = self.bank.features(user_indices, items)
-        logits: Tensor = self.generator(told, noise[user_indices])
+        logits: Tensor = self.generator(told, self._noise[user_indices])
         scores = logits.new_full((len(items), history.num_columns + 1), -torch.inf)
         # Where there is no candidate, -1 is the column that is cut off.
         scores.scatter_(1, items.remainder(history.num_columns + 1), logits)
@@ -106,26 +111,28 @@ class Classroom:
     @classmethod
     def of(cls, world: World, bank: Bank, count: int) -> Self:
         """Asks a bank, fitted on the world's graph, about the world's users."""
+        popularity = Popularity(bank.history).item_score
         bank = bank.over(world.history)
         users = torch.arange(len(world.owner))
         items = bank.candidates(users, count)
         told = bank.features(users, items)
-        popularity = Popularity.fit(*train_pairs(world.graph)).item_score
         real = _among(items, world.hidden)
         lessons = Lessons(told, real, items, popularity[items.clamp(min=0)])
         owners, place = torch.unique(world.owner, return_inverse=True)
-        fold = place % _FOLDS if len(owners) >= _FOLDS else place * 0
-        folds = [torch.nonzero(fold == number).squeeze(1) for number in range(_FOLDS)]
-        if len(owners) < _FOLDS:  # too few to keep any apart
-            folds = [folds[0]] * _FOLDS
+        apart = len(owners) >= _FOLDS
+        learned = choosing = judged = torch.ones_like(place, dtype=torch.bool)
+        if apart:
+            fold = place % _FOLDS
+            choosing, judged = fold == _FOLDS - 2, fold == _FOLDS - 1
+            learned = ~(choosing | judged)
         recall = real.sum(dim=1) / world.hidden.lengths.clamp(min=1)
         return cls(
-            lessons.take(torch.unique(torch.cat(folds[:-2]))),
-            lessons.take(folds[-2]),
-            lessons.take(folds[-1]),
-            float(recall[folds[-1]].mean()),
+            lessons.take(learned),
+            lessons.take(choosing),
+            lessons.take(judged),
+            float(recall[judged].mean()),
             tuple(bank.scorers),
-            len(owners) >= _FOLDS,
+            apart,
         )
 
 
@@ -245,13 +252,16 @@ def _told_apart(
     discriminator: Discriminator,
     config: GanConfig,
     draws: torch.Generator,
-) -> float:
+) -> float | None:
     """How well it tells real candidates of judged users from drawn ones when the play ends; AUC."""
     judged = classroom.judged
     logits = draw_logits(generator, judged, config, draws)
     drawn = torch.multinomial(logits.softmax(dim=1), config.drawn, True, generator=draws)
     scores = discriminator(judged.features)
-    return auc(scores[judged.real], scores.gather(1, drawn).flatten())
+    samples = scores[judged.real], scores.gather(1, drawn).flatten()
+    label = np.repeat([1, 0], [len(sample) for sample in samples])
+    areas = roc_auc(torch.cat(samples).double().numpy(), label, np.zeros_like(label))
+    return float(areas[0]) if len(areas) else None
 
 
 def _among(items: Tensor, hidden: Incidence) -> Tensor:

@@ -8,16 +8,9 @@ import torch
 from torch import Tensor
 
 from kgrec.augment.plan import Plan
-from kgrec.augment.unseen import ScoreUsers, unseen
+from kgrec.augment.unseen import Scores, ScoreUsers, unseen
 from kgrec.graph.data import IndexArray
 from kgrec.graph.synthetic import SyntheticEdges
-
-
-class Scores(Protocol):
-    """Scores all items for users."""
-
-    def score(self, user_indices: Tensor) -> Tensor:
-        """Gives (B, num_items) float32 for users (B,) int64."""
 
 
 class Source(Protocol):

@@ -1,6 +1,7 @@
 """Scores without what users have already."""
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -8,10 +9,17 @@ from torch import Tensor
 from kgrec.model.incidence import Incidence
 
 #: Users whose scores are held at once.
-_USERS_AT_ONCE = 512
+USERS_AT_ONCE = 512
 
 #: Scores all items for users (B,), (B, num_items).
 ScoreUsers = Callable[[Tensor], Tensor]
+
+
+class Scores(Protocol):
+    """Scores all items for users."""
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives (B, num_items) float32 for users (B,) int64."""
 
 
 def unseen(score: ScoreUsers, history: Incidence, users: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -25,7 +33,7 @@ def unseen(score: ScoreUsers, history: Incidence, users: Tensor) -> Iterator[tup
     Yields:
         The users (B,) and their scores (B, num_items).
     """
-    for block in torch.split(users, _USERS_AT_ONCE):
+    for block in torch.split(users, USERS_AT_ONCE):
         scores = score(block).clone()
         taken, lengths = history.take(block)
         rows = torch.repeat_interleave(torch.arange(len(block)), lengths)

@@ -11,7 +11,11 @@ from kgrec.graph.data import GraphData, IndexArray, RelationEdges
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel
 
-_PAIR = {NodeLabel.USER, NodeLabel.ENTITY}
+#: With fewer dense users none could be made sparse while another stays.
+LEAST_DENSE = 2
+#: So many users are made of one at most.
+_COPIES = 10
+_USER_AND_ENTITY = {NodeLabel.USER, NodeLabel.ENTITY}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +33,11 @@ class World:
     owner: torch.Tensor
     history: Incidence
     hidden: Incidence
+
+
+def dense_users(history: Incidence, at_most: int) -> IndexArray:
+    """Gives users (d,) with more than twice as many items as make a user sparse."""
+    return np.flatnonzero(history.lengths.numpy() > 2 * at_most)
 
 
 def masked_world(
@@ -49,25 +58,24 @@ def masked_world(
         graph: The graph; train and behaviours are read.
         history: The training items of each user.
         at_most: So few interactions make a user sparse.
-        most: So many users are made at most, ten of a dense one at most. Half of the dense users
-            stay, for whatever is learned from them.
+        most: So many users are made at most, and ten of a dense one. Half of the dense users stay,
+            for whatever is learned from them.
         seed: Of the draws.
 
     Raises:
         DataError: If fewer than two users are dense.
     """
-    count = history.lengths.numpy()
-    dense = np.flatnonzero(count > 2 * at_most)
-    if len(dense) < 2:
+    dense = dense_users(history, at_most)
+    if len(dense) < LEAST_DENSE:
         raise DataError(
             f"{len(dense)} users have more than {2 * at_most} different items in train, so it "
-            f"cannot be learned what sparse users do next; expected two; lower augment.at_most, or "
-            f"take a source that learns nothing"
+            f"cannot be learned what sparse users do next; expected {LEAST_DENSE}; lower "
+            f"augment.at_most, or take a source that learns nothing"
         )
     rng = np.random.default_rng(seed)
-    count_chosen = max(1, min(most, len(dense) // 2))
-    chosen = np.sort(rng.choice(dense, count_chosen, replace=False))
-    owner = np.repeat(chosen, min(10, max(1, most // len(chosen))))
+    chosen = np.sort(rng.choice(dense, min(most, len(dense) // 2), replace=False))
+    owner = np.repeat(chosen, min(_COPIES, most // len(chosen)))
+    count = history.lengths.numpy()
     few = count[(count >= 1) & (count <= at_most)]
     kept = rng.choice(few if len(few) else np.arange(1, at_most + 1), len(owner))  # (m,)
     items, lengths = history.take(torch.from_numpy(owner))
@@ -93,7 +101,7 @@ def _without_their_own(graph: GraphData, users: IndexArray) -> GraphData:
     empty = np.empty(0, dtype=np.int64)
     user, entity = empty, empty
     for edges in graph.relations:
-        if {edges.key.head, edges.key.tail} == _PAIR:
+        if {edges.key.head, edges.key.tail} == _USER_AND_ENTITY:
             ends = edges.head_index, edges.tail_index
             of_user, of_entity = ends if edges.key.head is NodeLabel.USER else ends[::-1]
             user, entity = np.concatenate([user, of_user]), np.concatenate([entity, of_entity])

@@ -12,7 +12,7 @@ class GanConfig(Settings):
 
     Attributes:
         candidates: Items that it chooses from for a user.
-        most_users: About so many sparse users are made of dense ones to learn from.
+        most_users: At most so many sparse users are made of dense ones to learn from.
         noise: Numbers of noise a user.
         hidden: Width of its correction's layers.
         popularity: Exponent of popularity that is taken as given when it learns, so that it says

@@ -1,7 +1,7 @@
 """Hardens trained networks with synthetic edges where the gate finds that they help."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -36,7 +36,7 @@ class GoOn(Protocol):
 
 
 def harden(
-    fitting: Fitting, scorers: Sequence[Scorer], parts: Mapping[str, Scorer], go_on: GoOn
+    fitting: Fitting, scorers: Sequence[Scorer], proposals: Proposals, go_on: GoOn
 ) -> tuple[str, Sequence[Scorer]]:
     """Lets networks learn on with the edges of the source that the settings or the gate picked.
 
@@ -48,14 +48,13 @@ def harden(
     Args:
         fitting: What was fitted so far.
         scorers: The networks as they are.
-        parts: The fitted parts; `closed_form` is the teacher.
+        proposals: Gives each source's edges.
         go_on: Trains on.
 
     Returns:
         Whose edges were learned, `none` for nobody's, and the networks.
     """
     config = fitting.config.augment
-    proposals = Proposals(fitting, parts)
     names = proposals.possible() if config.source == "auto" else (config.source,)
     decision = _gate(fitting, scorers, proposals, names, go_on)
     picked: str = config.source

@@ -45,8 +45,9 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
     config = fitting.config
     if not config.fusion.network:
         return None
+    proposals = Proposals(fitting, parts)
     if config.augment.source not in (NONE, "auto"):
-        Proposals(fitting, parts).require(config.augment.source)
+        proposals.require(config.augment.source)
     with fitting.timed("network"):
         text = fitting.text if config.model.use_text else None
         hetero = build_hetero(fitting.graph, text)
@@ -58,16 +59,15 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
         learner = _Learner(fitting, tensors, model)
         count, again = config.training.ensemble, bool(fitting.networks)
         if again:
-            source, edges = fitting.choices.augment, None
-            if source != NONE:
-                edges = Proposals(fitting, parts).of(source)
+            source = fitting.choices.augment
+            edges = None if source == NONE else proposals.of(source)
             epochs = min(_REFIT_EPOCHS, config.training.epochs)
             scorers = [learner.go_on(n, edges, epochs, keep=True) for n in range(count)]
         else:
             scorers = [learner.train(number) for number in range(count)]
             if config.augment.source != NONE:
                 started = time.perf_counter()
-                picked, hardened = harden(fitting, scorers, parts, learner.go_on)
+                picked, hardened = harden(fitting, scorers, proposals, learner.go_on)
                 fitting.choices.augment, scorers = picked, list(hardened)
                 fitting.record["augment"]["seconds"] = time.perf_counter() - started
     if count == 1:

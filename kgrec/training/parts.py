@@ -8,13 +8,17 @@ from kgrec.model.gram import user_weights
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.user_side import UserSide
-from kgrec.model.wmf import WeightedMF
 from kgrec.progress import progress_bar
 from kgrec.training.closed_form_part import solve_closed_form
 from kgrec.training.closed_form_search import search_closed_form
 from kgrec.training.fitting import Fitting
 from kgrec.training.network_part import fit_networks
-from kgrec.training.side_searches import search_directed, search_factors, search_user_side
+from kgrec.training.side_searches import (
+    fit_factors,
+    search_directed,
+    search_factors,
+    search_user_side,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -108,15 +112,7 @@ def _factors(fitting: Fitting) -> Scorer | None:
                 on_trial=advance,
             ),
         )
-        return WeightedMF.fit(
-            fitting.history,
-            factors=settings.dimensions,
-            unobserved=found.unobserved,
-            ridge=found.ridge,
-            iterations=settings.iterations,
-            seed=seed,
-            on_iteration=advance,
-        )
+        return fit_factors(fitting.history, settings, found, seed, advance)
 
 
 def _directed(fitting: Fitting) -> Scorer | None:

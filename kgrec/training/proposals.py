@@ -11,8 +11,9 @@ from kgrec.augment.bank import Bank, Told
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import DrawnSource, ScoredSource, Source
-from kgrec.augment.world import masked_world
+from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
 from kgrec.errors import ConfigError
+from kgrec.evaluation.floors import train_pairs
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.closed_form import ClosedForm
@@ -27,11 +28,10 @@ from kgrec.training.closed_form_part import solve_closed_form
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import history_of
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import FactorsSettings
+from kgrec.training.side_searches import FactorsSettings, fit_factors
 
-#: Those that know something of a user's taste, and two that do not; the gate tries them all.
-TAUGHT = ("teacher", "generator", "gan")
-SOURCES = (*TAUGHT[:1], "knn", *TAUGHT[1:], "popularity", "random")
+#: In the order in which the gate tries them; the last two know nothing of taste.
+SOURCES = ("teacher", "knn", "generator", "gan", "popularity", "random")
 #: So many relations, the largest, are told to a generator each by itself.
 _RELATIONS = 8
 
@@ -40,32 +40,36 @@ class Proposals:
     """Proposes edges for the users and items of a plan.
 
     Attributes:
-        plan: For whom, and how many.
         report: What was measured of the sources that learn.
     """
 
     def __init__(self, fitting: Fitting, parts: Mapping[str, Scorer]) -> None:
         """Reads the settings; `parts` has the teacher, `closed_form`."""
         self._fitting, self._parts = fitting, parts
-        self.plan = Plan.for_sparse_nodes(fitting.history, fitting.config.augment)
         self.report: dict[str, Any] = {}
         self._edges: dict[str, SyntheticEdges] = {}
 
+    @cached_property
+    def plan(self) -> Plan:
+        """For whom edges are proposed, and how many."""
+        return Plan.for_sparse_nodes(self._fitting.history, self._fitting.config.augment)
+
     def possible(self) -> tuple[str, ...]:
         """Gives the sources that this data allows."""
-        apart: tuple[str, ...] = () if "closed_form" in self._parts else TAUGHT
-        if not (self._fitting.history.lengths > 2 * self._fitting.config.augment.at_most).sum() > 1:
-            apart = (*apart, *TAUGHT[1:])
-        return tuple(name for name in SOURCES if name not in apart)
+        at_most = self._fitting.config.augment.at_most
+        taught = "closed_form" in self._parts
+        learned = taught and len(dense_users(self._fitting.history, at_most)) >= LEAST_DENSE
+        allowed = {"teacher": taught, "generator": learned, "gan": learned}
+        return tuple(name for name in SOURCES if allowed.get(name, True))
 
     def require(self, name: str) -> None:
         """Raises ConfigError if this data does not allow a source."""
         if name not in self.possible():
+            at_most = self._fitting.config.augment.at_most
             raise ConfigError(
-                f"augment.source {name!r} needs the closed form and two users with more than "
-                f"{2 * self._fitting.config.augment.at_most} items in train to learn from; this "
-                f"data allows {', '.join(self.possible())}; take one of these, or lower "
-                f"augment.at_most"
+                f"augment.source {name!r} needs the closed form and {LEAST_DENSE} users with more "
+                f"than {2 * at_most} items in train to learn from; this data allows "
+                f"{', '.join(self.possible())}; take one of these, or lower augment.at_most"
             )
 
     def of(self, name: str) -> SyntheticEdges:
@@ -78,8 +82,8 @@ class Proposals:
         if name == "teacher":
             return ScoredSource(name, self._parts["closed_form"])
         if name == "knn":
-            return ScoredSource(name, ItemKNN.fit(*_pairs(self._fitting.history)))
-        if name in TAUGHT:
+            return ScoredSource(name, self._knn)
+        if name in ("generator", "gan"):
             self.report["generator"] = self._generator.report
             augmenter = self._generator
             if name == "gan":
@@ -87,6 +91,10 @@ class Proposals:
                 self.report["gan"] = augmenter.report
             return ScoredSource(name, augmenter.scorer(self._bank, self._fitting.config.seed))
         return DrawnSource(name, by_popularity=name == "popularity")
+
+    @cached_property
+    def _knn(self) -> ItemKNN:
+        return ItemKNN.fit(*train_pairs(self._fitting.graph))
 
     @cached_property
     def _bank(self) -> Bank:
@@ -134,7 +142,7 @@ class Proposals:
         real = graph is self._fitting.graph
         scorers: dict[str, Told] = {
             "teacher": self._teacher(graph, history, self._parts if real else {}),
-            "knn": ItemKNN.fit(*_pairs(history)),
+            "knn": self._knn if real else ItemKNN.fit(*train_pairs(graph)),
             "factors": self._factors(history, self._parts if real else {}),
             "popularity": Popularity(history),
         }
@@ -161,17 +169,6 @@ class Proposals:
         part = fitted.get("factors")
         if isinstance(part, WeightedMF):
             return part
-        settings = self._fitting.config.factors
+        config = self._fitting.config
         found = self._fitting.choices.factors or FactorsSettings()
-        return WeightedMF.fit(
-            history,
-            factors=settings.dimensions,
-            unobserved=found.unobserved,
-            ridge=found.ridge,
-            iterations=settings.iterations,
-            seed=self._fitting.config.seed,
-        )
-
-
-def _pairs(history: Incidence) -> tuple[Any, Any, int, int]:
-    return history.rows, history.columns, history.num_rows, history.num_columns
+        return fit_factors(history, config.factors, found, config.seed)

@@ -11,6 +11,7 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.directed import DirectedRidge
 from kgrec.model.gram import user_weights
+from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
 from kgrec.model.user_side import UserSide
 from kgrec.model.wmf import WeightedMF
@@ -82,6 +83,25 @@ def search_user_side(
     return best
 
 
+def fit_factors(
+    history: Incidence,
+    config: FactorsConfig,
+    found: FactorsSettings,
+    seed: int,
+    on_iteration: Callable[[str], None] = lambda _: None,
+) -> WeightedMF:
+    """Factorises with settings that were found; arguments as of `WeightedMF.fit`."""
+    return WeightedMF.fit(
+        history,
+        factors=config.dimensions,
+        unobserved=found.unobserved,
+        ridge=found.ridge,
+        iterations=config.iterations,
+        seed=seed,
+        on_iteration=on_iteration,
+    )
+
+
 def search_factors(
     graph: GraphData,
     config: FactorsConfig,
@@ -108,14 +128,7 @@ def search_factors(
 
     def fit(settings: FactorsSettings) -> Scorer:
         on_trial(f"{settings.ridge:g}, {settings.unobserved:g}")
-        return WeightedMF.fit(
-            history,
-            factors=config.dimensions,
-            unobserved=settings.unobserved,
-            ridge=settings.ridge,
-            iterations=config.iterations,
-            seed=seed,
-        )
+        return fit_factors(history, config, settings, seed)
 
     best = FactorsSettings()
     for name, options in (("ridge", _FACTOR_RIDGES), ("unobserved", _UNOBSERVED)):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from graphs import history_of, make_graph
 from torch.nn.functional import logsigmoid
 
 from kgrec.augment import adversary
@@ -19,9 +20,9 @@ from kgrec.augment.gan import (
     fit_generator,
 )
 from kgrec.augment.generator import Discriminator, Generator
+from kgrec.augment.world import World
 from kgrec.config import GanConfig
 from kgrec.errors import ShapeError
-from kgrec.evaluation.two_sample import auc
 from kgrec.model.incidence import Incidence
 
 USERS, CANDIDATES = 120, 30
@@ -150,8 +151,57 @@ class TestAdversary:
             adversary._as_popular(lessons, places, draws()) == torch.tensor([1, 9, 12, 27])
         ).all()
 
+    def test_the_penalty_of_a_straight_slope_by_hand(self) -> None:
+        lessons = made(draws())
+        slope = torch.tensor([3.0, 0.0, 4.0])
+        places = torch.zeros(USERS, 2, dtype=torch.int64)
+        found = adversary._penalty(
+            lambda features: features @ slope,  # type: ignore[arg-type]
+            lessons,
+            places,
+            places + 1,
+            draws(),
+        )
+        assert float(found) == pytest.approx(5.0 * (5 - 1) ** 2)
+
+    @pytest.mark.parametrize(
+        ("loss", "expected"),
+        [("nonsaturating", [0.6931, 0.1269]), ("wasserstein", [0.0, -2.0]), ("relativistic", None)],
+    )
+    def test_what_a_draw_costs_by_hand(self, loss: Any, expected: list[float] | None) -> None:
+        lessons = replace(made(draws()).take(torch.tensor([0])), real=torch.tensor([[False, True]]))
+        judged = torch.tensor([[0.0, 2.0]])
+        config = CONFIG.model_copy(update={"loss": loss})
+        found = adversary._cost(judged, lessons, config, draws())[0].tolist()
+        # Relativistic: log(1 + e²) beside the real one, whose own cost is log 2.
+        assert found == pytest.approx(expected or [2.1269, 0.6931], abs=1e-4)
+
 
 class TestClassroom:
+    def test_copies_of_one_user_stay_together(self) -> None:
+        owner = torch.arange(11).repeat_interleave(3)
+        # Copies have the same twenty items in a row, those of each owner start elsewhere.
+        pairs = (3 * owner[:, None] + torch.arange(20)) % 40
+        rows = torch.arange(33).repeat_interleave(4)
+        told = Incidence.from_pairs(rows, pairs[:, :4].flatten(), 33, 40)
+        hidden = Incidence.from_pairs(
+            torch.arange(33).repeat_interleave(16), pairs[:, 4:].flatten(), 33, 40
+        )
+        graph = make_graph((12, 40, 0), [(11, item) for item in range(40)])
+        bank = Bank({"teacher": Items()}, history_of(graph), ("teacher",))
+        room = Classroom.of(World(graph, owner, told, hidden), bank, 40)
+        sizes = [len(part.real) for part in (room.learned, room.choosing, room.judged)]
+        assert sizes == [21, 6, 6]
+        # Everything is a candidate, and popularity is that of the world's own graph.
+        assert room.candidate_recall == 1.0
+        assert torch.allclose(room.judged.popularity, torch.tensor(2.0).log())
+        for part, owners in ((room.choosing, (3, 8)), (room.judged, (4, 9))):
+            expected = [set(((3 * each + torch.arange(4, 20)) % 40).tolist()) for each in owners]
+            found = [set(part.items[row][part.real[row]].tolist()) for row in range(6)]
+            assert found == [each for each in expected for _ in range(3)]
+        few = World(graph, owner % 4, told, hidden)
+        assert not Classroom.of(few, bank, 40).apart
+
     def test_the_seed_decides_and_the_gan_starts_from_the_generator(self) -> None:
         room = Classroom(made(draws()), made(draws(2)), made(draws(1)), 0.5, ("teacher", "right"))
         one, again, other = (fit_generator(room, CONFIG, 5, seed) for seed in (0, 0, 1))
@@ -209,12 +259,14 @@ class TestClassroom:
         assert effective_number(torch.empty(0, dtype=torch.int64)) == 0.0
 
 
-class TestAuc:
-    def test_by_hand(self) -> None:
-        # Of six pairs 2 beats 1 and 0; 1 beats 0, ties with 1; 0 ties with 0.
-        one, other = torch.tensor([2.0, 1.0, 0.0]), torch.tensor([1.0, 0.0])
-        assert auc(one, other) == pytest.approx((2 + 1.5 + 0.5) / 6)
-        assert auc(one, torch.empty(0)) == 0.5
+class Items:
+    """Likes items the more, the higher their number."""
+
+    def score(self, user_indices: torch.Tensor) -> torch.Tensor:
+        return torch.arange(40.0).expand(len(user_indices), -1)
+
+    def over(self, history: Incidence) -> "Items":
+        return self
 
 
 class Ranks:

@@ -68,6 +68,19 @@ def test_the_best_users_of_sparse_items_are_proposed() -> None:
     assert pairs(edges) == [(1, 2), (1, 3), (2, 4), (2, 5)]
 
 
+def test_what_a_source_says_nothing_of_is_not_proposed() -> None:
+    class Some(Fixed):
+        def score(self, users: torch.Tensor) -> torch.Tensor:
+            scores = super().score(users).clone()
+            scores[:, 2:7] = -torch.inf
+            return scores
+
+    asked = plan(GRAPH, at_most=1, per_user=8, per_item=4)  # sparse items are 2 to 5
+    edges = ScoredSource("gan", Some()).propose(asked, 0)
+    assert pairs(edges)
+    assert not set(edges.item_index.tolist()) & set(range(2, 7))
+
+
 def test_who_has_everything_gets_nothing() -> None:
     graph = make_graph((1, 2, 0), [(0, 0), (0, 1)])
     asked = plan(graph, per_user=3, per_item=2)

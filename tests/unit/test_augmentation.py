@@ -1,16 +1,23 @@
-"""What the gate judges: networks with the popularity term that they would be served with."""
+"""What is proposed to the gate, and what it judges: networks with a popularity term."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from graphs import history_of, make_graph
+from graphs import behaviour, history_of, make_graph, relation
 
+from kgrec.augment.world import masked_world
+from kgrec.config import Config
 from kgrec.evaluation.ranking import RankingTask
+from kgrec.model.closed_form import Refinements
 from kgrec.model.popularity import Popularity
 from kgrec.schema import Split
 from kgrec.training.augmentation import _judge
+from kgrec.training.closed_form_search import ClosedFormSettings
+from kgrec.training.proposals import Proposals
+from kgrec.training.relation_rows import relation_rows
 
 USERS, ITEMS = 60, 50
 
@@ -49,3 +56,35 @@ def test_what_a_source_brings_of_popularity_is_not_its_merit() -> None:
     with_term = [float(judge(scorer)[0].mean()) for scorer in (plain, leaning)]  # type: ignore[arg-type]
     assert alone(leaning) > 1.5 * alone(plain)
     assert with_term[1] < 1.1 * with_term[0]
+
+
+def test_a_generator_is_told_of_the_same_relations_in_the_world_and_in_the_graph() -> None:
+    rng = np.random.default_rng(0)
+    train = [(user, item) for user in range(20) for item in rng.permutation(30)[:12].tolist()]
+    train += [(user, user) for user in range(20, 30)]
+    views = [(user, item) for user, item in train if user < 20]  # 240, half of them leave
+    bought = [(user, item) for user, item in views if user == 0]  # gone where that one is
+    genres = [(item, 5 * genre + item % 5) for item in range(30) for genre in range(5)]  # 150
+    graph = make_graph(
+        (30, 30, 25),
+        train,
+        (behaviour("view", views), behaviour("bought", bought), relation("genre", genres)),
+    )
+    found = ClosedFormSettings(10.0, {}, None, Refinements(recency=3.0, bandwidth=2.0))
+    given = {"data": {"train": "t.tsv"}, "store": {"uri": "embedded:g.kgl"}, "augment": {}}
+    orders = set()
+    for seed in range(6):
+        config = Config.build({**given, "seed": seed}, base=Path(), source="a test")
+        history = history_of(graph)
+        choices = SimpleNamespace(closed_form=found, factors=None)
+        fitting: Any = SimpleNamespace(graph=graph, history=history, config=config, choices=choices)
+        proposals = Proposals(fitting, {"closed_form": Popularity(history)})
+        names = tuple(proposals._bank.scorers)
+        assert names[4:] == ("like by view", "like by genre", "like by bought")
+        assert proposals._classroom.names == names
+        assert len(proposals.of("generator")) > 0
+        world = masked_world(graph, history, at_most=5, most=4000, seed=seed).graph
+        sizes = {each.name: len(each.rows.columns) for each in relation_rows(world)}
+        orders.add(tuple(sorted(sizes, key=lambda name: -sizes[name])))
+    # The worlds have them in another order, and not always all.
+    assert orders == {("genre", "view", "bought"), ("genre", "view")}

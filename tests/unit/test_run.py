@@ -271,7 +271,7 @@ class TestSyntheticEdges:
     ) -> None:
         config, graph = tiny
         augment = {"source": "gan", "at_most": 30}
-        with pytest.raises(ConfigError, match="two users with more than 60 items"):
+        with pytest.raises(ConfigError, match="2 users with more than 60 items"):
             fit(changed(config, augment=augment), graph, progress=False)
 
     def test_networks_stay_as_they_were_where_no_source_is_let_in(
@@ -337,25 +337,28 @@ class TestSyntheticEdges:
         found = fit(
             changed(config, augment=augment, training={"refit": True}), graph, progress=False
         )
-        ((name, interactions, history),) = asked
-        assert name == "teacher"
+        assert [name for name, *_ in asked] == ["teacher"] * len(asked)
+        (*_, (_, interactions, history)) = asked
+        assert asked[0][1] == len(graph.train)
         assert interactions == len(graph.train) + len(graph.held_out[Split.VALID])
         assert len(history.columns) == interactions
         # It goes on from the network that learned the edges.
         assert starts[-1].epochs == found.record["network"]["best_epoch"] + 2
 
     @pytest.mark.parametrize(
-        ("sections", "said"),
+        ("source", "sections", "said"),
         [
-            ({"closed_form": {"enabled": False}}, r"closed_form\.enabled"),
-            ({"fusion": {"network": False}}, r"fusion\.network"),
+            ("teacher", {"closed_form": {"enabled": False}}, r"closed_form\.enabled"),
+            ("generator", {"closed_form": {"enabled": False}}, r"closed_form\.enabled"),
+            ("gan", {"closed_form": {"enabled": False}}, r"closed_form\.enabled"),
+            ("random", {"fusion": {"network": False}}, r"fusion\.network"),
         ],
     )
     def test_what_cannot_learn_or_propose_is_refused(
-        self, tiny: tuple[Config, GraphData], sections: Any, said: str
+        self, tiny: tuple[Config, GraphData], source: str, sections: Any, said: str
     ) -> None:
         with pytest.raises(ConfigError, match=said):
-            changed(tiny[0], augment={"source": "teacher"}, **sections)
+            changed(tiny[0], augment={"source": source}, **sections)
 
 
 @pytest.mark.parametrize(
