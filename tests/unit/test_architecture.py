@@ -21,6 +21,10 @@ _BELOW_FACADE = _BASE | {
     "augment", "training", "explain", "audit", "bench",
 }  # fmt: skip
 
+_ALL = _BELOW_FACADE | {
+    "queries", "explore", "recommend", "adopt", "publish", "upkeep", "report",
+}  # fmt: skip
+
 #: What each room may import of kgrec besides itself; docs/architecture.md says it in words.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -56,9 +60,13 @@ ALLOWED: dict[str, set[str]] = {
     "queries": _BELOW_FACADE,
     "explore": _BELOW_FACADE,
     "recommend": _BELOW_FACADE | {"queries"},
+    "adopt": _BASE | {"data", "store"},
+    "publish": _BELOW_FACADE | {"adopt", "queries", "recommend"},
+    "upkeep": _BELOW_FACADE | {"adopt", "queries", "recommend", "publish"},
+    "report": _BELOW_FACADE | {"queries", "explore", "recommend"},
     "progress": set(),
-    "__init__": _BELOW_FACADE | {"queries", "explore", "recommend"},
-    "cli": _BELOW_FACADE | {"queries", "explore", "recommend", "__init__"},
+    "__init__": _ALL,
+    "cli": _ALL | {"__init__"},
     "__main__": {"cli"},
 }
 
