@@ -161,11 +161,21 @@ def _cohorts(report: Report, kind: str) -> list[str]:
 
 def _settings(report: Report) -> list[str]:
     lines = [
-        f"- {row['model']}: {row['settings']}." for row in report["rows"] if "/" not in row["model"]
+        f"- {row['model']}: {row['settings']}{_origin(row)}."
+        for row in report["rows"]
+        if "/" not in row["model"]
     ]
     changed = report["settings"]
     said = f"`{changed}`" if changed else "none"
     return [*lines, f"- kgrec's settings that are not its defaults: {said}."]
+
+
+def _origin(row: Report) -> str:
+    """Of which seeds, days and commits a row is."""
+    if "origin" not in row:
+        return ""
+    seeds, made = ", ".join(map(str, row["seeds"])), row["origin"]
+    return f" (seeds {seeds}; {', '.join(made['date'])}; commit {', '.join(made['commit'])})"
 
 
 def _machine(report: Report) -> list[str]:

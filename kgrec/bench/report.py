@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kgrec.bench.fits import Row
+from kgrec.bench.earlier import ORIGINS, origin_notes
+from kgrec.bench.fits import Result, Row
 from kgrec.bench.machine import commit, machine, now, versions
 from kgrec.bench.peers import REFERENCE
 from kgrec.bench.reaching import GOAL, seconds_to_reach
@@ -44,8 +45,8 @@ def build_bench_report(
         `errors` by seed, `seeds`, `seeded`, and of what is done `metrics`, `cohorts`, `valid`
         (name to `mean`, `sd`, `values`), `seconds` (`train`, `score`, `to_ease`, see
         `seconds_to_reach`), `peak_memory_mb`, `base_memory_mb` (held before the fit began),
-        `parameters`, `chosen` by seed, and `difference` (metric to `difference`, `low`, `high`:
-        the model's minus kgrec's).
+        `parameters`, `chosen` by seed, `origin` (the commits, threads and days of its fits), and
+        `difference` (metric to `difference`, `low`, `high`: the model's minus kgrec's).
     """
     by_name = {outcome.peer.name: outcome for outcome in outcomes}
     reference, goal = by_name.get(REFERENCE), by_name.get(GOAL)
@@ -71,7 +72,7 @@ def build_bench_report(
         ],
         "settings": settings,
         "rows": rows,
-        "notes": list(_notes(outcomes)),
+        "notes": [*_failures(outcomes), *origin_notes(rows)],
     }
 
 
@@ -93,6 +94,7 @@ def _rows(outcome: Outcomes, reference: Outcomes | None, bench: BenchConfig) -> 
         if found:
             row.update(_measured(list(found.values())))
             row.update(_costs(outcome, found, whole=not name))
+            row["origin"] = _origin([outcome.results[seed] for seed in found])
             if reference is not None and label != REFERENCE:
                 row["difference"] = _differences(found, reference)
         yield row
@@ -196,12 +198,16 @@ def difference(pairs: Sequence[tuple[Row, Row]], metric: str) -> Interval | None
     return paired_bootstrap(mean, np.zeros_like(mean))
 
 
-def _notes(outcomes: Sequence[Outcomes]) -> Iterator[str]:
+def _origin(results: Sequence[Result]) -> Report:
+    """What the processes say of themselves, each thing once."""
+    said = {what: {str(result.origin.get(what)) for result in results} for what in ORIGINS}
+    return {
+        what: sorted({value[:10] for value in values} if what == "date" else values)
+        for what, values in said.items()
+    }
+
+
+def _failures(outcomes: Sequence[Outcomes]) -> Iterator[str]:
     for outcome in outcomes:
         for seed, error in outcome.errors.items():
             yield f"{outcome.peer.name}, seed {seed}, has no result: {error}"
-    results = [result for outcome in outcomes for result in outcome.results.values()]
-    for what in ("commit", "threads"):
-        made = sorted({str(result.origin.get(what)) for result in results})
-        if len(made) > 1:
-            yield f"The rows are not of one {what.rstrip('s')}: {', '.join(made)}."

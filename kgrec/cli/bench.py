@@ -17,34 +17,45 @@ if TYPE_CHECKING:
     from kgrec.bench.sets import SplitStore
 
 
+BenchFile = Annotated[
+    Path,
+    typer.Option("--config", "-c", metavar="C.toml", help="Settings with a section \\[bench]."),
+]
+Data = Annotated[Path | None, typer.Option(metavar="DIR", help="The set's folder.")]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Default: results/<name> beside the settings.")
+]
+Work = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Keeps stores and finished fits, which are not made twice. Default: the cache.",
+    ),
+]
+Only = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Fit only this model; repeatable.")
+]
+Seeds = Annotated[
+    list[int] | None, typer.Option(help="Instead of the settings' seeds; repeatable.")
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Take over no rows of an earlier report in the folder.")
+]
+Audit = Annotated[
+    bool,
+    typer.Option("--audit", help="Also measure what the graph is worth, on the first split."),
+]
+
+
 def bench(
-    config: Annotated[
-        Path,
-        typer.Option("--config", "-c", metavar="C.toml", help="Settings with a section [bench]."),
-    ],
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The set's folder.")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Default: results/<name> beside the settings."),
-    ] = None,
-    work: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Keeps stores and finished fits, which are not made twice. Default: the cache.",
-        ),
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Fit only this model; repeatable."),
-    ] = None,
-    seeds: Annotated[
-        list[int] | None, typer.Option(help="Instead of the settings' seeds; repeatable.")
-    ] = None,
-    audit: Annotated[
-        bool,
-        typer.Option("--audit", help="Also measure what the graph is worth, on the first split."),
-    ] = False,
+    config: BenchFile,
+    data: Data = None,
+    out: Out = None,
+    work: Work = None,
+    only: Only = None,
+    seeds: Seeds = None,
+    fresh: Fresh = False,
+    audit: Audit = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,11 +67,13 @@ def bench(
     out = out or config.parent / "results" / settings.name
     with Reporter(as_json) as reporter:
         from kgrec.bench import launch
+        from kgrec.bench.earlier import read_earlier, with_earlier
         from kgrec.bench.report import build_bench_report
         from kgrec.bench.run import run_fits
         from kgrec.cli.bench_tables import bench_tables
         from kgrec.data.cache import user_cache
 
+        earlier = None if fresh else read_earlier(out / "results.json")  # before hours of fits
         outcomes, splits = run_fits(
             settings,
             rest,
@@ -72,6 +85,8 @@ def bench(
         )
         command = shlex.join(["kgrec", *sys.argv[1:]])
         report = build_bench_report(settings, outcomes, splits, command)
+        if earlier is not None:
+            report = with_earlier(report, earlier, settings.models)
         shown = _audited(report, splits[0], reporter) if audit else []
         _write(report, out)
         reporter.answer(report, *bench_tables(report), *shown, f"written to {out}")
@@ -105,6 +120,11 @@ def _write(report: dict[str, Any], out: Path) -> None:
     from kgrec.bench.picture import draw_bench
 
     out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(to_json(report) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(to_markdown(report), encoding="utf-8")
+    for name, text in (
+        ("results.json", to_json(report) + "\n"),
+        ("README.md", to_markdown(report)),
+    ):
+        part = out / f".{name}.part"  # killed while it writes, the earlier rows stay
+        part.write_text(text, encoding="utf-8")
+        part.replace(out / name)
     draw_bench(out / "accuracy.png", report)
