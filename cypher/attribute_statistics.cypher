@@ -7,9 +7,13 @@ MATCH (k:KgrecRelation)
 WHERE coalesce(k.role, 'relation') = 'relation'
   AND (size($relations) = 0 OR k.edge_type IN $relations)
 WITH collect(DISTINCT k.edge_type) AS relations
+CALL () {
+  MATCH (j:Item)
+  RETURN count(j) AS total
+}
 MATCH (e:Entity)-[x]-(i:Item)
 WHERE type(x) IN relations
-WITH type(x) AS type, e, count(DISTINCT i) AS items
+WITH total, type(x) AS type, e, count(DISTINCT i) AS items
 ORDER BY items DESC, type, e.id
 SKIP $skip LIMIT $limit
 CALL (type, e) {
@@ -17,10 +21,6 @@ CALL (type, e) {
   WHERE type(y) = type
   WITH DISTINCT j
   RETURN sum(COUNT { (j)<-[:INTERACTED]-() }) AS interactions
-}
-CALL () {
-  MATCH (j:Item)
-  RETURN count(j) AS total
 }
 RETURN type, e.id AS id, e.name AS name, items, toFloat(items) / total AS share, interactions
 ORDER BY items DESC, type, id

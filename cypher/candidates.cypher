@@ -9,12 +9,28 @@ WITH collect(DISTINCT k.edge_type) AS negative
 OPTIONAL MATCH (u:User {id: $user})
 WITH negative, u
 WHERE $user IS NULL OR u IS NOT NULL
-MATCH (i:Item)
+CALL (u, negative) {
+  OPTIONAL MATCH (u)-[x]->(i:Item)
+  WHERE $undisliked AND type(x) IN negative
+  RETURN collect(DISTINCT i.id) AS disliked
+}
+CALL () {
+  MATCH (i:Item)
+  WHERE size($attributes) = 0
+  RETURN i
+  UNION
+  MATCH (e:Entity)
+  WHERE e.id IN $attributes[0][1]
+  MATCH (e)-[x]-(i:Item)
+  WHERE $attributes[0][0] = type(x)
+  RETURN i
+}
+WITH u, disliked, i
 WHERE ($available IS NULL OR i[$available] = true OR i[$available] > 0)
   AND all(r IN $ranges WHERE i[r[0]] IS NOT NULL AND (r[1] IS NULL OR i[r[0]] >= r[1])
                              AND (r[2] IS NULL OR i[r[0]] <= r[2]))
+  AND NOT i.id IN disliked
   AND (NOT $unseen OR NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) })
-  AND (NOT $undisliked OR NOT EXISTS { MATCH (u)-[x]->(i) WHERE type(x) IN negative })
   AND all(a IN $attributes WHERE EXISTS {
     MATCH (i)-[x]-(e:Entity) WHERE a[0] = type(x) AND e.id IN a[1]
   })

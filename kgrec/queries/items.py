@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from kgrec.errors import QueryFailed, StoreError
+from kgrec.errors import StoreError
 from kgrec.queries.ask import TIMEOUT, ask, ask_graph
 from kgrec.queries.graph_rows import Neighbour
 from kgrec.queries.results import GraphResult, QueryResult
@@ -17,6 +17,8 @@ from kgrec.queries.rows import (
 from kgrec.queries.values import Names, Weights
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
+
+_VECTOR_INDEX = f"kgrec_{NodeLabel.ITEM}_embedding"
 
 
 def item_neighbourhood(
@@ -118,19 +120,15 @@ def similar_by_vector(
     Raises:
         StoreError: If the store has no vectors of items.
     """
-    try:
-        return ask(
-            store, "similar_by_vector", VectorSimilarItem, timeout,
-            item=item, skip=skip, limit=limit,
-        )  # fmt: skip
-    except QueryFailed as exc:
-        names = {row["name"] for row in store.read("index_names")}
-        if f"kgrec_{NodeLabel.ITEM}_embedding" in names:
-            raise
+    found = ask(
+        store, "similar_by_vector", VectorSimilarItem, timeout, item=item, skip=skip, limit=limit
+    )
+    if not found and _VECTOR_INDEX not in {row["name"] for row in store.read("index_names")}:
         raise StoreError(
             f"{store.uri} has no text vectors of items; set text.write_to_store = true and run "
             f"kgrec train"
-        ) from exc
+        )
+    return found
 
 
 def shared_entities(

@@ -55,7 +55,7 @@ def random_walks(
         rows = []
         for at in alive:
             place = taken[at][-1] if taken[at] else {"label": begun[at][0], "id": begun[at][1]}
-            rows.append([at, place["label"], place["id"], _draw(seed, *begun[at], step)])
+            rows.append([at, place["label"], place["id"], draw(seed, *begun[at], step)])
         alive = []
         for low in range(0, len(rows), _BATCH):
             params = {"steps": rows[low : low + _BATCH], "relations": types, "limit": _BATCH}
@@ -147,7 +147,7 @@ def _ends(row: Row) -> tuple[_Node, _Node]:
     return (row["head_label"], row["head"]), (row["tail_label"], row["tail"])
 
 
-def _draw(seed: int, label: str, key: str, walk: int, step: int) -> float:
+def draw(seed: int, label: str, key: str, walk: int, step: int) -> float:
     """A number in [0, 1) that depends on nothing else than these."""
     text = json.dumps([seed, label, key, walk, step])
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
