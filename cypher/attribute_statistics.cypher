@@ -18,7 +18,7 @@ ORDER BY items DESC, type, e.id
 SKIP $skip LIMIT $limit
 CALL (type, e) {
   MATCH (e)-[y]-(j:Item)
-  WHERE type(y) = type
+  WHERE type = type(y)
   WITH DISTINCT j
   RETURN sum(COUNT { (j)<-[:INTERACTED]-() }) AS interactions
 }

@@ -4,7 +4,7 @@
 // columns: relation, type, outgoing, label, id, name
 // writes: no
 MATCH (i:Item {id: $item})-[x]-(n)
-WHERE (n:Item OR n:Entity) AND (size($relations) = 0 OR type(x) IN $relations)
+WHERE NOT n:User AND (size($relations) = 0 OR type(x) IN $relations)
 MATCH (k:KgrecRelation)
 WHERE k.edge_type = type(x) AND k.head = labels(startNode(x))[0] AND k.tail = labels(endNode(x))[0]
 RETURN k.name AS relation, type(x) AS type, startNode(x) = i AS outgoing, labels(n)[0] AS label,

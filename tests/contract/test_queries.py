@@ -1,30 +1,23 @@
 """Every query on every store, judged by plain Python; on random graphs too."""
 
-import inspect
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-from graph_oracle import AWKWARD, random_dataset
+from graph_oracle import random_dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from query_oracle import Oracle
 from walk_oracle import WalkOracle
 
 from kgrec import queries
-from kgrec.data.tables import Dataset, RelationTable
-from kgrec.errors import ConfigError, QueryTimedOut, SchemaError, StoreError
+from kgrec.data.tables import Dataset
 from kgrec.ingestion import ingest
 from kgrec.queries import QUERIES
 from kgrec.queries.described import describe
 from kgrec.queries.walks import draw
-from kgrec.schema import EdgeKey, NodeLabel, Role, Split, interaction_key
+from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
-from kgrec.store.cypher import load_statements, parse_statement
 from kgrec.store.cypher import queries as statements
 
 WEIGHTS = {"GENRE": 2.5, "rev_GENRE": 0.5, "SEQUEL": 0, "INTERACTED": 0.25}
