@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from graph_oracle import Oracle, assert_holds, random_changes, random_dataset
+from graph_oracle import assert_holds, random_changes, random_dataset
 
 from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.errors import QueryFailed, SchemaError, ShapeError, StoreError
@@ -36,48 +36,6 @@ def test_what_is_ingested_is_fetched(store: GraphStore, seed: int) -> None:
     fetched = zip(graph.train.user_index, graph.train.item_index, strict=True)
     wanted = set(zip(train["head"], train["tail"], strict=True))
     assert {(users[a], items[b]) for a, b in fetched} == wanted
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_every_query_answers_as_the_oracle(store: GraphStore, seed: int) -> None:
-    dataset = random_dataset(seed, ratings=seed % 2 == 0)
-    ingest(dataset, store)
-    oracle = Oracle(dataset)
-    users, items = dataset.nodes[NodeLabel.USER]["id"], dataset.nodes[NodeLabel.ITEM]["id"]
-    asked = {"graph_state"}
-
-    def check(name: str, **params: object) -> None:
-        asked.add(name)
-        wanted = getattr(oracle, name)(**params)
-        got = store.read(name, **params)
-        assert got == [pytest.approx(row) if "cosine" in row else row for row in wanted]
-
-    for limit in (1, 3, 1000):
-        check("popular", limit=limit)
-        check("schema_summary", limit=limit)
-        for user in users:
-            check("user_history", user=user, limit=limit)
-            check("co_interacted", user=user, neighbours=2, limit=limit)
-        for item in items:
-            check("similar_items", item=item, limit=limit)
-            check("item_neighbourhood", item=item, limit=limit)
-            check("shared_entities", own=list(items[:4]), item=item, limit=limit)
-            check("paths", user=users[0], item=item, limit=limit)
-    check("relations")
-    check("loads")
-    assert store.read("graph_state")[0]["version"] == dataset.fingerprint
-    assert asked == {query.name for query in queries(store.capabilities.engine)}
-
-
-def test_columns_are_those_of_the_header(store: GraphStore) -> None:
-    dataset = random_dataset(1)
-    ingest(dataset, store)
-    user = dataset.pairs(Split.TRAIN)["head"].iloc[0]
-    for query in queries(store.capabilities.engine):
-        values = {"user": user, "item": dataset.nodes[NodeLabel.ITEM]["id"].iloc[0], "own": []}
-        params = {name: values[name] for name in query.parameters if name in values}
-        for row in store.read(query.name, **params):
-            assert tuple(row) == query.columns
 
 
 def test_second_ingest_writes_nothing(
@@ -302,22 +260,6 @@ def test_queries_for_the_unknown_are_empty(store: GraphStore) -> None:
     assert store.read("user_history", user="nobody") == []
     assert store.read("paths", user="nobody", item="nothing") == []
     assert store.read("similar_items", item="nothing") == []
-
-
-def test_held_out_interactions_reach_no_query(store: GraphStore) -> None:
-    full = random_dataset(0)
-    user, item = full.nodes[NodeLabel.USER]["id"][0], full.nodes[NodeLabel.ITEM]["id"][0]
-    nothing = full.interactions[Split.TRAIN].iloc[:0]
-    tell_tale = pd.DataFrame({"head": [0], "tail": [0], "rating": [5.0], "time": [1]})
-    splits = {Split.TRAIN: nothing, Split.VALID: nothing, Split.TEST: tell_tale}
-    ingest(Dataset(full.nodes, splits, ()), store)
-    for query in queries(store.capabilities.engine):
-        values = {"user": user, "item": item, "own": [item]}
-        params = {name: values[name] for name in query.parameters if name in values}
-        rows = store.read(query.name, **params)
-        if query.name in {"graph_state"}:
-            continue
-        assert rows == [], query.name
 
 
 def test_foreign_nodes_are_not_touched(store: GraphStore) -> None:
