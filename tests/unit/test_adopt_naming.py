@@ -139,5 +139,5 @@ def test_what_must_differ_differs() -> None:
 
 
 def test_nothing_unmarked_is_written_into_what_others_made() -> None:
-    with pytest.raises(ConfigError, match="begin with 'kgrec_' .*got 'RECOMMENDED'"):
+    with pytest.raises(ConfigError, match=r"begin with 'kgrec_' .*got 'RECOMMENDED'"):
         Naming(foreign=True)
