@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from kgrec.config import Config
 from kgrec.errors import ConfigError, SchemaError
 from kgrec.schema import INTERACTION_TYPES, Split, quoted
 
@@ -144,6 +145,27 @@ class Naming:
 
 #: The names of kgrec's own graph.
 OWN = Naming()
+
+
+def naming_of(config: Config) -> Naming:
+    """Gives the names of the graph that the settings' users have: the adopted one, or kgrec's own.
+
+    Raises:
+        ConfigError: If the settings' names make no naming.
+    """
+    adopt = config.adopt
+    if adopt is None:
+        return OWN
+    return Naming.adopted(
+        user=adopt.user.label,
+        user_key=adopt.user.key,
+        item=adopt.item.label,
+        item_key=adopt.item.key,
+        item_title=adopt.item.title,
+        interacted=[interaction.type for interaction in adopt.interactions],
+        user_key_type=adopt.user.key_type,
+        item_key_type=adopt.item.key_type,
+    )
 
 
 def _value(key: str, key_type: KeyType, label: str) -> str | int:
