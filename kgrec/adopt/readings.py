@@ -8,7 +8,7 @@ from kgrec.adopt.facts import GraphFacts, Property, RelationshipType
 from kgrec.adopt.proposal import Direction
 
 #: Points of a type that has everything one can hope for.
-_FULL = 14.0
+_FULL = 15.5
 #: Ends that so many relationships share look like a category, not like what one recommends.
 _CATEGORY_NODES, _CATEGORY_EDGES = 60, 40
 
@@ -63,6 +63,8 @@ def _judged(
         said.append((1 if weak else 2, f"{user} is what users are called"))
     if words.says(item, words.ITEMS):
         said.append((1, f"{item} is what items are called"))
+    if direction == "out":
+        said.append((0.5, "it begins at them, as what somebody does begins at who does it"))
     if words.says(item, words.USERS - words.WEAK_USERS):
         said.append((-3, f"{item} is what users are called, not items"))
     rating, weight, time = roles(kind.properties)
@@ -94,7 +96,9 @@ def _of_degrees(
                              f"{own.largest:,})"))  # fmt: skip
     else:
         said.append((-2, f"only {own.mean:.1f} of them a {user}"))
-    nodes = facts.label(item).nodes
+    nodes, users = facts.label(item).nodes, facts.label(user).nodes
+    if users <= _CATEGORY_NODES and kind.edges >= _CATEGORY_EDGES * users:
+        said.append((-2.5, f"only {users} {user} nodes have them all: these look like categories"))
     if nodes <= _CATEGORY_NODES and kind.edges >= _CATEGORY_EDGES * nodes:
         said.append((-4, f"only {nodes} {item} nodes share them all: these look like categories"))
     elif shared.mean >= 2:
