@@ -7,6 +7,7 @@ they will rate. Names differ from kgrec's on purpose: nothing in it was made for
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,25 +46,31 @@ def person(rng: np.random.Generator) -> str:
     return f"{rng.choice(FIRST)} {name.capitalize()}"
 
 
-def people(rng: np.random.Generator, count: int) -> list[str]:
-    """Draws distinct names."""
-    names: dict[str, None] = {}
-    while len(names) < count:
-        names[person(rng)] = None
-    return list(names)
+def distinct(draw: Callable[[], str], count: int) -> list[str]:
+    """Draws until there are so many different ones."""
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found[draw()] = None
+    return list(found)
+
+
+def title(rng: np.random.Generator) -> str:
+    """Draws a title."""
+    words = f"{rng.choice(ADJECTIVES)} {rng.choice(WORDS)}"
+    return f"The {words}" if rng.random() < 0.5 else f"{rng.choice(WORDS)} of the {words}"
 
 
 def build(seed: int) -> list[str]:
     """Gives the statements of the graph."""
     rng = np.random.default_rng(seed)
-    names = people(rng, NUM_DIRECTORS + NUM_ACTORS)
+    names = distinct(lambda: person(rng), NUM_DIRECTORS + NUM_ACTORS)
     directors, actors = names[:NUM_DIRECTORS], names[NUM_DIRECTORS:]
     genre_of_director = rng.integers(len(GENRES), size=NUM_DIRECTORS)
     of_movie = rng.integers(NUM_DIRECTORS, size=NUM_MOVIES)
     genre = np.where(rng.random(NUM_MOVIES) < 0.85, genre_of_director[of_movie],
                      rng.integers(len(GENRES), size=NUM_MOVIES))  # fmt: skip
     fame = rng.gamma(0.8, size=NUM_MOVIES)
-    titles = [f"The {rng.choice(ADJECTIVES)} {rng.choice(WORDS)}" for _ in range(NUM_MOVIES)]
+    titles = distinct(lambda: title(rng), NUM_MOVIES)
     years = rng.integers(1985, 2025, size=NUM_MOVIES)
     movies = [[1001 + k, titles[k], int(years[k])] for k in range(NUM_MOVIES)]
     made = [[1001 + k, directors[of_movie[k]], GENRES[genre[k]], str(rng.choice(COUNTRIES))]

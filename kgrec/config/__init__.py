@@ -128,6 +128,11 @@ class Config(Settings):
         return {**tree, "adopt": adopt, "data": with_adopted(data, adopt)}
 
     @model_validator(mode="after")
+    def _an_adopted_graph_is_no_store(self) -> Self:
+        self.refuse_adopted_store()
+        return self
+
+    @model_validator(mode="after")
     def _something_scores(self) -> Self:
         always = (self.fusion.network, self.closed_form.enabled, self.fusion.popularity)
         if not any((*always, self.user_side.enabled, self.factors.enabled)):
@@ -150,6 +155,18 @@ class Config(Settings):
                 f"closed_form.enabled is false; take another source"
             )
         return self
+
+    def refuse_adopted_store(self) -> None:
+        """Raises ConfigError if the store is the adopted graph, which kgrec would write over."""
+        adopt, store = self.adopt, self.store
+        if adopt is None or adopt.database != store.database:
+            return
+        if _server(adopt.uri) == _server(store.uri):
+            raise ConfigError(
+                f"store.uri is the graph that [adopt] reads, database {store.database!r}; expected "
+                f"another one, since kgrec makes a graph of its own in its store; give for example "
+                f"embedded:kgrec.kgl, or another database of the server"
+            )
 
     @classmethod
     def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Self:
@@ -211,6 +228,12 @@ _CREDENTIALS = re.compile(r"://[^/\s\"']*@")
 
 #: Stands in where `[adopt]` is wrong, so that this alone is said.
 _NO_DATA = DataConfig(interactions=Path("none"))
+
+
+def _server(uri: str) -> str:
+    """Gives host and port of an address, however it is written."""
+    host = uri.partition("://")[2].lower().partition("?")[0].rstrip("/")
+    return host if ":" in host.rpartition("]")[2] else f"{host}:7687"
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

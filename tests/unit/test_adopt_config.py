@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+import kgrec
 from kgrec.adopt import OWN, naming_of
-from kgrec.config import AdoptConfig, Config, DataConfig, PropertyRule
+from kgrec.config import AdoptConfig, Config, DataConfig, PropertyRule, StoreConfig
 from kgrec.config.adopted import sources
 from kgrec.errors import ConfigError
 
@@ -196,6 +197,20 @@ def test_no_error_shows_a_password(tree: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         Config.build(tree)
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "store", ["neo4j+s://graph.example:7687", "bolt://Graph.Example", "neo4j://graph.example/"]
+)
+def test_the_adopted_graph_is_not_where_kgrec_makes_its_own(store: str) -> None:
+    tree = {"adopt": SHOP, "store": {"uri": store, "database": "shop"}}
+    with pytest.raises(ConfigError, match=r"store\.uri is the graph that \[adopt\] reads"):
+        Config.build(tree)
+    other = Config.build({**tree, "store": {"uri": store, "database": "kgrec"}})
+    moved = other.model_copy(update={"store": StoreConfig(uri=store, database="shop")})
+    with pytest.raises(ConfigError, match=r"store\.uri is the graph"):
+        kgrec.update(moved)
+    Config.build({**tree, "store": {"uri": "embedded:shop", "database": "shop"}})
 
 
 def test_its_naming() -> None:
