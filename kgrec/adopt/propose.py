@@ -116,9 +116,12 @@ def _rest(
         if kind.name in taken:
             continue
         ends = [facts.main_label(counts, kind.edges) for counts in (kind.heads, kind.tails)]
+        if ends == [best.user, best.user]:
+            relations.append(kind.name)
+            continue
         if best.user in ends:
             left_out.append(
-                f"{kind.name}: relationships of {best.user} that are no interactions are not taken"
+                f"{kind.name}: of {best.user}, only interactions and what joins two are taken"
             )
             continue
         # A type may end at several labels: each of them is an entity of its own.

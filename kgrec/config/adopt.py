@@ -103,7 +103,7 @@ class AdoptedInteraction(Settings):
 
 
 class AdoptedRelations(Settings):
-    """Which relationships between items and entities are relations.
+    """Which relationships that are no interactions are relations.
 
     Attributes:
         include: Only these types; empty is all that are no interactions.
@@ -134,8 +134,9 @@ class AdoptConfig(Settings):
         entities: Labels of other nodes, and how they are told apart.
         other_labels: Whether nodes of no listed label are entities, too: told apart by their first
             label and the first property of `FALLBACK_KEYS` that they have.
-        relations: Which other types are taken. Those of users are never: what a user did with an
-            item is an interaction, with `role = "evidence"` where it is not the target.
+        relations: Which other types are taken, between items and entities and between users.
+            Others of users are not: what a user did with an item is an interaction, with
+            `role = "evidence"` where it is not the target.
     """
 
     uri: str

@@ -63,6 +63,7 @@ def sources(adopt: AdoptConfig) -> tuple[Source, ...]:
         _nodes(adopt, adopt.user, "users"),
         *_entities(adopt),
         _relations(adopt),
+        _between_users(adopt),
     )
 
 
@@ -158,13 +159,7 @@ def _entities(adopt: AdoptConfig) -> Iterator[Source]:
 
 
 def _relations(adopt: AdoptConfig) -> Source:
-    rules = adopt.relations
-    kinds = "|".join(quoted(kind) for kind in rules.include)
-    left_out = [interaction.type for interaction in adopt.interactions] + list(rules.exclude)
-    conditions = []
-    if not rules.include:
-        conditions.append(f"NOT type(r) IN [{', '.join(map(literal, left_out))}]")
-    conditions.append("NOT toLower(type(r)) STARTS WITH 'kgrec_'")
+    conditions = _type_conditions(adopt)
     for end in ("a", "b"):
         conditions += _none_of(end, [adopt.user.label])
         if adopt.other_labels:
@@ -174,12 +169,38 @@ def _relations(adopt: AdoptConfig) -> Source:
             conditions.append(f"({' OR '.join(f'{end}:{quoted(label)}' for label in labels)})")
     columns = [
         (_end_id("a", adopt), "head"),
-        (_relation_name(rules.rename), "relation"),
+        (_relation_name(adopt.relations.rename), "relation"),
         (_end_id("b", adopt), "tail"),
     ]
-    match = f"MATCH (a)-[r{':' if kinds else ''}{kinds}]->(b)"
-    text = [match, _where(conditions), _returned(columns)]
+    text = [f"MATCH (a)-[r{_kinds(adopt)}]->(b)", _where(conditions), _returned(columns)]
     return _source(adopt, "relations", "triples", text, may_be_empty=True)
+
+
+def _between_users(adopt: AdoptConfig) -> Source:
+    label, key = quoted(adopt.user.label), adopt.user.key
+    columns = [
+        (_text("a", key), "head"),
+        (_relation_name(adopt.relations.rename), "relation"),
+        (_text("b", key), "tail"),
+    ]
+    text = [
+        f"MATCH (a:{label})-[r{_kinds(adopt)}]->(b:{label})",
+        _where(_type_conditions(adopt)),
+        _returned(columns),
+    ]
+    return _source(adopt, "social", "social", text, may_be_empty=True)
+
+
+def _kinds(adopt: AdoptConfig) -> str:
+    return ":" * bool(adopt.relations.include) + "|".join(map(quoted, adopt.relations.include))
+
+
+def _type_conditions(adopt: AdoptConfig) -> list[str]:
+    """Neither interactions nor what is excluded, and nothing that kgrec wrote."""
+    types = [interaction.type for interaction in adopt.interactions]
+    left_out = ", ".join(map(literal, [*types, *adopt.relations.exclude]))
+    listed = [] if adopt.relations.include else [f"NOT type(r) IN [{left_out}]"]
+    return [*listed, "NOT toLower(type(r)) STARTS WITH 'kgrec_'"]
 
 
 def _end_id(end: str, adopt: AdoptConfig) -> str:

@@ -153,7 +153,7 @@ def test_a_graph_becomes_a_graph_of_kgrecs_and_changes_follow(
     rows = {load.source: load.rows for load in first.loads}
     assert rows == {
         "adopt-interactions-bought": bought, "adopt-items": 12, "adopt-users": 12,
-        "adopt-entities-others": 2, "adopt-relations": 12,
+        "adopt-entities-others": 2, "adopt-relations": 12, "adopt-social": 0,
     }  # fmt: skip
     with open_store(config.store, read_only=True) as store:
         items = store.export_nodes(NodeLabel.ITEM).set_index("id")
@@ -166,14 +166,20 @@ def test_a_graph_becomes_a_graph_of_kgrecs_and_changes_follow(
            "{stars: 5, at: 1800000000}]-(c)")  # fmt: skip
     cypher("MATCH (:Customer {number: 'c1'})-[r:BOUGHT]->() WITH r LIMIT 1 DELETE r")
     cypher("MATCH (m:Maker {name: 'Ben'}) DETACH DELETE m")
+    cypher("MATCH (a:Customer {number: 'c0'}), (b:Customer {number: 'c1'}) CREATE (a)-[:KNOWS]->(b)"
+           " CREATE (b)-[:KGREC_KNOWS]->(a)")  # fmt: skip
     changed = kgrec.update(config, progress=False)
     assert {load.source: load.rows for load in changed.loads} == {
         "adopt-interactions-bought": bought, "adopt-items": 13, "adopt-entities-others": 1,
-        "adopt-relations": 6,
+        "adopt-relations": 6, "adopt-social": 1,
     }  # fmt: skip
     with open_store(config.store, read_only=True) as store:
         assert "200" in set(store.export_nodes(NodeLabel.ITEM)["id"])
         assert list(store.export_nodes(NodeLabel.ENTITY)["id"]) == ["Maker:Ada"]
+        rows = store.read("schema_summary")
+        assert [(r["edges"], r["connects"]) for r in rows if r["type"] == "KNOWS"] == [
+            (1, ["User->User"])
+        ]
     fresh = settings(tmp_path / "fresh", neo4j_uri, SHOP)
     (tmp_path / "fresh").mkdir()
     assert kgrec.update(fresh, progress=False).version == changed.version

@@ -80,6 +80,16 @@ def test_the_queries() -> None:
             "THEN 'GRAPH_SYNTHETIC' ELSE type(r) END AS relation, CASE WHEN b:`Movie` THEN "
             "toString(b.`movieId`) WHEN b:`Person` THEN 'Person:' + toString(b.`name`) END AS tail"
         ),
+        "adopt-social": (
+            "MATCH (a:`Customer`)-[r]->(b:`Customer`)\n"
+            "WHERE NOT type(r) IN ['RATED', 'SEEN BY'] AND NOT toLower(type(r)) STARTS WITH "
+            "'kgrec_'\n"
+            "RETURN toString(a.`number`) AS head, CASE type(r) WHEN 'HELD_OUT_TEST' THEN "
+            "'GRAPH_HELD_OUT_TEST' WHEN 'HELD_OUT_VALID' THEN 'GRAPH_HELD_OUT_VALID' WHEN "
+            "'INTERACTED' THEN 'GRAPH_INTERACTED' WHEN 'RECOMMENDED' THEN 'GRAPH_RECOMMENDED' WHEN "
+            "'SAME_AS' THEN 'GRAPH_SAME_AS' WHEN 'SIMILAR' THEN 'GRAPH_SIMILAR' WHEN 'SYNTHETIC' "
+            "THEN 'GRAPH_SYNTHETIC' ELSE type(r) END AS relation, toString(b.`number`) AS tail"
+        ),
     }
 
 
@@ -131,7 +141,7 @@ def test_other_data_stands_beside_it() -> None:
     assert [s.name for s in config.data.sources][:2] == ["old", "adopt-interactions-rated"]
     given = Config(adopt=AdoptConfig.model_validate(SHOP), data=DataConfig(interactions=Path("a")))
     assert given.data.interactions == Path("a")
-    assert len(given.data.sources) == 6
+    assert len(given.data.sources) == 7
 
 
 def test_settings_may_override_it(tmp_path: Path) -> None:
@@ -235,7 +245,7 @@ def test_hostile_names_stay_names(name: str) -> None:
         }
     )
     made = sources(adopt)
-    assert len({source.name for source in made}) == len(made) == 6
+    assert len({source.name for source in made}) == len(made) == 7
     for source in made:
         # Without what is in back-ticks or quotes, only kgrec's own words are left.
         assert source.cypher is not None

@@ -43,6 +43,7 @@ MOVIES = GraphFacts(
         Label("Person", 50, (prop("name"),)),
         Label("Genre", 6, (prop("name", sampled=6),)),
         Label("Log", 5, (prop("id", sampled=5),)),
+        Label("City", 2, (prop("name", sampled=2),)),
     ),
     (
         kind("RATED", "Customer", "Movie", 2000, 20, 25, prop("stars", "INTEGER", 0.05),
@@ -51,6 +52,7 @@ MOVIES = GraphFacts(
         kind("ACTED_IN", "Person", "Movie", 400, 8, 5),
         kind("IN_GENRE", "Movie", "Genre", 900, 11, 150),
         kind("LIVES_WITH", "Customer", "Customer", 30, 1, 1),
+        kind("LIVES_IN", "Customer", "City", 100, 1, 50),
     ),
 )  # fmt: skip
 
@@ -80,8 +82,10 @@ def test_a_movie_graph() -> None:
     assert rated.time_format.unit == "ms"
     assert (viewed.type, viewed.role, viewed.time) == ("VIEWED", "evidence", "on")
     assert [(e.label, e.key) for e in adopt.entities] == [("Genre", "name"), ("Person", "name")]
-    assert proposal.relations == ("ACTED_IN", "IN_GENRE")
-    assert [text.partition(":")[0] for text in proposal.left_out] == ["LIVES_WITH", "Log"]
+    assert proposal.relations == ("ACTED_IN", "IN_GENRE", "LIVES_WITH")
+    assert [text.partition(":")[0] for text in proposal.left_out] == [
+        "LIVES_IN", "City", "Log",
+    ]  # fmt: skip
     assert Config.build(tomllib.loads(to_toml(proposal, URI))).data.split.kind == "temporal_user"  # type: ignore[union-attr]
 
 
