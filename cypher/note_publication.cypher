@@ -1,4 +1,4 @@
-// purpose: Notes on a publication that is being written how far it has come.
+// purpose: Notes something on a publication that is not retired.
 // use: load
 // parameters: id, properties (map)
 // columns: id
@@ -6,6 +6,6 @@
 MATCH (p:KgrecPublication {id: $id})
 SET p.touched = $id
 WITH p
-WHERE p.state = 'writing'
+WHERE p.state <> 'retired'
 SET p += $properties
 RETURN p.id AS id

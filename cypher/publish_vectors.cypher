@@ -6,7 +6,7 @@
 MATCH (p:KgrecPublication {id: $run})
 SET p.touched = $run
 WITH p
-WHERE p.state = 'writing'
+WHERE p.state <> 'retired'
 SET p += $progress
 WITH p
 UNWIND $rows AS r
