@@ -74,7 +74,9 @@ DISLIKED = "DISLIKED"
 EDGE_PROPERTIES = ("rating", "time", "weight", "count", "session", "score", "load")
 
 #: Properties that kgrec keeps on nodes and relationships for itself.
-RESERVED_PROPERTIES = frozenset({"id", "index", "load", "embedding", "synthetic"})
+RESERVED_PROPERTIES = frozenset(
+    {"id", "index", "load", "embedding", "synthetic", "vector_a", "vector_b"}
+)
 
 
 @dataclass(frozen=True, order=True)

@@ -93,6 +93,7 @@ class GraphStore(Protocol):
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
         names: Mapping[str, str] | None = None,
+        dimensions: int | None = None,
         **params: Any,
     ) -> list[Row]:
         """Runs a writing statement in one transaction; raises as `read`."""

@@ -71,7 +71,7 @@ class CypherStore(ABC):
                 self._execute("constraint_node", label=label)
             if f"kgrec_{label}_index" not in known:
                 self._execute("index_node", label=label)
-        for kind in ("graph", "relation", "load"):
+        for kind in ("graph", "relation", "load", "publication", "current"):
             if f"kgrec_{kind}_id" not in known:
                 self._execute(f"constraint_{kind}")
 
@@ -98,10 +98,11 @@ class CypherStore(ABC):
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
         names: Mapping[str, str] | None = None,
+        dimensions: int | None = None,
         **params: Any,
     ) -> list[Row]:
         """Runs a writing statement in one transaction; see `GraphStore.write`."""
-        return self._execute(name, params, key=key, label=label, names=names)
+        return self._execute(name, params, key=key, label=label, names=names, dimensions=dimensions)
 
     def write_rows(
         self,

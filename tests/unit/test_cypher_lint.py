@@ -12,7 +12,10 @@ from kgrec.store.cypher import USES, Statement, load_statements, parse_statement
 
 ROOT = Path(__file__).parents[2] / "cypher"
 FILES = sorted(ROOT.rglob("*.cypher"))
-PLACEHOLDERS = {"label", "type", "head", "tail", "dimensions", *OWN.placeholders()}
+PLACEHOLDERS = {
+    "label", "type", "head", "tail", "dimensions", "head_key", "tail_key", "node", "key", "vector",
+    "index", *OWN.placeholders(),
+}  # fmt: skip
 
 #: What an engine lacks, answers differently or answers slowly.
 FORBIDDEN = {
