@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from kgrec.config import Config
+from kgrec.config import Config, StoreConfig
 from kgrec.errors import ConfigError, SchemaError
 from kgrec.schema import INTERACTION_TYPES, Split, quoted
 
@@ -166,6 +166,14 @@ def naming_of(config: Config) -> Naming:
         user_key_type=adopt.user.key_type,
         item_key_type=adopt.item.key_type,
     )
+
+
+def graph_of_users(config: Config) -> tuple[StoreConfig, Naming]:
+    """Gives where the settings' users live, with its names: the adopted graph, or kgrec's own."""
+    if config.adopt is None:
+        return config.store, OWN
+    store = StoreConfig(uri=config.adopt.uri, database=config.adopt.database)
+    return store, naming_of(config)
 
 
 def _value(key: str, key_type: KeyType, label: str) -> str | int:

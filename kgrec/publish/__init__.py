@@ -20,6 +20,7 @@ import torch
 from kgrec.adopt import OWN, Naming
 from kgrec.errors import ConfigError, NotFittedError, StoreError
 from kgrec.progress import Advance, progress_bar
+from kgrec.publish.preparing import prepare
 from kgrec.publish.publication import (
     Publication,
     State,
@@ -105,7 +106,7 @@ def publish(
     # A graph that others made has no version of kgrec's.
     recommender = Recommender(run, None if naming.foreign else store)
     plan = _plan(recommender, top, similar, users)
-    store.apply_schema()
+    prepare(store, naming)
     with progress_bar("publish", None, shown=progress) as advance:
         purged = purge(store, naming, advance)
         before = current(store)
