@@ -20,6 +20,7 @@ from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
 from kgrec.cli.ingest import ingest
+from kgrec.cli.inspect import inspect
 from kgrec.cli.output import print_line
 from kgrec.cli.query import query
 from kgrec.cli.recommend import recommend, similar
@@ -43,7 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    demo, check, ingest, resolve, train, evaluate, recommend, similar, query, status, bench,
+    demo, inspect, check, ingest, resolve, train, evaluate, recommend, similar, query, status,
+    bench,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -85,6 +85,7 @@ def update(
         StoreError: If the store cannot be written; the loads are kept and the next update goes on.
     """
     started = time.perf_counter()
+    config.refuse_adopted_store()
     intake, marks, report = intake or Intake(), marks or Marks(), Report()
     if intake.query is None:
         intake = replace(intake, query=foreign_query)

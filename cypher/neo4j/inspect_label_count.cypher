@@ -1,0 +1,6 @@
+// purpose: How many nodes a label has, from the count store.
+// use: export
+// columns: nodes
+// writes: no
+MATCH (n:{{label}})
+RETURN count(n) AS nodes

@@ -1,0 +1,142 @@
+"""From what a graph looks like to what its names may mean."""
+
+from collections.abc import Sequence
+
+from kgrec.adopt import words
+from kgrec.adopt.columns import item_columns, key_choice, key_type, numbers, title_choice
+from kgrec.adopt.facts import GraphFacts
+from kgrec.adopt.proposal import Choice, EntityChoice, InteractionChoice, Proposal, Role
+from kgrec.adopt.readings import Candidate, once, readings, roles, time_unit
+from kgrec.errors import DataError
+
+#: Below, or so near to the next choice, a choice is unsure.
+SURE = 0.5
+MARGIN = 0.1
+
+
+def propose(facts: GraphFacts) -> Proposal:
+    """Proposes what the names of a graph mean.
+
+    Args:
+        facts: What the graph looks like.
+
+    Raises:
+        DataError: If no type connects two labels, or users or items have no property at all.
+    """
+    candidates = sorted(
+        (c for kind in facts.types for c in readings(kind, facts)),
+        key=lambda c: (-c.points, -c.kind.edges, c.kind.name, c.direction),
+    )
+    if not candidates:
+        raise DataError(
+            f"no relationship type of {facts.uri} connects nodes of two labels; expected one "
+            f"between users and items, such as (:Customer)-[:BOUGHT]->(:Product); give the users "
+            f"a label of their own"
+        )
+    best = candidates[0]
+    users, items = facts.label(best.user), facts.label(best.item)
+    others = [c for c in candidates if (c.user, c.item) == (best.user, best.item) and c != best]
+    between = once([best, *others])
+    taken = {c.kind.name for c in between}
+    entities, relations, left_out = _rest(facts, best, taken)
+    user_key, item_key = key_choice(users), key_choice(items)
+    title = title_choice(items)
+    used = {item_key.name, *([] if title is None else [title.name])}
+    text, attributes, properties = item_columns(items, used)
+    return Proposal(
+        user=_label_choice(best, candidates, "user"),
+        user_key=user_key,
+        item=_label_choice(best, candidates, "item"),
+        item_key=item_key,
+        item_title=title,
+        interactions=tuple(_interaction(c, candidates, c == best) for c in between),
+        entities=entities,
+        relations=relations,
+        left_out=(*left_out, *facts.notes),
+        user_properties=numbers(users, {user_key.name}),
+        item_properties=properties,
+        item_text=text,
+        item_attributes=attributes,
+        key_types=(key_type(users, user_key), key_type(items, item_key)),
+    )
+
+
+def _interaction(
+    candidate: Candidate, candidates: Sequence[Candidate], target: bool
+) -> InteractionChoice:
+    rating, weight, time = roles(candidate.kind.properties)
+    role: Role = "target"
+    if not target:
+        negative = words.says(candidate.kind.name, words.NEGATIVE_TYPES)
+        role = "negative" if negative else "evidence"
+    return InteractionChoice(
+        type=_type_choice(candidate, candidates) if target else Choice(
+            candidate.kind.name, candidate.score, candidate.reasons
+        ),
+        direction=candidate.direction,
+        role=role,
+        rating=None if rating is None else rating.name,
+        weight=None if weight is None else weight.name,
+        time=None if time is None else time.name,
+        time_unit=time_unit(time),
+    )  # fmt: skip
+
+
+def _type_choice(best: Candidate, candidates: Sequence[Candidate]) -> Choice:
+    rivals = [c for c in once(candidates) if c.kind != best.kind][:3]
+    unsure = ""
+    elsewhere = [c for c in candidates if (c.user, c.item) != (best.user, best.item)]
+    if best.score < SURE:
+        unsure = f"little says that {best.shown()} are the interactions"
+    elif elsewhere and best.score - elsewhere[0].score < MARGIN:
+        unsure = f"{elsewhere[0].shown()} could as well be the interactions as {best.shown()}"
+    if unsure and rivals:
+        unsure += f"; others are {', '.join(f'{c.shown()} ({c.score})' for c in rivals)}"
+    alternatives = tuple((c.shown(), c.score) for c in rivals)
+    return Choice(best.kind.name, best.score, best.reasons, alternatives, unsure)
+
+
+def _label_choice(best: Candidate, candidates: Sequence[Candidate], end: str) -> Choice:
+    name = getattr(best, end)
+    scores: dict[str, float] = {}
+    for candidate in candidates:
+        scores.setdefault(getattr(candidate, end), candidate.score)
+    why = "begins" if (end == "user") == (best.direction == "out") else "ends"
+    rest = tuple((label, score) for label, score in scores.items() if label != name)[:3]
+    return Choice(name, best.score, (f"{best.kind.name} {why} at it",), rest)
+
+
+def _rest(
+    facts: GraphFacts, best: Candidate, taken: set[str]
+) -> tuple[tuple[EntityChoice, ...], tuple[str, ...], tuple[str, ...]]:
+    """Gives the entities, the types that are relations between them and items, and what is not."""
+    entities: dict[str, EntityChoice] = {}
+    relations, left_out = [], []
+    for kind in facts.types:
+        if kind.name in taken:
+            continue
+        ends = [facts.main_label(counts, kind.edges) for counts in (kind.heads, kind.tails)]
+        if ends == [best.user, best.user]:
+            relations.append(kind.name)
+            continue
+        if best.user in ends:
+            left_out.append(
+                f"{kind.name}: of {best.user}, only interactions and what joins two are taken"
+            )
+            continue
+        # A type may end at several labels: each of them is an entity of its own.
+        labels = {*kind.heads, *kind.tails} if None in ends else {end for end in ends if end}
+        labels -= {best.item, best.user}
+        for name in sorted(labels - entities.keys()):
+            label = facts.label(name)
+            try:
+                key = key_choice(label)
+            except DataError as exc:
+                left_out.append(f"{name}: {exc}")
+                continue
+            entities[name] = EntityChoice(name, key, numbers(label, {key.name}))
+        relations.append(kind.name)
+    unread = {label.name for label in facts.labels} - {best.user, best.item, *entities}
+    left_out += [f"{name}: no relation reaches it" for name in sorted(unread)]
+    narrow_first = sorted(entities.values(), key=lambda e: (facts.label(e.label).nodes, e.label))
+    return tuple(narrow_first), tuple(relations), tuple(left_out)

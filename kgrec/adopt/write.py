@@ -1,0 +1,138 @@
+"""A proposal as settings: a TOML file with the reasons as comments, which loads as it stands."""
+
+import json
+import textwrap
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from kgrec.adopt.proposal import Choice, InteractionChoice, Proposal
+from kgrec.config import Config
+
+#: Where a proposal keeps kgrec's own graph, and how it splits.
+_STORE = "embedded:kgrec.kgl"
+_WIDTH = 96
+
+
+def to_toml(proposal: Proposal, uri: str, database: str = "neo4j") -> str:
+    """Gives the text of a settings file.
+
+    Args:
+        proposal: What the names mean.
+        uri: Address of the graph, without credentials.
+        database: Its database.
+
+    Raises:
+        ConfigError: If the names do not make settings: two things would have one label.
+    """
+    lines = [
+        f"# Proposed by kgrec inspect for {uri}; correct what is wrong.",
+        *(line for doubt in proposal.unsure() for line in _comment(f"UNSURE: {doubt}")),
+        "",
+        "[store]  # kgrec's own graph; nothing is written to the one below except by kgrec publish",
+        f"uri = {_value(_STORE)}",
+        "",
+        "[adopt]  # KGREC_SOURCE_USER and KGREC_SOURCE_PASSWORD come from the environment",
+        f"uri = {_value(uri)}",
+        f"database = {_value(database)}",
+        "other_labels = false",
+        *_users(proposal),
+        *_items(proposal),
+        *(line for choice in proposal.interactions for line in _interaction(choice)),
+        *_entities(proposal),
+        *_relations(proposal),
+        "",
+        "[data]",
+        f"split = {{ kind = {_value(_split(proposal))} }}",
+        "",
+    ]
+    text = "\n".join(lines)
+    Config.build(tomllib.loads(text), source="the proposal")
+    return text
+
+
+def _users(proposal: Proposal) -> list[str]:
+    return [
+        "",
+        "[adopt.user]",
+        *_choice("label", proposal.user),
+        *_choice("key", proposal.user_key),
+        f"key_type = {_value(proposal.key_types[0])}",
+        *_list("properties", proposal.user_properties),
+    ]
+
+
+def _items(proposal: Proposal) -> list[str]:
+    return [
+        "",
+        "[adopt.item]",
+        *_choice("label", proposal.item),
+        *_choice("key", proposal.item_key),
+        f"key_type = {_value(proposal.key_types[1])}",
+        *([] if proposal.item_title is None else _choice("title", proposal.item_title)),
+        *_list("properties", proposal.item_properties),
+        *_list("text", proposal.item_text),
+        *_list("attributes", proposal.item_attributes),
+    ]
+
+
+def _interaction(choice: InteractionChoice) -> list[str]:
+    lines = ["", "[[adopt.interactions]]", *_choice("type", choice.type)]
+    if choice.direction == "in":
+        lines.append('direction = "in"')
+    if choice.role != "target":
+        lines.append(f"role = {_value(choice.role)}")
+    for name in ("rating", "weight", "time"):
+        held = getattr(choice, name)
+        if held is not None:
+            lines.append(f"{name} = {_value(held)}")
+    if choice.rating is not None and choice.role == "target":
+        lines.append("# min_rating = 3  # lower ones are known dislikes")
+    if choice.time_unit != "s":
+        lines.append(f"time_format = {{ unit = {_value(choice.time_unit)} }}")
+    return lines
+
+
+def _entities(proposal: Proposal) -> list[str]:
+    lines = []
+    for entity in proposal.entities:
+        lines += ["", "[[adopt.entities]]", f"label = {_value(entity.label)}"]
+        lines += [*_choice("key", entity.key), *_list("properties", entity.properties)]
+    return lines
+
+
+def _relations(proposal: Proposal) -> list[str]:
+    taken = ", ".join(proposal.relations) or "none"
+    lines = ["", "[adopt.relations]", *_comment(f"all other types between these labels: {taken}")]
+    return lines + [line for one in proposal.left_out for line in _comment(f"not taken: {one}")]
+
+
+def _choice(name: str, choice: Choice) -> list[str]:
+    others = ", ".join(f"{other} ({score})" for other, score in choice.alternatives)
+    also = f"; else {others}" if others else ""
+    why = f"{name}, {choice.score:.2f} of 1: {'; '.join(choice.reasons)}{also}"
+    return [*_comment(why), f"{name} = {_value(choice.name)}"]
+
+
+def _comment(text: str) -> list[str]:
+    wrapped = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [f"# {line}" for line in wrapped]
+
+
+def _list(name: str, values: Iterable[str]) -> list[str]:
+    shown = ", ".join(map(_value, values))
+    return [f"{name} = [{shown}]"] if shown else []
+
+
+def _value(text: str) -> str:
+    """A basic string of TOML; names have no character that JSON and TOML write differently."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _split(proposal: Proposal) -> str:
+    return "random" if proposal.interactions[0].time is None else "temporal_user"
+
+
+def to_json(proposal: Proposal) -> Mapping[str, object]:
+    """Gives a proposal as plain values."""
+    return {**asdict(proposal), "unsure": list(proposal.unsure())}

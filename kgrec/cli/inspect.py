@@ -1,0 +1,147 @@
+"""`kgrec inspect`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from kgrec.cli.options import AsJson
+from kgrec.cli.output import Reporter
+from kgrec.config import StoreConfig
+from kgrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kgrec.adopt.facts import GraphFacts, Property
+    from kgrec.store.base import GraphStore
+
+_Graph = Annotated[
+    str, typer.Option("--store", metavar="URI", help="A Neo4j: bolt://HOST:PORT, neo4j+s://HOST …")
+]
+_Database = Annotated[str, typer.Option("--database", metavar="NAME", help="Its database.")]
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="C.toml", help="Write the proposal as settings, too."),
+]
+_Sample = Annotated[
+    int, typer.Option("--sample", metavar="N", help="Nodes looked at, a label; edges, a type.")
+]
+
+
+def inspect(
+    store: _Graph,
+    database: _Database = "neo4j",
+    out: _Out = None,
+    sample: _Sample = 1_000,
+    as_json: AsJson = False,
+) -> None:
+    """Look at a Neo4j graph that others made, and propose what its names mean."""
+    if sample < 1:
+        raise ConfigError(f"--sample must be positive, got {sample}; give a number such as 1000")
+    if out is not None and out.exists():
+        raise ConfigError(f"--out {out} exists already; give another name, or remove it")
+    with Reporter(as_json) as reporter:
+        from kgrec.adopt.facts import read_facts
+        from kgrec.adopt.propose import propose
+        from kgrec.adopt.write import to_json, to_toml
+        from kgrec.progress import progress_bar
+
+        with reporter.step("inspect") as said, progress_bar("look", None, shown=not as_json) as bar:
+            with _opened(store, database) as opened:
+                facts = read_facts(opened, sample=sample, on_name=bar)
+            said.append(f"{len(facts.labels)} labels, {len(facts.types)} relationship types")
+        proposal = propose(facts)
+        text = to_toml(proposal, facts.uri, database)
+        if out is not None:
+            _write(out, text)
+        for doubt in () if as_json else proposal.unsure():
+            reporter.warn(f"unsure: {doubt}")
+        answer = {
+            **asdict(facts),
+            "proposal": to_json(proposal),
+            "config": text,
+            "out": None if out is None else str(out),
+            "seconds": reporter.seconds,
+        }
+        written = f"written: {escape(str(out))}; next: kgrec ingest --config {escape(str(out))}"
+        shown = _config(text) if out is None else written
+        reporter.answer(answer, _labels(facts), "", _types(facts), "", shown)
+
+
+@contextmanager
+def _opened(uri: str, database: str) -> Iterator[GraphStore]:
+    """Opens the graph to look at it, as the user who reads sources if there is one."""
+    from kgrec.store.connect import NEO4J_SCHEMES, open_store
+
+    if uri.partition("://")[0] not in NEO4J_SCHEMES:
+        shown = uri if "@" not in uri else "--store"
+        raise ConfigError(
+            f"{shown} is no Neo4j; expected bolt://HOST:PORT, neo4j://HOST or neo4j+s://HOST; what "
+            f"a store of kgrec's own holds is told by kgrec status"
+        )
+    reader = {name: os.environ.get(f"KGREC_SOURCE_{name.upper()}") for name in ("user", "password")}
+    given = reader if any(reader.values()) else {}
+    with open_store(StoreConfig(uri=uri, database=database), read_only=True, **given) as opened:
+        yield opened
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes the file, never over one that is there."""
+    try:
+        with path.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as exc:
+        raise ConfigError(
+            f"--out {path} cannot be written: {exc.strerror}; give another name"
+        ) from exc
+
+
+def _labels(facts: GraphFacts) -> Table:
+    table = _table("label", "nodes", "properties")
+    for label in facts.labels:
+        table.add_row(escape(label.name), f"{label.nodes:,}", _properties(label.properties))
+    return table
+
+
+def _types(facts: GraphFacts) -> Table:
+    table = _table("relationship", "count", "a head", "a tail", "properties")
+    for kind in facts.types:
+        ends = [facts.main_label(counts, kind.edges) or "…" for counts in (kind.heads, kind.tails)]
+        means = [
+            "" if degrees is None else f"{degrees.mean:.1f}"
+            for degrees in (kind.outgoing, kind.incoming)
+        ]
+        shape = escape(f"(:{ends[0]})-[:{kind.name}]->(:{ends[1]})")
+        table.add_row(shape, f"{kind.edges:,}", *means, _properties(kind.properties))
+    return table
+
+
+def _properties(properties: Sequence[Property]) -> str:
+    """Names with types; `!` marks one that a constraint makes unique, `?` one that some lack."""
+    shown = [
+        f"{found.name} {found.type.lower()}"
+        + ("!" if found.unique else "")
+        + ("?" if found.present < 1 else "")
+        for found in properties
+    ]
+    return escape(", ".join(shown))
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        numeric = name in {"nodes", "count", "a head", "a tail"}
+        table.add_column(f"[bold]{name}[/bold]", justify="right" if numeric else "left")
+    return table
+
+
+def _config(text: str) -> Text:
+    return Text(text.rstrip("\n"))
