@@ -15,11 +15,11 @@ from kgrec.augment.gan import (
     Augmenter,
     Classroom,
     Preferred,
-    effective_number,
     fit_gan,
     fit_generator,
 )
 from kgrec.augment.generator import Discriminator, Generator
+from kgrec.augment.measures import effective_number
 from kgrec.augment.world import World
 from kgrec.config import GanConfig
 from kgrec.errors import ShapeError
