@@ -46,6 +46,13 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
     return parts
 
 
+def fit_teachers(fitting: Fitting) -> dict[str, Scorer]:
+    """Fits what sources of synthetic edges ask, and nothing else: `closed_form` and `factors`."""
+    makers = {"closed_form": _closed_form, "factors": _factors}
+    parts = {name: make(fitting) for name, make in makers.items()}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
 def _closed_form(fitting: Fitting) -> Scorer | None:
     settings, graph = fitting.config.closed_form, fitting.graph
     if not settings.enabled:

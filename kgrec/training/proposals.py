@@ -1,14 +1,20 @@
 """The edges of each source, by name; what several sources need is made once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 
 from kgrec.augment.bank import Bank, Told
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
+from kgrec.augment.learned import (
+    LearnedSource,
+    augmenter_from_state,
+    augmenter_state,
+    hard_negatives,
+)
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import DrawnSource, ScoredSource, Source
 from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
@@ -23,7 +29,10 @@ from kgrec.model.likeness import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.sparse_closed_form import SparseClosedForm
+from kgrec.model.text_likeness import TextLikeness
 from kgrec.model.wmf import WeightedMF
+from kgrec.schema import NodeLabel
+from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.closed_form_part import solve_closed_form
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import history_of
@@ -43,9 +52,21 @@ class Proposals:
         report: What was measured of the sources that learn.
     """
 
-    def __init__(self, fitting: Fitting, parts: Mapping[str, Scorer]) -> None:
-        """Reads the settings; `parts` has the teacher, `closed_form`."""
+    def __init__(
+        self,
+        fitting: Fitting,
+        parts: Mapping[str, Scorer],
+        learned: Mapping[str, Augmenter] | None = None,
+    ) -> None:
+        """Reads the settings.
+
+        Args:
+            fitting: What was fitted so far.
+            parts: Has the teacher, `closed_form`.
+            learned: `generator` and `gan`, where they have learned before.
+        """
         self._fitting, self._parts = fitting, parts
+        self._learned = dict(learned or {})
         self.report: dict[str, Any] = {}
         self._edges: dict[str, SyntheticEdges] = {}
 
@@ -60,7 +81,9 @@ class Proposals:
         taught = "closed_form" in self._parts
         learned = taught and len(dense_users(self._fitting.history, at_most)) >= LEAST_DENSE
         allowed = {"teacher": taught, "generator": learned, "gan": learned}
-        return tuple(name for name in SOURCES if allowed.get(name, True))
+        negative = self._fitting.config.augment.use == "negatives"  # only the GAN has doubts
+        names = ("gan",) if negative else SOURCES
+        return tuple(name for name in names if allowed.get(name, True))
 
     def require(self, name: str) -> None:
         """Raises ConfigError if this data does not allow a source."""
@@ -69,14 +92,40 @@ class Proposals:
             raise ConfigError(
                 f"augment.source {name!r} needs the closed form and {LEAST_DENSE} users with more "
                 f"than {2 * at_most} items in train to learn from; this data allows "
-                f"{', '.join(self.possible())}; take one of these, or lower augment.at_most"
+                f"{', '.join(self.possible()) or 'none'}; take one of these, or lower "
+                f"augment.at_most"
             )
 
     def of(self, name: str) -> SyntheticEdges:
-        """Gives the edges of one source."""
+        """Gives the edges of one source; hard negatives where the settings use it for these."""
         if name not in self._edges:
-            self._edges[name] = self._source(name).propose(self.plan, self._fitting.config.seed)
+            seed = self._fitting.config.seed
+            negative = self._fitting.config.augment.use == "negatives"
+            give = self.negatives if negative else partial(self.propose, name)
+            self._edges[name] = give(self.plan, seed)
         return self._edges[name]
+
+    def propose(self, name: str, plan: Plan, seed: int) -> SyntheticEdges:
+        """Gives the edges of one source for a plan of one's own."""
+        return self._source(name).propose(plan, seed)
+
+    def negatives(self, plan: Plan, seed: int) -> SyntheticEdges:
+        """Gives what the generator finds plausible and its adversary does not."""
+        self._tell_of_learning("gan")
+        return hard_negatives(self.augmenter("gan"), self._bank, plan, seed)
+
+    def scorers(self) -> tuple[str, ...]:
+        """Gives the names of what a generator is told of, in their order."""
+        return tuple(self._bank.scorers)
+
+    def augmenter(self, name: str) -> Augmenter:
+        """Gives the `generator`, or the `gan`; it learns when it is first asked for."""
+        if name not in self._learned:
+            if name == "generator":
+                self._learned[name] = self._remembered(name, self._taught)
+            else:
+                self._learned[name] = self._remembered(name, self._played)
+        return self._learned[name]
 
     def _source(self, name: str) -> Source:
         if name == "teacher":
@@ -84,12 +133,9 @@ class Proposals:
         if name == "knn":
             return ScoredSource(name, self._knn)
         if name in ("generator", "gan"):
-            self.report["generator"] = self._generator.report
-            augmenter = self._generator
-            if name == "gan":
-                augmenter = self._gan
-                self.report["gan"] = augmenter.report
-            return ScoredSource(name, augmenter.scorer(self._bank, self._fitting.config.seed))
+            self._tell_of_learning(name)
+            weighted = self._fitting.config.augment.weights == "calibrated"
+            return LearnedSource(name, self.augmenter(name), self._bank, weighted)
         return DrawnSource(name, by_popularity=name == "popularity")
 
     @cached_property
@@ -113,15 +159,30 @@ class Proposals:
         bank = self._bank_of(world.graph, history_of(world.graph))
         return Classroom.of(world, bank, config.gan.candidates)
 
-    @cached_property
-    def _generator(self) -> Augmenter:
+    def _tell_of_learning(self, name: str) -> None:
+        self.report["generator"] = self.augmenter("generator").report
+        if name == "gan":
+            self.report["gan"] = self.augmenter("gan").report
+
+    def _taught(self) -> Augmenter:
         config = self._fitting.config
         return fit_generator(self._classroom, config.augment.gan, self._measured_at, config.seed)
 
-    @cached_property
-    def _gan(self) -> Augmenter:
-        seed = self._fitting.config.seed
-        return fit_gan(self._classroom, self._generator, self._measured_at, seed)
+    def _played(self) -> Augmenter:
+        start, seed = self.augmenter("generator"), self._fitting.config.seed
+        return fit_gan(self._classroom, start, self._measured_at, seed)
+
+    def _remembered(self, name: str, fit: Callable[[], Augmenter]) -> Augmenter:
+        """Fits, or reads what an attempt that was killed had fitted."""
+        work = self._fitting.work
+        if work is None:
+            return fit()
+        path = work / f"checkpoint-{name}.safetensors"
+        if path.is_file():
+            return augmenter_from_state(*load_tensors(path))
+        found = fit()
+        save_tensors(path, *augmenter_state(found))
+        return found
 
     @property
     def _measured_at(self) -> int:
@@ -152,6 +213,9 @@ class Proposals:
         gone = Incidence.from_pairs(none, none, 1, graph.num_items)
         for name in self._relations:
             scorers[f"like by {name}"] = Likeness(history, rows.get(name, gone))
+        text = self._fitting.text
+        if self._fitting.config.augment.gan.texts and text is not None:
+            scorers["text"] = TextLikeness(history, torch.from_numpy(text[NodeLabel.ITEM]))
         return Bank(scorers, history, choosers)
 
     def _teacher(self, graph: GraphData, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:

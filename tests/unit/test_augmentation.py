@@ -77,7 +77,9 @@ def test_a_generator_is_told_of_the_same_relations_in_the_world_and_in_the_graph
         config = Config.build({**given, "seed": seed}, base=Path(), source="a test")
         history = history_of(graph)
         choices = SimpleNamespace(closed_form=found, factors=None)
-        fitting: Any = SimpleNamespace(graph=graph, history=history, config=config, choices=choices)
+        fitting: Any = SimpleNamespace(
+            graph=graph, history=history, config=config, choices=choices, work=None, text=None
+        )
         proposals = Proposals(fitting, {"closed_form": Popularity(history)})
         names = tuple(proposals._bank.scorers)
         assert names[4:] == ("like by view", "like by genre", "like by bought")
