@@ -10,15 +10,13 @@ import torch
 from kgrec import __version__
 from kgrec.augment.gan import Augmenter
 from kgrec.augment.learned import augmenter_from_state, augmenter_state
-from kgrec.augment.measures import describe
 from kgrec.config import Config
 from kgrec.errors import ConfigError, RunError
-from kgrec.evaluation.cohorts import distinct_counts, tail_items
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.graph.texts import text_features
-from kgrec.schema import Split
 from kgrec.training.augment_picture import draw_augment
+from kgrec.training.augmentation import tell_of
 from kgrec.training.budget import Budget
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.choices import CHOICES, Choices
@@ -32,8 +30,6 @@ from kgrec.training.proposals import SOURCES, Proposals
 
 #: Version of the layout of an augmenter's directory.
 AUGMENTER_LAYOUT = 1
-#: Who learns, in this order.
-_LEARNED = ("generator", "gan")
 _RECORD = "augmenter.json"
 
 
@@ -92,7 +88,7 @@ class GanAugmenter:
         fitting = _fitting(graph, config, choices, partial, progress=progress)
         proposals = Proposals(fitting, fit_teachers(fitting))
         proposals.require("gan")
-        learned = {name: proposals.augmenter(name).report for name in _LEARNED}
+        learned = {name: proposals.augmenter(name).report for name in proposals.learned()}
         record = {
             "layout": AUGMENTER_LAYOUT,
             "kgrec_version": __version__,
@@ -160,13 +156,7 @@ class GanAugmenter:
 
     def describe(self, edges: SyntheticEdges) -> dict[str, Any]:
         """Tells what proposals are like, and how many are in valid; nothing is chosen by it."""
-        train, size = self.graph.train, self.graph.num_items
-        users_of = distinct_counts(train.item_index, train.user_index, size)
-        valid = self.graph.held_out.get(Split.VALID)
-        later = None
-        if valid is not None and len(valid):
-            later = valid.user_index, valid.item_index
-        return describe(edges, users_of, tail_items(train, size), later)
+        return tell_of(self.graph, edges)
 
     def save(self, directory: Path | str) -> None:
         """Writes it to a directory, in place of an earlier one; raises RunError as `fit`."""
@@ -202,7 +192,10 @@ class GanAugmenter:
                 f"{AUGMENTER_LAYOUT}; fit it again"
             )
         config = Config.build(read_json(directory / "config.json"), base=directory)
-        learned = {name: _read(directory / f"{name}.safetensors") for name in _LEARNED}
+        learned = {
+            path.stem: _read(path)
+            for path in (directory / f"{name}.safetensors" for name in record["learned"])
+        }
         choices = Choices.load(directory / CHOICES)
         fitting = _fitting(graph, config, choices, None, progress=progress)
         proposals = Proposals(fitting, fit_teachers(fitting), learned)
@@ -218,7 +211,7 @@ class GanAugmenter:
         """Writes settings, choices, generators, picture and, last, the record."""
         (directory / "config.json").write_text(self.config.to_json() + "\n", encoding="utf-8")
         self._fitting.choices.save(directory / CHOICES)
-        for name in _LEARNED:
+        for name in self.record["learned"]:
             state = augmenter_state(self._proposals.augmenter(name))
             save_tensors(directory / f"{name}.safetensors", *state)
         draw_augment(directory / "augment.png", {"learned": self.record["learned"]})
