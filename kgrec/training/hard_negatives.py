@@ -24,13 +24,17 @@ class HardNegatives:
     weight: Tensor
 
     @classmethod
-    def of(cls, edges: SyntheticEdges, history: Incidence) -> Self:
+    def of(cls, edges: SyntheticEdges | None, history: Incidence) -> Self:
         """Takes a generator's second output; what a user has is left out.
 
         Args:
-            edges: User, item and weight of each.
+            edges: User, item and weight of each; None is none.
             history: The training items of each user; the result is on its device.
         """
+        if edges is None:
+            none = history.columns[:0]
+            empty = Incidence.from_pairs(none, none, history.num_rows, history.num_columns)
+            return cls(empty, torch.empty(0, device=history.device))
         size, device = history.num_columns, history.device
         keys = torch.from_numpy(edges.user_index * size + edges.item_index).to(device)
         kept = ~torch.isin(keys, history.rows * size + history.columns)
@@ -41,7 +45,7 @@ class HardNegatives:
         return cls(pairs, weight)
 
     def draw(self, users: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Draws one for each user that has any.
+        """Draws one for each user that has any; where nobody has, nothing is drawn at all.
 
         Args:
             users: (B,) int64.
@@ -50,6 +54,8 @@ class HardNegatives:
         Returns:
             Places among the users (m,), items (m,) and weights (m,).
         """
+        if not len(self.weight):
+            return users[:0], users[:0], self.weight
         lengths = self.pairs.lengths[users]
         uniform = torch.rand(len(users), generator=generator).to(users.device)
         at = torch.nonzero(lengths).squeeze(1)

@@ -100,7 +100,7 @@ def train_network(
     if model.score == "cosine":
         temperature = model.temperature or DEFAULT_TEMPERATURE
     positives = Positives.of(history, synthetic)
-    hard = None if negatives is None else HardNegatives.of(negatives, history)
+    hard = HardNegatives.of(negatives, history)
     step_loss = _loss(graph, history, positives, training, temperature, generator, hard)
     progress, best = Progress(), copy_state(network)
     if checkpoint is not None and checkpoint.exists():
@@ -259,7 +259,7 @@ def _loss(
     training: TrainingConfig,
     temperature: float | None,
     generator: torch.Generator,
-    hard: HardNegatives | None = None,
+    hard: HardNegatives,
 ) -> StepLoss:
     kind = training.loss
     if kind == "auto":
@@ -283,32 +283,24 @@ def _loss(
         positive = _products(user, owner, item, targets) + bias[targets]  # (B,)
         known, weight = known_pairs(taken, rows), positives.weights(batch)
         loss = softmax_loss(user, item, bias, known, positive, owner, weight)
-        if hard is None:
-            return loss
         at, below, counts = hard.draw(users[batch], generator)
-        negative = _products(user, owner[at], item, below) + bias[below]
-        return loss + hard_loss(positive, at, negative, counts)
+        doubted = _products(user, owner[at], item, below) + bias[below]  # (h,)
+        return loss + hard_loss(positive, at, doubted, counts)
 
     def sampled(network: GraphNetwork, batch: Tensor) -> Tensor:
         rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
         targets, bias = items[batch], network.item_bias()
         drawn, expected = sample_negatives(probability, training.num_negatives, generator)
         drawn, expected = drawn.to(users.device), expected.to(users.device)  # (m,)
-        wanted = [targets, drawn]
-        if hard is not None:
-            at, below, counts = hard.draw(users[batch], generator)
-            wanted.append(below)
+        at, below, counts = hard.draw(users[batch], generator)  # (h,)
+        wanted = [targets, drawn, below]
         user, item = scaled(*embed(network, batch, rows, torch.cat(wanted)))
+        item, negative, last = torch.split(item, [len(each) for each in wanted])
         positive = _products(user, owner, item, torch.arange(len(batch), device=item.device))
         positive = positive + bias[targets]  # (B,)
-        end = len(batch) + len(drawn)
-        negative, known = item[len(batch) : end], known_among(taken, rows, drawn)
-        weight = positives.weights(batch)
-        beside = positive.new_zeros(())
-        if hard is not None:
-            place = torch.arange(end, len(item), device=item.device)
-            score = _products(user, owner[at], item, place) + bias[below]
-            beside = hard_loss(positive, at, score, counts)
+        known, weight = known_among(taken, rows, drawn), positives.weights(batch)
+        doubted = _products(user, owner[at], last, torch.arange(len(last), device=last.device))
+        beside = hard_loss(positive, at, doubted + bias[below], counts)
         if kind == "bpr":
             scores = torch.addmm(bias[drawn], user, negative.T)  # (u, m)
             mask = torch.zeros_like(scores, dtype=torch.bool)
