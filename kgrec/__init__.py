@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kgrec.ingestion import ingest
     from kgrec.recommend import Recommendation, Recommender
     from kgrec.store.connect import open_store
+    from kgrec.training.augmenter import GanAugmenter
     from kgrec.training.directory import load_run
     from kgrec.training.run import train
     from kgrec.updates import update
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Config",
+    "GanAugmenter",
     "Intake",
     "KgrecError",
     "NodeLabel",
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "GanAugmenter": "kgrec.training.augmenter",
     "Intake": "kgrec.data.intake",
     "Recommendation": "kgrec.recommend",
     "Recommender": "kgrec.recommend",

@@ -65,6 +65,9 @@ DISPLAY_PROPERTY: dict[NodeLabel, str | None] = {
 #: Joins a node to the one it was found to be the same as, and which has its edges.
 SAME_AS = "SAME_AS"
 
+#: User-item pairs that were proposed, not observed: no statement that reads interactions sees them.
+SYNTHETIC = "SYNTHETIC"
+
 #: A target that was rated below its behaviour's `min_rating`.
 DISLIKED = "DISLIKED"
 
@@ -111,6 +114,11 @@ def interaction_key(split: Split) -> EdgeKey:
     return EdgeKey(INTERACTION_TYPES[Split(split)], NodeLabel.USER, NodeLabel.ITEM)
 
 
+def synthetic_key() -> EdgeKey:
+    """Gives the edge set that holds proposed pairs, of all runs."""
+    return EdgeKey(SYNTHETIC, NodeLabel.USER, NodeLabel.ITEM)
+
+
 def relation_type(name: str) -> str:
     """Gives the relationship type of a relation's name in the data.
 
@@ -131,7 +139,7 @@ def relation_type(name: str) -> str:
     if kind in INTERACTION_TYPES.values() or kind in {
         "RECOMMENDED",
         "SIMILAR",
-        "SYNTHETIC",
+        SYNTHETIC,
         SAME_AS,
     }:
         raise SchemaError(

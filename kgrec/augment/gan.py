@@ -1,8 +1,9 @@
 """A generator that has learned from dense users what sparse ones do next, and what it is worth."""
 
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -11,18 +12,18 @@ from torch import Tensor
 
 from kgrec.augment.adversary import Lessons, draw_logits, play, pretrain
 from kgrec.augment.bank import Bank
+from kgrec.augment.calibration import Calibration, reliability
 from kgrec.augment.generator import Discriminator, Generator
+from kgrec.augment.measures import COLLAPSED, best, compare, effective_number, precision
 from kgrec.augment.world import World
 from kgrec.config import GanConfig
-from kgrec.errors import ShapeError
+from kgrec.errors import NotFittedError, ShapeError
 from kgrec.evaluation.prediction import roc_auc
 from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 
 #: Of so many users that copies were made of one says when to stop, and one is kept for measuring.
 _FOLDS = 5
-#: A generator has collapsed whose proposals have less than this share of real ones' variety.
-_COLLAPSED = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +37,17 @@ class Augmenter:
         report: How it learned (`looks`, the precision after each epoch of those who say when to
             stop), and what was measured on others, whom nothing was chosen on: `candidate_recall`,
             `precision` of each scorer and of it …
+        discriminator: What it played against, if it did.
+        calibration: From the discriminator's logits, or without one the generator's, to the share
+            of proposals that were real.
     """
 
     generator: Generator
     names: tuple[str, ...]
     config: GanConfig
     report: dict[str, Any] = field(default_factory=dict)
+    discriminator: Discriminator | None = None
+    calibration: Calibration | None = None
 
     def scorer(self, bank: Bank, seed: int) -> "Preferred":
         """Gives what it prefers for the users of a bank; ShapeError if the bank is another one."""
@@ -51,6 +57,45 @@ class Augmenter:
                 f"{list(bank.scorers)}; expected the same scorers in the same order"
             )
         return Preferred(self.generator, bank, self.config.candidates, seed)
+
+    @torch.no_grad()
+    def confidence(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Gives how likely candidates are real, (B, k) in [0, 1], if they were proposed.
+
+        Args:
+            features: (B, k, f), what the bank tells.
+            noise: (B, z), what the generator was given beside it.
+
+        Raises:
+            NotFittedError: If it was not calibrated.
+        """
+        if self.calibration is None:
+            raise NotFittedError("this generator was not calibrated; fit it again")
+        return self.calibration(self._doubted(features, noise))
+
+    def _doubted(self, features: Tensor, noise: Tensor) -> Tensor:
+        """The logits that are calibrated, (B, k)."""
+        if self.discriminator is not None:
+            return self.discriminator(features)  # type: ignore[no-any-return]
+        return self.generator(features, noise)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def calibrated(self, classroom: "Classroom", per_user: int) -> Self:
+        """Gives the same, calibrated on proposals for those who say when to stop.
+
+        The report gets `reliability` on those who are measured.
+        """
+        parts = []
+        for lessons in (classroom.choosing, classroom.judged):
+            noise = torch.zeros(len(lessons.features), self.generator.num_noise)
+            places = best(self.generator(lessons.features, noise), lessons, per_user)
+            there = lessons.items.gather(1, places) >= 0
+            doubted = self._doubted(lessons.features, noise).gather(1, places)
+            parts.append((doubted[there], lessons.real.gather(1, places)[there]))
+        calibration = Calibration.fit(*parts[0])
+        scores, real = parts[1]
+        report = {**self.report, "reliability": reliability(calibration(scores), real)}
+        return replace(self, calibration=calibration, report=report)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +115,8 @@ class Preferred:
     seed: int
 
     @cached_property
-    def _noise(self) -> Tensor:
+    def noise(self) -> Tensor:
+        """What each user of the bank is given, (num_users, z)."""
         draws = torch.Generator().manual_seed(self.seed)
         size = self.bank.history.num_rows, self.generator.num_noise
         return torch.randn(*size, generator=draws)
@@ -81,7 +127,7 @@ class Preferred:
         history = self.bank.history
         items = self.bank.candidates(user_indices, self.count)  # (B, k)
         told = self.bank.features(user_indices, items)
-        logits: Tensor = self.generator(told, self._noise[user_indices])
+        logits: Tensor = self.generator(told, self.noise[user_indices])
         scores = logits.new_full((len(items), history.num_columns + 1), -torch.inf)
         # Where there is no candidate, -1 is the column that is cut off.
         scores.scatter_(1, items.remainder(history.num_columns + 1), logits)
@@ -159,13 +205,6 @@ class _Best:
         self._generator.load_state_dict(self._state)
 
 
-def precision(scores: Tensor, lessons: Lessons, k: int) -> float:
-    """Gives the share of real ones among each user's k candidates with the best scores (m, k')."""
-    scores = scores.masked_fill(~lessons.present, -torch.inf)
-    top = scores.topk(min(k, scores.shape[1]), dim=1).indices
-    return float(lessons.real.gather(1, top).float().mean())
-
-
 def fit_generator(classroom: Classroom, config: GanConfig, per_user: int, seed: int) -> Augmenter:
     """Trains a generator by cross-entropy; it stays as it was when its proposals were best.
 
@@ -179,12 +218,12 @@ def fit_generator(classroom: Classroom, config: GanConfig, per_user: int, seed: 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         generator = Generator(len(classroom.names) + 1, config.noise, config.hidden)
-    best = _Best(generator, classroom.choosing, per_user)
-    losses = pretrain(generator, classroom.learned, config, draws, best)
-    best.restore()
-    report = {"cross_entropy": losses, "looks": best.precisions}
+    kept = _Best(generator, classroom.choosing, per_user)
+    losses = pretrain(generator, classroom.learned, config, draws, kept)
+    kept.restore()
+    report = {"cross_entropy": losses, "looks": kept.precisions}
     report |= _measured(classroom, generator, per_user, draws)
-    return Augmenter(generator, classroom.names, config, report)
+    return Augmenter(generator, classroom.names, config, report).calibrated(classroom, per_user)
 
 
 def fit_gan(classroom: Classroom, start: Augmenter, per_user: int, seed: int) -> Augmenter:
@@ -195,13 +234,15 @@ def fit_gan(classroom: Classroom, start: Augmenter, per_user: int, seed: int) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)
         discriminator = Discriminator(len(classroom.names) + 1)
-    best = _Best(generator, classroom.choosing, per_user)
-    rounds = play(generator, discriminator, classroom.learned, config, draws, best)
+    kept = _Best(generator, classroom.choosing, per_user)
+    rounds = play(generator, discriminator, classroom.learned, config, draws, kept)
     apart = _told_apart(classroom, generator, discriminator, config, draws)
-    best.restore()
-    report = {"rounds": rounds, "looks": best.precisions, "auc": apart}
+    kept.restore()
+    report = {"rounds": rounds, "looks": kept.precisions, "auc": apart}
     report |= _measured(classroom, generator, per_user, draws)
-    return Augmenter(generator, classroom.names, config, report)
+    discriminator.eval()  # its spectral norms are no longer estimated on
+    found = Augmenter(generator, classroom.names, config, report, discriminator)
+    return found.calibrated(classroom, per_user)
 
 
 @torch.no_grad()
@@ -216,7 +257,7 @@ def _measured(
         name: precision(judged.features[:, :, number], judged, k)
         for number, name in enumerate(classroom.names)
     }
-    top = logits.topk(min(k, logits.shape[1]), dim=1).indices
+    top = best(logits, judged, k)
     proposed, hidden = judged.items.gather(1, top), judged.items[judged.real]
     variety, wanted = (effective_number(items) for items in (proposed[proposed >= 0], hidden))
     return {
@@ -228,21 +269,37 @@ def _measured(
             "hidden": _mean(judged.popularity[judged.real]),
         },
         "variety": {"proposed": variety, "hidden": wanted},
-        "collapsed": variety < _COLLAPSED * wanted,
+        "collapsed": variety < COLLAPSED * wanted,
+        "sources": _compared(classroom, generator, k),
     }
+
+
+def _compared(classroom: Classroom, generator: Generator, k: int) -> dict[str, Any]:
+    """Proposals of each scorer, of the generator, and of candidates drawn at random."""
+
+    def random(lessons: Lessons) -> Tensor:
+        return torch.rand(lessons.real.shape, generator=torch.Generator().manual_seed(0))
+
+    def learned(lessons: Lessons) -> Tensor:
+        noise = torch.zeros(len(lessons.features), generator.num_noise)
+        return generator(lessons.features, noise)  # type: ignore[no-any-return]
+
+    scores: dict[str, Callable[[Lessons], Tensor]] = {
+        name: partial(_column, number=number) for number, name in enumerate(classroom.names)
+    }
+    scores |= {"generator": learned, "random": random}
+    return {
+        name: compare(score, classroom.choosing, classroom.judged, k)
+        for name, score in scores.items()
+    }
+
+
+def _column(lessons: Lessons, number: int) -> Tensor:
+    return lessons.features[:, :, number]
 
 
 def _mean(values: Tensor) -> float | None:
     return float(values.mean()) if values.numel() else None
-
-
-def effective_number(items: Tensor) -> float:
-    """Gives exp of the entropy of items (n,): as many as occur, if all occur alike, else fewer."""
-    if not len(items):
-        return 0.0
-    counts = torch.bincount(items)
-    share = counts[counts > 0].double() / len(items)
-    return float(torch.exp(-(share * share.log()).sum()))
 
 
 @torch.no_grad()

@@ -66,11 +66,11 @@ class Decision:
     verdicts: tuple[Verdict, ...]
     versus: Mapping[tuple[str, str], Interval]
 
-    def words(self) -> str:
-        """Says what was picked and what the others were worth."""
+    def words(self, whose: str = "networks") -> str:
+        """Says what was picked and what the others were worth; `whose` NDCG was compared."""
         lines = [
             f"{v.source}: {v.sparse.difference:+.4f} [{v.sparse.low:+.4f}, {v.sparse.high:+.4f}] "
-            f"NDCG@20 of the networks ({v.relative:+.1%}) for users with few interactions"
+            f"NDCG@20 of the {whose} ({v.relative:+.1%}) for users with few interactions"
             + (f"; harms {', '.join(v.harmed)}" if v.harmed else "")
             for v in self.verdicts
         ]

@@ -19,6 +19,7 @@ from kgrec.cli.bench import bench
 from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
+from kgrec.cli.gan import gan
 from kgrec.cli.ingest import ingest
 from kgrec.cli.inspect import inspect
 from kgrec.cli.output import print_line
@@ -50,6 +51,7 @@ for _command in (
     bench,
 ):  # fmt: skip
     app.command()(_command)
+app.add_typer(gan)
 
 # Older releases of typer use click's classes, newer ones their own; the names are the same.
 _UsageProblem = next(x for x in typer.BadParameter.__mro__ if x.__name__ == "ClickException")

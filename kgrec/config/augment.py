@@ -11,6 +11,8 @@ class GanConfig(Settings):
     """The generator of edges, and its training.
 
     Attributes:
+        texts: Whether it is told how like an item's text is to those of what a user has; needs
+            text.enabled.
         candidates: Items that it chooses from for a user.
         most_users: At most so many sparse users are made of dense ones to learn from.
         noise: Numbers of noise a user.
@@ -28,6 +30,7 @@ class GanConfig(Settings):
         anchor: Weight of the cross-entropy beside the adversarial loss.
     """
 
+    texts: bool = False
     candidates: int = Field(500, ge=1)
     most_users: int = Field(4_000, ge=1)
     noise: int = Field(4, ge=1)
@@ -54,7 +57,13 @@ class AugmentConfig(Settings):
         at_most: So few interactions make a node sparse.
         per_user: Edges for each sparse user.
         per_item: Edges for each sparse item.
-        weight: What an edge counts in the loss, where an interaction counts 1.
+        use: What becomes of the edges: `positives` in the networks' loss; `propagation`, a relation
+            of their own that passes messages; `negatives`, the GAN's second output, which a user's
+            interactions shall stand above; `closed_form`, a row a sparse user in the closed form.
+        weight: What an edge counts in the loss, where an interaction counts 1; in the closed form
+            what such a row does, where a user's history counts 1.
+        weights: `calibrated` multiplies the weight of an edge by how likely it is real, for the
+            sources that learn.
         epochs: For so long networks learn on with the edges.
         gan: The generator and its training.
     """
@@ -65,6 +74,8 @@ class AugmentConfig(Settings):
     at_most: int = Field(5, ge=1)
     per_user: int = Field(10, ge=0)
     per_item: int = Field(0, ge=0)
+    use: Literal["positives", "propagation", "negatives", "closed_form"] = "positives"
     weight: float = Field(1.0, gt=0)
+    weights: Literal["equal", "calibrated"] = "equal"
     epochs: int = Field(2, ge=1)
     gan: GanConfig = GanConfig()

@@ -8,7 +8,7 @@ import torch
 
 from kgrec.explain.connections import Connection
 from kgrec.model.scorer import Scorer
-from kgrec.schema import INTERACTION_TYPES, NodeLabel, relation_type
+from kgrec.schema import INTERACTION_TYPES, SYNTHETIC, NodeLabel, relation_type
 from kgrec.vocabulary import Vocabulary
 
 
@@ -130,6 +130,6 @@ def relation_kind(name: str) -> str:
     (`genre`).
     """
     name = name.removeprefix("rev_")
-    if name == "self" or name in INTERACTION_TYPES.values():
+    if name in ("self", SYNTHETIC) or name in INTERACTION_TYPES.values():
         return name
     return relation_type(name)

@@ -1,20 +1,27 @@
 """Hardens trained networks with synthetic edges where the gate finds that they help."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from kgrec.augment.gate import NONE, SPARSE, UNTOUCHED, Decision, decide
-from kgrec.evaluation.cohorts import tail_items, tail_recall, user_cohorts
+from kgrec.augment.measures import describe
+from kgrec.evaluation.cohorts import distinct_counts, tail_items, tail_recall, user_cohorts
 from kgrec.evaluation.metrics import FloatArray, ranking_metrics
 from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.fusion import Fusion
+from kgrec.model.gram import RelationRows
+from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
+from kgrec.schema import SYNTHETIC, Split
+from kgrec.training.closed_form_part import solve_closed_form
 from kgrec.training.fitting import Fitting
 from kgrec.training.fusion_search import most_users, search_fusion
 from kgrec.training.proposals import Proposals
@@ -63,11 +70,66 @@ def harden(
     edges = None if picked == NONE else proposals.of(picked)
     if edges is None or not len(edges):  # learning on without any would only overshoot
         picked = NONE
-    fitting.record["augment"] = _told(decision, picked, proposals)
+    fitting.record["augment"] = _told(fitting, decision, picked, proposals, names)
     logger.info("%s", fitting.record["augment"]["words"])
     if picked == NONE:
         return NONE, scorers
     return picked, [go_on(n, edges, config.epochs, keep=True) for n in range(len(scorers))]
+
+
+def with_rows(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer:
+    """Gives the closed form, with a row for each sparse user where the settings or the gate say so.
+
+    Such a row has what the user has and what was proposed. Where valid has joined train, it is made
+    of what the picked source proposes then.
+
+    Args:
+        fitting: What was fitted so far.
+        parts: `closed_form`, and what its sources ask beside it.
+    """
+    config, plain = fitting.config, parts["closed_form"]
+    if config.augment.use != "closed_form" or config.augment.source == NONE:
+        return plain
+    proposals = Proposals(fitting, parts)
+
+    def solve(number: int, edges: SyntheticEdges | None, epochs: int, *, keep: bool) -> Scorer:
+        del number, epochs, keep  # a solution is whole, there is nothing to go on from
+        return plain if edges is None else _solved(fitting, edges)
+
+    with fitting.timed("augment"):
+        if "augment" in fitting.record:  # picked before valid joined train
+            picked = fitting.choices.augment
+            return plain if picked == NONE else _solved(fitting, proposals.of(picked))
+        if config.augment.source != "auto":
+            proposals.require(config.augment.source)
+        fitting.choices.augment, (scorer,) = harden(fitting, (plain,), proposals, solve)
+    return scorer
+
+
+def _solved(fitting: Fitting, edges: SyntheticEdges) -> Scorer:
+    """The closed form with a row for each user whom edges were proposed for."""
+    found, augment = fitting.choices.closed_form, fitting.config.augment
+    assert found is not None, "rows are asked only where there is a closed form"
+    weights = {**found.relation_weights, SYNTHETIC: augment.weight}
+    return solve_closed_form(
+        fitting.graph,
+        fitting.history,
+        replace(found, relation_weights=weights),
+        fitting.ranks,
+        max_items=fitting.config.closed_form.max_items,
+        beside=completed_rows(fitting.history, edges),
+    )
+
+
+def completed_rows(history: Incidence, edges: SyntheticEdges) -> RelationRows:
+    """Gives a row for each user with proposed pairs: what they have and these, binary."""
+    users = torch.from_numpy(np.unique(edges.user_index))
+    own, lengths = history.take(users)
+    row = torch.repeat_interleave(torch.arange(len(users)), lengths)
+    more = torch.searchsorted(users, torch.from_numpy(edges.user_index))
+    items = torch.cat([own, torch.from_numpy(edges.item_index)])
+    rows = Incidence.from_pairs(torch.cat([row, more]), items, len(users), history.num_columns)
+    return RelationRows(SYNTHETIC, rows)
 
 
 def _gate(
@@ -121,11 +183,18 @@ def _judge(
     return judge
 
 
-def _told(decision: Decision | None, picked: str, proposals: Proposals) -> dict[str, Any]:
-    """The gate's decision as the record holds it."""
-    plan = proposals.plan
+def _told(
+    fitting: Fitting,
+    decision: Decision | None,
+    picked: str,
+    proposals: Proposals,
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """The gate's decision as the record holds it, and, after the fact, what came true in valid."""
+    plan, config = proposals.plan, fitting.config.augment
     told = {
         "picked": picked,
+        "use": config.use,
         "edges": {
             "users": len(plan.users),
             "items": len(plan.items),
@@ -133,6 +202,7 @@ def _told(decision: Decision | None, picked: str, proposals: Proposals) -> dict[
             "per_item": plan.per_item,
             "weight": plan.weight,
         },
+        "proposals": {name: tell_of(fitting.graph, proposals.of(name)) for name in names},
         "learned": proposals.report,
     }
     if decision is None:
@@ -152,5 +222,16 @@ def _told(decision: Decision | None, picked: str, proposals: Proposals) -> dict[
         "versus": {
             f"{one} - {other}": asdict(each) for (one, other), each in decision.versus.items()
         },
-        "words": decision.words(),
+        "words": decision.words("closed form" if config.use == "closed_form" else "networks"),
     }
+
+
+def tell_of(graph: GraphData, edges: SyntheticEdges) -> dict[str, Any]:
+    """Tells what proposals are like, and how many are in valid; nothing is chosen by it."""
+    train, size = graph.train, graph.num_items
+    users_of = distinct_counts(train.item_index, train.user_index, size)
+    valid = graph.held_out.get(Split.VALID)
+    later = None
+    if valid is not None and len(valid):
+        later = valid.user_index, valid.item_index
+    return describe(edges, users_of, tail_items(train, size), later)

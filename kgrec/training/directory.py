@@ -20,6 +20,7 @@ from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion, scorer_kind
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel, Role
+from kgrec.training.augment_picture import draw_augment
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.picture import draw_training
 from kgrec.vocabulary import Vocabulary
@@ -172,6 +173,8 @@ def write_run(
     values = {"kind": type(scorer).__name__, "values": values}
     save_tensors(partial / "model.safetensors", tensors, values, once=True)
     draw_training(partial / "training.png", record)
+    if "augment" in record:
+        draw_augment(partial / "augment.png", record["augment"])
     _write_scalars(partial / "tensorboard", record)
     write_json(partial / "record.json", record)
 

@@ -18,6 +18,7 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.losses import bpr_loss, softmax_loss
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
+from kgrec.training.hard_negatives import HardNegatives, hard_loss
 from kgrec.training.neighbour_sampling import NeighbourSampler
 from kgrec.training.positives import Positives
 from kgrec.training.resume import (
@@ -64,6 +65,7 @@ def train_network(
     checkpoint: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
     synthetic: SyntheticEdges | None = None,
+    negatives: SyntheticEdges | None = None,
     start: Trained | None = None,
 ) -> tuple[NetworkScorer, GraphNetwork, Progress]:
     """Trains until the valid metric stops rising, and gives the best epoch's scorer.
@@ -79,6 +81,7 @@ def train_network(
         on_epoch: Is told each epoch's record.
         synthetic: Proposed pairs that are learned beside the interactions, by their weights; they
             pass no messages.
+        negatives: Proposed pairs that shall stand below the interactions of their user.
         start: Goes on from there instead of from initial values; `training.epochs` come on top.
 
     Returns:
@@ -97,7 +100,8 @@ def train_network(
     if model.score == "cosine":
         temperature = model.temperature or DEFAULT_TEMPERATURE
     positives = Positives.of(history, synthetic)
-    step_loss = _loss(graph, history, positives, training, temperature, generator)
+    hard = HardNegatives.of(negatives, history)
+    step_loss = _loss(graph, history, positives, training, temperature, generator, hard)
     progress, best = Progress(), copy_state(network)
     if checkpoint is not None and checkpoint.exists():
         progress, best = resume_training(checkpoint, network, optimizers, generator)
@@ -255,6 +259,7 @@ def _loss(
     training: TrainingConfig,
     temperature: float | None,
     generator: torch.Generator,
+    hard: HardNegatives,
 ) -> StepLoss:
     kind = training.loss
     if kind == "auto":
@@ -277,24 +282,32 @@ def _loss(
         user, item = scaled(*embed(network, batch, rows, None))  # (u, d), (I, d)
         positive = _products(user, owner, item, targets) + bias[targets]  # (B,)
         known, weight = known_pairs(taken, rows), positives.weights(batch)
-        return softmax_loss(user, item, bias, known, positive, owner, weight)
+        loss = softmax_loss(user, item, bias, known, positive, owner, weight)
+        at, below, counts = hard.draw(users[batch], generator)
+        doubted = _products(user, owner[at], item, below) + bias[below]  # (h,)
+        return loss + hard_loss(positive, at, doubted, counts)
 
     def sampled(network: GraphNetwork, batch: Tensor) -> Tensor:
         rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
         targets, bias = items[batch], network.item_bias()
         drawn, expected = sample_negatives(probability, training.num_negatives, generator)
         drawn, expected = drawn.to(users.device), expected.to(users.device)  # (m,)
-        user, item = scaled(*embed(network, batch, rows, torch.cat([targets, drawn])))
+        at, below, counts = hard.draw(users[batch], generator)  # (h,)
+        wanted = [targets, drawn, below]
+        user, item = scaled(*embed(network, batch, rows, torch.cat(wanted)))
+        item, negative, last = torch.split(item, [len(each) for each in wanted])
         positive = _products(user, owner, item, torch.arange(len(batch), device=item.device))
         positive = positive + bias[targets]  # (B,)
-        negative, known = item[len(batch) :], known_among(taken, rows, drawn)
-        weight = positives.weights(batch)
+        known, weight = known_among(taken, rows, drawn), positives.weights(batch)
+        doubted = _products(user, owner[at], last, torch.arange(len(last), device=last.device))
+        beside = hard_loss(positive, at, doubted + bias[below], counts)
         if kind == "bpr":
             scores = torch.addmm(bias[drawn], user, negative.T)  # (u, m)
             mask = torch.zeros_like(scores, dtype=torch.bool)
             mask[known[0], known[1]] = True
-            return bpr_loss(positive, scores[owner], mask[owner], weight)
-        return softmax_loss(user, negative, bias[drawn] - expected, known, positive, owner, weight)
+            return beside + bpr_loss(positive, scores[owner], mask[owner], weight)
+        lowered = bias[drawn] - expected
+        return beside + softmax_loss(user, negative, lowered, known, positive, owner, weight)
 
     return full if kind == "softmax" else sampled
 

@@ -9,6 +9,7 @@ from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.user_side import UserSide
 from kgrec.progress import progress_bar
+from kgrec.training.augmentation import with_rows
 from kgrec.training.closed_form_part import solve_closed_form
 from kgrec.training.closed_form_search import search_closed_form
 from kgrec.training.fitting import Fitting
@@ -38,12 +39,21 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
         "network": lambda fitting: fit_networks(fitting, parts),
     }
     for name, make in makers.items():
+        if name == "network" and "closed_form" in parts:  # what its sources ask is fitted by now
+            parts["closed_form"] = with_rows(fitting, parts)
         part = make(fitting)
         if part is not None:
             parts[name] = part
     if fitting.config.fusion.popularity or not parts:
         parts["popularity"] = Popularity(fitting.history)
     return parts
+
+
+def fit_teachers(fitting: Fitting) -> dict[str, Scorer]:
+    """Fits what sources of synthetic edges ask, and nothing else: `closed_form` and `factors`."""
+    makers = {"closed_form": _closed_form, "factors": _factors}
+    parts = {name: make(fitting) for name, make in makers.items()}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _closed_form(fitting: Fitting) -> Scorer | None:

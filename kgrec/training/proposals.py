@@ -1,37 +1,50 @@
 """The edges of each source, by name; what several sources need is made once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 
 from kgrec.augment.bank import Bank, Told
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
+from kgrec.augment.learned import (
+    LearnedSource,
+    augmenter_from_state,
+    augmenter_state,
+    hard_negatives,
+)
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import DrawnSource, ScoredSource, Source
 from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
 from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import train_pairs
 from kgrec.graph.data import GraphData
+from kgrec.graph.mirror import mirrored, mirrored_edges
 from kgrec.graph.synthetic import SyntheticEdges
-from kgrec.model.closed_form import ClosedForm
+from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.likeness import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.sparse_closed_form import SparseClosedForm
+from kgrec.model.text_likeness import TextLikeness
 from kgrec.model.wmf import WeightedMF
+from kgrec.schema import NodeLabel
+from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.closed_form_part import solve_closed_form
+from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import history_of
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import FactorsSettings, fit_factors
+from kgrec.training.side_searches import FactorsSettings, UserSideSettings, fit_factors
 
 #: In the order in which the gate tries them; the last two know nothing of taste.
 SOURCES = ("teacher", "knn", "generator", "gan", "popularity", "random")
+#: Those that learn, and what stands before their name where they serve items.
+LEARNED, ITEMS = ("generator", "gan"), "items-"
 #: So many relations, the largest, are told to a generator each by itself.
 _RELATIONS = 8
 
@@ -43,9 +56,24 @@ class Proposals:
         report: What was measured of the sources that learn.
     """
 
-    def __init__(self, fitting: Fitting, parts: Mapping[str, Scorer]) -> None:
-        """Reads the settings; `parts` has the teacher, `closed_form`."""
-        self._fitting, self._parts = fitting, parts
+    def __init__(
+        self,
+        fitting: Fitting,
+        parts: Mapping[str, Scorer],
+        learned: Mapping[str, Augmenter] | None = None,
+        prefix: str = "",
+    ) -> None:
+        """Reads the settings.
+
+        Args:
+            fitting: What was fitted so far.
+            parts: Has the teacher, `closed_form`.
+            learned: `generator` and `gan`, where they have learned before; those that serve items
+                with `ITEMS` before their name.
+            prefix: Before the names of what is remembered.
+        """
+        self._fitting, self._parts, self._prefix = fitting, parts, prefix
+        self._learned = dict(learned or {})
         self.report: dict[str, Any] = {}
         self._edges: dict[str, SyntheticEdges] = {}
 
@@ -60,7 +88,9 @@ class Proposals:
         taught = "closed_form" in self._parts
         learned = taught and len(dense_users(self._fitting.history, at_most)) >= LEAST_DENSE
         allowed = {"teacher": taught, "generator": learned, "gan": learned}
-        return tuple(name for name in SOURCES if allowed.get(name, True))
+        negative = self._fitting.config.augment.use == "negatives"  # only the GAN has doubts
+        names = ("gan",) if negative else SOURCES
+        return tuple(name for name in names if allowed.get(name, True))
 
     def require(self, name: str) -> None:
         """Raises ConfigError if this data does not allow a source."""
@@ -69,27 +99,71 @@ class Proposals:
             raise ConfigError(
                 f"augment.source {name!r} needs the closed form and {LEAST_DENSE} users with more "
                 f"than {2 * at_most} items in train to learn from; this data allows "
-                f"{', '.join(self.possible())}; take one of these, or lower augment.at_most"
+                f"{', '.join(self.possible()) or 'none'}; take one of these, or lower "
+                f"augment.at_most"
             )
 
     def of(self, name: str) -> SyntheticEdges:
-        """Gives the edges of one source."""
+        """Gives the edges of one source; hard negatives where the settings use it for these."""
         if name not in self._edges:
-            self._edges[name] = self._source(name).propose(self.plan, self._fitting.config.seed)
+            seed = self._fitting.config.seed
+            negative = self._fitting.config.augment.use == "negatives"
+            give = self.negatives if negative else partial(self.propose, name)
+            self._edges[name] = give(self.plan, seed)
         return self._edges[name]
+
+    def propose(self, name: str, plan: Plan, seed: int) -> SyntheticEdges:
+        """Gives the edges of one source for a plan of one's own.
+
+        A generator that serves items has learned from items with many users what those with few get
+        next; where too few have many, it says which users to take by what it learned of users.
+        """
+        mirror = self._mirror if plan.per_item and name in LEARNED else None
+        if mirror is None:
+            return self._source(name).propose(plan, seed)
+        for_users = self._source(name).propose(replace(plan, per_item=0), seed)
+        turned = replace(
+            plan,
+            history=plan.history.transposed(),
+            users=plan.items,
+            items=plan.users,
+            per_user=plan.per_item,
+            per_item=0,
+        )
+        for_items = mirrored_edges(mirror.propose(name, turned, seed))
+        self.report.setdefault("items", {}).update(mirror.report)
+        return for_users.joined(for_items)
+
+    def negatives(self, plan: Plan, seed: int) -> SyntheticEdges:
+        """Gives what the generator finds plausible and its adversary does not."""
+        self._tell_of_learning("gan")
+        return hard_negatives(self.augmenter("gan"), self._bank, plan, seed)
+
+    def scorers(self) -> tuple[str, ...]:
+        """Gives the names of what a generator is told of, in their order."""
+        return tuple(self._bank.scorers)
+
+    def augmenter(self, name: str) -> Augmenter:
+        """Gives the `generator`, or the `gan`; it learns when it is first asked for."""
+        if name.startswith(ITEMS):
+            assert self._mirror is not None, "asked only where items can be learned from"
+            return self._mirror.augmenter(name.removeprefix(ITEMS))
+        if name not in self._learned:
+            if name == "generator":
+                self._learned[name] = self._remembered(name, self._taught)
+            else:
+                self._learned[name] = self._remembered(name, self._played)
+        return self._learned[name]
 
     def _source(self, name: str) -> Source:
         if name == "teacher":
             return ScoredSource(name, self._parts["closed_form"])
         if name == "knn":
             return ScoredSource(name, self._knn)
-        if name in ("generator", "gan"):
-            self.report["generator"] = self._generator.report
-            augmenter = self._generator
-            if name == "gan":
-                augmenter = self._gan
-                self.report["gan"] = augmenter.report
-            return ScoredSource(name, augmenter.scorer(self._bank, self._fitting.config.seed))
+        if name in LEARNED:
+            self._tell_of_learning(name)
+            weighted = self._fitting.config.augment.weights == "calibrated"
+            return LearnedSource(name, self.augmenter(name), self._bank, weighted)
         return DrawnSource(name, by_popularity=name == "popularity")
 
     @cached_property
@@ -113,15 +187,60 @@ class Proposals:
         bank = self._bank_of(world.graph, history_of(world.graph))
         return Classroom.of(world, bank, config.gan.candidates)
 
+    def learned(self) -> tuple[str, ...]:
+        """Gives the names of all that learn, as `augmenter` takes them."""
+        items = self.plan.per_item and self._mirror is not None
+        return (*LEARNED, *(ITEMS + name for name in LEARNED if items))
+
     @cached_property
-    def _generator(self) -> Augmenter:
+    def _mirror(self) -> "Proposals | None":
+        """Proposes users for items; None where too few items have many users.
+
+        The teacher is the closed form over users, without relations.
+        """
+        fitting, config = self._fitting, self._fitting.config
+        graph = mirrored(fitting.graph)
+        history = history_of(graph)
+        if self._prefix or len(dense_users(history, config.augment.at_most)) < LEAST_DENSE:
+            return None
+        given = fitting.choices.user_side or UserSideSettings()
+        exponent = Refinements(user_exponent=given.item_exponent)
+        closed_form = ClosedFormSettings(given.ridge, {}, None, exponent)
+        choices = replace(fitting.choices, closed_form=closed_form)
+        turned = replace(fitting, graph=graph, text=None, choices=choices, record={}, networks=[])
+        most = config.closed_form.max_items
+        teacher = solve_closed_form(graph, history, closed_form, None, max_items=most)
+        before = {
+            name.removeprefix(ITEMS): each
+            for name, each in self._learned.items()
+            if name.startswith(ITEMS)
+        }
+        return Proposals(turned, {"closed_form": teacher}, before, ITEMS)
+
+    def _tell_of_learning(self, name: str) -> None:
+        self.report["generator"] = self.augmenter("generator").report
+        if name == "gan":
+            self.report["gan"] = self.augmenter("gan").report
+
+    def _taught(self) -> Augmenter:
         config = self._fitting.config
         return fit_generator(self._classroom, config.augment.gan, self._measured_at, config.seed)
 
-    @cached_property
-    def _gan(self) -> Augmenter:
-        seed = self._fitting.config.seed
-        return fit_gan(self._classroom, self._generator, self._measured_at, seed)
+    def _played(self) -> Augmenter:
+        start, seed = self.augmenter("generator"), self._fitting.config.seed
+        return fit_gan(self._classroom, start, self._measured_at, seed)
+
+    def _remembered(self, name: str, fit: Callable[[], Augmenter]) -> Augmenter:
+        """Fits, or reads what an attempt that was killed had fitted."""
+        work = self._fitting.work
+        if work is None:
+            return fit()
+        path = work / f"checkpoint-{self._prefix}{name}.safetensors"
+        if path.is_file():
+            return augmenter_from_state(*load_tensors(path))
+        found = fit()
+        save_tensors(path, *augmenter_state(found))
+        return found
 
     @property
     def _measured_at(self) -> int:
@@ -152,6 +271,9 @@ class Proposals:
         gone = Incidence.from_pairs(none, none, 1, graph.num_items)
         for name in self._relations:
             scorers[f"like by {name}"] = Likeness(history, rows.get(name, gone))
+        text = self._fitting.text
+        if self._fitting.config.augment.gan.texts and text is not None:
+            scorers["text"] = TextLikeness(history, torch.from_numpy(text[NodeLabel.ITEM]))
         return Bank(scorers, history, choosers)
 
     def _teacher(self, graph: GraphData, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:

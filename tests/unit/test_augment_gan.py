@@ -15,11 +15,11 @@ from kgrec.augment.gan import (
     Augmenter,
     Classroom,
     Preferred,
-    effective_number,
     fit_gan,
     fit_generator,
 )
 from kgrec.augment.generator import Discriminator, Generator
+from kgrec.augment.measures import effective_number
 from kgrec.augment.world import World
 from kgrec.config import GanConfig
 from kgrec.errors import ShapeError
@@ -252,6 +252,16 @@ class TestClassroom:
         ).report
         assert report["variety"]["proposed"] == pytest.approx(5)
         assert report["collapsed"]
+        features[:, 0, 0] = 10.0
+        same = replace(same, features=features)
+        one = fit_generator(Classroom(same, same, same, 0.5, ("teacher", "b")), idle, 1, 0).report
+        assert one["variety"]["proposed"] == pytest.approx(1)
+        assert one["collapsed"]
+        # Everyone is offered one item of the five: the same from each, and told apart at once.
+        told = one["sources"]["generator"]
+        assert (told["distinct"], told["precision"]) == (1, 0.0)
+        assert told["degree_distance"] > 3
+        assert told["auc"] > 0.99
 
     def test_effective_number_by_hand(self) -> None:
         assert effective_number(torch.tensor([3, 3, 7, 7])) == pytest.approx(2)

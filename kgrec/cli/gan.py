@@ -1,0 +1,278 @@
+"""`kgrec gan`: a generator of synthetic edges by itself, and its edges in a store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kgrec.cli.options import (
+    AsJson,
+    ConfigFile,
+    OptionalConfigFile,
+    Overrides,
+    StoreUri,
+    load_config,
+    store_config,
+    with_store,
+)
+from kgrec.cli.output import Reporter
+from kgrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kgrec.graph.data import GraphData
+    from kgrec.graph.synthetic import SyntheticEdges
+    from kgrec.training.augmenter import GanAugmenter
+
+gan = typer.Typer(
+    name="gan",
+    help="Synthetic edges: fit a generator, sample it, mark edges in a store, purge them.",
+    no_args_is_help=True,
+)
+
+_From = Annotated[
+    Path, typer.Option("--from", metavar="DIR", help="A generator that `kgrec gan fit` made.")
+]
+_Name = Annotated[
+    str | None, typer.Option("--name", metavar="RUN", help="The run that edges are marked with.")
+]
+
+
+@gan.command()
+def fit(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the generator goes.")],
+    store: StoreUri = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides the settings' seed.")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the store up to date and fit a generator; no recommender is trained."""
+    changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
+    settings = load_config(config, store, changes)
+    with Reporter(as_json) as reporter:
+        from kgrec.cli.gan_view import measured_table, sentence
+        from kgrec.cli.steps import bring_up_to_date, fetch
+        from kgrec.training.augmenter import GanAugmenter
+
+        bring_up_to_date(settings, reporter)
+        graph = fetch(settings, reporter)
+        with reporter.step("fit") as said:
+            fitted = GanAugmenter.fit(graph, settings, out, progress=not as_json)
+            said.append(sentence(fitted.record["learned"]))
+        reporter.answer(
+            {
+                "generator": str(out),
+                "graph_version": graph.version,
+                "seed": settings.seed,
+                "learned": fitted.record["learned"],
+                "seconds": reporter.seconds,
+                "picture": str(out / "augment.png"),
+            },
+            measured_table(fitted.record["learned"]),
+            f"generator {out}, picture {out / 'augment.png'}",
+            f"next: kgrec gan sample --from {out}",
+        )
+
+
+@gan.command()
+def sample(
+    directory: _From,
+    source: Annotated[
+        str,
+        typer.Option(
+            help="gan, generator, teacher, knn, popularity, random; negatives, the gan's second "
+            "output; profile, for users without interactions."
+        ),
+    ] = "gan",
+    per_user: Annotated[int | None, typer.Option(help="Edges for each sparse user.")] = None,
+    per_item: Annotated[int | None, typer.Option(help="Edges for each sparse item.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Default: the generator's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write .parquet or .csv.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Mark the edges in the store.")] = False,
+    name: _Name = None,
+    store: StoreUri = None,
+    as_json: AsJson = False,
+) -> None:
+    """Propose edges on the graph as the store holds it now; write them only where told to."""
+    if out is not None and out.suffix not in (".parquet", ".csv"):
+        raise ConfigError(f"--out {out} is neither .parquet nor .csv; name it like edges.parquet")
+    if write and source == "negatives":
+        raise ConfigError(
+            "negatives are not edges and are not marked in a store; leave out --write"
+        )
+    with Reporter(as_json) as reporter:
+        from kgrec.cli.gan_view import described_table
+        from kgrec.cli.steps import fetch
+        from kgrec.config import Config
+        from kgrec.training.augmenter import GanAugmenter, read_record
+        from kgrec.training.checkpoint import read_json
+
+        read_record(directory)
+        settings = with_store(
+            Config.build(read_json(directory / "config.json"), base=directory), store
+        )
+        graph = fetch(settings, reporter)
+        with reporter.step("load"):
+            fitted = GanAugmenter.load(directory, graph, progress=not as_json)
+        with reporter.step("sample") as said:
+            edges = _sampled(fitted, source, per_user, per_item, seed)
+            said.append(f"{len(edges):,} edges of {source}")
+        pairs = _named(edges, graph)
+        told: dict[str, Any] = {**fitted.describe(edges), "source": source, "seed": edges.seed}
+        shown: list[Any] = [described_table(told)]
+        if out is not None:
+            _write_file(out, pairs, edges)
+            told["file"] = str(out)
+            shown.append(f"edges {out}")
+        if write:
+            run = name or directory.resolve().name
+            told["run"] = run
+            told["written"] = _mark(settings, pairs, run, edges, reporter)
+            shown.append(f"marked as {run}; take them back: kgrec gan purge --name {run}")
+        if out is None and not write:
+            told["pairs"] = [list(pair) for pair in pairs]
+        reporter.answer(told, *shown)
+
+
+def _sampled(
+    fitted: "GanAugmenter",
+    source: str,
+    per_user: int | None,
+    per_item: int | None,
+    seed: int | None,
+) -> "SyntheticEdges":
+    if source == "negatives":
+        return fitted.negatives(per_user=per_user, seed=seed)
+    return fitted.sample(source, per_user=per_user, per_item=per_item, seed=seed)
+
+
+def _named(edges: "SyntheticEdges", graph: "GraphData") -> list[tuple[str, str, float]]:
+    from kgrec.schema import NodeLabel
+
+    users, items = (graph.vocabularies[label].ids for label in (NodeLabel.USER, NodeLabel.ITEM))
+    columns = edges.user_index.tolist(), edges.item_index.tolist(), edges.weight.tolist()
+    return [(users[u], items[i], weight) for u, i, weight in zip(*columns, strict=True)]
+
+
+def _write_file(path: Path, pairs: list[tuple[str, str, float]], edges: "SyntheticEdges") -> None:
+    """Writes edges with their marks; the file appears whole or not at all."""
+    import pandas as pd
+
+    frame = pd.DataFrame(pairs, columns=["user_id", "item_id", "weight"]).assign(
+        source=edges.source, seed=edges.seed, synthetic=True
+    )
+    scratch = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".csv":
+            frame.to_csv(scratch, index=False)
+        else:
+            frame.to_parquet(scratch, index=False)
+        scratch.replace(path)
+    except OSError as exc:
+        raise ConfigError(f"cannot write {path}: {exc}; give another --out") from exc
+
+
+def _mark(
+    settings: Any,
+    pairs: list[tuple[str, str, float]],
+    run: str,
+    edges: "SyntheticEdges",
+    reporter: Reporter,
+) -> int:
+    from kgrec.store.connect import open_store
+    from kgrec.store.synthetic import write_synthetic
+
+    with reporter.step("write") as said, open_store(settings.store) as opened:
+        written = write_synthetic(opened, pairs, run=run, source=edges.source, seed=edges.seed)
+        said.append(f"{written:,} edges marked in {settings.store.uri}")
+    return written
+
+
+@gan.command()
+def report(
+    directory: Annotated[
+        Path, typer.Option("--from", metavar="DIR", help="A generator, or a run with --augment.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Say what was measured of a generator, and what the gate found if it was asked."""
+    with Reporter(as_json) as reporter:
+        from kgrec.cli.gan_view import measured_table, proposals_table, sentence
+        from kgrec.errors import RunError
+        from kgrec.training.augmenter import read_record
+        from kgrec.training.checkpoint import read_json
+
+        if (directory / "record.json").is_file():
+            told = read_json(directory / "record.json").get("augment")
+            if told is None:
+                raise RunError(
+                    f"run {directory} was trained without synthetic edges; train it with "
+                    f"--augment auto, or fit a generator with kgrec gan fit"
+                )
+        else:
+            told = {"learned": read_record(directory)["learned"]}
+        shown: list[Any] = []
+        if told["learned"]:
+            shown += [measured_table(told["learned"]), sentence(told["learned"])]
+        if told.get("proposals"):
+            shown += ["", proposals_table(told["proposals"])]
+        if told.get("words"):
+            shown += ["", told["words"]]
+        reporter.answer(told, *shown, f"picture {directory / 'augment.png'}")
+
+
+@gan.command("list")
+def list_edges(
+    store: StoreUri = None,
+    config: OptionalConfigFile = None,
+    name: _Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs whose edges are marked in a store, or the edges of one."""
+    settings = store_config(config, store)
+    with Reporter(as_json) as reporter:
+        from dataclasses import asdict
+
+        from kgrec.cli.gan_view import pairs_table, runs_table
+        from kgrec.store.connect import open_store
+        from kgrec.store.synthetic import synthetic_pairs, synthetic_runs
+
+        with open_store(settings, read_only=True) as opened:
+            runs = synthetic_runs(opened)
+            pairs = synthetic_pairs(opened, name) if name is not None else []
+        found = [asdict(run) for run in runs if name in (None, run.run)]
+        told: dict[str, Any] = {"store": settings.uri, "runs": found}
+        if name is not None:
+            told["pairs"] = [list(pair) for pair in pairs]
+            reporter.answer(told, pairs_table(name, pairs))
+        else:
+            reporter.answer(told, runs_table(found))
+
+
+@gan.command()
+def purge(
+    store: StoreUri = None,
+    config: OptionalConfigFile = None,
+    name: _Name = None,
+    everything: Annotated[bool, typer.Option("--all", help="Those of all runs.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the marked edges of a run, or all of them; nothing else in the store is touched."""
+    if (name is None) != everything:
+        raise ConfigError("say what to purge: either --name RUN, or --all for every run")
+    settings = store_config(config, store)
+    with Reporter(as_json) as reporter:
+        from kgrec.store.connect import open_store
+        from kgrec.store.synthetic import purge_synthetic
+
+        with open_store(settings, read_only=True):
+            pass  # a store that is not there is not made
+        with open_store(settings) as opened:
+            deleted = purge_synthetic(opened, name)
+        reporter.answer(
+            {"store": settings.uri, "run": name, "deleted": deleted},
+            f"{deleted:,} synthetic edges deleted from {settings.uri}",
+        )

@@ -1,0 +1,97 @@
+"""What people read of synthetic edges."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+#: Pairs of a run that are shown.
+_SHOWN = 20
+_MEASURED = ("precision", "auc", "popularity_distance", "degree_distance")
+
+
+def sentence(learned: Mapping[str, Any]) -> str:
+    """Says in a line how often the generators are right, and whether they collapsed."""
+    parts = []
+    for name in ("generator", "gan"):
+        report = learned.get(name)
+        if report is not None:
+            found = f"{name} right {report['precision']['generator']:.1%}"
+            parts.append(found + (", COLLAPSED" if report["collapsed"] else ""))
+    report = learned.get("gan") or learned.get("generator")
+    if report is None:
+        return "no generator learned"
+    first = {name: value for name, value in report["precision"].items() if name != "generator"}
+    best = max(first, key=lambda name: first[name])
+    parts.append(f"best scorer alone {best} {first[best]:.1%}")
+    parts.append(f"candidates hold {report['candidate_recall']:.0%}")
+    return "; ".join(parts)
+
+
+def measured_table(learned: Mapping[str, Any]) -> Table:
+    """Gives how each source did on hidden edges of users nobody learned from."""
+    table = _table("on hidden edges", "source", *("precision", "AUC", "popularity", "degree"))
+    table.add_column("items", justify="right")
+    rows = dict(learned.get("generator", {}).get("sources", {}))
+    if "sources" in learned.get("gan", {}):
+        rows["gan"] = learned["gan"]["sources"]["generator"]
+    for name, row in sorted(rows.items(), key=lambda each: -each[1]["precision"]):
+        values = (row[key] for key in _MEASURED)
+        cells = ["-" if value is None else f"{value:.3f}" for value in values]
+        table.add_row(escape(name), *cells, f"{row['effective']:,.0f} of {row['distinct']:,}")
+    return table
+
+
+def proposals_table(proposals: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Gives what each source proposed for the whole graph."""
+    table = _table("proposed", "source", "edges", "users", "items", "tail", "bits", "in valid")
+    for name, row in proposals.items():
+        table.add_row(escape(name), *_cells(row))
+    return table
+
+
+def described_table(told: Mapping[str, Any]) -> Table:
+    """Gives what one source proposed."""
+    return proposals_table({str(told["source"]): told})
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1%}"
+
+    counts = [f"{row[name]:,}" for name in ("edges", "users", "distinct")]
+    novelty = "-" if row["novelty"] is None else f"{row['novelty']:.1f}"
+    return [*counts, share(row["tail"]), novelty, share(row["proven"])]
+
+
+def runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """Gives the runs whose edges are in a store."""
+    table = _table("synthetic edges", "run", "edges", "users", "items", "proven", "seed")
+    table.add_column("source")
+    for run in runs:
+        counts = (f"{run[name]:,}" for name in ("edges", "users", "items", "proven"))
+        table.add_row(escape(run["run"]), *counts, str(run["seed"]), escape(run["source"]))
+    return table
+
+
+def pairs_table(name: str, pairs: Sequence[tuple[str, str, float]]) -> Table:
+    """Gives the first edges of a run."""
+    title = f"{len(pairs):,} synthetic edges of {name}"
+    if len(pairs) > _SHOWN:
+        title += f", the first {_SHOWN}; all with --json"
+    table = Table(box=None, pad_edge=False, title=escape(title), title_justify="left")
+    for column in ("user", "item"):
+        table.add_column(column)
+    table.add_column("weight", justify="right")
+    for user, item, weight in pairs[:_SHOWN]:
+        table.add_row(escape(user), escape(item), f"{weight:.3g}")
+    return table
+
+
+def _table(title: str, first: str, *names: str) -> Table:
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    table.add_column(first)
+    for name in names:
+        table.add_column(name, justify="right")
+    return table

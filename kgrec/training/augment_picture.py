@@ -1,0 +1,216 @@
+"""One picture of synthetic edges: how a generator learned, what it proposes, what that is worth."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+_OWN, _OTHER, _REAL = "#4C72B0", "#B8BEC9", "#55A868"
+_WARM, _HARM, _FAINT = "#DD8452", "#C44E52", "#8C8C8C"
+#: In the order in which sources stand, from the top.
+_ORDER = ("gan", "generator", "teacher", "factors", "knn", "popularity", "random")
+_EDGES_ORDER = ("gan", "generator", "teacher", "knn", "popularity", "random")
+_MOST_ROWS = 12
+
+
+def draw_augment(path: Path, told: Mapping[str, Any]) -> None:
+    """Draws what a record says under `augment`, or a generator's own, as PNG.
+
+    Args:
+        path: The file to write.
+        told: `learned` of each generator; `sources`, `picked` and `proposals` where the gate was
+            asked. What is not there leaves its panel empty, and says so.
+    """
+    figure = Figure(figsize=(14, 11), layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.1))
+    FigureCanvasAgg(figure)
+    panels: tuple[Callable[[Axes, Mapping[str, Any]], bool], ...] = (
+        _precision, _losses, _reliability, _distances, _variety, _gate,
+    )  # fmt: skip
+    for axes, draw in zip(figure.subplots(3, 2).flat, panels, strict=True):
+        axes.spines[["top", "right"]].set_visible(False)
+        if not draw(axes, told):
+            axes.set_axis_off()
+            axes.text(
+                0.5, 0.5, "not measured here", ha="center", color=_FAINT, transform=axes.transAxes
+            )
+    figure.savefig(path, dpi=120)
+
+
+def _masked(told: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What was measured on hidden edges, by source, in the order in which they are drawn."""
+    learned = told.get("learned", {})
+    rows: dict[str, Mapping[str, Any]] = dict(learned.get("generator", {}).get("sources", {}))
+    if "sources" in learned.get("gan", {}):
+        rows["gan"] = learned["gan"]["sources"]["generator"]
+    order = [name for name in _ORDER if name in rows]
+    return {name: rows[name] for name in [*order, *sorted(rows.keys() - set(order))]}
+
+
+def _precision(axes: Axes, told: Mapping[str, Any]) -> bool:
+    axes.set_title("Precision on hidden edges of users nobody learned from", loc="left")
+    rows = dict(list(_masked(told).items())[:_MOST_ROWS])
+    if not rows:
+        return False
+    values = [row["precision"] for row in rows.values()]
+    colours = [_OWN if name in ("gan", "generator") else _OTHER for name in rows]
+    _bars(axes, list(rows), values, colours)
+    report = told["learned"].get("gan") or told["learned"]["generator"]
+    recall = report["candidate_recall"]
+    axes.set_xlabel(f"share of proposals that are real; candidates hold {recall:.0%} of the hidden")
+    return True
+
+
+def _bars(axes: Axes, names: list[str], values: list[float], colours: list[str]) -> None:
+    places = list(range(len(names)))
+    axes.barh(places, values, 0.7, color=colours)
+    for place, value in zip(places, values, strict=True):
+        axes.text(value, place, f" {value:.3f}", va="center", fontsize=8)
+    axes.set_yticks(places, names, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.15 * max(*values, 1e-9))
+
+
+def _losses(axes: Axes, told: Mapping[str, Any]) -> bool:
+    axes.set_title("Learning: cross-entropy, then against the discriminator", loc="left")
+    learned = told.get("learned", {})
+    entropy = list(learned.get("generator", {}).get("cross_entropy", []))
+    rounds = learned.get("gan", {}).get("rounds", [])
+    if not entropy and not rounds:
+        return False
+    start = len(entropy)
+    epochs = list(range(1, start + len(rounds) + 1))
+    whole = entropy + [each["cross_entropy"] for each in rounds]
+    axes.plot(epochs, whole, color=_OWN, label="cross-entropy")
+    for name, colour in (("generator", _WARM), ("discriminator", _HARM)):
+        values = [each[name] for each in rounds]
+        label = f"{name} against its adversary"
+        if values:
+            axes.plot(epochs[start:], values, color=colour, label=label, marker=".")
+    if rounds:
+        axes.axvline(start + 0.5, color=_FAINT, linewidth=0.8, linestyle=":")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss")
+    right = axes.twinx()
+    right.spines["top"].set_visible(False)
+    looks = list(learned.get("generator", {}).get("looks", []))
+    right.plot(range(len(looks)), looks, color=_REAL, linestyle="--", label="precision")
+    more = learned.get("gan", {}).get("looks", [])
+    if more:
+        right.plot([start + n for n in range(len(more))], more, color=_REAL, linestyle="--")
+    right.set_ylabel("precision of who says when to stop", color=_REAL)
+    axes.legend(frameon=False, fontsize=8, loc="center right")
+    return True
+
+
+def _reliability(axes: Axes, told: Mapping[str, Any]) -> bool:
+    axes.set_title("Is a proposal as likely real as its weight says?", loc="left")
+    learned = told.get("learned", {})
+    highest = 0.0
+    for name, colour, marker in (("generator", _WARM, "s"), ("gan", _OWN, "o")):
+        curve = learned.get(name, {}).get("reliability", {})
+        if not curve.get("bins"):
+            continue
+        promised, came = ([each[key] for each in curve["bins"]] for key in ("promised", "came"))
+        label = f"{name}, expected error {curve['expected_error']:.3f}"
+        axes.plot(promised, came, color=colour, marker=marker, markersize=4, label=label)
+        highest = max(highest, *promised, *came)
+    if not highest:
+        return False
+    top = min(1.0, 1.1 * highest)
+    axes.plot([0, top], [0, top], color=_FAINT, linewidth=0.8, linestyle=":")
+    axes.set_xlabel("promised")
+    axes.set_ylabel("came true")
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return True
+
+
+def _distances(axes: Axes, told: Mapping[str, Any]) -> bool:
+    axes.set_title("How unlike proposals are to what was hidden", loc="left")
+    rows = {name: row for name, row in _masked(told).items() if name in _ORDER}
+    if not rows:
+        return False
+    shown = (
+        ("popularity_distance", "popularity, log", _OWN),
+        ("degree_distance", "times proposed, log", _WARM),
+        ("auc", "told apart: 2 AUC - 1", _FAINT),
+    )
+    for number, (key, label, colour) in enumerate(shown):
+        values = [row[key] or 0.0 for row in rows.values()]
+        if key == "auc":
+            values = [max(0.0, 2 * value - 1) for value in values]
+        places = [place + 0.26 * (number - 1) for place in range(len(rows))]
+        axes.barh(places, values, 0.24, color=colour, label=label)
+    axes.set_yticks(range(len(rows)), list(rows), fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel("Wasserstein's distance; 0 is alike")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return True
+
+
+def _variety(axes: Axes, told: Mapping[str, Any]) -> bool:
+    axes.set_title("Variety: items as many as if proposed alike often (exp of entropy)", loc="left")
+    rows = {name: row for name, row in _masked(told).items() if name in _ORDER}
+    if not rows:
+        return False
+    learned = told["learned"]
+    hidden = learned.get("generator", learned.get("gan", {}))["variety"]["hidden"]
+    names = ["hidden ones", *rows]
+    values = [hidden, *(row["effective"] for row in rows.values())]
+    places = list(range(len(names)))
+    colours = [_REAL, *(_OWN if name in ("gan", "generator") else _OTHER for name in rows)]
+    axes.barh(places, values, 0.7, color=colours)
+    proposals = told.get("proposals", {})
+    for place, (name, value) in enumerate(zip(names, values, strict=True)):
+        note = f" {value:,.0f}"
+        if name in rows:
+            note += f" of {rows[name]['distinct']:,}"
+        found = proposals.get(name)
+        if found is not None and found["edges"]:
+            note += f"; tail {found['tail']:.0%}, {found['novelty']:.1f} bits"
+            if found["proven"] is not None:
+                note += f", {found['proven']:.1%} in valid"
+        axes.text(value, place, note, va="center", fontsize=8)
+    axes.set_yticks(places, names, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.6 * max(*values, 1e-9))
+    collapsed = [name for name in ("generator", "gan") if learned.get(name, {}).get("collapsed")]
+    words = f"collapsed: {', '.join(collapsed)}" if collapsed else "items"
+    axes.set_xlabel(words, color=_HARM if collapsed else "black")
+    return True
+
+
+def _gate(axes: Axes, told: Mapping[str, Any]) -> bool:
+    axes.set_title("The gate: sparse users' NDCG@20 against learning on without", loc="left")
+    sources = told.get("sources", {})
+    rows = [name for name in _EDGES_ORDER if name in sources]
+    if not rows:
+        return False
+    for place, name in enumerate(rows):
+        judged = sources[name]
+        both = (("sparse", 0.0, judged["cohorts"]["sparse"]), ("tail", 0.28, judged["tail"]))
+        for kind, shift, each in both:
+            if each is None:
+                continue
+            colour = _OWN if kind == "sparse" else _FAINT
+            if each["high"] < 0:
+                colour = _HARM
+            filled = kind == "sparse" and told.get("picked") == name
+            axes.plot([each["low"], each["high"]], [place + shift] * 2, color=colour)
+            axes.plot(
+                each["difference"], place + shift, "o" if kind == "sparse" else "D",
+                color=colour, markersize=6 if kind == "sparse" else 4,
+                markerfacecolor=colour if filled or kind == "tail" else "white",
+            )  # fmt: skip
+    axes.axvline(0, color=_FAINT, linewidth=0.8)
+    axes.set_yticks(range(len(rows)), rows, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel(
+        f"difference, 95 % interval (diamonds: tail Recall@20; red: harm); "
+        f"let in: {told.get('picked')}",
+        fontsize=8,
+    )
+    return True

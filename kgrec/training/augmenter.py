@@ -1,0 +1,273 @@
+"""A generator of synthetic edges by itself: fitted on a graph, asked for edges, saved and read."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from kgrec import __version__
+from kgrec.augment.gan import Augmenter
+from kgrec.augment.learned import augmenter_from_state, augmenter_state
+from kgrec.config import Config
+from kgrec.errors import ConfigError, RunError
+from kgrec.graph.data import GraphData
+from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.texts import text_features
+from kgrec.training.augment_picture import draw_augment
+from kgrec.training.augmentation import tell_of
+from kgrec.training.budget import Budget
+from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
+from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.directory import open_partial
+from kgrec.training.fitting import Fitting, TextFeatures
+from kgrec.training.inner_split import is_temporal
+from kgrec.training.parts import fit_teachers
+from kgrec.training.profiles import SOURCE as PROFILE
+from kgrec.training.profiles import starting_histories
+from kgrec.training.proposals import SOURCES, Proposals
+
+#: Version of the layout of an augmenter's directory.
+AUGMENTER_LAYOUT = 1
+_RECORD = "augmenter.json"
+
+
+@dataclass(frozen=True, eq=False)
+class GanAugmenter:
+    """Trained generators over a graph.
+
+    Attributes:
+        graph: Edges are proposed for its users and items.
+        config: The settings they were fitted with.
+        record: What was chosen and measured: `seed`, `graph_version`, `closed_form`, `factors`,
+            and of each generator, under `learned`, what `kgrec.augment` measured.
+    """
+
+    graph: GraphData
+    config: Config
+    record: dict[str, Any]
+    _fitting: Fitting
+    _proposals: Proposals
+
+    @classmethod
+    def fit(
+        cls,
+        graph: GraphData,
+        config: Config,
+        directory: Path | str | None = None,
+        *,
+        progress: bool = False,
+    ) -> Self:
+        """Fits the scorers that a generator is told of, the generator, and the GAN.
+
+        No network is trained and nothing is asked of valid or test.
+
+        Args:
+            graph: The graph; train, relations and texts are read.
+            config: Its `augment`, `closed_form`, `factors`, `text`, `search` and `seed` count.
+            directory: Where it goes when it is whole. What an interrupted fit of the same settings
+                and graph had searched and taught is taken up from `<directory>.partial`.
+            progress: Whether bars are shown on a terminal.
+
+        Raises:
+            ConfigError: If the settings have no closed form, or too few users are dense.
+            RunError: If the directory holds something else.
+        """
+        if not config.closed_form.enabled:
+            raise ConfigError(
+                "a generator starts from the closed form, but closed_form.enabled is false; "
+                "enable it"
+            )
+        partial = None
+        if directory is not None:
+            directory = Path(directory)
+            _refuse_foreign(directory)
+            partial = open_partial(config, graph, directory)
+        choices = Choices() if partial is None else Choices.load(partial / CHOICES)
+        fitting = _fitting(graph, config, choices, partial, progress=progress)
+        proposals = Proposals(fitting, fit_teachers(fitting))
+        proposals.require("gan")
+        learned = {name: proposals.augmenter(name).report for name in proposals.learned()}
+        record = {
+            "layout": AUGMENTER_LAYOUT,
+            "kgrec_version": __version__,
+            "graph_version": graph.version,
+            **fitting.record,
+            "learned": learned,
+        }
+        found = cls(graph, config, record, fitting, proposals)
+        if partial is not None and isinstance(directory, Path):
+            found._write(partial)
+            _publish(partial, directory)
+        return found
+
+    def sample(
+        self,
+        source: str = "gan",
+        *,
+        per_user: int | None = None,
+        per_item: int | None = None,
+        seed: int | None = None,
+    ) -> SyntheticEdges:
+        """Proposes edges for users, and items, with few interactions.
+
+        Args:
+            source: `gan`, `generator`, `teacher`, `knn`, `popularity`, `random`; or `profile`,
+                which gives users without any interaction a first history by what else is known of
+                them.
+            per_user: Edges for each sparse user; None is `augment.per_user`.
+            per_item: Edges for each sparse item; None is `augment.per_item`.
+            seed: Of the noise and of draws; None is the settings'.
+
+        Raises:
+            ConfigError: If there is no such source, or nothing is known of users without
+                interactions.
+        """
+        plan = self._proposals.plan
+        per_user = plan.per_user if per_user is None else per_user
+        per_item = plan.per_item if per_item is None else per_item
+        if min(per_user, per_item) < 0:
+            raise ConfigError(
+                f"edges for each node must be 0 or more, got {per_user} a user and {per_item} an "
+                f"item"
+            )
+        seed = self.config.seed if seed is None else seed
+        if source == PROFILE:
+            return starting_histories(self.graph, self.config, per_user, seed)
+        if source not in SOURCES:
+            raise ConfigError(
+                f"there is no source {source!r} of synthetic edges; take one of "
+                f"{', '.join(SOURCES)}, {PROFILE}"
+            )
+        self._proposals.require(source)
+        plan = replace(plan, per_user=per_user, per_item=per_item)
+        return self._proposals.propose(source, plan, seed)
+
+    def negatives(self, *, per_user: int | None = None, seed: int | None = None) -> SyntheticEdges:
+        """Gives the second output: what the generator finds plausible and its adversary does not.
+
+        Arguments as `sample`; the pairs are to be learned as negatives.
+        """
+        plan = self._proposals.plan
+        if per_user is not None:
+            plan = replace(plan, per_user=per_user)
+        return self._proposals.negatives(plan, self.config.seed if seed is None else seed)
+
+    def describe(self, edges: SyntheticEdges) -> dict[str, Any]:
+        """Tells what proposals are like, and how many are in valid; nothing is chosen by it."""
+        return tell_of(self.graph, edges)
+
+    def save(self, directory: Path | str) -> None:
+        """Writes it to a directory, in place of an earlier one; raises RunError as `fit`."""
+        directory = Path(directory)
+        _refuse_foreign(directory)
+        scratch = directory.with_name(f".{directory.name}.writing")
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        self._write(scratch)
+        _publish(scratch, directory)
+
+    @classmethod
+    def load(cls, directory: Path | str, graph: GraphData, *, progress: bool = False) -> Self:
+        """Reads one and sets it on a graph.
+
+        The scorers are fitted again with the settings that were found, so that the graph may be a
+        later one: a generator asks what they say of a user, not who the user is.
+
+        Raises:
+            RunError: If there is none, a file is damaged, or it learned from other relations than
+                the graph has.
+        """
+        directory = Path(directory)
+        if not (directory / _RECORD).is_file():
+            raise RunError(
+                f"no generator in {directory}; expected a directory that `kgrec gan fit` made; "
+                f"run `kgrec gan fit --config C.toml --out {directory}`"
+            )
+        record = read_json(directory / _RECORD)
+        if record.get("layout") != AUGMENTER_LAYOUT:
+            raise RunError(
+                f"the generator in {directory} has layout {record.get('layout')}, this kgrec reads "
+                f"{AUGMENTER_LAYOUT}; fit it again"
+            )
+        config = Config.build(read_json(directory / "config.json"), base=directory)
+        learned = {
+            path.stem: _read(path)
+            for path in (directory / f"{name}.safetensors" for name in record["learned"])
+        }
+        choices = Choices.load(directory / CHOICES)
+        fitting = _fitting(graph, config, choices, None, progress=progress)
+        proposals = Proposals(fitting, fit_teachers(fitting), learned)
+        names = proposals.scorers()
+        if names != learned["gan"].names:
+            raise RunError(
+                f"the generator in {directory} was told of {', '.join(learned['gan'].names)}; "
+                f"this graph has {', '.join(names)}; fit it again on this graph"
+            )
+        return cls(graph, config, record, fitting, proposals)
+
+    def _write(self, directory: Path) -> None:
+        """Writes settings, choices, generators, picture and, last, the record."""
+        (directory / "config.json").write_text(self.config.to_json() + "\n", encoding="utf-8")
+        self._fitting.choices.save(directory / CHOICES)
+        for name in self.record["learned"]:
+            state = augmenter_state(self._proposals.augmenter(name))
+            save_tensors(directory / f"{name}.safetensors", *state)
+        draw_augment(directory / "augment.png", {"learned": self.record["learned"]})
+        write_json(directory / _RECORD, self.record)
+
+
+def read_record(directory: Path | str) -> dict[str, Any]:
+    """Gives what was chosen and measured; raises RunError if there is no generator."""
+    path = Path(directory) / _RECORD
+    if not path.is_file():
+        raise RunError(
+            f"no generator in {directory}; expected a directory that `kgrec gan fit` made"
+        )
+    return read_json(path)
+
+
+def _fitting(
+    graph: GraphData, config: Config, choices: Choices, work: Path | None, *, progress: bool
+) -> Fitting:
+    choices.temporal = is_temporal(graph)
+    text: TextFeatures | None = None
+    if config.augment.gan.texts and config.text.enabled:
+        text = text_features(graph, config.text)
+    record: dict[str, Any] = {"seed": config.seed, "seconds": {}}
+    budget = Budget(60 * config.search.minutes)
+    return Fitting(
+        config, graph, text, torch.device("cpu"), work, record, budget, choices, progress
+    )
+
+
+def _read(path: Path) -> Augmenter:
+    tensors, values = load_tensors(path)
+    try:
+        return augmenter_from_state(tensors, values)
+    except (KeyError, TypeError, ValueError, RuntimeError) as exc:
+        raise RunError(f"{path} is damaged: {exc}; fit it again, or copy it again") from exc
+
+
+def _publish(partial: Path, directory: Path) -> None:
+    """Puts what is whole in place of an earlier one, without what only a resume needs."""
+    for pattern in ("checkpoint-*.safetensors", "identity.json"):
+        for left in partial.glob(pattern):
+            left.unlink()
+    old = directory.with_name(f".{directory.name}.replaced")
+    shutil.rmtree(old, ignore_errors=True)
+    if directory.exists():
+        directory.rename(old)
+    partial.rename(directory)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_foreign(directory: Path) -> None:
+    if not directory.exists() or (directory / _RECORD).is_file():
+        return
+    if not directory.is_dir() or any(directory.iterdir()):
+        raise RunError(
+            f"{directory} exists and holds no generator; expected an empty or new directory, or a "
+            f"generator to replace; give another --out"
+        )

@@ -1,0 +1,142 @@
+"""Weights, hard negatives and the saved form of a trained generator, on made lessons."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_augment_gan import CONFIG, Ranks, draws, made
+
+from kgrec.augment.bank import Bank
+from kgrec.augment.calibration import Calibration
+from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
+from kgrec.augment.generator import Discriminator, Generator
+from kgrec.augment.learned import (
+    LearnedSource,
+    augmenter_from_state,
+    augmenter_state,
+    hard_negatives,
+)
+from kgrec.augment.measures import compare, describe
+from kgrec.augment.plan import Plan
+from kgrec.config import GanConfig
+from kgrec.errors import NotFittedError
+from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.model.incidence import Incidence
+
+KNOWN = Incidence.from_pairs(torch.tensor([0, 2]), torch.tensor([8, 0]), 3, 9)
+BANK = Bank({"teacher": Ranks()}, KNOWN, ("teacher",))
+
+
+class ByTeacher(Discriminator):
+    """Believes in what the teacher puts last; its logits are minus the teacher's."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return -features[..., 0]
+
+
+def plan(per_user: int, weight: float = 1.0) -> Plan:
+    return Plan(KNOWN, np.array([0, 1, 2]), np.array([0]), per_user, 0, weight)
+
+
+def room() -> Classroom:
+    return Classroom(made(draws()), made(draws(2)), made(draws(1)), 0.5, ("teacher", "right"))
+
+
+def sigmoid_like() -> Calibration:
+    return Calibration(torch.tensor([-1.0, 1.0]).double(), torch.tensor([0.0, 1.0]).double())
+
+
+def test_an_edge_counts_what_its_logit_promises() -> None:
+    augmenter = Augmenter(Generator(2), ("teacher",), GanConfig(), calibration=sigmoid_like())
+    edges = LearnedSource("generator", augmenter, BANK, weighted=True).propose(plan(3, 0.5), 0)
+    told = BANK.features(torch.arange(3), torch.arange(9).expand(3, -1))[:, :, 0]
+    wanted = [
+        0.5 * float(((told[user, item] + 1) / 2).clamp(0, 1))
+        for user, item in zip(edges.user_index, edges.item_index, strict=True)
+    ]
+    assert edges.weight.tolist() == pytest.approx(wanted, abs=1e-6)
+    assert len(set(edges.weight.tolist())) > 3
+    plain = LearnedSource("generator", augmenter, BANK).propose(plan(3, 0.5), 0)
+    assert plain.item_index.tolist() == edges.item_index.tolist()
+    assert (plain.weight == 0.5).all()
+    with pytest.raises(NotFittedError, match="not calibrated"):
+        LearnedSource("g", replace(augmenter, calibration=None), BANK, True).propose(plan(3), 0)
+
+
+def test_hard_negatives_are_plausible_and_doubted() -> None:
+    augmenter = Augmenter(Generator(2), ("teacher",), GanConfig(), {}, ByTeacher(2), sigmoid_like())
+    found = hard_negatives(augmenter, BANK, plan(2, 0.25), 0)
+    pairs = list(zip(found.user_index.tolist(), found.item_index.tolist(), strict=True))
+    # The doubted are the generator's own first, but for what a user has: 8 of user 0, 0 of 2.
+    assert pairs == [(0, 7), (0, 6), (1, 0), (1, 1), (2, 8), (2, 7)]
+    assert (found.weight == 0.25).all()
+    trusting = replace(augmenter, discriminator=None)
+    found = hard_negatives(trusting, BANK, plan(1), 0)
+    assert found.item_index.tolist() == [0, 8, 1]
+
+
+def test_a_saved_generator_is_the_same() -> None:
+    config = CONFIG.model_copy(update={"rounds": 3, "pretrain_epochs": 3})
+    start = fit_generator(room(), config, 5, 0)
+    gan = fit_gan(room(), start, 5, 0)
+    features, noise = made(draws(3)).features, torch.randn(120, 4, generator=draws(4))
+    for augmenter in (start, gan):
+        tensors, values = augmenter_state(augmenter)
+        again = augmenter_from_state(tensors, json.loads(json.dumps(values)))
+        assert again.names == augmenter.names
+        assert again.config == augmenter.config
+        assert again.report == augmenter.report
+        for _ in range(2):  # what asks it does not change it
+            assert torch.equal(
+                again.confidence(features, noise), augmenter.confidence(features, noise)
+            )
+        with torch.no_grad():
+            assert torch.equal(
+                again.generator(features, noise), augmenter.generator(features, noise)
+            )
+    assert start.discriminator is None
+    assert gan.discriminator is not None
+
+
+def test_what_was_promised_came() -> None:
+    config = CONFIG.model_copy(update={"pretrain_epochs": 5})
+    report = fit_gan(room(), fit_generator(room(), config, 5, 0), 5, 0).report
+    curve = report["reliability"]
+    assert sum(each["pairs"] for each in curve["bins"]) == 120 * 5
+    assert curve["expected_error"] < 0.1
+
+
+def test_proposals_beside_what_was_hidden() -> None:
+    lessons, other = made(draws()), made(draws(1))
+    right = compare(lambda x: x.features[:, :, 1], lessons, other, 5)
+    wrong = compare(lambda x: -x.features[:, :, 1], lessons, other, 5)
+    popular = compare(lambda x: x.popularity, lessons, other, 5)
+    assert (right["precision"], wrong["precision"]) == (1.0, 0.0)
+    # Who proposes exactly what was hidden cannot be told apart, at no distance of any kind.
+    assert right["auc"] == pytest.approx(0.5)
+    assert right["popularity_distance"] == right["degree_distance"] == 0.0
+    assert wrong["auc"] > 0.99
+    assert popular["popularity_distance"] == pytest.approx(1.4, abs=0.2)  # the first 5 of 30
+    same = replace(other, items=other.items % 2)
+    few = compare(lambda x: x.features[:, :, 0], lessons, same, 5)
+    assert few["distinct"] == 2
+    assert few["effective"] == pytest.approx(2, abs=0.01)
+
+
+def test_what_proposals_are_like_by_hand() -> None:
+    edges = SyntheticEdges(
+        np.array([0, 0, 1, 1]), np.array([0, 1, 0, 3]), np.ones(4, dtype=np.float32), "gan", 0
+    )
+    users_of = np.array([4, 3, 1, 0])
+    later = (np.array([0, 1, 1, 7]), np.array([1, 3, 2, 0]))
+    told = describe(edges, users_of, np.array([False, False, True, True]), later)
+    assert (told["edges"], told["users"], told["distinct"]) == (4, 2, 3)
+    assert told["effective"] == pytest.approx(2**1.5)
+    share = np.array([5, 4, 5, 1]) / 12
+    assert told["novelty"] == pytest.approx(-np.log2(share).mean())
+    assert told["tail"] == 0.25
+    assert told["proven"] == 0.5  # (0, 1) and (1, 3) of four
+    assert told["foreseen"] == pytest.approx(2 / 3)  # of user 7 nothing was asked
+    assert describe(edges, users_of, np.zeros(4, dtype=bool))["proven"] is None
