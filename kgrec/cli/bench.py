@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kgrec.cli.bench_augment import bench_augment, silent, tell
 from kgrec.cli.options import AsJson, Overrides
-from kgrec.cli.output import Reporter, print_line, to_json
+from kgrec.cli.output import Reporter, to_json
 from kgrec.config.bench import read_bench
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ def bench(
         bool,
         typer.Option("--audit", help="Also measure what the graph is worth, on the first split."),
     ] = False,
+    augment: Annotated[
+        bool,
+        typer.Option(
+            "--augment",
+            help="Instead of models, compare the sources of synthetic edges, on the first split.",
+        ),
+    ] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -54,6 +62,9 @@ def bench(
         changes.append(f"bench.seeds={seeds}")
     settings, rest = read_bench(config, tuple(changes))
     out = out or config.parent / "results" / settings.name
+    if augment:
+        bench_augment(settings, rest, data=data, work=work, out=out, as_json=as_json)
+        return
     with Reporter(as_json) as reporter:
         from kgrec.bench import launch
         from kgrec.bench.report import build_bench_report
@@ -68,7 +79,7 @@ def bench(
             work=work or user_cache() / "bench" / settings.name,
             only=only or (),
             launch=launch.launch_process,
-            tell=_silent if as_json else _tell,
+            tell=silent if as_json else tell,
         )
         command = shlex.join(["kgrec", *sys.argv[1:]])
         report = build_bench_report(settings, outcomes, splits, command)
@@ -90,14 +101,6 @@ def _audited(report: dict[str, Any], split: SplitStore, reporter: Reporter) -> l
     found = audit_graph(split.config, graph, None, reporter, split=Split.TEST)
     report["audit"] = found.to_dict()
     return ["", audit_view(found)]
-
-
-def _tell(text: str) -> None:
-    print_line(sys.stderr, "bench", text, "bold")
-
-
-def _silent(text: str) -> None:
-    """Says nothing: JSON is the whole answer."""
 
 
 def _write(report: dict[str, Any], out: Path) -> None:

@@ -11,6 +11,30 @@ from kgrec.config.base import Settings
 from kgrec.errors import ConfigError
 
 
+class ThinConfig(Settings):
+    """Users who lose most of what they have in train, drawn by the split's seed.
+
+    Attributes:
+        share: Of the users with more than `keep` train interactions.
+        keep: So many interactions stay, drawn.
+    """
+
+    share: float = Field(0.5, gt=0, le=1)
+    keep: int = Field(5, ge=1)
+
+
+class BenchAugmentConfig(Settings):
+    """What `kgrec bench --augment` compares, on the first split.
+
+    Attributes:
+        sources: Of synthetic edges; empty are all that the data allows.
+        networks: From so many initial values.
+    """
+
+    sources: tuple[str, ...] = ()
+    networks: int = Field(5, ge=1)
+
+
 class BenchConfig(Settings):
     """What is compared, on which data, how often.
 
@@ -30,6 +54,8 @@ class BenchConfig(Settings):
         minutes: Peers that train by epochs stop after so long and keep what was best on valid;
             any fit is ended after three times as long.
         cold: Whether test's items without training interactions, and the others, are judged apart.
+        thin: Whose train interactions are thinned out; None leaves them.
+        augment: What is compared of synthetic edges.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
@@ -44,6 +70,8 @@ class BenchConfig(Settings):
     refit: bool = False
     minutes: float = Field(60.0, gt=0)
     cold: bool = False
+    thin: ThinConfig | None = None
+    augment: BenchAugmentConfig = BenchAugmentConfig()
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:

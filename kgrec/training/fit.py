@@ -76,7 +76,7 @@ def fit(
     started = time.perf_counter()
     seconds: dict[str, float] = {}
     record: dict[str, Any] = {"seed": config.seed, "device": str(device), "seconds": seconds}
-    text = _text(config, graph)
+    text = read_texts(config, graph)
     seconds["text"] = time.perf_counter() - started
     budget = Budget(60 * config.search.minutes)
     choices = Choices() if work is None else Choices.load(work / CHOICES)
@@ -113,7 +113,8 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _text(config: Config, graph: GraphData) -> TextFeatures | None:
+def read_texts(config: Config, graph: GraphData) -> TextFeatures | None:
+    """Gives the text features, if any part that is asked for reads them and there are texts."""
     read = (config.fusion.network and config.model.use_text) or (
         config.cold.enabled and _has_cold_nodes(graph)
     )
