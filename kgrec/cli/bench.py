@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kgrec.cli.bench_augment import bench_augment, silent, tell
+from kgrec.cli.bench_modes import bench_attacks, bench_augment, silent, tell
 from kgrec.cli.options import AsJson, Overrides
 from kgrec.cli.output import Reporter, to_json
 from kgrec.config.bench import read_bench
@@ -53,6 +53,13 @@ def bench(
             help="Instead of models, compare the sources of synthetic edges, on the first split.",
         ),
     ] = False,
+    attacks: Annotated[
+        bool,
+        typer.Option(
+            "--attacks",
+            help="Instead of models, measure what made-up interactions do, on the first split.",
+        ),
+    ] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,9 +69,10 @@ def bench(
         changes.append(f"bench.seeds={seeds}")
     settings, rest = read_bench(config, tuple(changes))
     out = out or config.parent / "results" / settings.name
-    if augment:
-        bench_augment(settings, rest, data=data, work=work, out=out, as_json=as_json)
-        return
+    for asked, other in ((augment, bench_augment), (attacks, bench_attacks)):
+        if asked:
+            other(settings, rest, data=data, work=work, out=out, as_json=as_json)
+            return
     with Reporter(as_json) as reporter:
         from kgrec.bench import launch
         from kgrec.bench.report import build_bench_report

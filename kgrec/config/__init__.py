@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
+from kgrec.config.defence import DefenceConfig
 from kgrec.config.sections import (
     ClosedFormConfig,
     ColdConfig,
@@ -52,6 +53,7 @@ __all__ = [
     "ColdConfig",
     "Config",
     "DataConfig",
+    "DefenceConfig",
     "DirectedConfig",
     "EvaluationConfig",
     "FactorsConfig",
@@ -90,6 +92,7 @@ class Config(Settings):
     factors: FactorsConfig = FactorsConfig()
     directed: DirectedConfig = DirectedConfig()
     augment: AugmentConfig = AugmentConfig()
+    defence: DefenceConfig = DefenceConfig()
     cold: ColdConfig = ColdConfig()
     fusion: FusionConfig = FusionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

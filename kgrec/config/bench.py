@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -35,6 +35,26 @@ class BenchAugmentConfig(Settings):
     networks: int = Field(5, ge=1)
 
 
+class BenchAttacksConfig(Settings):
+    """What `kgrec bench --attacks` does to the first split.
+
+    Attributes:
+        noise: Shares of made-up pairs that are added to real users' train.
+        kinds: Of attacks, see `kgrec.bench.attacks.Attack`.
+        share: Fake users as a share of the real ones.
+        profile: Items of a fake user, the target included; clones have what they clone.
+        targets: Each attack is tried on so many items.
+    """
+
+    noise: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, 0.1, 0.2)
+    kinds: tuple[Literal["random", "average", "bandwagon", "clones"], ...] = (
+        "random", "average", "bandwagon", "clones",
+    )  # fmt: skip
+    share: float = Field(0.03, gt=0, le=1)
+    profile: int = Field(20, ge=2)
+    targets: int = Field(3, ge=1)
+
+
 class BenchConfig(Settings):
     """What is compared, on which data, how often.
 
@@ -56,6 +76,7 @@ class BenchConfig(Settings):
         cold: Whether test's items without training interactions, and the others, are judged apart.
         thin: Whose train interactions are thinned out; None leaves them.
         augment: What is compared of synthetic edges.
+        attacks: How robustness is measured.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
@@ -72,6 +93,7 @@ class BenchConfig(Settings):
     cold: bool = False
     thin: ThinConfig | None = None
     augment: BenchAugmentConfig = BenchAugmentConfig()
+    attacks: BenchAttacksConfig = BenchAttacksConfig()
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:

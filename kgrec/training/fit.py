@@ -24,6 +24,7 @@ from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.cold_level import level_on
 from kgrec.training.cold_search import fit_cold
 from kgrec.training.cold_user_search import fit_cold_users
+from kgrec.training.defence import defended
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import is_temporal
@@ -63,7 +64,8 @@ def fit(
     chosen, on train and valid together; networks go on from where they are for a few epochs.
 
     Args:
-        config: The settings; `data` and `store` are not looked at.
+        config: The settings; `data` and `store` are not looked at. With `defence.filter`, users who
+            look made up teach nothing; the record's `defence` names them.
         graph: The graph; interactions held out for test are not looked at.
         work: Folder for checkpoints, from which a killed fit is resumed; None keeps none.
         progress: Whether bars are shown on a terminal.
@@ -73,9 +75,12 @@ def fit(
         TrainingDiverged: If the loss is no longer finite.
     """
     device = choose_device(config.training.device)
+    graph, set_aside = defended(config, graph)
     started = time.perf_counter()
     seconds: dict[str, float] = {}
     record: dict[str, Any] = {"seed": config.seed, "device": str(device), "seconds": seconds}
+    if set_aside is not None:
+        record["defence"] = set_aside
     text = read_texts(config, graph)
     seconds["text"] = time.perf_counter() - started
     budget = Budget(60 * config.search.minutes)
