@@ -61,7 +61,8 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
         yield from ("", f"## {title}", "", *lines)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Gives the lines of a table, its first column to the left; none without rows."""
     if not rows:
         return []
     line = "|".join(["---", *["--:"] * (len(head) - 1)])
@@ -87,7 +88,7 @@ def _accuracy(report: Report) -> list[str]:
             top = found is not None and found["mean"] is not None and found["mean"] >= best[name]
             cells.append(f"**{cell}**" if top else cell)
         rows.append(cells)
-    return _table(["model", *names], rows)
+    return table(["model", *names], rows)
 
 
 def _cost(report: Report) -> list[str]:
@@ -113,7 +114,7 @@ def _cost(report: Report) -> list[str]:
         "peak memory, MB",
         "seconds to score all users",
     ]
-    return _table([*head, "parameters"], rows)
+    return table([*head, "parameters"], rows)
 
 
 def _reached(value: Report | None) -> str:
@@ -134,7 +135,7 @@ def _difference(report: Report) -> list[str]:
         if found:
             cells = (interval(found[name]) if name in found else "" for name in names)
             rows.append([row["model"], *cells])
-    return _table(["model minus kgrec", *names], rows)
+    return table(["model minus kgrec", *names], rows)
 
 
 def _cohorts(report: Report, kind: str) -> list[str]:
@@ -156,7 +157,7 @@ def _cohorts(report: Report, kind: str) -> list[str]:
         ]
         for row in rows
     ]
-    return _table(["model", *head], body) if names else []
+    return table(["model", *head], body) if names else []
 
 
 def _settings(report: Report) -> list[str]:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kgrec.bench.thinning import thinned
 from kgrec.config import Config
-from kgrec.config.bench import BenchConfig
+from kgrec.config.bench import BenchConfig, ThinConfig
 from kgrec.data.load import load_dataset
 from kgrec.data.movielens import demo_config
 from kgrec.errors import ConfigError, DataError
@@ -65,13 +66,16 @@ def fill(
     folder = work / f"split-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     config = _config(bench, settings, data, folder)
-    key = _key(config, seed)
+    key = _key(config, bench.thin, seed)
     ready = folder / "ready.json"
     if ready.is_file() and (found := read_json(ready)).get("key") == key:
         return SplitStore(seed, config, found["version"], found["counts"])
     ready.unlink(missing_ok=True)
     with open_store(config.store) as store:
-        ingest(load_dataset(config.data, seed), store, progress=False)
+        dataset = load_dataset(config.data, seed)
+        if bench.thin is not None:
+            dataset = thinned(dataset, bench.thin, seed)
+        ingest(dataset, store, progress=False)
         graph = fetch_graph(store)
     counts = {
         "users": graph.num_users,
@@ -160,9 +164,11 @@ def _lines(path: Path) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["user", "item"])
 
 
-def _key(config: Config, seed: int) -> str:
+def _key(config: Config, thin: ThinConfig | None, seed: int) -> str:
     """A hash of what the store is made from; files count by their contents."""
     said = config.data.model_dump_json() + json.dumps(seed)
+    if thin is not None:
+        said += thin.model_dump_json()
     total = hashlib.sha256(said.encode())
     for source in config.data.all_sources():
         if source.path is not None and source.path.is_file():

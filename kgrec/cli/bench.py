@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kgrec.cli.bench_modes import bench_attacks, bench_augment, silent, tell
 from kgrec.cli.options import AsJson, Overrides
-from kgrec.cli.output import Reporter, print_line, to_json
+from kgrec.cli.output import Reporter, to_json
 from kgrec.config.bench import read_bench
 
 if TYPE_CHECKING:
@@ -45,6 +46,20 @@ Audit = Annotated[
     bool,
     typer.Option("--audit", help="Also measure what the graph is worth, on the first split."),
 ]
+Augment = Annotated[
+    bool,
+    typer.Option(
+        "--augment",
+        help="Instead of models, compare the sources of synthetic edges, on the first split.",
+    ),
+]
+Attacks = Annotated[
+    bool,
+    typer.Option(
+        "--attacks",
+        help="Instead of models, measure what made-up interactions do, on the first split.",
+    ),
+]
 
 
 def bench(
@@ -56,6 +71,8 @@ def bench(
     seeds: Seeds = None,
     fresh: Fresh = False,
     audit: Audit = False,
+    augment: Augment = False,
+    attacks: Attacks = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,6 +82,10 @@ def bench(
         changes.append(f"bench.seeds={seeds}")
     settings, rest = read_bench(config, tuple(changes))
     out = out or config.parent / "results" / settings.name
+    for asked, other in ((augment, bench_augment), (attacks, bench_attacks)):
+        if asked:
+            other(settings, rest, data=data, work=work, out=out, as_json=as_json)
+            return
     with Reporter(as_json) as reporter:
         from kgrec.bench import launch
         from kgrec.bench.earlier import read_earlier, with_earlier
@@ -81,7 +102,7 @@ def bench(
             work=work or user_cache() / "bench" / settings.name,
             only=only or (),
             launch=launch.launch_process,
-            tell=_silent if as_json else _tell,
+            tell=silent if as_json else tell,
         )
         command = shlex.join(["kgrec", *sys.argv[1:]])
         report = build_bench_report(settings, outcomes, splits, command)
@@ -105,14 +126,6 @@ def _audited(report: dict[str, Any], split: SplitStore, reporter: Reporter) -> l
     found = audit_graph(split.config, graph, None, reporter, split=Split.TEST)
     report["audit"] = found.to_dict()
     return ["", audit_view(found)]
-
-
-def _tell(text: str) -> None:
-    print_line(sys.stderr, "bench", text, "bold")
-
-
-def _silent(text: str) -> None:
-    """Says nothing: JSON is the whole answer."""
 
 
 def _write(report: dict[str, Any], out: Path) -> None:

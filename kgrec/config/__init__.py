@@ -26,6 +26,7 @@ from kgrec.config.adopted import with_adopted
 from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
+from kgrec.config.defence import DefenceConfig
 from kgrec.config.sections import (
     ClosedFormConfig,
     ColdConfig,
@@ -68,6 +69,7 @@ __all__ = [
     "ColdConfig",
     "Config",
     "DataConfig",
+    "DefenceConfig",
     "DirectedConfig",
     "EvaluationConfig",
     "FactorsConfig",
@@ -107,6 +109,7 @@ class Config(Settings):
     factors: FactorsConfig = FactorsConfig()
     directed: DirectedConfig = DirectedConfig()
     augment: AugmentConfig = AugmentConfig()
+    defence: DefenceConfig = DefenceConfig()
     cold: ColdConfig = ColdConfig()
     fusion: FusionConfig = FusionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

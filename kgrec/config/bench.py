@@ -2,13 +2,57 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from kgrec.config import _apply, _explain
 from kgrec.config.base import Settings
 from kgrec.errors import ConfigError
+
+
+class ThinConfig(Settings):
+    """Users who lose most of what they have in train, drawn by the split's seed.
+
+    Attributes:
+        share: Of the users with more than `keep` train interactions.
+        keep: So many interactions stay, drawn.
+    """
+
+    share: float = Field(0.5, gt=0, le=1)
+    keep: int = Field(5, ge=1)
+
+
+class BenchAugmentConfig(Settings):
+    """What `kgrec bench --augment` compares, on the first split.
+
+    Attributes:
+        sources: Of synthetic edges; empty are all that the data allows.
+        networks: From so many initial values.
+    """
+
+    sources: tuple[str, ...] = ()
+    networks: int = Field(5, ge=1)
+
+
+class BenchAttacksConfig(Settings):
+    """What `kgrec bench --attacks` does to the first split.
+
+    Attributes:
+        noise: Shares of made-up pairs that are added to real users' train.
+        kinds: Of attacks, see `kgrec.bench.attacks.Attack`.
+        share: Fake users as a share of the real ones.
+        profile: Items of a fake user, the target included; clones have what they clone.
+        targets: Each attack is tried on so many items.
+    """
+
+    noise: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, 0.1, 0.2)
+    kinds: tuple[Literal["random", "average", "bandwagon", "clones"], ...] = (
+        "random", "average", "bandwagon", "clones",
+    )  # fmt: skip
+    share: float = Field(0.03, gt=0, le=1)
+    profile: int = Field(20, ge=2)
+    targets: int = Field(3, ge=1)
 
 
 class BenchConfig(Settings):
@@ -30,6 +74,9 @@ class BenchConfig(Settings):
         minutes: Peers that train by epochs stop after so long and keep what was best on valid;
             any fit is ended after three times as long.
         cold: Whether test's items without training interactions, and the others, are judged apart.
+        thin: Whose train interactions are thinned out; None leaves them.
+        augment: What is compared of synthetic edges.
+        attacks: How robustness is measured.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
@@ -44,6 +91,9 @@ class BenchConfig(Settings):
     refit: bool = False
     minutes: float = Field(60.0, gt=0)
     cold: bool = False
+    thin: ThinConfig | None = None
+    augment: BenchAugmentConfig = BenchAugmentConfig()
+    attacks: BenchAttacksConfig = BenchAttacksConfig()
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:

@@ -24,6 +24,7 @@ from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.cold_level import level_on
 from kgrec.training.cold_search import fit_cold
 from kgrec.training.cold_user_search import fit_cold_users
+from kgrec.training.defence import defended
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import is_temporal
@@ -63,7 +64,8 @@ def fit(
     chosen, on train and valid together; networks go on from where they are for a few epochs.
 
     Args:
-        config: The settings; `data` and `store` are not looked at.
+        config: The settings; `data` and `store` are not looked at. With `defence.filter`, users who
+            look made up teach nothing; the record's `defence` names them.
         graph: The graph; interactions held out for test are not looked at.
         work: Folder for checkpoints, from which a killed fit is resumed; None keeps none.
         progress: Whether bars are shown on a terminal.
@@ -73,10 +75,13 @@ def fit(
         TrainingDiverged: If the loss is no longer finite.
     """
     device = choose_device(config.training.device)
+    graph, set_aside = defended(config, graph)
     started = time.perf_counter()
     seconds: dict[str, float] = {}
     record: dict[str, Any] = {"seed": config.seed, "device": str(device), "seconds": seconds}
-    text = _text(config, graph)
+    if set_aside is not None:
+        record["defence"] = set_aside
+    text = read_texts(config, graph)
     seconds["text"] = time.perf_counter() - started
     budget = Budget(60 * config.search.minutes)
     choices = Choices() if work is None else Choices.load(work / CHOICES)
@@ -113,7 +118,8 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _text(config: Config, graph: GraphData) -> TextFeatures | None:
+def read_texts(config: Config, graph: GraphData) -> TextFeatures | None:
+    """Gives the text features, if any part that is asked for reads them and there are texts."""
     read = (config.fusion.network and config.model.use_text) or (
         config.cold.enabled and _has_cold_nodes(graph)
     )

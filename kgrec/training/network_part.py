@@ -50,14 +50,7 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
     if config.augment.source not in (NONE, "auto"):
         proposals.require(config.augment.source)
     with fitting.timed("network"):
-        text = fitting.text if config.model.use_text else None
-        hetero = build_hetero(fitting.graph, text)
-        tensors = GraphTensors.from_hetero(hetero, use_graph=config.model.use_graph)
-        tensors = tensors.to(fitting.device)
-        model = config.model
-        if model.temperature is None and model.score == "cosine":
-            model = model.model_copy(update={"temperature": _temperature(fitting, tensors)})
-        learner = _Learner(fitting, tensors, model)
+        learner = learner_of(fitting)
         count, again = config.training.ensemble, bool(fitting.networks)
         learn = config.augment.use != "closed_form"
         if again:
@@ -76,6 +69,18 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
         return scorers[0]
     named = {str(number): scorer for number, scorer in enumerate(scorers)}
     return Fusion(named, dict.fromkeys(named, 1.0 / count))
+
+
+def learner_of(fitting: Fitting) -> "Learner":
+    """Gives what trains the networks of a graph; their temperature is found if it is not given."""
+    config = fitting.config
+    hetero = build_hetero(fitting.graph, fitting.text if config.model.use_text else None)
+    tensors = GraphTensors.from_hetero(hetero, use_graph=config.model.use_graph)
+    tensors = tensors.to(fitting.device)
+    model = config.model
+    if model.temperature is None and model.score == "cosine":
+        model = model.model_copy(update={"temperature": _temperature(fitting, tensors)})
+    return Learner(fitting, tensors, model)
 
 
 def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
@@ -112,7 +117,7 @@ def _validation(task: RankingTask) -> Callable[[Scorer], float]:
     return lambda scorer: float(task.run(scorer, k=(20,))["ndcg@20"].mean())
 
 
-class _Learner:
+class Learner:
     """Trains the networks of one graph."""
 
     def __init__(self, fitting: Fitting, tensors: GraphTensors, model: ModelConfig) -> None:

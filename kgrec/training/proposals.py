@@ -85,7 +85,7 @@ class Proposals:
     def possible(self) -> tuple[str, ...]:
         """Gives the sources that this data allows."""
         at_most = self._fitting.config.augment.at_most
-        taught = "closed_form" in self._parts
+        taught = self._fitting.config.closed_form.enabled
         learned = taught and len(dense_users(self._fitting.history, at_most)) >= LEAST_DENSE
         allowed = {"teacher": taught, "generator": learned, "gan": learned}
         negative = self._fitting.config.augment.use == "negatives"  # only the GAN has doubts

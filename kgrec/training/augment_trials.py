@@ -1,0 +1,234 @@
+"""What each source of synthetic edges is worth to the networks, on valid and on test.
+
+How it goes: edges of each source, as many for the same users (`Proposals`) -> networks from
+initial values, one a seed -> each network learns on with each source's edges, and once more with
+nobody's, for as long -> NDCG@20 and recall@20 of tail items of every user of valid and of test ->
+the gate, which sees valid alone. All of it goes through files, each whole or absent: edges a
+source, a checkpoint a network, measurements a network and source. What is there is not made again,
+so a killed run goes on where it was. The closed form is there only while edges are made, so the
+rest needs little memory.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kgrec.augment.gate import NONE, SPARSE, UNTOUCHED, Decision, decide
+from kgrec.augment.masked import drawn_precision
+from kgrec.augment.plan import Plan
+from kgrec.augment.world import masked_world
+from kgrec.errors import DataError
+from kgrec.evaluation.cohorts import tail_items, user_cohorts
+from kgrec.evaluation.metrics import FloatArray
+from kgrec.evaluation.ranking import RankingTask
+from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.model.fusion import Fusion
+from kgrec.model.scorer import Scorer
+from kgrec.schema import Split
+from kgrec.training.augmentation import measured, popularity_term
+from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
+from kgrec.training.fitting import Fitting
+from kgrec.training.inner_split import history_of
+from kgrec.training.network_part import learner_of
+from kgrec.training.parts import fit_closed_form, fit_factors_part
+from kgrec.training.proposals import Proposals
+
+SPLITS = (Split.VALID, Split.TEST)
+_TAUGHT, _LEARNED = {"teacher", "generator", "gan"}, {"generator", "gan"}
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """What came of every source.
+
+    Attributes:
+        edges: Edges by source, `none` and `untouched` have none.
+        plan: For whom they were.
+        ndcg: By split and source NDCG@20 (s, n) of s networks and n users.
+        tail: Likewise recall@20 of tail items; NaN for users without any.
+        cohorts: By split the users (n,) of each cohort, `sparse` among them.
+        decisions: By split. That of valid is the gate's; that of test only holds the differences,
+            nothing is picked by it.
+        precision: By source the share of right ones among its proposals for users made sparse.
+        learned: What was measured of the sources that learn.
+    """
+
+    edges: Mapping[str, int]
+    plan: Plan
+    ndcg: Mapping[Split, Mapping[str, FloatArray]]
+    tail: Mapping[Split, Mapping[str, FloatArray]]
+    cohorts: Mapping[Split, Mapping[str, npt.NDArray[np.bool_]]]
+    decisions: Mapping[Split, Decision]
+    precision: Mapping[str, float]
+    learned: Mapping[str, Any]
+
+
+def try_sources(fitting: Fitting, sources: Sequence[str], tell: Tell) -> Trials:
+    """Lets all networks learn on with the edges of all sources, and measures them.
+
+    Args:
+        fitting: What is needed; `work` keeps what is made, `training.ensemble` networks.
+        sources: By name; empty are all that the data allows.
+        tell: Is told what was done, a line at a time.
+
+    Raises:
+        ConfigError: If there is no such source, or the data does not allow it.
+        DataError: If valid or test is empty, or valid has no user with few interactions.
+    """
+    assert fitting.work is not None, "trials keep what they make"
+    graph, block_size = fitting.graph, fitting.config.evaluation.block_size
+    tasks = {split: RankingTask(graph, split, block_size=block_size) for split in SPLITS}
+    plan = Plan.for_sparse_nodes(fitting.history, fitting.config.augment)
+    cohorts = {
+        split: {
+            **user_cohorts(graph.train, task.users),
+            SPARSE: np.isin(task.users, plan.users),
+        }
+        for split, task in tasks.items()
+    }
+    if not cohorts[Split.VALID][SPARSE].any():
+        raise DataError(
+            f"no user of valid has 1 to {fitting.config.augment.at_most} interactions in train, so "
+            f"there is nobody whom edges could help; raise augment.at_most, or thin the set"
+        )
+    proposed, learned = _edges(fitting, sources, fitting.work, tell)
+    values = _measurements(fitting, proposed, tasks, fitting.work, tell)
+    ndcg, tail = ({split: values[split, what] for split in SPLITS} for what in ("ndcg", "tail"))
+    seed = fitting.config.seed
+    return Trials(
+        edges={name: len(edges) for name, edges in proposed.items()},
+        plan=plan,
+        ndcg=ndcg,
+        tail=tail,
+        cohorts=cohorts,
+        decisions={s: decide(ndcg[s], tail[s], cohorts[s], seed=seed) for s in SPLITS},
+        precision=_precision(fitting, learned),
+        learned=learned,
+    )
+
+
+def _edges(
+    fitting: Fitting, sources: Sequence[str], folder: Path, tell: Tell
+) -> tuple[dict[str, SyntheticEdges], dict[str, Any]]:
+    """The edges of each source, and what was measured of those that learn."""
+    names = tuple(sources) or Proposals(fitting, {}).possible()
+    paths = {name: folder / f"edges-{name}.safetensors" for name in names}
+    report = folder / "learned.json"
+    missing = {name for name in names if not paths[name].is_file()}
+    parts: dict[str, Scorer] = {}
+    made = {
+        "closed_form": (fit_closed_form, _TAUGHT),
+        "factors": (fit_factors_part, _LEARNED),
+    }
+    for part, (fit, askers) in made.items():
+        scorer = fit(fitting) if missing & askers else None
+        if scorer is not None:
+            parts[part] = scorer
+    proposals = Proposals(fitting, parts)
+    for name in names:
+        proposals.require(name)
+        if name in missing:
+            edges = proposals.of(name)
+            told = read_json(report) if report.is_file() else {}
+            write_json(report, {**told, **proposals.report})
+            columns = (edges.user_index, edges.item_index, edges.weight)
+            keys = ("user", "item", "weight")
+            tensors = {k: torch.from_numpy(c) for k, c in zip(keys, columns, strict=True)}
+            save_tensors(paths[name], tensors, {"source": name, "seed": edges.seed})
+            tell(f"{name} proposes {len(edges):,} edges")
+    read = {name: _read_edges(path) for name, path in paths.items()}
+    return read, read_json(report) if report.is_file() else {}
+
+
+def _read_edges(path: Path) -> SyntheticEdges:
+    tensors, told = load_tensors(path)
+    user, item, weight = (tensors[name].numpy() for name in ("user", "item", "weight"))
+    return SyntheticEdges(user, item, weight, told["source"], told["seed"])
+
+
+def _measurements(
+    fitting: Fitting,
+    proposed: Mapping[str, SyntheticEdges],
+    tasks: Mapping[Split, RankingTask],
+    folder: Path,
+    tell: Tell,
+) -> dict[tuple[Split, str], dict[str, FloatArray]]:
+    """NDCG@20 and tail recall@20 (s, n) by split and what, then by source."""
+    learner = learner_of(fitting)
+    count, epochs = fitting.config.training.ensemble, fitting.config.augment.epochs
+    untouched = [learner.train(number) for number in range(count)]
+    tell(f"{count} networks, {fitting.networks[0].epochs} epochs each")
+    with_term = popularity_term(fitting, untouched[0])
+    tail = tail_items(fitting.graph.train, fitting.graph.num_items)
+    given: dict[str, SyntheticEdges | None] = {UNTOUCHED: None, NONE: None, **proposed}
+    found: dict[str, list[dict[str, FloatArray]]] = {name: [] for name in given}
+    for number in range(count):  # network by network: what is killed early is still paired
+        for name, edges in given.items():
+            path = folder / f"measured-{name}-{number}.safetensors"
+            if not path.is_file():
+                scorer = untouched[number]
+                if name != UNTOUCHED:
+                    scorer = learner.go_on(number, edges, epochs, keep=False)
+                _measure(with_term(scorer), tasks, tail, path)
+            tensors, _ = load_tensors(path)
+            found[name].append({key: value.numpy() for key, value in tensors.items()})
+        tell(f"network {number + 1} of {count}: " + _means(found, tasks))
+    return {
+        (split, what): {
+            name: np.stack([each[f"{split}_{what}"] for each in measurements])
+            for name, measurements in found.items()
+        }
+        for split in SPLITS
+        for what in ("ndcg", "tail")
+    }
+
+
+def _measure(
+    scorer: Fusion, tasks: Mapping[Split, RankingTask], tail: npt.NDArray[np.bool_], path: Path
+) -> None:
+    tensors = {}
+    for split, task in tasks.items():
+        for what, values in zip(("ndcg", "tail"), measured(scorer, task, tail), strict=True):
+            tensors[f"{split}_{what}"] = torch.from_numpy(values)
+    save_tensors(path, tensors, {})
+
+
+def _means(
+    found: Mapping[str, list[dict[str, FloatArray]]], tasks: Mapping[Split, RankingTask]
+) -> str:
+    """NDCG@20 on valid alone: nobody who watches a run should see test before it ends."""
+    assert Split.VALID in tasks
+    return ", ".join(
+        f"{name} {each[-1][f'{Split.VALID}_ndcg'].mean():.4f}" for name, each in found.items()
+    )
+
+
+def _precision(fitting: Fitting, learned: Mapping[str, Any]) -> dict[str, float]:
+    """How often each source's proposals for users made sparse are right, as far as it is known."""
+    config, found = fitting.config, {}
+    told = learned.get("generator", {}).get("precision", {})
+    found = {name: told[name] for name in ("teacher", "knn", "generator") if name in told}
+    if "gan" in learned:
+        found["gan"] = learned["gan"]["precision"]["generator"]
+    try:
+        world = masked_world(
+            fitting.graph,
+            fitting.history,
+            at_most=config.augment.at_most,
+            most=config.augment.gan.most_users,
+            seed=config.seed,
+        )
+    except DataError:  # nobody is dense
+        return found
+    history = history_of(world.graph)
+    popularity = torch.bincount(history.columns, minlength=history.num_columns)
+    found["popularity"] = drawn_precision(world, popularity)
+    found["random"] = drawn_precision(world, torch.ones(history.num_columns))
+    return found

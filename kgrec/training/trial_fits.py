@@ -1,0 +1,87 @@
+"""Fits of single parts with settings that were found once, for comparisons of many data sets."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kgrec.config import Config
+from kgrec.errors import ConfigError
+from kgrec.graph.data import GraphData
+from kgrec.model.scorer import Scorer
+from kgrec.schema import Split
+from kgrec.training.budget import Budget
+from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.closed_form_search import ClosedFormSettings
+from kgrec.training.fit import choose_device
+from kgrec.training.fitting import Fitting
+from kgrec.training.inner_split import is_temporal
+from kgrec.training.network_part import learner_of
+from kgrec.training.parts import fit_closed_form
+
+
+@dataclass(frozen=True)
+class Found:
+    """Settings that were found on clean data.
+
+    Attributes:
+        closed_form: Of the closed form.
+        temperature: Of the network.
+        epochs: For so long it is trained.
+    """
+
+    closed_form: ClosedFormSettings
+    temperature: float
+    epochs: int
+
+
+def find_settings(config: Config, graph: GraphData, folder: Path) -> Found:
+    """Searches the closed form's settings, the network's temperature, and when it stops on valid.
+
+    Args:
+        config: The settings; texts take no part.
+        graph: The clean graph.
+        folder: Keeps what was found, and the network's checkpoint.
+
+    Raises:
+        ConfigError: If the closed form is off.
+    """
+    fitting = _fitting(config, graph, Choices.load(folder / CHOICES), folder)
+    fit_closed_form(fitting)
+    learner_of(fitting).train(0)
+    closed = fitting.choices.closed_form
+    if closed is None:
+        raise ConfigError("closed_form.enabled is false, but its fits are asked for; turn it on")
+    found = fitting.choices.temperature
+    temperature = config.model.temperature if found is None else found.temperature
+    assert temperature is not None, "it is given or found"
+    return Found(closed, temperature, fitting.networks[0].epochs)
+
+
+def fit_closed_form_alone(config: Config, graph: GraphData, found: Found) -> Scorer:
+    """Solves the closed form; without what depends on the order of interactions in time."""
+    timeless = replace(
+        found.closed_form.refinements, recency=None, bandwidth=None, kernel_share=0.0
+    )
+    closed = replace(found.closed_form, refinements=timeless)
+    scorer = fit_closed_form(_fitting(config, graph, Choices(closed_form=closed), None))
+    assert scorer is not None
+    return scorer
+
+
+def fit_network_alone(config: Config, graph: GraphData, found: Found) -> Scorer:
+    """Trains one network from the settings' seed, for as long as was found; valid is not asked."""
+    held_out = dict(graph.held_out)
+    held_out.pop(Split.VALID, None)
+    model = config.model.model_copy(update={"temperature": found.temperature})
+    training = config.training.model_copy(update={"epochs": found.epochs, "ensemble": 1})
+    config = config.model_copy(update={"model": model, "training": training})
+    fitting = _fitting(config, replace(graph, held_out=held_out), Choices(), None)
+    return learner_of(fitting).train(0)
+
+
+def _fitting(config: Config, graph: GraphData, choices: Choices, folder: Path | None) -> Fitting:
+    choices.temporal = is_temporal(graph)
+    record: dict[str, Any] = {"seconds": {}}
+    device = choose_device(config.training.device)
+    budget = Budget(60 * config.search.minutes)
+    return Fitting(config, graph, None, device, folder, record, budget, choices, False)
