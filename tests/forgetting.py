@@ -1,11 +1,14 @@
 """A shop with every kind of source, and a search for an id in everything that is kept of it."""
 
-import gzip
+import io
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgrec.config import Config
@@ -104,7 +107,8 @@ def build_shop(folder: Path, store: str) -> Config:
     files = {
         "day1.csv": ["user,item,behaviour,time", *rows],
         "people.csv": ["id,city", *(f"{u},town{n % 3}" for n, u in enumerate(users))],
-        "items.csv": ["id,title,brand", *(f"{i},The {i},brand{n % 4}" for n, i in enumerate(items))],
+        "items.csv": ["id,title,brand",
+                      *(f"{i},The {i},brand{n % 4}" for n, i in enumerate(items))],
         "kg.tsv": ["head\trelation\ttail", f"{ITEM}\tpart_of\tset1", "i1\tpart_of\tset1",
                    "m.kettle99\tlike\tm.pot1", "i2\tlike\tm.pot1"],
         "link.tsv": ["item\tentity", f"{ITEM}\tm.kettle99", "i2\tm.pan2"],
@@ -158,8 +162,11 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     yield "raw", whole
     if path.suffix == ".parquet":
         yield "decoded", pq.read_table(path).to_pandas().to_csv().encode()
-    if whole[:2] == b"\x1f\x8b":
-        yield "unpacked", gzip.decompress(whole)
+    # kglite packs columns as zstd frames, one after the other.
+    for found in re.finditer(re.escape(b"\x28\xb5\x2f\xfd"), whole):
+        with suppress(OSError):
+            packed = pa.input_stream(io.BytesIO(whole[found.start() :]), compression="zstd")
+            yield "unpacked", packed.read()
 
 
 def found_in_store(store: GraphStore, keys: list[EdgeKey], *words: str) -> list[str]:

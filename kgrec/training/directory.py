@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -14,7 +15,7 @@ from kgrec import __version__
 from kgrec.config import Config
 from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
-from kgrec.graph.texts import display_names
+from kgrec.graph.texts import TextSpace, display_names
 from kgrec.model.cold import ColdCompletion
 from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion, scorer_kind
@@ -33,6 +34,7 @@ LAYOUT = 4
 # Names of the tensors beside those of the scorer's parts.
 _DISLIKED = ("disliked.pointer", "disliked.columns")
 _OBSERVED = "observed"
+_SPACE = ("text.mean", "text.basis")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ class Run:
         disliked: The items that each user is known to dislike.
         observed: bool (num_users,), who has done something that speaks for an item: a user without
             training items, but with evidence, is no stranger to the network.
+        space: The space that texts were put into; None if no text was read.
     """
 
     directory: Path
@@ -59,6 +62,7 @@ class Run:
     names: dict[NodeLabel, list[str]]
     disliked: Incidence
     observed: Tensor
+    space: TextSpace | None = None
 
     def check_version(self, version: str) -> None:
         """Raises RunError if the run was trained on another version of the graph."""
@@ -98,6 +102,9 @@ def load_run(run_dir: Path) -> Run:
         pointer, columns = (tensors[name] for name in _DISLIKED)
         disliked = Incidence(pointer, columns, scorer.num_items)
         observed = tensors[_OBSERVED]
+        space = None
+        if _SPACE[0] in tensors:
+            space = TextSpace(*(tensors[name].numpy() for name in _SPACE))
     except (OSError, ValueError, KeyError) as exc:
         raise RunError(f"run {run_dir} is damaged: {exc}; train again, or copy it again") from exc
     except RunError as exc:
@@ -112,6 +119,7 @@ def load_run(run_dir: Path) -> Run:
         names={x: frame["name"].tolist() for x, frame in by_label.items()},
         disliked=disliked,
         observed=observed,
+        space=space,
     )
 
 
@@ -155,11 +163,30 @@ def _is_bare(partial: Path, mark: Path) -> bool:
 
 
 def write_run(
-    partial: Path, config: Config, graph: GraphData, scorer: Recommending, record: dict[str, Any]
+    partial: Path,
+    config: Config,
+    graph: GraphData,
+    scorer: Recommending,
+    record: dict[str, Any],
+    space: TextSpace | None = None,
 ) -> None:
     """Writes settings, names, scorer, dislikes, picture, scalars and, last, the record."""
+    write_served(partial, config, graph, scorer, display_names(graph), space)
+    draw_training(partial / "training.png", record)
+    _write_scalars(partial / "tensorboard", record)
+    write_json(partial / "record.json", record)
+
+
+def write_served(
+    partial: Path,
+    config: Config,
+    graph: GraphData,
+    scorer: Recommending,
+    names: Mapping[NodeLabel, Sequence[str]],
+    space: TextSpace | None,
+) -> None:
+    """Writes what serving reads beside the record: settings, nodes, scorer, dislikes."""
     (partial / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
-    names = display_names(graph)
     frames = [
         pd.DataFrame(
             {"label": str(label), "id": graph.vocabularies[label].ids, "name": names[label]}
@@ -169,11 +196,10 @@ def write_run(
     pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
     tensors, values = scorer.state()
     tensors |= _behaviours(graph)
+    if space is not None:
+        tensors |= dict(zip(_SPACE, map(torch.from_numpy, (space.mean, space.basis)), strict=True))
     values = {"kind": type(scorer).__name__, "values": values}
     save_tensors(partial / "model.safetensors", tensors, values, once=True)
-    draw_training(partial / "training.png", record)
-    _write_scalars(partial / "tensorboard", record)
-    write_json(partial / "record.json", record)
 
 
 def _behaviours(graph: GraphData) -> dict[str, Tensor]:
