@@ -95,19 +95,26 @@ def fold(scorer: Scorer, graph: NewGraph) -> Scorer:
     return out
 
 
-def changed_users(old: Incidence, graph: NewGraph) -> Tensor:
-    """Says who has other items than before, bool (U',); new users have."""
+def changed_ends(old: Incidence, graph: NewGraph) -> tuple[Tensor, Tensor]:
+    """Says who has other items than before, and which items have other users; new ones have.
+
+    Returns:
+        bool (U',) and bool (I',).
+    """
     user, item = moved_to(graph.users, old.num_rows), moved_to(graph.items, old.num_columns)
-    changed = graph.users < 0
+    users, items = graph.users < 0, graph.items < 0
     row, column = user[old.rows], item[old.columns]
-    changed[row[(row >= 0) & (column < 0)]] = True  # an item that is gone
+    users[row[(row >= 0) & (column < 0)]] = True  # whose item is gone
+    items[column[(column >= 0) & (row < 0)]] = True
     there = (row >= 0) & (column >= 0)
     width = graph.history.num_columns
     before = row[there] * width + column[there]
     after = graph.history.rows * width + graph.history.columns
     keys, counts = torch.unique(torch.cat([before, after]), return_counts=True)
-    changed[torch.div(keys[counts == 1], width, rounding_mode="floor")] = True
-    return changed
+    once = keys[counts == 1]
+    users[torch.div(once, max(width, 1), rounding_mode="floor")] = True
+    items[once % max(width, 1)] = True
+    return users, items
 
 
 def _entry_weights(graph: NewGraph, recency: float | None) -> Tensor | None:
@@ -169,7 +176,7 @@ def _user_side(scorer: UserSide, graph: NewGraph) -> UserSide:
     """
     weights = take_square(scorer.weights, graph.users)
     diagonal, counted = scorer.diagonal, scorer.item_weight
-    users = torch.nonzero(changed_users(scorer.history, graph)).squeeze(1)
+    users = torch.nonzero(changed_ends(scorer.history, graph)[0]).squeeze(1)
     if diagonal is not None and counted is not None and len(users):
         if weights is scorer.weights:
             weights = weights.clone()

@@ -69,8 +69,9 @@ class Run:
         if version != self.record["graph_version"]:
             raise RunError(
                 f"run {self.directory} was trained on graph version "
-                f"{self.record['graph_version']}, the store holds {version}; train again on this "
-                f"graph, or ingest the data the run was trained on"
+                f"{self.record['graph_version']}, the store holds {version}; fold it in with "
+                f"kgrec refresh, train again on this graph, or ingest the data the run was "
+                f"trained on"
             )
 
 
@@ -195,20 +196,22 @@ def write_served(
     ]
     pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
     tensors, values = scorer.state()
-    tensors |= _behaviours(graph)
+    disliked, observed = behaviours_of(graph)
+    found = (disliked.pointer, disliked.columns, observed)
+    tensors |= dict(zip((*_DISLIKED, _OBSERVED), found, strict=True))
     if space is not None:
         tensors |= dict(zip(_SPACE, map(torch.from_numpy, (space.mean, space.basis)), strict=True))
     values = {"kind": type(scorer).__name__, "values": values}
     save_tensors(partial / "model.safetensors", tensors, values, once=True)
 
 
-def _behaviours(graph: GraphData) -> dict[str, Tensor]:
+def behaviours_of(graph: GraphData) -> tuple[Incidence, Tensor]:
+    """Gives what a `Run` keeps of behaviours: `disliked` and `observed`."""
     user, item = map(torch.from_numpy, graph.pairs_of(Role.NEGATIVE))
     disliked = Incidence.from_pairs(user, item, graph.num_users, graph.num_items)
     observed = torch.zeros(graph.num_users, dtype=torch.bool)
     observed[torch.from_numpy(graph.pairs_of(Role.EVIDENCE)[0])] = True
-    found = (disliked.pointer, disliked.columns, observed)
-    return dict(zip((*_DISLIKED, _OBSERVED), found, strict=True))
+    return disliked, observed
 
 
 def _write_scalars(folder: Path, record: dict[str, Any]) -> None:

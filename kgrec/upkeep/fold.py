@@ -1,9 +1,10 @@
 """A run over another version of its graph: every part folded, and the directory that serves it."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,14 +17,14 @@ from kgrec.errors import RunError, ShapeError
 from kgrec.graph.data import GraphData
 from kgrec.graph.tensors import build_hetero
 from kgrec.graph.texts import display_names, text_space
-from kgrec.model.folding import NewGraph, changed_users, fold
+from kgrec.model.folding import NewGraph, changed_ends, fold
 from kgrec.model.network import GraphTensors
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
 from kgrec.training.checkpoint import write_json
 from kgrec.training.directory import (
     Recommending,
     Run,
-    load_run,
+    behaviours_of,
     publish,
     refuse_foreign,
     write_served,
@@ -47,14 +48,16 @@ class Folded:
         graph: The graph it is folded into.
         scorer: The recommender.
         places: Per label the old index of each node, int64, -1 where it is new.
-        changed: bool (num_users,), who has other items than before.
+        changed_users: bool (num_users,), who has other items than before.
+        changed_items: bool (num_items,), which has other users than before.
     """
 
     run: Run
     graph: GraphData
     scorer: Recommending
     places: Places
-    changed: Tensor
+    changed_users: Tensor
+    changed_items: Tensor
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -66,6 +69,7 @@ class Folded:
             found[str(label)] = {"new": len(place) - kept, "gone": gone}
         return found
 
+    @cached_property
     def record(self) -> dict[str, Any]:
         """The run's record, and what it was folded from; `refreshed` has the latest first."""
         old = self.run.record
@@ -74,7 +78,7 @@ class Folded:
             "to": self.graph.version,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "nodes": self.counts,
-            "changed_users": int(self.changed.sum()),
+            "changed_users": int(self.changed_users.sum()),
         }
         return {
             **old,
@@ -83,6 +87,21 @@ class Folded:
             "trained_on": old.get("trained_on", old["graph_version"]),
             "refreshed": [step, *old.get("refreshed", [])],
         }
+
+    def as_run(self, directory: Path, names: Mapping[NodeLabel, list[str]]) -> Run:
+        """The run that serves it, as loading its directory would give it."""
+        disliked, observed = behaviours_of(self.graph)
+        return Run(
+            directory=directory,
+            config=self.run.config,
+            record=self.record,
+            scorer=self.scorer,
+            vocabularies=dict(self.graph.vocabularies),
+            names=dict(names),
+            disliked=disliked,
+            observed=observed,
+            space=self.run.space,
+        )
 
 
 def fold_run(run: Run, graph: GraphData) -> Folded:
@@ -123,37 +142,34 @@ def fold_run(run: Run, graph: GraphData) -> Folded:
         raise RunError(f"run {run.directory} cannot be refreshed: {exc}") from exc
     assert isinstance(scorer, get_args(Recommending))
     scorer = complete_new_items(run.record, graph, scorer, places[NodeLabel.ITEM], texts.of_all)
-    return Folded(run, graph, scorer, places, changed_users(run.scorer.history, new))
+    return Folded(run, graph, scorer, places, *changed_ends(run.scorer.history, new))
 
 
-def write_folded(folded: Folded, out: Path, *, names_anew: bool = False) -> Run:
+def write_folded(run: Run, folded: Folded) -> None:
     """Writes the directory that serves a folded run, whole or not at all, over an earlier run.
 
     Args:
-        folded: The run.
-        out: Where it goes; what is there must be a run, or nothing.
-        names_anew: Whether nodes are named anew; else only new ones and those with another title.
+        run: What `Folded.as_run` gave; its directory must be a run, or not be there.
+        folded: What it was made of.
 
     Raises:
         RunError: If something else is in the way.
     """
+    out = run.directory
     refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = out.with_name(f".{out.name}.refreshing")
     shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
     scratch.mkdir()
-    run = folded.run
-    names = display_names(folded.graph) if names_anew else _names(folded)
-    write_served(scratch, run.config, folded.graph, folded.scorer, names, run.space)
+    write_served(scratch, run.config, folded.graph, folded.scorer, run.names, run.space)
     for told in ("training.png", "tensorboard"):
-        source = run.directory / told
+        source = folded.run.directory / told
         if source.is_dir():
             shutil.copytree(source, scratch / told)
         elif source.exists():
             shutil.copy2(source, scratch / told)
-    write_json(scratch / "record.json", folded.record())
+    write_json(scratch / "record.json", run.record)
     publish(scratch, out)
-    return load_run(out)
 
 
 class _Texts:
@@ -188,10 +204,10 @@ def _places(old: Vocabulary, new: Vocabulary) -> Tensor:
     return torch.tensor([known.get(key, -1) for key in new.ids], dtype=torch.int64)
 
 
-def _names(folded: Folded) -> dict[NodeLabel, Sequence[str]]:
-    """What to call each node: as before, but for new ones and those with another title."""
+def folded_names(folded: Folded) -> dict[NodeLabel, list[str]]:
+    """Gives what to call each node: as before, but for new ones and those with another title."""
     graph, run = folded.graph, folded.run
-    out: dict[NodeLabel, Sequence[str]] = {}
+    out: dict[NodeLabel, list[str]] = {}
     fresh: dict[NodeLabel, list[str]] | None = None
     for label, place in folded.places.items():
         ids = graph.vocabularies[label].ids

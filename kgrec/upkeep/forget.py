@@ -21,16 +21,25 @@ from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.place import journal_folder
 from kgrec.errors import DataError
 from kgrec.graph.fetch import fetch_graph
-from kgrec.graph.texts import node_texts
+from kgrec.graph.texts import display_names, node_texts
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.store.state import read_state
 from kgrec.text.cache import drop_texts, text_key
+from kgrec.training.directory import load_run
 from kgrec.updates.work import StoreWork
+from kgrec.upkeep.fold import fold_run, write_folded
 from kgrec.upkeep.intent import Intent, Target, read_intent, read_keys, remove_intent, write_intent
 from kgrec.upkeep.naming import all_names, is_named
-from kgrec.upkeep.places import clean_rejects, edges_of, nodes_of, rows_left
+from kgrec.upkeep.places import (
+    clean_rejects,
+    drop_leftovers,
+    edges_of,
+    in_run,
+    nodes_of,
+    rows_left,
+)
 from kgrec.upkeep.receipt import Place, Receipt
 
 logger = logging.getLogger(__name__)
@@ -155,6 +164,9 @@ class _Forgetting:
         held: dict[str, dict[str, int]] = {"journal": {}, "nodes": {}, "edges": {}, "runs": {}}
         if is_named(self._journal, intent.target):
             held["journal"] = {"rows": 1}
+        for directory in intent.runs:
+            if count := in_run(load_run(directory), intent.gone):
+                held["runs"][str(directory)] = count
         store = self._reader()
         if store is not None:
             with store:
@@ -212,7 +224,24 @@ class _Forgetting:
         ]
 
     def _runs(self, intent: Intent) -> list[Place]:
-        return []
+        """Takes the target out of the runs: each is folded into the graph without it."""
+        store = self._reader() if intent.runs else None
+        if store is None:
+            return []
+        with store:
+            graph = fetch_graph(store)
+        names = display_names(graph)  # what a node is called may name its neighbours
+        places = []
+        for directory in intent.runs:
+            self._on_step(f"run {directory.name}")
+            run = load_run(directory)
+            removed = in_run(run, intent.gone)
+            if removed or run.record["graph_version"] != graph.version:
+                folded = fold_run(run, graph)
+                write_folded(folded.as_run(directory, names), folded)
+            left = in_run(load_run(directory), intent.gone) + drop_leftovers(directory)
+            places.append(Place("run", str(directory), removed, left))
+        return places
 
 
 def _with_runs(intent: Intent, runs: Sequence[Path]) -> Intent:

@@ -1,6 +1,7 @@
 """The places that hold something of a node: taking it out, and looking again."""
 
 import csv
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from kgrec.ingestion.tables import INTERACTION_KEYS
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import read_relations
+from kgrec.training.directory import Run
 from kgrec.upkeep.receipt import Place
 
 Gone = Mapping[NodeLabel, frozenset[str]]
@@ -93,6 +95,25 @@ def clean_rejects(folder: Path, gone: Gone) -> Place:
                 removed += len(rows) - len(kept)
                 _write_csv(path, [header, *kept])
     return Place("refused rows", str(folder / "rejects"), removed, left)
+
+
+def in_run(run: Run, gone: Gone) -> int:
+    """Counts which of some nodes a run knows."""
+    return sum(key in run.vocabularies[label] for label, ids in gone.items() for key in ids)
+
+
+def drop_leftovers(directory: Path) -> int:
+    """Removes what interrupted trainings and refreshes left beside a run; gives what stayed.
+
+    They are of a graph that is no more, so no training would go on from them.
+    """
+    left = 0
+    for name in (f"{directory.name}.partial", f".{directory.name}.replaced",
+                 f".{directory.name}.refreshing"):  # fmt: skip
+        path = directory.with_name(name)
+        shutil.rmtree(path, ignore_errors=True)
+        left += path.exists()
+    return left
 
 
 def _write_csv(path: Path, rows: list[list[str]]) -> None:

@@ -14,7 +14,7 @@ from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.cold_users import ColdUsers, Profiles
 from kgrec.model.directed import DirectedRidge
-from kgrec.model.folding import NewGraph, changed_users, fold
+from kgrec.model.folding import NewGraph, changed_ends, fold
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.itemknn import ItemKNN
@@ -282,13 +282,16 @@ def test_users_are_explained_by_the_others_as_ridge_regression_does() -> None:
 
 
 def test_who_changed() -> None:
-    graph = shuffled(OLD, more=[("u2", "i10"), ("unew", "i1")], gone=frozenset({"i3"}))
-    new = into(graph)
-    users = graph.vocabularies[NodeLabel.USER].ids
+    graph = shuffled(OLD, more=[("u2", "i10"), ("unew", "i1")], gone=frozenset({"i3", "u6"}))
+    found = changed_ends(HISTORY, into(graph))
+    users, items = (
+        {graph.vocabularies[label].ids[at] for at in torch.nonzero(mask).squeeze(1).tolist()}
+        for label, mask in zip((NodeLabel.USER, NodeLabel.ITEM), found, strict=True)
+    )
     had = {f"u{u}" for u in range(14) if 3 in HISTORY.row(u).tolist()}
-    changed = {users[at] for at in torch.nonzero(changed_users(HISTORY, new)).squeeze(1).tolist()}
-    assert changed == had | {"u2", "unew"}
-    assert not changed_users(HISTORY, into(OLD)).any()
+    assert users == (had | {"u2", "unew"}) - {"u6"}
+    assert items == {f"i{i}" for i in HISTORY.row(6).tolist()} - {"i3"} | {"i10", "i1", "inew"}
+    assert not any(mask.any() for mask in changed_ends(HISTORY, into(OLD)))
 
 
 def test_cold_users_with_items_are_cold_no_more() -> None:
