@@ -19,10 +19,12 @@ from kgrec.cli.bench import bench
 from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
+from kgrec.cli.forget import forget
 from kgrec.cli.ingest import ingest
 from kgrec.cli.output import print_line
 from kgrec.cli.query import query
 from kgrec.cli.recommend import recommend, similar
+from kgrec.cli.refresh import refresh
 from kgrec.cli.resolve import resolve
 from kgrec.cli.status import status
 from kgrec.cli.train import train
@@ -44,6 +46,7 @@ app = typer.Typer(
 )
 for _command in (
     demo, check, ingest, resolve, train, evaluate, recommend, similar, query, status, bench,
+    refresh, forget,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -9,14 +9,15 @@ Published first, as readers wait for that; a process killed in between does the 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kgrec.graph.fetch import fetch_graph
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run, refuse_foreign
-from kgrec.upkeep.fold import Folded, fold_run, folded_names, write_folded
+from kgrec.upkeep.fold import fold_run, folded_names, write_folded
+from kgrec.upkeep.republish import Republished, republish
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Refreshed:
         nodes: Per label how many nodes are `new` and `gone`.
         users: How many users have other items than before.
         items: How many items have other users than before.
+        published: What was replaced in the current publication; None if it was not asked for.
         seconds: How long each step took.
     """
 
@@ -39,6 +41,7 @@ class Refreshed:
     nodes: dict[str, dict[str, int]] = field(default_factory=dict)
     users: int = 0
     items: int = 0
+    published: Republished | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -51,20 +54,24 @@ class Refreshed:
             "nodes": self.nodes,
             "changed_users": self.users,
             "changed_items": self.items,
+            "published": None if self.published is None else asdict(self.published),
             "seconds": self.seconds,
         }
 
 
-def refresh(run: Run, store: GraphStore, out: Path | None = None) -> Refreshed:
+def refresh(
+    run: Run, store: GraphStore, out: Path | None = None, *, published: bool = False
+) -> Refreshed:
     """Folds a run into the graph that a store holds now.
 
     Args:
         run: The run.
-        store: Its graph, of any later version.
+        store: Its graph, of any later version; open for writing if `published`.
         out: Where the new run goes; None replaces the run.
+        published: Whether the current publication is brought up to date, where it is affected.
 
     Raises:
-        StoreError: If the store has no whole graph.
+        StoreError: If the store has no whole graph, or nothing of the run is published in it.
         RunError: If a part of the run cannot be folded, or something else is in the way.
     """
     target = run.directory if out is None else out
@@ -77,21 +84,21 @@ def refresh(run: Run, store: GraphStore, out: Path | None = None) -> Refreshed:
     with clock.step("fold"):
         folded = fold_run(run, graph)
         fresh = folded.as_run(target, folded_names(folded))
+    again = None
+    if published:
+        with clock.step("publish"):
+            again = republish(store, folded, fresh)
     with clock.step("write"):
         write_folded(fresh, folded)
-    return report_of(folded, fresh, clock.seconds)
-
-
-def report_of(folded: Folded, run: Run, seconds: dict[str, float]) -> Refreshed:
-    """Says what folding did."""
     return Refreshed(
-        run,
-        folded.run.record["graph_version"],
+        fresh,
+        before,
         True,
         folded.counts,
         int(folded.changed_users.sum()),
         int(folded.changed_items.sum()),
-        seconds,
+        again,
+        clock.seconds,
     )
 
 
