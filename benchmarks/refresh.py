@@ -60,7 +60,10 @@ def write_day(folder: Path, number: int, rows: int, users: int, items: int) -> N
     if number:
         user[: rows // 50] = users + number * rows + np.arange(rows // 50) // 5
     item = (items * rng.random(rows) ** 2.0).astype(int)
-    lines = [f"u{u:07d},i{i:06d},{1_000_000 + n}" for n, (u, i) in enumerate(zip(user, item))]
+    lines = [
+        f"u{u:07d},i{i:06d},{1_000_000 + n}"
+        for n, (u, i) in enumerate(zip(user, item, strict=True))
+    ]
     (folder / f"day{number}.csv").write_text("\n".join(["user,item,time", *lines]) + "\n")
 
 

@@ -177,7 +177,12 @@ def found_in_store(store: GraphStore, keys: list[EdgeKey], *words: str) -> list[
         text = frame.to_csv()
         found += [f"{label}: {word}" for word in words if word in text]
         known = set(frame["id"])
-        found += [f"vector {key}" for key in store.vectors(label)[0] if key not in known]
+        keys_with, matrix = store.vectors(label)
+        found += [f"vector {key}" for key in keys_with if key not in known]
+        if len(matrix):  # and the index, asked for everything that it has
+            near = store.read("nearest", label=label, vector=matrix[0].tolist(), limit=500)
+            found += [f"index {row['id']}" for row in near if row["id"] not in known]
+            assert len(near) == len(keys_with)
     for key in keys:
         for block in store.export_edges(key):
             for label, index in ((key.head, block.head_index), (key.tail, block.tail_index)):

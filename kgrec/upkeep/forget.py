@@ -22,6 +22,7 @@ from kgrec.data.journal.place import journal_folder
 from kgrec.errors import DataError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.texts import display_names, node_texts
+from kgrec.publish import current
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -41,6 +42,7 @@ from kgrec.upkeep.places import (
     rows_left,
 )
 from kgrec.upkeep.receipt import Place, Receipt
+from kgrec.upkeep.republish import is_of, republish
 
 logger = logging.getLogger(__name__)
 
@@ -225,22 +227,24 @@ class _Forgetting:
 
     def _runs(self, intent: Intent) -> list[Place]:
         """Takes the target out of the runs: each is folded into the graph without it."""
-        store = self._reader() if intent.runs else None
-        if store is None:
-            return []
-        with store:
+        places: list[Place] = []
+        if not intent.runs:
+            return places
+        with open_store(self._config.store) as store:
             graph = fetch_graph(store)
-        names = display_names(graph)  # what a node is called may name its neighbours
-        places = []
-        for directory in intent.runs:
-            self._on_step(f"run {directory.name}")
-            run = load_run(directory)
-            removed = in_run(run, intent.gone)
-            if removed or run.record["graph_version"] != graph.version:
-                folded = fold_run(run, graph)
-                write_folded(folded.as_run(directory, names), folded)
-            left = in_run(load_run(directory), intent.gone) + drop_leftovers(directory)
-            places.append(Place("run", str(directory), removed, left))
+            names = display_names(graph)  # what a node is called may name its neighbours
+            for directory in intent.runs:
+                self._on_step(f"run {directory.name}")
+                run = load_run(directory)
+                removed = in_run(run, intent.gone)
+                if removed or run.record["graph_version"] != graph.version:
+                    folded = fold_run(run, graph)
+                    fresh = folded.as_run(directory, names)
+                    if is_of(current(store), run):
+                        republish(store, folded, fresh)
+                    write_folded(fresh, folded)
+                left = in_run(load_run(directory), intent.gone) + drop_leftovers(directory)
+                places.append(Place("run", str(directory), removed, left))
         return places
 
 

@@ -32,6 +32,9 @@ DERIVED_KEYS = (
     EdgeKey("SYNTHETIC", NodeLabel.USER, NodeLabel.ITEM),
 )
 
+#: Properties that hold vectors: of a node's text, and those that are published.
+VECTORS = frozenset({"embedding", "vector_a", "vector_b"})
+
 
 def edges_of(store: GraphStore, gone: Gone) -> dict[str, int]:
     """Counts by type the edges of some nodes, of every set that a store may hold."""
@@ -54,7 +57,7 @@ def nodes_of(store: GraphStore, gone: Gone) -> dict[str, int]:
             continue
         known = store.read("known_nodes", label=label, ids=sorted(ids))
         counts[str(label)] = len(known)
-        vectors = sum("embedding" in row["names"] for row in known)
+        vectors = sum(not VECTORS.isdisjoint(row["names"]) for row in known)
         counts["vectors"] = counts.get("vectors", 0) + vectors
     return {name: count for name, count in counts.items() if count}
 

@@ -52,6 +52,15 @@ class Republished:
     looked_for_new_items: bool
 
 
+def is_of(publication: Publication | None, run: Run) -> bool:
+    """Whether a publication is a run's, at the version the run is at."""
+    return (
+        publication is not None
+        and publication.run == run.directory.resolve().name
+        and publication.graph_version == run.record["graph_version"]
+    )
+
+
 def republish(store: GraphStore, folded: Folded, run: Run) -> Republished:
     """Replaces affected lists and vectors of the current publication.
 

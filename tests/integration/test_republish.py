@@ -112,6 +112,18 @@ def test_who_lost_a_place_gets_another(tmp_path: Path) -> None:
         assert after[user] == expected[user]
 
 
+def test_forgetting_mends_the_lists_of_the_run_it_is_taken_out_of(tmp_path: Path) -> None:
+    config, run = published(tmp_path, "embedded:")
+    forget(config, Target(NodeLabel.ITEM, ITEM), [run.directory])
+    fresh = load_run(run.directory)
+    with open_store(config.store, read_only=True) as store:
+        after, now = lists(store), current(store)
+    assert now is not None
+    assert now.graph_version == fresh.record["graph_version"]
+    assert {len(items) for items in after.values()} == {TOP}
+    assert not any(ITEM in items for items in after.values())
+
+
 def test_nothing_published_and_other_versions_are_told(tmp_path: Path) -> None:
     config, run = trained(tmp_path, "embedded:")
     deliver(config, "2", "u1,i1,buy,9000", "u1,i2,buy,9000", "u1,i3,buy,9000")
