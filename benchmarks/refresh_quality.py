@@ -67,12 +67,14 @@ def without_users(graph: GraphData, gone: np.ndarray) -> GraphData:
     )
 
 
-def settings(epochs: int, seed: int) -> Config:
-    """The demo's, for fewer epochs and one network."""
+def settings(epochs: int, seed: int, minutes: float) -> Config:
+    """The demo's, for fewer epochs, one network and short searches, without cold items."""
     tree = demo_config().model_dump()
     tree["seed"] = seed
     tree["training"] |= {"epochs": epochs, "ensemble": 1, "evaluate_every": 2}
-    tree["closed_form"] |= {"search_steps": 12}
+    tree["model"]["temperature"] = 0.2
+    tree["search"]["minutes"] = minutes
+    tree["cold"]["enabled"] = False
     return Config.build(tree)
 
 
@@ -81,15 +83,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--minutes", type=float, default=2.0, help="for all searches of a training")
     given = parser.parse_args()
     for seed in given.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(measure(Path(folder), seed, given.users, given.epochs)), flush=True)
+            found = measure(Path(folder), settings(given.epochs, seed, given.minutes), given.users)
+            print(json.dumps(found), flush=True)
 
 
-def measure(folder: Path, seed: int, count: int, epochs: int) -> dict[str, object]:
+def measure(folder: Path, config: Config, count: int) -> dict[str, object]:
     """Trains both runs, folds, and judges the users who left."""
-    config = settings(epochs, seed)
+    seed = config.seed
     with open_store(f"embedded:{folder / 'graph.kgl'}") as store:
         ingest(load_dataset(config.data, config.seed), store, progress=False)
         graph = fetch_graph(store)
