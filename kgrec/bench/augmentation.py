@@ -149,7 +149,7 @@ def _fitting(config: Config, graph: GraphData, folder: Path, *, progress: bool) 
     device = choose_device(config.training.device)
     record: dict[str, Any] = {"seconds": {}}
     budget = Budget(60 * config.search.minutes)
-    text = read_texts(config, graph)
+    text, _ = read_texts(config, graph)
     return Fitting(config, graph, text, device, folder, record, budget, choices, progress)
 
 

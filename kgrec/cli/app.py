@@ -19,6 +19,7 @@ from kgrec.cli.bench import bench
 from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
+from kgrec.cli.forget import forget
 from kgrec.cli.gan import gan
 from kgrec.cli.ingest import ingest
 from kgrec.cli.inspect import inspect
@@ -26,6 +27,7 @@ from kgrec.cli.output import print_line
 from kgrec.cli.publish import publish
 from kgrec.cli.query import query
 from kgrec.cli.recommend import recommend, similar
+from kgrec.cli.refresh import refresh
 from kgrec.cli.resolve import resolve
 from kgrec.cli.status import status
 from kgrec.cli.train import train
@@ -46,9 +48,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    demo, inspect, check, ingest, resolve, train, evaluate, recommend, similar, publish, query,
-    status,
-    bench,
+    demo, inspect, check, ingest, resolve, train, evaluate, recommend, similar,
+    publish, refresh, forget, query, status, bench,
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(gan)

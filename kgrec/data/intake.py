@@ -112,6 +112,7 @@ def _take_source(
     if not delivery.files:
         return
     rows = clean_source(source, config, _chunks(source, delivery, intake), report, rejects)
+    rows = journal.forgotten.kept(source.name, source.kind, rows, report)
     records = [record for _, record in delivery.files]
     load = staging.add(source, records, rows, settings, replaces=delivery.replaces).load
     staging.rejected(load.number, report.rejected(source.name))

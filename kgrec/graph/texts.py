@@ -29,7 +29,9 @@ from kgrec.text.templates import (
     render_item,
     render_user,
 )
-from kgrec.text.whiten import whiten
+from kgrec.text.whiten import Whitening as TextSpace
+
+__all__ = ["TextSpace", "display_names", "node_texts", "text_features", "text_space"]
 
 logger = logging.getLogger(__name__)
 
@@ -98,13 +100,31 @@ def text_features(
     Raises:
         ConfigError: If the model cannot be loaded.
     """
+    return text_space(graph, config, cache_dir)[0]
+
+
+def text_space(
+    graph: GraphData,
+    config: TextConfig,
+    cache_dir: Path | None = None,
+    space: TextSpace | None = None,
+) -> tuple[dict[NodeLabel, npt.NDArray[np.float32]], TextSpace]:
+    """Gives text features as `text_features` does, and the space they are in.
+
+    Args:
+        graph: The graph.
+        config: How to encode.
+        cache_dir: Where vectors are kept; None is `text` in the user's cache.
+        space: Put the texts into this space; None finds theirs.
+    """
     texts = node_texts(graph, config)
     stacked = [text for label in NodeLabel for text in texts[label]]
     cache_dir = user_cache() / "text" if cache_dir is None else cache_dir
-    matrix = whiten(encode_texts(stacked, config, cache_dir), config.components)
+    matrix = encode_texts(stacked, config, cache_dir)
+    space = TextSpace.fit(matrix, config.components) if space is None else space
     ends = np.cumsum([len(texts[label]) for label in NodeLabel])
-    parts = np.split(matrix, ends[:-1])
-    return dict(zip(NodeLabel, parts, strict=True))
+    parts = np.split(space.apply(matrix), ends[:-1])
+    return dict(zip(NodeLabel, parts, strict=True)), space
 
 
 def display_names(graph: GraphData) -> dict[NodeLabel, list[str]]:

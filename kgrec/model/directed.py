@@ -29,12 +29,20 @@ class DirectedRidge(ItemToItem):
         history: The training items of each user.
         weights: B, (num_items, num_items) float32.
         entry_weights: What each entry counts in the input, (n,).
+        recency: How many places back an entry counts 1/e of the latest; None if it is not known.
     """
 
-    def __init__(self, history: Incidence, weights: Tensor, entry_weights: Tensor) -> None:
+    def __init__(
+        self,
+        history: Incidence,
+        weights: Tensor,
+        entry_weights: Tensor,
+        recency: float | None = None,
+    ) -> None:
         self.history = history
         self.weights = weights
         self.entry_weights = entry_weights
+        self.recency = recency
         self._check_shapes()
 
     @classmethod
@@ -68,7 +76,8 @@ class DirectedRidge(ItemToItem):
         gram, cross = _moments(history, ranks, bandwidth, user_weight)
         own = gram.diagonal().clone()
         gram.diagonal().add_(ridge + dropout / (1 - dropout) * own)
-        return cls(history, solve(gram, cross), recency_weights(history, ranks, recency))
+        weights = recency_weights(history, ranks, recency)
+        return cls(history, solve(gram, cross), weights, recency)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history and weights."""
@@ -79,14 +88,14 @@ class DirectedRidge(ItemToItem):
         }
         if self.entry_weights is not None:
             tensors["entry_weights"] = self.entry_weights
-        return tensors, {}
+        return tensors, {"recency": self.recency}
 
     @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:  # noqa: ARG003
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
         weights = tensors["weights"]
         history = Incidence(tensors["pointer"], tensors["columns"], len(weights))
-        return cls(history, weights, tensors["entry_weights"])
+        return cls(history, weights, tensors["entry_weights"], values.get("recency"))
 
 
 def _moments(

@@ -40,9 +40,13 @@ class PropagationScorer:
         relation_names: The directed relations.
         history: The training items of each user.
         temperature: τ; None scores by the inner product instead of the cosine.
+        project: W, (c, d), what makes X of the texts of nodes to come; None without texts.
+        popularity: β, the bias is b = β log(1 + popularity).
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        self.project = tensors.get("project")
+        self.popularity = float(values.get("popularity", 0.0))
         self.network = LinearNetwork.from_tensors(tensors, int(values["num_layers"]))
         self.pointer, self.source = self.network.pointer, self.network.source
         self.kind, self.weight = self.network.kind, self.network.weight
@@ -90,9 +94,12 @@ class PropagationScorer:
             "history_pointer": history.pointer,
             "history_columns": history.columns,
         }
+        if network.text is not None:
+            tensors["project"] = network.project.detach().clone()
         values = {
             "relation_names": list(graph.relation_names),
             "temperature": temperature,
+            "popularity": float(network.popularity),
             "num_users": graph.num_users,
             "num_items": graph.num_items,
             "num_layers": encoder.num_layers,
@@ -167,9 +174,12 @@ class PropagationScorer:
             "history_pointer": self.history.pointer,
             "history_columns": self.history.columns,
         }
+        if self.project is not None:
+            tensors["project"] = self.project
         values = {
             "relation_names": list(self.relation_names),
             "temperature": self.temperature,
+            "popularity": self.popularity,
             "num_users": self._num_users,
             "num_items": self._num_items,
             "num_layers": self.network.num_layers,

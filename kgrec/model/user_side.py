@@ -21,14 +21,25 @@ class UserSide(ByHistory):
     Attributes:
         history: X, the training items of each user.
         weights: W, (num_users, num_users) float32; column u is what each user says of u.
+        diagonal: (num_users,) float32, of the inverse Gram matrix P, W_vu = -P_vu / P_uu; with it
+            users to come can be explained by these. None if it was not kept.
+        item_weight: (num_items,) float32, what an item counts in the Gram matrix; likewise.
 
     References:
         Steck, arXiv:1905.03375, applied to the transposed matrix.
     """
 
-    def __init__(self, history: Incidence, weights: Tensor) -> None:
+    def __init__(
+        self,
+        history: Incidence,
+        weights: Tensor,
+        diagonal: Tensor | None = None,
+        item_weight: Tensor | None = None,
+    ) -> None:
         self.history = history
         self.weights = weights
+        self.diagonal = diagonal
+        self.item_weight = item_weight
         self._users = history.transposed()
 
     @classmethod
@@ -54,8 +65,8 @@ class UserSide(ByHistory):
         gram = by_item.gram(weight, dtype)
         own = gram.diagonal().clone()
         gram.diagonal().add_(own, alpha=dropout / (1 - dropout))
-        weights, _ = solve_ease(gram, ridge, overwrite=True)
-        return cls(history, weights.float())
+        weights, diagonal = solve_ease(gram, ridge, overwrite=True)
+        return cls(history, weights.float(), diagonal.float(), weight.float())
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the sums over who took each item, (B, num_items) float32."""
@@ -78,10 +89,13 @@ class UserSide(ByHistory):
             "columns": self.history.columns,
             "weights": self.weights,
         }
+        if self.diagonal is not None and self.item_weight is not None:
+            tensors |= {"diagonal": self.diagonal, "item_weight": self.item_weight}
         return tensors, {"num_items": self.num_items}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
         history = Incidence(tensors["pointer"], tensors["columns"], int(values["num_items"]))
-        return cls(history, tensors["weights"])
+        kept = tensors.get("diagonal"), tensors.get("item_weight")
+        return cls(history, tensors["weights"], *kept)

@@ -34,7 +34,7 @@ class VectorCache:
 
     def load(self, texts: Sequence[str]) -> dict[str, npt.NDArray[np.float16]]:
         """Gives the float16 vectors (d,) of those texts that are cached."""
-        wanted = {_key(text): text for text in texts}
+        wanted = {text_key(text): text for text in texts}
         found: dict[str, npt.NDArray[np.float16]] = {}
         for shard in sorted(self.folder.glob("*.safetensors")):
             try:
@@ -51,20 +51,62 @@ class VectorCache:
 
     def save(self, texts: Sequence[str], vectors: npt.NDArray[np.float16]) -> None:
         """Writes one shard: vectors float16 (n, d) of n texts."""
-        keys = np.frombuffer(b"".join(map(_key, texts)), dtype=np.uint8).reshape(-1, 32)
-        content = save({"keys": keys, "vectors": np.ascontiguousarray(vectors)})
+        keys = np.frombuffer(b"".join(map(text_key, texts)), dtype=np.uint8).reshape(-1, 32)
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"{hashlib.sha256(content).hexdigest()[:24]}.safetensors"
-        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".new-", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(self.folder / name)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        _write_shard(self.folder, keys, vectors)
 
 
-def _key(text: str) -> bytes:
+def text_key(text: str) -> bytes:
+    """Gives what a text's vector is kept under, 32 bytes."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def drop_texts(folder: Path, keys: frozenset[bytes]) -> tuple[int, int]:
+    """Removes the vectors of some texts, however they were encoded.
+
+    A shard that holds one is written anew without it before it is removed, so a killed process
+    costs no other vector.
+
+    Args:
+        folder: Where the shards of all ways of encoding lie.
+        keys: As `text_key` gives them.
+
+    Returns:
+        How many vectors are gone, and how many are left; these are in shards that cannot be read.
+
+    Raises:
+        OSError: If a shard cannot be written.
+    """
+    gone = left = 0
+    for shard in sorted(folder.glob("*/*.safetensors")):
+        try:
+            tensors = load_file(shard)
+            stored, vectors = tensors["keys"], tensors["vectors"]
+        except (OSError, SafetensorError, KeyError):
+            left += 1
+            continue
+        kept = np.array([key.tobytes() not in keys for key in stored], dtype=bool)
+        if kept.all():
+            continue
+        gone += int((~kept).sum())
+        if kept.any():
+            _write_shard(shard.parent, stored[kept], vectors[kept])
+        shard.unlink()
+    return gone, left
+
+
+def _write_shard(
+    folder: Path, keys: npt.NDArray[np.uint8], vectors: npt.NDArray[np.float16]
+) -> None:
+    tensors = {"keys": np.ascontiguousarray(keys), "vectors": np.ascontiguousarray(vectors)}
+    content = save(tensors)
+    name = f"{hashlib.sha256(content).hexdigest()[:24]}.safetensors"
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(folder / name)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

@@ -1,5 +1,8 @@
 """Whitening: the directions of a text space made equally long, so that none drowns the others."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +10,59 @@ from kgrec.errors import ShapeError
 
 # Directions with less than this share of the largest variance are noise of the arithmetic.
 _FLAT = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """A whitened text space, kept so that later texts can be put into it.
+
+    Attributes:
+        mean: float64 (d,), of the rows that it was fitted on.
+        basis: float64 (d, c), directions over their standard deviations.
+    """
+
+    mean: npt.NDArray[np.float64]
+    basis: npt.NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, matrix: npt.NDArray[np.float32], components: int) -> Self:
+        """Finds the space of a matrix; see `whiten`."""
+        if matrix.ndim != 2 or not np.isfinite(matrix).all():
+            raise ShapeError(
+                f"expected a finite matrix (n, d), got shape {matrix.shape}"
+                f"{' with NaN or infinity' if matrix.ndim == 2 else ''}; encode the texts again"
+            )
+        rows = matrix[matrix.any(axis=1)].astype(np.float64)
+        flat = np.zeros((matrix.shape[1], 1))
+        if len(rows) == 0:
+            return cls(np.zeros(matrix.shape[1]), flat)
+        mean = rows.mean(axis=0)
+        rows -= mean
+        variances, directions = np.linalg.eigh(rows.T @ rows / len(rows))
+        variances, directions = variances[::-1], directions[:, ::-1]  # descending
+        rank = int((variances > _FLAT * max(float(variances[0]), 1e-12)).sum())
+        kept = min(components, rank)
+        if kept == 0:
+            return cls(mean, flat)
+        basis = directions[:, :kept]
+        largest = basis[np.abs(basis).argmax(axis=0), np.arange(kept)]
+        return cls(mean, basis * np.sign(largest) / np.sqrt(variances[:kept]))
+
+    def apply(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Puts rows (n, d) into the space, float32 (n, c); rows of zeros stay zero.
+
+        Raises:
+            ShapeError: If the rows are of another length: another encoder made them.
+        """
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.mean):
+            raise ShapeError(
+                f"expected text vectors (n, {len(self.mean)}), got shape {matrix.shape}; encode "
+                f"the texts with the model that the space was made with"
+            )
+        told = matrix.any(axis=1)
+        result = np.zeros((len(matrix), self.basis.shape[1]), dtype=np.float32)
+        result[told] = (matrix[told].astype(np.float64) - self.mean) @ self.basis
+        return result
 
 
 def whiten(matrix: npt.NDArray[np.float32], components: int) -> npt.NDArray[np.float32]:
@@ -33,25 +89,4 @@ def whiten(matrix: npt.NDArray[np.float32], components: int) -> npt.NDArray[np.f
         Su et al., Whitening Sentence Representations for Better Semantics and Faster Retrieval,
         arXiv:2103.15316.
     """
-    if matrix.ndim != 2 or not np.isfinite(matrix).all():
-        raise ShapeError(
-            f"expected a finite matrix (n, d), got shape {matrix.shape}"
-            f"{' with NaN or infinity' if matrix.ndim == 2 else ''}; encode the texts again"
-        )
-    told = matrix.any(axis=1)
-    rows = matrix[told].astype(np.float64)
-    if len(rows) == 0:
-        return np.zeros((len(matrix), 1), dtype=np.float32)
-    rows -= rows.mean(axis=0)
-    variances, directions = np.linalg.eigh(rows.T @ rows / len(rows))
-    variances, directions = variances[::-1], directions[:, ::-1]  # descending
-    rank = int((variances > _FLAT * max(float(variances[0]), 1e-12)).sum())
-    kept = min(components, rank)
-    if kept == 0:
-        return np.zeros((len(matrix), 1), dtype=np.float32)
-    basis = directions[:, :kept]
-    largest = basis[np.abs(basis).argmax(axis=0), np.arange(kept)]
-    basis = basis * np.sign(largest) / np.sqrt(variances[:kept])  # (d, c)
-    result = np.zeros((len(matrix), kept), dtype=np.float32)
-    result[told] = rows @ basis
-    return result
+    return Whitening.fit(matrix, components).apply(matrix)

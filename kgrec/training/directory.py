@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -14,7 +15,7 @@ from kgrec import __version__
 from kgrec.config import Config
 from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
-from kgrec.graph.texts import display_names
+from kgrec.graph.texts import TextSpace, display_names
 from kgrec.model.cold import ColdCompletion
 from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion, scorer_kind
@@ -34,6 +35,7 @@ LAYOUT = 4
 # Names of the tensors beside those of the scorer's parts.
 _DISLIKED = ("disliked.pointer", "disliked.columns")
 _OBSERVED = "observed"
+_SPACE = ("text.mean", "text.basis")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ class Run:
         disliked: The items that each user is known to dislike.
         observed: bool (num_users,), who has done something that speaks for an item: a user without
             training items, but with evidence, is no stranger to the network.
+        space: The space that texts were put into; None if no text was read.
     """
 
     directory: Path
@@ -60,14 +63,16 @@ class Run:
     names: dict[NodeLabel, list[str]]
     disliked: Incidence
     observed: Tensor
+    space: TextSpace | None = None
 
     def check_version(self, version: str) -> None:
         """Raises RunError if the run was trained on another version of the graph."""
         if version != self.record["graph_version"]:
             raise RunError(
                 f"run {self.directory} was trained on graph version "
-                f"{self.record['graph_version']}, the store holds {version}; train again on this "
-                f"graph, or ingest the data the run was trained on"
+                f"{self.record['graph_version']}, the store holds {version}; fold it in with "
+                f"kgrec refresh, train again on this graph, or ingest the data the run was "
+                f"trained on"
             )
 
 
@@ -99,6 +104,9 @@ def load_run(run_dir: Path) -> Run:
         pointer, columns = (tensors[name] for name in _DISLIKED)
         disliked = Incidence(pointer, columns, scorer.num_items)
         observed = tensors[_OBSERVED]
+        space = None
+        if _SPACE[0] in tensors:
+            space = TextSpace(*(tensors[name].numpy() for name in _SPACE))
     except (OSError, ValueError, KeyError) as exc:
         raise RunError(f"run {run_dir} is damaged: {exc}; train again, or copy it again") from exc
     except RunError as exc:
@@ -113,6 +121,7 @@ def load_run(run_dir: Path) -> Run:
         names={x: frame["name"].tolist() for x, frame in by_label.items()},
         disliked=disliked,
         observed=observed,
+        space=space,
     )
 
 
@@ -156,11 +165,32 @@ def _is_bare(partial: Path, mark: Path) -> bool:
 
 
 def write_run(
-    partial: Path, config: Config, graph: GraphData, scorer: Recommending, record: dict[str, Any]
+    partial: Path,
+    config: Config,
+    graph: GraphData,
+    scorer: Recommending,
+    record: dict[str, Any],
+    space: TextSpace | None = None,
 ) -> None:
     """Writes settings, names, scorer, dislikes, picture, scalars and, last, the record."""
+    write_served(partial, config, graph, scorer, display_names(graph), space)
+    draw_training(partial / "training.png", record)
+    if "augment" in record:
+        draw_augment(partial / "augment.png", record["augment"])
+    _write_scalars(partial / "tensorboard", record)
+    write_json(partial / "record.json", record)
+
+
+def write_served(
+    partial: Path,
+    config: Config,
+    graph: GraphData,
+    scorer: Recommending,
+    names: Mapping[NodeLabel, Sequence[str]],
+    space: TextSpace | None,
+) -> None:
+    """Writes what serving reads beside the record: settings, nodes, scorer, dislikes."""
     (partial / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
-    names = display_names(graph)
     frames = [
         pd.DataFrame(
             {"label": str(label), "id": graph.vocabularies[label].ids, "name": names[label]}
@@ -169,23 +199,22 @@ def write_run(
     ]
     pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
     tensors, values = scorer.state()
-    tensors |= _behaviours(graph)
+    disliked, observed = behaviours_of(graph)
+    found = (disliked.pointer, disliked.columns, observed)
+    tensors |= dict(zip((*_DISLIKED, _OBSERVED), found, strict=True))
+    if space is not None:
+        tensors |= dict(zip(_SPACE, map(torch.from_numpy, (space.mean, space.basis)), strict=True))
     values = {"kind": type(scorer).__name__, "values": values}
     save_tensors(partial / "model.safetensors", tensors, values, once=True)
-    draw_training(partial / "training.png", record)
-    if "augment" in record:
-        draw_augment(partial / "augment.png", record["augment"])
-    _write_scalars(partial / "tensorboard", record)
-    write_json(partial / "record.json", record)
 
 
-def _behaviours(graph: GraphData) -> dict[str, Tensor]:
+def behaviours_of(graph: GraphData) -> tuple[Incidence, Tensor]:
+    """Gives what a `Run` keeps of behaviours: `disliked` and `observed`."""
     user, item = map(torch.from_numpy, graph.pairs_of(Role.NEGATIVE))
     disliked = Incidence.from_pairs(user, item, graph.num_users, graph.num_items)
     observed = torch.zeros(graph.num_users, dtype=torch.bool)
     observed[torch.from_numpy(graph.pairs_of(Role.EVIDENCE)[0])] = True
-    found = (disliked.pointer, disliked.columns, observed)
-    return dict(zip((*_DISLIKED, _OBSERVED), found, strict=True))
+    return disliked, observed
 
 
 def _write_scalars(folder: Path, record: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from kgrec.config import Config
 from kgrec.errors import ConfigError
 from kgrec.evaluation.evaluate import peak_memory_mb
 from kgrec.graph.data import GraphData
-from kgrec.graph.texts import text_features
+from kgrec.graph.texts import TextSpace, text_space
 from kgrec.model.cold import ColdCompletion
 from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion
@@ -46,11 +46,13 @@ class Fitted:
         parts: Every part that was fitted, also those that the fusion does without.
         record: What was chosen and measured: `seed`, `device`, `seconds` of each part,
             `peak_memory_mb`, `network`, `relation_weights`, `closed_form`, `fusion` …
+        space: The space of the text features; None without.
     """
 
     scorer: Fusion | ColdCompletion | ColdUsers
     parts: Mapping[str, Scorer]
     record: dict[str, Any]
+    space: TextSpace | None = None
 
 
 def fit(
@@ -81,7 +83,7 @@ def fit(
     record: dict[str, Any] = {"seed": config.seed, "device": str(device), "seconds": seconds}
     if set_aside is not None:
         record["defence"] = set_aside
-    text = read_texts(config, graph)
+    text, space = read_texts(config, graph)
     seconds["text"] = time.perf_counter() - started
     budget = Budget(60 * config.search.minutes)
     choices = Choices() if work is None else Choices.load(work / CHOICES)
@@ -104,7 +106,7 @@ def fit(
     served = _for_cold_users(fitting, scorer)
     seconds["train"] = time.perf_counter() - started
     record["peak_memory_mb"] = peak_memory_mb()
-    return Fitted(served, parts, record)
+    return Fitted(served, parts, record, space)
 
 
 def choose_device(name: str) -> torch.device:
@@ -118,15 +120,15 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def read_texts(config: Config, graph: GraphData) -> TextFeatures | None:
-    """Gives the text features, if any part that is asked for reads them and there are texts."""
+def read_texts(config: Config, graph: GraphData) -> tuple[TextFeatures | None, TextSpace | None]:
+    """Gives the text features and their space, if a part that is asked for reads texts."""
     read = (config.fusion.network and config.model.use_text) or (
         config.cold.enabled and _has_cold_nodes(graph)
     )
     if not (config.text.enabled and read):
-        return None  # encoding costs a minute and more
-    text = text_features(graph, config.text)
-    return text if any(matrix.any() for matrix in text.values()) else None
+        return None, None  # encoding costs a minute and more
+    text, space = text_space(graph, config.text)
+    return (text, space) if any(matrix.any() for matrix in text.values()) else (None, None)
 
 
 def _has_cold_nodes(graph: GraphData) -> bool:

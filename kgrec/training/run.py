@@ -49,7 +49,7 @@ def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bo
         "fan_out": items_per_entity(graph),
         **fitted.record,
     }
-    write_run(partial, config, graph, fitted.scorer, record)
+    write_run(partial, config, graph, fitted.scorer, record, fitted.space)
     publish(partial, run_dir)
     return load_run(run_dir)
 

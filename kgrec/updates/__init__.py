@@ -93,7 +93,7 @@ def update(
     with (
         Journal(journal_folder(config), names) as journal,
         StoreWork(config, journal, report, progress) as work,
-        Rejects() as rejects,
+        Rejects(journal.forgotten.named_in) as rejects,
     ):
         with journal.staging() as staging:
             before = journal.manifest

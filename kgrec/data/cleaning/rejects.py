@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -33,9 +33,14 @@ _IN_MEMORY = 4 << 20
 
 
 class Rejects:
-    """Collects bad rows by source, in bounded memory; a context, whose end forgets them."""
+    """Collects bad rows by source, in bounded memory; a context, whose end forgets them.
 
-    def __init__(self) -> None:
+    Args:
+        unwanted: Says of a row's cells whether it must not be kept; None keeps all.
+    """
+
+    def __init__(self, unwanted: Callable[[Iterable[str | None]], bool] | None = None) -> None:
+        self._unwanted = unwanted
         self._kept: dict[str, IO[str]] = {}
         weakref.finalize(self, _close, self._kept)
         self._columns: dict[str, dict[str, None]] = {}
@@ -86,6 +91,8 @@ class Rejects:
             )
         for position, (place, reason) in enumerate(zip(places, reasons, strict=True)):
             given = {name: cells[name][position] for name in names if cells[name][position]}
+            if self._unwanted is not None and self._unwanted([*given.values(), reason]):
+                continue
             self._kept[source].write(json.dumps([place, reason, given]) + "\n")
 
     def write(self, folder: Path) -> tuple[Path, ...]:

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from kgrec.config import Kind
 from kgrec.data.journal.codes import Codes
 from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Events
+from kgrec.data.journal.forgotten import read_forgotten
 from kgrec.data.journal.manifest import LoadRecord, Manifest, read_manifest, write_manifest
 from kgrec.data.journal.staging import Staging
 from kgrec.errors import ConfigError, DataError, StoreBusy
@@ -70,6 +71,7 @@ class Journal:
             ) from exc
         try:
             self.manifest = read_manifest(folder)
+            self.forgotten = read_forgotten(folder)
         except DataError:
             self._lock.release()
             raise
@@ -127,6 +129,10 @@ class Journal:
                 ids += self._table(name)["id"].to_pylist()
             self._codes[label] = Codes(ids)
         return self._codes[label]
+
+    def forget_codes(self) -> None:
+        """Reads the codes anew when they are next asked for, as the manifest then names them."""
+        self._codes.clear()
 
     def first_loads(self, label: NodeLabel) -> npt.NDArray[np.int32]:
         """Gives by code the number of the first load that counts and names the id, int32 (n,).

@@ -97,7 +97,7 @@ class Staging:
             self._open_codes()
         before = {label: len(codes) for label, codes in self._codes.items()}
         if not self.loads:
-            with _writing(self._folder):
+            with writing(self._folder):
                 shutil.rmtree(self._beside, ignore_errors=True)
                 self._beside.mkdir()
         path = self._beside / f"load-{number:05d}.parquet"
@@ -150,7 +150,7 @@ class Staging:
         if not self.loads:
             return manifest
         ids = dict(manifest.ids)
-        with _writing(self._folder):
+        with writing(self._folder):
             for label, codes in self._codes.items():
                 if len(codes) > self._known[label]:
                     name = f"ids-{label}-{len(ids.get(label, ())) + 1:05d}.parquet"
@@ -177,7 +177,7 @@ class Staging:
         behaviours: list[str] = []
         carries: set[str] = set()
         rows = 0
-        with _writing(self._folder), _Groups(path) as groups:
+        with writing(self._folder), _Groups(path) as groups:
             for table in tables:
                 coded = self._coded(table, behaviours)
                 carries |= _carried(coded)
@@ -236,7 +236,7 @@ class _Groups:
             self._waiting = []
 
 
-class _writing:  # noqa: N801 - reads as a clause: with _writing(path)
+class writing:  # noqa: N801 - reads as a clause: with writing(path)
     """Turns a full disk and the like into a DataError."""
 
     def __init__(self, folder: Path) -> None:
@@ -258,7 +258,7 @@ def _write_rows(path: Path, tables: Iterable[pa.Table]) -> _Written:
     found = [table for table in tables if len(table)]
     if not found:
         return _Written(0, set(), [])
-    with _writing(path.parents[1]):
+    with writing(path.parents[1]):
         whole = pa.concat_tables(found, promote_options="default")
         pq.write_table(whole, path, compression="zstd", row_group_size=GROUP_ROWS)
     return _Written(len(whole), set(), [])

@@ -1,0 +1,101 @@
+"""`kgrec refresh`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kgrec.cli.options import AsJson, RunDirectory, StoreUri, with_store
+from kgrec.cli.output import Reporter
+from kgrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kgrec.config import Config
+    from kgrec.training.directory import Run
+    from kgrec.upkeep.refresh import Refreshed
+
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Write the new run there; default: replace it."),
+]
+
+
+def refresh(
+    run: RunDirectory,
+    store: StoreUri = None,
+    out: _Out = None,
+    publish: Annotated[
+        bool,
+        typer.Option("--publish", help="Bring the lists and vectors that it affects up to date."),
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on: take in new data and fold it in, until Ctrl-C."),
+    ] = False,
+    every: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", help="How often to look.")
+    ] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Fold new data into a trained run without training."""
+    if every <= 0:
+        raise ConfigError(f"--every must be positive, got {every:g}; give seconds such as 10")
+    if watch and out is not None:
+        raise ConfigError("--watch keeps one run fresh; give --out in a call without --watch")
+    with Reporter(as_json) as reporter:
+        from kgrec.store.connect import open_store
+        from kgrec.training.directory import load_run
+        from kgrec.upkeep.refresh import refresh as refresh_run
+
+        with reporter.step("load") as said:
+            loaded = load_run(run)
+            said.append(f"graph version {loaded.record['graph_version']}")
+        settings = with_store(loaded.config, store)
+        if watch:
+            _watch(loaded, settings, reporter, every, publish)
+            return
+        with reporter.step("refresh") as said:
+            with open_store(settings.store, read_only=not publish) as opened:
+                report = refresh_run(loaded, opened, out, published=publish)
+            said.append(_told(report))
+        reporter.answer(report.to_json(), f"run {report.run.directory}: {_told(report)}")
+
+
+def _watch(run: Run, settings: Config, reporter: Reporter, every: float, publish: bool) -> None:
+    """Tells each refresh in a line; Ctrl-C ends it, and that is no error."""
+    from kgrec.upkeep.watching import watch
+
+    count = 0
+    try:
+        for report in watch(run, settings, every=every, published=publish):
+            count += 1
+            reporter.answer(report.to_json(), _told(report))
+    except KeyboardInterrupt:
+        # A refresh that is cut short leaves the run as it was; the next one does it again.
+        if not reporter.as_json:
+            reporter.answer({}, f"stopped after {count} refreshes")
+
+
+def _told(report: Refreshed) -> str:
+    if not report.changed:
+        return f"at the graph's version already, {report.before}"
+    new = ", ".join(
+        f"{count['new']:,} new and {count['gone']:,} gone {label.lower()} nodes"
+        for label, count in report.nodes.items()
+        if count["new"] or count["gone"]
+    )
+    told = [
+        f"{report.before} to {report.run.record['graph_version']}",
+        f"{report.users:,} users with other items",
+        *([new] if new else []),
+    ]
+    if report.published is not None:
+        told.append(
+            f"publication {report.published.publication}: {report.published.users:,} lists of "
+            f"users, {report.published.items:,} of items, {report.published.vectors:,} vectors"
+        )
+        if not report.published.looked_for_new_items:
+            told.append("new items come into other lists with the next kgrec publish")
+    return "; ".join(told)

@@ -1,0 +1,85 @@
+"""Items that came after the training, completed from content by what training found."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kgrec.graph.data import GraphData
+from kgrec.model.cold import ColdCompletion, Completion
+from kgrec.model.cold_users import ColdUsers
+from kgrec.schema import NodeLabel
+from kgrec.training.cold_folds import ColdSettings, completion_weights, summed_kernel
+from kgrec.training.cold_views import content_views
+from kgrec.training.directory import Recommending
+
+logger = logging.getLogger(__name__)
+
+
+def complete_new_items(
+    record: Mapping[str, Any],
+    graph: GraphData,
+    scorer: Recommending,
+    places: Tensor,
+    find_text: Callable[[], Mapping[NodeLabel, npt.NDArray[np.float32]] | None],
+) -> Recommending:
+    """Puts new items among those that a completion reads off the items like them.
+
+    The weights of views and the noise are those that training found; the level at which cold items
+    stand is that of the items that were cold then. What was completed before stays as it was.
+
+    Args:
+        record: The run's.
+        graph: The graph with the new items.
+        scorer: Folded into it.
+        places: int64 (num_items,), the old index of each item, -1 if new.
+        find_text: Gives the text features of all nodes; asked only where there are new items.
+
+    Returns:
+        The scorer; the same if no item is new, or the run completes none.
+    """
+    if isinstance(scorer, ColdUsers):
+        inner = complete_new_items(record, graph, scorer.scorer, places, find_text)  # type: ignore[arg-type]
+        return scorer if inner is scorer.scorer else ColdUsers(inner, scorer.profiles)
+    new = torch.nonzero(places < 0).squeeze(1)
+    if not isinstance(scorer, ColdCompletion) or not len(new):
+        return scorer
+    views = content_views(graph, find_text())
+    settings = _settings(record["cold"])
+    if tuple(view.name for view in views) != settings.views:
+        logger.warning(
+            "the graph tells other things of its items than in training (%s, then %s), so new "
+            "items are not completed from content; train again",
+            ", ".join(view.name for view in views), ", ".join(settings.views),
+        )  # fmt: skip
+        return scorer
+    made = scorer.completion
+    cold = torch.cat([made.cold, new])
+    items = torch.cat([made.warm, cold])
+    counts = np.bincount(graph.train.item_index, minlength=graph.num_items)
+    takers = torch.from_numpy(counts[made.warm.numpy()]).float().clamp(min=1)
+    kernel = summed_kernel((view.kernel(items) for view in views), settings)
+    weights, bias = completion_weights(kernel, len(made.warm), takers, settings)
+    known = len(made.cold)
+    level = (made.bias - bias[:known]).median() if known else bias.new_zeros(())
+    completion = Completion(
+        made.warm,
+        cold,
+        torch.cat([made.weights, weights[:, known:]], dim=1),
+        torch.cat([made.bias, bias[known:] + level]),
+        made.own_weight,
+    )
+    return ColdCompletion(scorer.scorer, completion)
+
+
+def _settings(told: Mapping[str, Any]) -> ColdSettings:
+    """The settings of a record, which JSON has made lists of tuples in."""
+    found = ColdSettings(
+        **{entry.name: told[entry.name] for entry in fields(ColdSettings) if entry.name in told}
+    )
+    return replace(found, view_weights=tuple(found.view_weights), views=tuple(found.views))

@@ -1,0 +1,231 @@
+"""A run over another version of its graph: every part folded, and the directory that serves it."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kgrec.errors import RunError, ShapeError
+from kgrec.graph.data import GraphData
+from kgrec.graph.tensors import build_hetero
+from kgrec.graph.texts import display_names, text_space
+from kgrec.model.folding import NewGraph, changed_ends, fold
+from kgrec.model.network import GraphTensors
+from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
+from kgrec.training.checkpoint import write_json
+from kgrec.training.directory import (
+    Recommending,
+    Run,
+    behaviours_of,
+    publish,
+    refuse_foreign,
+    write_served,
+)
+from kgrec.training.inner_split import history_of, time_ranks
+from kgrec.training.relation_rows import relation_rows
+from kgrec.training.run import items_per_entity
+from kgrec.upkeep.cold import complete_new_items
+from kgrec.vocabulary import Vocabulary
+
+Places = Mapping[NodeLabel, Tensor]
+TextFeatures = Mapping[NodeLabel, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """A run's scorer over another graph.
+
+    Attributes:
+        run: The run that it was.
+        graph: The graph it is folded into.
+        scorer: The recommender.
+        places: Per label the old index of each node, int64, -1 where it is new.
+        changed_users: bool (num_users,), who has other items than before.
+        changed_items: bool (num_items,), which has other users than before.
+    """
+
+    run: Run
+    graph: GraphData
+    scorer: Recommending
+    places: Places
+    changed_users: Tensor
+    changed_items: Tensor
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Per label how many nodes are `new` and `gone`."""
+        found = {}
+        for label, place in self.places.items():
+            kept = int((place >= 0).sum())
+            gone = len(self.run.vocabularies[label]) - kept
+            found[str(label)] = {"new": len(place) - kept, "gone": gone}
+        return found
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The run's record, and what it was folded from; `refreshed` has the latest first."""
+        old = self.run.record
+        step = {
+            "from": old["graph_version"],
+            "to": self.graph.version,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "nodes": self.counts,
+            "changed_users": int(self.changed_users.sum()),
+        }
+        return {
+            **old,
+            "graph_version": self.graph.version,
+            "fan_out": items_per_entity(self.graph),
+            "trained_on": old.get("trained_on", old["graph_version"]),
+            "refreshed": [step, *old.get("refreshed", [])],
+        }
+
+    def as_run(self, directory: Path, names: Mapping[NodeLabel, list[str]]) -> Run:
+        """The run that serves it, as loading its directory would give it."""
+        disliked, observed = behaviours_of(self.graph)
+        return Run(
+            directory=directory,
+            config=self.run.config,
+            record=self.record,
+            scorer=self.scorer,
+            vocabularies=dict(self.graph.vocabularies),
+            names=dict(names),
+            disliked=disliked,
+            observed=observed,
+            space=self.run.space,
+        )
+
+
+def fold_run(run: Run, graph: GraphData) -> Folded:
+    """Folds every part of a run into a graph.
+
+    Args:
+        run: A trained run, or one that was folded before.
+        graph: Any later version of its graph, as `fetch_graph` gives it.
+
+    Raises:
+        RunError: If a part cannot be folded.
+        ConfigError: If texts of new nodes are asked for and the encoder cannot be loaded.
+    """
+    if run.config.training.refit:  # it was fitted on train and valid
+        version = graph.version
+        graph = graph.with_valid()
+        graph = GraphData(**{**vars(graph), "version": version})
+    places = {
+        label: _places(run.vocabularies[label], graph.vocabularies[label]) for label in NodeLabel
+    }
+    texts = _Texts(run, graph, places)
+    history = history_of(graph)
+    new = NewGraph(
+        places[NodeLabel.USER],
+        places[NodeLabel.ITEM],
+        places[NodeLabel.ENTITY],
+        (run.scorer.num_users, run.scorer.num_items, len(run.vocabularies[NodeLabel.ENTITY])),
+        history,
+        lambda: time_ranks(graph.train, history),
+        lambda: relation_rows(graph),
+        lambda: GraphTensors.from_hetero(
+            build_hetero(graph, texts.of_new()), use_graph=run.config.model.use_graph
+        ),
+    )
+    try:
+        scorer = fold(run.scorer, new)
+    except ShapeError as exc:
+        raise RunError(f"run {run.directory} cannot be refreshed: {exc}") from exc
+    assert isinstance(scorer, get_args(Recommending))
+    scorer = complete_new_items(run.record, graph, scorer, places[NodeLabel.ITEM], texts.of_all)
+    return Folded(run, graph, scorer, places, *changed_ends(run.scorer.history, new))
+
+
+def write_folded(run: Run, folded: Folded) -> None:
+    """Writes the directory that serves a folded run, whole or not at all, over an earlier run.
+
+    Args:
+        run: What `Folded.as_run` gave; its directory must be a run, or not be there.
+        folded: What it was made of.
+
+    Raises:
+        RunError: If something else is in the way.
+    """
+    out = run.directory
+    refuse_foreign(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = out.with_name(f".{out.name}.refreshing")
+    shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
+    scratch.mkdir()
+    write_served(scratch, run.config, folded.graph, folded.scorer, run.names, run.space)
+    for told in ("training.png", "tensorboard"):
+        source = folded.run.directory / told
+        if source.is_dir():
+            shutil.copytree(source, scratch / told)
+        elif source.exists():
+            shutil.copy2(source, scratch / told)
+    write_json(scratch / "record.json", run.record)
+    publish(scratch, out)
+
+
+class _Texts:
+    """Text features in the space that the run was trained in; made when first asked for."""
+
+    def __init__(self, run: Run, graph: GraphData, places: Places) -> None:
+        self._run, self._graph, self._places = run, graph, places
+        self._made: TextFeatures | None = None
+
+    def of_all(self) -> TextFeatures | None:
+        """Of every node, (n, c) a label; None if the run read no texts."""
+        space = self._run.space
+        if space is not None and self._made is None:
+            self._made = text_space(self._graph, self._run.config.text, space=space)[0]
+        return self._made
+
+    def of_new(self) -> TextFeatures | None:
+        """Of new nodes alone, zero rows for all others; None if there is none."""
+        if not any(bool((place < 0).any()) for place in self._places.values()):
+            return None
+        every = self.of_all() if self._run.config.model.use_text else None
+        if every is None:
+            return None
+        return {
+            label: matrix * (self._places[label] < 0).numpy()[:, None].astype(np.float32)
+            for label, matrix in every.items()
+        }
+
+
+def _places(old: Vocabulary, new: Vocabulary) -> Tensor:
+    known = {key: place for place, key in enumerate(old.ids)}
+    return torch.tensor([known.get(key, -1) for key in new.ids], dtype=torch.int64)
+
+
+def folded_names(folded: Folded) -> dict[NodeLabel, list[str]]:
+    """Gives what to call each node: as before, but for new ones and those with another title."""
+    graph, run = folded.graph, folded.run
+    out: dict[NodeLabel, list[str]] = {}
+    fresh: dict[NodeLabel, list[str]] | None = None
+    for label, place in folded.places.items():
+        ids = graph.vocabularies[label].ids
+        if label is NodeLabel.USER:
+            out[label] = list(ids)
+            continue
+        names: list[str | None] = [
+            run.names[label][at] if at >= 0 else None for at in place.tolist()
+        ]
+        frame, shown = graph.properties.get(label), DISPLAY_PROPERTY[label]
+        if frame is not None and shown in frame:
+            titles = frame[shown].tolist()
+            names = [
+                title.strip() if isinstance(title, str) and title.strip() else name
+                for title, name in zip(titles, names, strict=True)
+            ]
+        if None in names and fresh is None:
+            fresh = display_names(graph)
+        named = names if fresh is None else fresh[label]
+        out[label] = [name or named[at] or ids[at] for at, name in enumerate(names)]
+    return out

@@ -1,0 +1,116 @@
+"""A trained run brought to the graph as it is now, without training: what `kgrec refresh` does.
+
+    run of version v1, graph of version v2 -> every part folded -> affected lists and vectors of
+    the current publication replaced -> run directory of v2, in place or beside
+
+Published first, as readers wait for that; a process killed in between does the same again.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kgrec.graph.fetch import fetch_graph
+from kgrec.store.base import GraphStore
+from kgrec.training.directory import Run, refuse_foreign
+from kgrec.upkeep.fold import fold_run, folded_names, write_folded
+from kgrec.upkeep.republish import Republished, republish
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh did.
+
+    Attributes:
+        run: The run at the graph's version.
+        before: The graph version it was at.
+        changed: Whether anything was folded; False if it was at the graph's version already.
+        nodes: Per label how many nodes are `new` and `gone`.
+        users: How many users have other items than before.
+        items: How many items have other users than before.
+        published: What was replaced in the current publication; None if it was not asked for.
+        seconds: How long each step took.
+    """
+
+    run: Run
+    before: str
+    changed: bool
+    nodes: dict[str, dict[str, int]] = field(default_factory=dict)
+    users: int = 0
+    items: int = 0
+    published: Republished | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "run": str(self.run.directory),
+            "from": self.before,
+            "graph_version": self.run.record["graph_version"],
+            "changed": self.changed,
+            "nodes": self.nodes,
+            "changed_users": self.users,
+            "changed_items": self.items,
+            "published": None if self.published is None else asdict(self.published),
+            "seconds": self.seconds,
+        }
+
+
+def refresh(
+    run: Run, store: GraphStore, out: Path | None = None, *, published: bool = False
+) -> Refreshed:
+    """Folds a run into the graph that a store holds now.
+
+    Args:
+        run: The run.
+        store: Its graph, of any later version; open for writing if `published`.
+        out: Where the new run goes; None replaces the run.
+        published: Whether the current publication is brought up to date, where it is affected.
+
+    Raises:
+        StoreError: If the store has no whole graph, or nothing of the run is published in it.
+        RunError: If a part of the run cannot be folded, or something else is in the way.
+    """
+    target = run.directory if out is None else out
+    refuse_foreign(target)
+    before, clock = run.record["graph_version"], _Clock()
+    with clock.step("graph"):
+        graph = fetch_graph(store)
+    if graph.version == before and target.resolve() == run.directory.resolve():
+        return Refreshed(run, before, False, seconds=clock.seconds)
+    with clock.step("fold"):
+        folded = fold_run(run, graph)
+        fresh = folded.as_run(target, folded_names(folded))
+    again = None
+    if published:
+        with clock.step("publish"):
+            again = republish(store, folded, fresh)
+    with clock.step("write"):
+        write_folded(fresh, folded)
+    return Refreshed(
+        fresh,
+        before,
+        True,
+        folded.counts,
+        int(folded.changed_users.sum()),
+        int(folded.changed_items.sum()),
+        again,
+        clock.seconds,
+    )
+
+
+class _Clock:
+    """How long each step took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Times a step."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started

@@ -1,0 +1,88 @@
+"""A run kept fresh: new data taken in and folded in as it comes, until somebody says stop."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kgrec.config import Config
+from kgrec.data.journal.manifest import stamp_of
+from kgrec.data.reading.files import find_files
+from kgrec.errors import ConfigError, DataError, StoreBusy, StoreUnavailable
+from kgrec.store.connect import open_store
+from kgrec.store.state import graph_version
+from kgrec.training.directory import Run
+from kgrec.updates import update
+from kgrec.upkeep.refresh import Refreshed, refresh
+
+logger = logging.getLogger(__name__)
+
+#: Waits for so many seconds; False ends the watching.
+Wait = Callable[[float], bool]
+
+
+def sleep(seconds: float) -> bool:
+    """Waits; Ctrl-C during it ends the watching."""
+    time.sleep(seconds)
+    return True
+
+
+def watch(
+    run: Run, config: Config, *, every: float, published: bool = False, wait: Wait = sleep
+) -> Iterator[Refreshed]:
+    """Gives a report each time there was something new.
+
+    Each round looks at names, sizes and times of the sources' files, takes in what is new, and
+    compares the graph's version with the run's, which others may have changed as well. A store that
+    is busy is looked at again in the next round, a file that is refused when a file has changed.
+
+    Args:
+        run: The run; each report holds the next one.
+        config: The settings whose sources are watched and whose store is polled.
+        every: Seconds between two looks.
+        published: Whether the current publication is brought up to date as well.
+        wait: Waits; another one for tests.
+
+    Raises:
+        RunError: If the run cannot be folded.
+    """
+    seen: frozenset[tuple[str, object]] | None = None
+    while True:
+        files = looked_at(config)
+        try:
+            if files and files != seen:
+                update(config, progress=False)
+                seen = files
+            report = _fold_if_new(run, config, published)
+            if report is not None:
+                run = report.run
+                yield report
+        except (StoreBusy, StoreUnavailable) as error:
+            logger.warning("%s; looked at again in %g s", error, every)
+        except (DataError, ConfigError) as error:
+            seen = files  # the same files would be refused again
+            logger.warning("%s; looked at again when a file changes", error)
+        if not wait(every):
+            return
+
+
+def looked_at(config: Config) -> frozenset[tuple[str, object]]:
+    """Gives the files of all sources with their size, times and inode."""
+    found: set[tuple[str, object]] = set()
+    for source in config.data.all_sources():
+        if source.path is not None:
+            try:
+                found |= {(str(path), stamp_of(Path(path))) for path in find_files(source)}
+            except DataError:
+                logger.debug("source=%s has no file now", source.name)
+    return frozenset(found)
+
+
+def _fold_if_new(run: Run, config: Config, published: bool) -> Refreshed | None:
+    with open_store(config.store, read_only=True) as store:
+        if graph_version(store) == run.record["graph_version"]:
+            return None
+        if not published:
+            return refresh(run, store)
+    with open_store(config.store) as store:
+        return refresh(run, store, published=True)

@@ -1,0 +1,187 @@
+"""Forgetting: nothing of the id is left anywhere, on both stores, whenever it was killed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from forgetting import (
+    ITEM,
+    OTHER,
+    SECRETS,
+    USER,
+    add_derived,
+    build_shop,
+    found_in_files,
+    found_in_store,
+)
+from graph_oracle import assert_holds
+
+from kgrec.config import Config
+from kgrec.data.load import load_dataset
+from kgrec.errors import DataError
+from kgrec.ingestion.tables import INTERACTION_KEYS
+from kgrec.schema import NodeLabel
+from kgrec.store.connect import open_store
+from kgrec.store.state import read_relations
+from kgrec.updates import journal_folder, update
+from kgrec.upkeep.forget import forget, readmit
+from kgrec.upkeep.intent import Target
+from kgrec.upkeep.places import DERIVED_KEYS
+
+STEPS = ("derive", "intent", "journal", "rejects", "store", "texts", "done")
+
+
+class Killed(BaseException):
+    """Stands for a kill between two steps."""
+
+
+def kill_at(step: str):
+    def on_step(name: str) -> None:
+        if name == step:
+            raise Killed(step)
+
+    return on_step
+
+
+def kept_by_kgrec(config: Config) -> list[Path]:
+    """The folders that kgrec writes to; the sources lie elsewhere."""
+    return [journal_folder(config), *_store_folder(config)]
+
+
+def _store_folder(config: Config) -> list[Path]:
+    scheme, _, path = config.store.uri.partition(":")
+    return [Path(path).parent] if scheme == "embedded" else []
+
+
+def shop(tmp_path: Path, uri: str) -> Config:
+    if uri.startswith("embedded"):
+        uri = f"embedded:{tmp_path / 'kept' / 'graph.kgl'}"
+    config = build_shop(tmp_path / "sources", uri)
+    update(config)
+    with open_store(config.store) as store:
+        add_derived(store)
+    return config
+
+
+def assert_gone(config: Config, *words: str) -> None:
+    assert found_in_files(kept_by_kgrec(config), *words) == []
+    with open_store(config.store, read_only=True) as store:
+        keys = [entry.key for entry in read_relations(store)]
+        assert found_in_store(store, [*keys, *INTERACTION_KEYS, *DERIVED_KEYS], *words) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (Target(NodeLabel.USER, USER), (USER, "zora-old-1q", *SECRETS)),
+        (Target(NodeLabel.ITEM, ITEM), (ITEM, "m.kettle99", "boils well")),
+    ],
+    ids=["user", "item"],
+)
+def test_nothing_is_left(
+    tmp_path: Path, store_uri: str, target: Target, words: tuple[str, ...]
+) -> None:
+    config = shop(tmp_path, store_uri)
+    with pytest.raises(AssertionError):
+        assert_gone(config, words[0])  # the search finds what is there
+    receipt = forget(config, target)
+    assert receipt.found
+    assert receipt.verified
+    assert not receipt.known
+    removed = {place.name: place for place in receipt.places}
+    assert removed["nodes"].removed == len([w for w in words if w in receipt.gone[target.label]])
+    assert removed["vectors and their index"].removed == removed["nodes"].removed
+    assert {"RECOMMENDED", "SYNTHETIC", "INTERACTED"} <= set(removed["edges"].detail or {})
+    assert removed["journal"].removed > 10
+    assert_gone(config, *words)
+
+
+def test_the_graph_is_what_the_rest_amounts_to(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
+    receipt = forget(config, Target(NodeLabel.USER, USER))
+    rest = build_shop(tmp_path / "rest", "embedded:none.kgl")
+    for path in (tmp_path / "rest").glob("*.[ct]sv"):
+        lines = path.read_text().splitlines()
+        kept = [line for line in lines if USER not in line and "zora-old-1q" not in line]
+        path.write_text("\n".join(kept) + "\n")
+    dataset = load_dataset(rest.data, rest.seed)
+    assert receipt.version == dataset.fingerprint
+    with open_store(config.store, read_only=True) as store:
+        assert [row["count"] for row in [*store.read("count_nodes", label=NodeLabel.USER)]] == [
+            len(dataset.nodes[NodeLabel.USER])
+        ]
+    again = update(config)  # the sources have not changed: nothing comes back
+    assert again.version == receipt.version
+    assert not again.changed
+
+
+def test_a_second_time_it_is_not_there(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
+    target = Target(NodeLabel.USER, USER)
+    forget(config, target)
+    again = forget(config, target)
+    assert (again.found, again.known, again.places) == (False, True, ())
+    with pytest.raises(DataError, match="no user 'nobody-here'"):
+        forget(config, Target(NodeLabel.USER, "nobody-here"))
+    with pytest.raises(DataError, match="no forgetting was interrupted"):
+        forget(config, None)
+
+
+def test_later_deliveries_do_not_bring_it_back_until_it_is_readmitted(tmp_path: Path) -> None:
+    config = shop(tmp_path, "embedded:")
+    target = Target(NodeLabel.USER, USER)
+    forget(config, target)
+    sources = tmp_path / "sources"
+    late = f"user,item,behaviour,time\n{USER},i1,buy,3000\nu5,i1,buy,3000\n{USER},i2,buy,oops\n"
+    (sources / "day2.csv").write_text(late)
+    report = update(config)
+    found = {f.rule: f.count for f in report.findings.findings if f.source == "events"}
+    assert found["forgotten"] == 1
+    assert_gone(config, USER)
+    assert readmit(config, target)
+    assert not readmit(config, target)
+    (sources / "day3.csv").write_text(f"user,item,behaviour,time\n{USER},i1,buy,4000\n")
+    update(config)
+    with open_store(config.store, read_only=True) as store:
+        assert USER in set(store.export_nodes(NodeLabel.USER)["id"])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_between_two_steps_the_next_call_completes_it(
+    tmp_path: Path, engine_uri: str, step: str
+) -> None:
+    config = shop(tmp_path, engine_uri)
+    target = Target(NodeLabel.USER, USER)
+    with pytest.raises(Killed):
+        forget(config, target, on_step=kill_at(step))
+    begun = (journal_folder(config) / "forgetting.json").exists()
+    assert begun == (step not in ("derive", "intent"))
+    receipt = forget(config, None if begun else target)
+    assert receipt.verified
+    assert receipt.completed == begun
+    assert_gone(config, USER, "zora-old-1q", *SECRETS)
+    assert forget(config, target).found is False
+
+
+def test_another_call_completes_it_first(tmp_path: Path) -> None:
+    config = shop(tmp_path, "embedded:")
+    with pytest.raises(Killed):
+        forget(config, Target(NodeLabel.USER, USER), on_step=kill_at("store"))
+    receipt = forget(config, Target(NodeLabel.USER, OTHER))
+    assert receipt.target.id == OTHER
+    assert_gone(config, USER, OTHER)
+
+
+def test_what_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
+    config = build_shop(tmp_path / "sources", f"embedded:{tmp_path / 'kept' / 'graph.kgl'}")
+    day = tmp_path / "sources" / "day1.csv"
+    day.write_text(f"user,item,behaviour,time\n{USER},{ITEM},buy,1\n")
+    update(config)
+    before = tmp_path / "before"
+    shutil.copytree(journal_folder(config), before)
+    with pytest.raises(DataError, match="no interaction is left"):
+        forget(config, Target(NodeLabel.ITEM, ITEM))
+    names = {path.name for path in before.rglob("*") if path.suffix != ".lock"}
+    assert names == {p.name for p in journal_folder(config).rglob("*") if p.suffix != ".lock"}
+    with open_store(config.store, read_only=True) as store:
+        assert_holds(store, load_dataset(config.data, config.seed))

@@ -1,0 +1,170 @@
+"""Refreshing runs: new data folded in without training, on both stores."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from forgetting import USER, add_derived, build_shop, found_in_files
+
+from kgrec.config import Config
+from kgrec.errors import RunError
+from kgrec.graph.fetch import fetch_graph
+from kgrec.recommend import Recommender
+from kgrec.schema import NodeLabel
+from kgrec.store.connect import open_store
+from kgrec.training.directory import Run, load_run
+from kgrec.training.run import train
+from kgrec.updates import update
+from kgrec.upkeep.forget import forget
+from kgrec.upkeep.intent import Target
+from kgrec.upkeep.refresh import refresh
+
+
+def trained(tmp_path: Path, uri: str, **sections: dict[str, object]) -> tuple[Config, Run]:
+    if uri.startswith("embedded"):
+        uri = f"embedded:{tmp_path / 'kept' / 'graph.kgl'}"
+    config = build_shop(tmp_path / "sources", uri)
+    tree = config.model_dump()
+    for section, values in sections.items():
+        tree[section] |= values
+    config = Config.build(tree)
+    update(config)
+    with open_store(config.store, read_only=True) as store:
+        graph = fetch_graph(store)
+    return config, train(config, graph, tmp_path / "runs" / "first", progress=False)
+
+
+def deliver(config: Config, name: str, *rows: str) -> None:
+    """Writes a day of events beside those that are there, and takes it in."""
+    path = next(s.path for s in config.data.sources if s.name == "events")
+    assert path is not None
+    text = "\n".join(["user,item,behaviour,time", *rows])
+    path.with_name(f"day-{name}.csv").write_text(text + "\n")
+    update(config)
+
+
+def refreshed(config: Config, run: Run, out: Path | None = None):
+    with open_store(config.store, read_only=True) as store:
+        return refresh(run, store, out)
+
+
+def test_new_interactions_users_and_items_are_folded_in(tmp_path: Path, engine_uri: str) -> None:
+    config, run = trained(tmp_path, engine_uri)
+    deliver(config, "2", "u1,i1,buy,9000", "novel-user,i1,buy,9001", "novel-user,i2,buy,9002",
+            "novel-user,i3,buy,9003", "u2,novel-item,buy,9004")  # fmt: skip
+    report = refreshed(config, run)
+    assert report.changed
+    assert report.nodes["User"] == {"new": 1, "gone": 0}
+    assert report.nodes["Item"] == {"new": 1, "gone": 0}
+    assert 2 <= report.users <= 3  # what was held out changes nothing
+    again = load_run(run.directory)
+    with open_store(config.store, read_only=True) as store:
+        served = Recommender(again, store)
+        found = served.recommend("novel-user", 5)
+        graph = fetch_graph(store)
+    assert len(found) == 5
+    assert not any(place.cold for place in found)
+    assert {place.item_id for place in found}.isdisjoint(
+        graph.vocabularies[NodeLabel.ITEM].ids[i]
+        for i in again.scorer.history.row(again.vocabularies[NodeLabel.USER].index("novel-user"))
+    )
+    step = again.record["refreshed"][0]
+    assert (step["from"], step["to"]) == (run.record["graph_version"], graph.version)
+    assert again.record["trained_on"] == run.record["graph_version"]
+    assert torch.equal(
+        again.scorer.score(torch.arange(again.scorer.num_users)),
+        report.run.scorer.score(torch.arange(again.scorer.num_users)),
+    )
+    assert again.names == report.run.names
+    assert again.record == report.run.record
+    assert refreshed(config, again).changed is False
+
+
+def test_twice_is_as_once(tmp_path: Path) -> None:
+    """Folding two deliveries one by one is folding both: nothing is lost on the way."""
+    config, run = trained(tmp_path, "embedded:", user_side={"enabled": False})
+    deliver(config, "2", "u1,i1,buy,9000", "nova,i1,buy,9001", "nova,i2,buy,9002")
+    first = refreshed(config, run, tmp_path / "runs" / "step").run
+    deliver(config, "3", "u2,i9,buy,9100", "nova,i4,buy,9101")
+    both = refreshed(config, first, tmp_path / "runs" / "both").run
+    once = refreshed(config, run, tmp_path / "runs" / "once").run
+    everyone = torch.arange(once.scorer.num_users)
+    torch.testing.assert_close(both.scorer.score(everyone), once.scorer.score(everyone))
+    assert load_run(run.directory).record["graph_version"] == run.record["graph_version"]
+    assert len(both.record["refreshed"]) == 2
+
+
+def test_the_same_graph_gives_the_same_run(tmp_path: Path) -> None:
+    config, run = trained(tmp_path, "embedded:")
+    copy = refreshed(config, run, tmp_path / "runs" / "copy").run
+    mine, theirs = run.scorer.state()[0], load_run(copy.directory).scorer.state()[0]
+    assert set(mine) == set(theirs)
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert {path.name for path in copy.directory.iterdir()} == {
+        path.name for path in run.directory.iterdir()
+    }
+    assert pd.read_parquet(copy.directory / "nodes.parquet").equals(
+        pd.read_parquet(run.directory / "nodes.parquet")
+    )
+
+
+def test_what_is_in_the_way_is_refused(tmp_path: Path) -> None:
+    config, run = trained(tmp_path, "embedded:")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("dear")
+    with pytest.raises(RunError, match="is not a run"):
+        refreshed(config, run, tmp_path / "other")
+
+
+def test_attention_keeps_its_embeddings(tmp_path: Path) -> None:
+    model = {"encoder": "attention", "num_layers": 1}
+    config, run = trained(tmp_path, "embedded:", model=model)
+    deliver(config, "2", "nova,i1,buy,9001", "nova,i2,buy,9002")
+    fresh = refreshed(config, run).run
+    assert fresh.scorer.score(torch.arange(fresh.scorer.num_users)).isfinite().all()
+
+
+def test_a_refit_run_has_valid_in_its_histories(tmp_path: Path) -> None:
+    config, run = trained(tmp_path, "embedded:", training={"refit": True})
+    copy = refreshed(config, run, tmp_path / "runs" / "copy").run
+    mine, theirs = run.scorer.history, copy.scorer.history
+    assert torch.equal(mine.columns, theirs.columns)
+    assert copy.record["graph_version"] == run.record["graph_version"]
+
+
+def test_a_forgotten_user_leaves_the_run(tmp_path: Path, engine_uri: str) -> None:
+    config, run = trained(tmp_path, engine_uri)
+    with open_store(config.store) as opened:
+        add_derived(opened)
+    (tmp_path / "runs" / "first.partial").mkdir()
+    words = (USER, "zora-old-1q")
+    assert found_in_files([tmp_path / "runs"], *words)
+    receipt = forget(config, Target(NodeLabel.USER, USER), [run.directory])
+    assert receipt.verified
+    place = next(place for place in receipt.places if place.name == "run")
+    assert (place.removed, place.left) == (2, 0)  # under both names
+    assert found_in_files([tmp_path / "runs"], *words) == []
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["first"]
+    after = load_run(run.directory)
+    assert after.scorer.num_users == run.scorer.num_users - 2
+    with open_store(config.store, read_only=True) as opened:
+        assert len(Recommender(after, opened).recommend(after.vocabularies[NodeLabel.USER].ids[0]))
+    # The rows of all others are theirs: nobody's items changed.
+    kept = [
+        run.vocabularies[NodeLabel.USER].index(x) for x in after.vocabularies[NodeLabel.USER].ids
+    ]
+    for new, old in enumerate(kept):
+        mine = {run.vocabularies[NodeLabel.ITEM].ids[i] for i in run.scorer.history.row(old)}
+        theirs = {after.vocabularies[NodeLabel.ITEM].ids[i] for i in after.scorer.history.row(new)}
+        assert mine == theirs
+
+
+def test_a_run_of_another_version_is_told_to_refresh(tmp_path: Path) -> None:
+    config, run = trained(tmp_path, "embedded:")
+    deliver(config, "2", "u1,i1,buy,9000", "u1,i2,buy,9000", "u1,i3,buy,9000")
+    with (
+        open_store(config.store, read_only=True) as store,
+        pytest.raises(RunError, match="kgrec refresh"),
+    ):
+        Recommender(run, store)
