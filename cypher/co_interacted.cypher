@@ -1,6 +1,6 @@
 // purpose: Items new to a user, liked by the `neighbours` users who share most items with them.
 // use: query
-// parameters: user, neighbours = 100, limit = 20
+// parameters: user, neighbours = 100, skip = 0, limit = 20
 // columns: id, title, weight
 // writes: no
 MATCH (u:User {id: $user})-[:INTERACTED]->(:Item)<-[:INTERACTED]-(v:User)
@@ -13,4 +13,4 @@ WHERE NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) }
 WITH i, sum(overlap) AS weight
 RETURN i.id AS id, i.title AS title, weight
 ORDER BY weight DESC, id
-LIMIT $limit
+SKIP $skip LIMIT $limit

@@ -1,6 +1,6 @@
 // purpose: The relationship types a model may learn from: their sizes and what they connect.
 // use: query
-// parameters: limit = 200
+// parameters: skip = 0, limit = 200
 // columns: type, edges, connects
 // writes: no
 MATCH (k:KgrecRelation)
@@ -15,4 +15,4 @@ WITH type, edges, [k IN known WHERE k[0] = type | k[1]] AS connects
 WHERE size(connects) > 0
 RETURN type, edges, connects
 ORDER BY edges DESC, type
-LIMIT $limit
+SKIP $skip LIMIT $limit

@@ -1,6 +1,6 @@
 // purpose: How own items are connected to an item: by one entity, or directly (entity is null).
 // use: query
-// parameters: own (ids), item, limit = 50
+// parameters: own (ids), item, skip = 0, limit = 50
 // columns: own, type_in, entity, name, type_out
 // writes: no
 MATCH (k:KgrecRelation)
@@ -18,4 +18,4 @@ CALL (i, types) {
 }
 RETURN own, type_in, entity, name, type_out
 ORDER BY own, coalesce(entity, ''), type_in, type_out
-LIMIT $limit
+SKIP $skip LIMIT $limit

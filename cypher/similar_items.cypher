@@ -1,6 +1,6 @@
 // purpose: The items that share users with an item; `cosine` sets the shared users against both.
 // use: query
-// parameters: item, limit = 20
+// parameters: item, skip = 0, limit = 20
 // columns: id, title, shared, cosine
 // writes: no
 MATCH (i:Item {id: $item})
@@ -10,4 +10,4 @@ WITH own, other, count(*) AS shared
 WITH other, shared, shared / sqrt(toFloat(own) * COUNT { (other)<-[:INTERACTED]-() }) AS cosine
 RETURN other.id AS id, other.title AS title, shared, cosine
 ORDER BY cosine DESC, id
-LIMIT $limit
+SKIP $skip LIMIT $limit

@@ -10,6 +10,7 @@
     │   ├── StoreUnavailable (ConnectionError)   nothing answers, or it refuses the credentials
     │   ├── StoreBusy                            another process holds the writer's lease
     │   └── QueryFailed                          a statement failed
+    │       └── QueryTimedOut (TimeoutError)     it took longer than it was given
     ├── RunError                            a run directory is damaged or of another graph
     ├── NotFittedError      (RuntimeError)  a scorer is asked before it was fitted
     └── TrainingDiverged    (ArithmeticError)  the loss is no longer finite
@@ -60,6 +61,10 @@ class StoreBusy(StoreError):  # noqa: N818
 
 class QueryFailed(StoreError):  # noqa: N818
     """A statement failed in the store."""
+
+
+class QueryTimedOut(QueryFailed, TimeoutError):  # noqa: N818
+    """A query took longer than it was given."""
 
 
 class RunError(KgrecError):

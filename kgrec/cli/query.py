@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,8 @@ from kgrec.cli.output import Reporter
 from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kgrec.store.cypher import Statement
+    from kgrec.queries import QueryResult
+    from kgrec.queries.described import Description
 
 
 def query(
@@ -22,28 +24,37 @@ def query(
     ] = None,
     params: Annotated[
         list[str] | None,
-        typer.Option("--param", "-p", metavar="K=V", help="A parameter's value; repeatable."),
+        typer.Option(
+            "--param", "-p", metavar="K=V", help="A parameter's value, text or JSON; repeatable."
+        ),
     ] = None,
     store: StoreUri = None,
     config: OptionalConfigFile = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="Take the relation weights from this run."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="S", help="Seconds a statement may take.")
+    ] = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """Run one of the named read-only queries on a store."""
-    from kgrec.store.cypher import queries
-
     settings = store_config(config, store)
-    engine = "embedded" if settings.uri.startswith("embedded:") else "neo4j"
-    known = {statement.name: statement for statement in queries(engine) if not statement.writes}
+    from kgrec.queries import QUERIES
+    from kgrec.queries.described import describe
+
     with Reporter(as_json) as reporter:
         if name is None:
-            reporter.answer(
-                {"queries": [_described(statement) for statement in known.values()]},
-                _catalogue(list(known.values())),
-            )
+            known = [describe(each) for each in sorted(QUERIES)]
+            described = [_described(each) for each in known]
+            reporter.answer({"queries": described}, _catalogue(known))
             return
-        if name not in known:
-            raise ConfigError(f"there is no query {name!r}; the queries are {', '.join(known)}")
-        values = _values(known[name], params or [])
+        if name not in QUERIES:
+            raise ConfigError(
+                f"there is no query {name!r}; the queries are {', '.join(sorted(QUERIES))}"
+            )
+        values = _values(describe(name), params or [], run)
 
         from kgrec.store.connect import open_store
         from kgrec.store.state import ready_state
@@ -51,83 +62,78 @@ def query(
         with open_store(settings, read_only=True) as opened:
             if name != "graph_state":  # which tells of a graph that is not whole
                 ready_state(opened)
-            rows = opened.read(name, **values)
-        reporter.answer({"query": name, "rows": rows}, _table(known[name], rows))
+            result = QUERIES[name](opened, **values, timeout=timeout)
+        reporter.answer(result.to_dict(), _table(result))
 
 
-def _values(statement: Statement, given: list[str]) -> dict[str, Any]:
-    """Reads the parameters; those with a default have its type, the others are ids.
+def _values(wanted: Description, given: list[str], run: Path | None) -> dict[str, Any]:
+    """Reads the parameters.
 
     Raises:
-        ConfigError: If one is missing, unknown or of another type.
+        ConfigError: If one is missing, unknown or of another kind.
     """
+    from kgrec.queries.values import checked, kind_of
+    from kgrec.queries.weights import relation_weights
+
     values: dict[str, Any] = {}
+    if run is not None:
+        if "weights" not in wanted.parameters:
+            raise ConfigError(f"query {wanted.name} takes no relation weights; leave out --run")
+        values["weights"] = relation_weights(run)
     for text in given:
         key, separator, value = text.partition("=")
-        if not separator or key not in statement.parameters:
+        if not separator or key not in wanted.parameters:
             raise ConfigError(
-                f"--param {text!r} does not fit query {statement.name}; expected "
-                f"{' '.join(_usage(statement)) or 'no parameters'}"
+                f"--param {text!r} does not fit query {wanted.name}; expected "
+                f"{' '.join(_usage(wanted)) or 'no parameters'}"
             )
-        values[key] = _value(statement, key, value)
-    missing = set(statement.parameters) - set(values) - set(statement.defaults)
+        values[key] = kind_of(wanted.name, key).read(value)
+        optional = wanted.defaults.get(key, "") is None
+        checked(wanted.name, key, values[key], optional=optional)  # before a store is opened
+    missing = [key for key in wanted.parameters if key not in {**wanted.defaults, **values}]
     if missing:
         raise ConfigError(
-            f"query {statement.name} needs {', '.join(sorted(missing))}; give "
-            f"{' '.join(_usage(statement))}"
+            f"query {wanted.name} needs {', '.join(missing)}; give {' '.join(_usage(wanted))}"
         )
     return values
 
 
-def _value(statement: Statement, key: str, text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    if key not in statement.defaults:  # an id, though it may look like a number; or a list of ids
-        if isinstance(value, list):
-            return [str(part) for part in value]
-        return [text] if f"IN ${key} " in statement.text else text
-    expected = type(statement.defaults[key])
-    if type(value) is not expected or (expected is int and value < 1):
-        wanted = "a positive whole number" if expected is int else expected.__name__
-        raise ConfigError(f"--param {key}={text} of query {statement.name} must be {wanted}")
-    return value
+def _usage(wanted: Description) -> list[str]:
+    shown = {name: _shown(value) for name, value in wanted.defaults.items()}
+    return [f"--param {name}={shown.get(name, name.upper())}" for name in wanted.parameters]
 
 
-def _usage(statement: Statement) -> list[str]:
-    return [
-        f"--param {name}={statement.defaults.get(name, name.upper())}"
-        for name in statement.parameters
-    ]
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
-def _described(statement: Statement) -> dict[str, Any]:
+def _described(query: Description) -> dict[str, Any]:
     return {
-        "name": statement.name,
-        "purpose": statement.purpose,
-        "parameters": list(statement.parameters),
-        "defaults": dict(statement.defaults),
-        "columns": list(statement.columns),
+        "name": query.name,
+        "purpose": query.purpose,
+        "parameters": list(query.parameters),
+        "defaults": dict(query.defaults),
+        "columns": list(query.columns),
     }
 
 
-def _catalogue(statements: list[Statement]) -> Table:
+def _catalogue(queries: list[Description]) -> Table:
     table = Table("query", "parameters", "what it tells", box=None, pad_edge=False)
-    for statement in statements:
+    for query in queries:
         parameters = [
-            f"{name}={statement.defaults[name]}" if name in statement.defaults else name
-            for name in statement.parameters
+            f"{name}={_shown(query.defaults[name])}" if name in query.defaults else name
+            for name in query.parameters
         ]
-        table.add_row(f"[bold]{statement.name}[/bold]", "\n".join(parameters), statement.purpose)
+        table.add_row(f"[bold]{query.name}[/bold]", "\n".join(parameters), query.purpose)
     return table
 
 
-def _table(statement: Statement, rows: list[dict[str, Any]]) -> Table | str:
-    if not rows:
+def _table(result: QueryResult[Any]) -> Table | str:
+    if not result:
         return "no rows"
+    rows = result.to_dict()["rows"]
     table = Table(box=None, pad_edge=False)
-    for column in rows[0] or statement.columns:
+    for column in result.columns:
         numeric = all(isinstance(row[column], int | float | None) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", header_style="bold")
     for row in rows:
@@ -143,5 +149,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
-        return escape(" · ".join("–" if part is None else str(part) for part in value))
-    return escape(str(value))
+        return escape(" · ".join("–" if part is None else _part(part) for part in value))
+    return escape(_part(value))
+
+
+def _part(value: Any) -> str:
+    """What is inside a list or a map, on one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {part}" for key, part in value.items() if part is not None)
+    return str(value)

@@ -17,6 +17,9 @@ from kgrec.schema import EdgeKey, NodeLabel
 
 Row = dict[str, Any]
 
+#: What there is to say of a query that was stopped.
+TOOK_TOO_LONG = "took longer than it was given; give it more time, or ask for less"
+
 
 @dataclass(frozen=True)
 class Capabilities:
@@ -80,6 +83,23 @@ class GraphStore(Protocol):
 
         Raises:
             SchemaError: If there is no such statement, or a parameter is missing or unknown.
+            QueryFailed: If the store refuses it.
+        """
+
+    def query(
+        self, name: str, params: Mapping[str, Any], *, timeout: float | None = None
+    ) -> list[Row]:
+        """Runs a statement that people may run, with the engine's own guard against writes.
+
+        Args:
+            name: A statement whose use is `query`.
+            params: Its parameters.
+            timeout: Seconds it may take; None leaves it to the engine.
+
+        Raises:
+            SchemaError: If there is no such query, or a parameter is missing or unknown.
+            StoreError: If the engine says that it writes.
+            QueryTimedOut: If it takes longer.
             QueryFailed: If the store refuses it.
         """
 

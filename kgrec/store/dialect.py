@@ -13,7 +13,7 @@ import pandas as pd
 from kgrec.errors import SchemaError, ShapeError, StoreError
 from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, EdgeKey, NodeLabel
 from kgrec.store.base import Row
-from kgrec.store.cypher import Statement, get_statement
+from kgrec.store.cypher import Statement, get_statement, queries
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,12 @@ class CypherStore(ABC):
     @abstractmethod
     def _run(self, text: str, params: Mapping[str, Any], *, writes: bool) -> list[Row]:
         """Runs a statement in a transaction of its own; raises QueryFailed."""
+
+    @abstractmethod
+    def _run_guarded(
+        self, text: str, params: Mapping[str, Any], timeout: float | None
+    ) -> list[Row]:
+        """Runs a statement that the engine itself keeps from writing."""
 
     @abstractmethod
     def close(self) -> None:
@@ -88,6 +94,16 @@ class CypherStore(ABC):
         if self._statement(name).writes:
             raise SchemaError(f"statement {name} writes; run it with write()")
         return self._execute(name, params, key=key, label=label)
+
+    def query(
+        self, name: str, params: Mapping[str, Any], *, timeout: float | None = None
+    ) -> list[Row]:
+        """Runs a statement that people may run; see `GraphStore.query`."""
+        statement = self._statement(name)
+        if statement.use != "query" or statement.writes:
+            known = ", ".join(query.name for query in queries(self._engine))
+            raise SchemaError(f"statement {name} is no query; the queries are {known}")
+        return self._run_guarded(statement.fill(), statement.bind(params), timeout)
 
     def write(
         self,

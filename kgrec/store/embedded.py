@@ -18,9 +18,9 @@ import kglite
 import numpy as np
 import pandas as pd
 
-from kgrec.errors import QueryFailed, StoreBusy, StoreError, StoreUnavailable
+from kgrec.errors import QueryFailed, QueryTimedOut, StoreBusy, StoreError, StoreUnavailable
 from kgrec.schema import DISPLAY_PROPERTY, EdgeKey, NodeLabel
-from kgrec.store.base import Capabilities, EdgeBlock, Row
+from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, Row
 from kgrec.store.blocks import EDGE_BLOCK, edge_block
 from kgrec.store.dialect import CypherStore
 
@@ -150,6 +150,15 @@ class EmbeddedStore(CypherStore):
             rows: list[Row] = graph.cypher(text, params=dict(params)).to_list()
         return rows
 
+    def _run_guarded(
+        self, text: str, params: Mapping[str, Any], timeout: float | None
+    ) -> list[Row]:
+        milliseconds = None if timeout is None else max(int(1000 * timeout), 1)
+        with _translated(text.splitlines()[0]), self._opened().begin_read() as reading:
+            found = reading.cypher(text, params=dict(params), timeout_ms=milliseconds)
+            rows: list[Row] = found.to_list()
+        return rows
+
     def _edge_rows(self, key: EdgeKey, properties: Sequence[str], low: int, high: int) -> list[Row]:
         if properties:
             return self.read(
@@ -194,6 +203,10 @@ class _translated:  # noqa: N801 - reads as a clause: with _translated(...)
     ) -> None:
         if isinstance(error, kglite.WriterLeaseHeldError):
             raise StoreBusy(f"{self._doing}: {_one_line(error)}") from error
+        if isinstance(error, kglite.CypherTimeoutError):
+            raise QueryTimedOut(f"{self._doing}: {TOOK_TOO_LONG}") from error
+        if isinstance(error, kglite.ReadOnlyError):
+            raise StoreError(f"the query does more than read: {self._doing}") from error
         if isinstance(error, kglite.KgError | ValueError) and not isinstance(error, StoreError):
             raise QueryFailed(f"the embedded store refused: {self._doing}: {error}") from error
 

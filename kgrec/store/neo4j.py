@@ -24,11 +24,12 @@ from neo4j.exceptions import (
     Neo4jError,
     ServiceUnavailable,
     SessionExpired,
+    TransientError,
 )
 
-from kgrec.errors import ConfigError, QueryFailed, StoreError, StoreUnavailable
+from kgrec.errors import ConfigError, QueryFailed, QueryTimedOut, StoreError, StoreUnavailable
 from kgrec.schema import EdgeKey, NodeLabel
-from kgrec.store.base import Capabilities, EdgeBlock, Row
+from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, Row
 from kgrec.store.blocks import (
     EDGE_BLOCK,
     edge_batches,
@@ -79,6 +80,7 @@ class Neo4jStore(CypherStore):
         super().__init__("neo4j", read_only=read_only)
         self._place = _Place(uri, database)
         self._nodes: dict[NodeLabel, tuple[str, _IndexArray]] = {}
+        self._only_read: set[str] = set()  # statements that the server said only read
         self._closed = False
         self._driver = _connect(self._place, user, password)
         try:
@@ -154,16 +156,33 @@ class Neo4jStore(CypherStore):
             self._driver.close()
 
     def _run(self, text: str, params: Mapping[str, Any], *, writes: bool) -> list[Row]:
+        routing = neo4j.RoutingControl.WRITE if writes else neo4j.RoutingControl.READ
+        result = self._result(neo4j.Query(text), params, routing)
+        return [dict(record) for record in result.records]
+
+    def _run_guarded(
+        self, text: str, params: Mapping[str, Any], timeout: float | None
+    ) -> list[Row]:
+        reading = neo4j.RoutingControl.READ
+        if text not in self._only_read:
+            explained = self._result(neo4j.Query(f"EXPLAIN {text}"), params, reading)
+            if explained.summary.query_type != "r":
+                raise StoreError(f"the query does more than read: {text.splitlines()[0]}")
+            self._only_read.add(text)
+        result = self._result(neo4j.Query(text, timeout=timeout), params, reading)
+        return [dict(record) for record in result.records]
+
+    def _result(
+        self, query: neo4j.Query, params: Mapping[str, Any], routing: neo4j.RoutingControl
+    ) -> neo4j.EagerResult:
         if self._closed:
             raise StoreError(f"{self.uri} is closed; open it again")
-        routing = neo4j.RoutingControl.WRITE if writes else neo4j.RoutingControl.READ
         try:
-            result = self._driver.execute_query(
-                neo4j.Query(text), dict(params), routing_=routing, database_=self._place.database
+            return self._driver.execute_query(
+                query, dict(params), routing_=routing, database_=self._place.database
             )
         except (DriverError, Neo4jError) as exc:
-            raise self._place.error(exc, text.splitlines()[0]) from exc
-        return [dict(record) for record in result.records]
+            raise self._place.error(exc, query.text.splitlines()[0]) from exc
 
     def _session(self) -> neo4j.Session:
         return _reading(self._driver, self._place)
@@ -289,6 +308,8 @@ class _Place:
             return StoreUnavailable(
                 f"{self.uri} has no database {self.database!r}; check {self.database_setting}"
             )
+        if isinstance(exc, ClientError | TransientError) and "TransactionTimedOut" in str(exc.code):
+            return QueryTimedOut(f"{doing}: {TOOK_TOO_LONG}")
         return QueryFailed(f"Neo4j refused: {doing}: {exc}")
 
 

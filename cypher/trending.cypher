@@ -1,0 +1,14 @@
+// purpose: Items with more users in [since, until) than in the same time before; score in sigmas.
+// use: query
+// parameters: since, until, skip = 0, limit = 20
+// columns: id, title, recent, earlier, score
+// writes: no
+MATCH (i:Item)<-[x:INTERACTED]-(:User)
+WHERE x.time >= $since - ($until - $since) AND x.time < $until
+WITH i, count(CASE WHEN x.time >= $since THEN 1 END) AS recent,
+     count(CASE WHEN x.time < $since THEN 1 END) AS earlier
+WHERE recent > earlier
+RETURN i.id AS id, i.title AS title, recent, earlier,
+       (recent - earlier) / sqrt(toFloat(recent + earlier)) AS score
+ORDER BY score DESC, recent DESC, id
+SKIP $skip LIMIT $limit

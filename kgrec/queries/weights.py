@@ -1,0 +1,44 @@
+"""Learned relation weights, from a run to a query."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kgrec.errors import RunError
+
+
+def relation_weights(run: Mapping[str, Any] | Path | str) -> dict[str, float]:
+    """Gives the weights that a run's networks learned, as queries take them.
+
+    Args:
+        run: The run's directory, or its record.
+
+    Returns:
+        A weight by directed relation: `GENRE` along an edge, `rev_GENRE` against it. Behaviours
+        are among them, negative ones with a minus.
+
+    Raises:
+        RunError: If there is no such run, or it trained no network.
+    """
+    record = run if isinstance(run, Mapping) else _record(Path(run))
+    weights = record.get("relation_weights")
+    if not isinstance(weights, Mapping) or not weights:
+        raise RunError(
+            "the run has no learned relation weights; expected a run with a network of propagation "
+            "layers; train one, or give weights yourself"
+        )
+    return {str(name): float(weight) for name, weight in weights.items()}
+
+
+def _record(directory: Path) -> Mapping[str, Any]:
+    path = directory / "record.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise RunError(
+            f"no run in {directory} ({exc}); expected a directory that `kgrec train` made"
+        ) from exc
+    if not isinstance(record, dict):
+        raise RunError(f"{path} is damaged: no JSON object; copy the run again, or train again")
+    return record
