@@ -82,6 +82,11 @@ class RelationAdjacency:
         self._by_source: dict[int, Rows] = {}  # of the edges to the first so many targets
         self._groups: dict[int, Groups] = {}  # of the same
 
+    @property
+    def by_target(self) -> Rows:
+        """The edges by the node at which they arrive, there by relation, then by source."""
+        return self._by_target
+
     def values(self, relation_weight: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Gives the weight (E,) of each edge, in the order of edge_index.
 

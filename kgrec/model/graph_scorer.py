@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.model.incidence import Incidence
+from kgrec.model.linear_network import LinearNetwork, narrow
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import ByHistory, Contributions
 
@@ -28,12 +29,13 @@ class PropagationScorer:
     have weights below 0.
 
     Attributes:
+        network: All that was trained: X, edges, norms, relation weights and L.
         own: s of users and items, (U + I, d).
         message: y of all nodes, (N, d).
-        pointer: int64 (U + I + 1,), the incoming edges of users and items.
-        source: int64 (E',), where they come from.
-        kind: int64 (E',), their relation.
-        weight: (E',), a_e.
+        pointer: int32 (N + 1,), the incoming edges of each node.
+        source: int32 (E,), where they come from.
+        kind: int16 (E,), their relation.
+        weight: (E,), a_e.
         item_bias: (I,), b.
         relation_names: The directed relations.
         history: The training items of each user.
@@ -41,9 +43,9 @@ class PropagationScorer:
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        self.own, self.message = tensors["own"], tensors["message"]
-        self.pointer, self.source = tensors["pointer"], tensors["source"]
-        self.kind, self.weight = tensors["kind"], tensors["weight"]
+        self.network = LinearNetwork.from_tensors(tensors, int(values["num_layers"]))
+        self.pointer, self.source = self.network.pointer, self.network.source
+        self.kind, self.weight = self.network.kind, self.network.weight
         self.item_bias = tensors["item_bias"]
         self.relation_names = tuple(values["relation_names"])
         self.temperature: float | None = values["temperature"]
@@ -51,7 +53,10 @@ class PropagationScorer:
         self.history = Incidence(
             tensors["history_pointer"], tensors["history_columns"], self._num_items
         )
-        z = self.own + _sum_edges(self.pointer, self.source, self.weight, self.message)
+        judged = self._num_users + self._num_items
+        self.message = self.network.message()
+        self.own = self.network.x[:judged] / (self.network.num_layers + 1)
+        z = self.own + self.network.propagate(self.message, judged)
         user, item = z[: self._num_users], z[self._num_users :]
         self.user_norm = torch.ones(self._num_users, device=z.device)
         self.item_norm = torch.ones(self._num_items, device=z.device)
@@ -70,29 +75,18 @@ class PropagationScorer:
         history: Incidence,
         temperature: float | None,
     ) -> Self:
-        """Takes the embeddings out of a trained propagation network."""
+        """Takes a trained propagation network over, edges and all."""
         encoder = network.encoder
         assert isinstance(encoder, RelationPropagation)
-        layers = encoder.layers(network.features())
-        count = len(layers)
-        judged = graph.num_users + graph.num_items
-        message = torch.zeros_like(layers[0])
-        for layer in layers[:-1]:
-            message += layer / count
-        source, target = graph.edge_index
-        keep = torch.nonzero(target < judged).squeeze(1)
-        keep = keep[torch.argsort(target[keep], stable=True)]
-        pointer = torch.zeros(judged + 1, dtype=torch.int64, device=source.device)
-        pointer[1:] = torch.bincount(target[keep], minlength=judged).cumsum(0)
-        weight = encoder.adjacency.values(encoder.relation_weights())[keep]
+        rows = encoder.adjacency.by_target
         tensors = {
-            "own": (layers[0][:judged] / count).contiguous(),
-            "message": message,
-            "pointer": pointer,
-            "source": source[keep],
-            "kind": graph.edge_type[keep],
-            "weight": weight,
-            "item_bias": network.item_bias(),
+            "x": network.features().detach().clone(),
+            "pointer": rows.pointer,
+            "source": rows.index,
+            "kind": narrow(encoder.adjacency.edge_type[rows.edge]),
+            "norm": encoder.adjacency.norm[rows.edge],
+            "relation_weight": encoder.relation_weights().detach().clone(),
+            "item_bias": network.item_bias().detach().clone(),
             "history_pointer": history.pointer,
             "history_columns": history.columns,
         }
@@ -101,8 +95,9 @@ class PropagationScorer:
             "temperature": temperature,
             "num_users": graph.num_users,
             "num_items": graph.num_items,
+            "num_layers": encoder.num_layers,
         }
-        return cls({name: tensor.detach().clone() for name, tensor in tensors.items()}, values)
+        return cls(tensors, values)
 
     @property
     def num_users(self) -> int:
@@ -150,7 +145,7 @@ class PropagationScorer:
         for row, node in enumerate(nodes.tolist()):
             edges = slice(int(self.pointer[node]), int(self.pointer[node + 1]))
             values = self.weight[edges] * (self.message[self.source[edges]] @ user)
-            out[row].index_add_(0, 1 + self.kind[edges], values)
+            out[row].index_add_(0, 1 + self.kind[edges].int(), values)
         out /= self.item_norm[items, None]
         out[:, 0] += self.item_bias[items]
         return out
@@ -166,14 +161,8 @@ class PropagationScorer:
         )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives the parts of the embeddings and the edges."""
-        tensors = {
-            "own": self.own,
-            "message": self.message,
-            "pointer": self.pointer,
-            "source": self.source,
-            "kind": self.kind,
-            "weight": self.weight,
+        """Gives the network, the bias and the history."""
+        tensors = self.network.tensors() | {
             "item_bias": self.item_bias,
             "history_pointer": self.history.pointer,
             "history_columns": self.history.columns,
@@ -183,6 +172,7 @@ class PropagationScorer:
             "temperature": self.temperature,
             "num_users": self._num_users,
             "num_items": self._num_items,
+            "num_layers": self.network.num_layers,
         }
         return tensors, values
 
@@ -261,10 +251,3 @@ class EmbeddingScorer(ByHistory):
         item = tensors["item_embedding"]
         history = Incidence(tensors["history_pointer"], tensors["history_columns"], len(item))
         return cls(tensors["user_embedding"], item, tensors["item_bias"], history)
-
-
-def _sum_edges(pointer: Tensor, source: Tensor, weight: Tensor, message: Tensor) -> Tensor:
-    """Gives Σ_{e → v} a_e y_source(e) for each target v, (len(pointer) - 1, d)."""
-    return functional.embedding_bag(
-        source, message, pointer[:-1], mode="sum", per_sample_weights=weight
-    )

@@ -13,15 +13,27 @@ from torch import Tensor
 from kgrec.errors import RunError
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any], *, once: bool = False
+) -> None:
     """Writes one safetensors file whose header carries `values` as JSON.
 
     One file, renamed into place, appears whole or not at all, and tensors and values cannot come
     from two moments.
+
+    Args:
+        path: The file.
+        tensors: By name.
+        values: What JSON can carry.
+        once: Whether equal tensors are written once and read as one: the networks of an ensemble
+            have one graph. Not for what is changed in place after reading.
     """
     scratch = path.with_name(path.name + ".part")
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(_unshared(flat), scratch, metadata={"values": json.dumps(dict(values))})
+    same = _equal_ones(flat) if once else {}
+    kept = {name: tensor for name, tensor in flat.items() if name not in same}
+    header = {"values": json.dumps(dict(values)), "same": json.dumps(same)}
+    save_file(_unshared(kept), scratch, metadata=header)
     scratch.replace(path)
 
 
@@ -35,6 +47,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             values = json.loads(file.metadata()["values"])
+            same = json.loads(file.metadata().get("same", "{}"))
+            tensors |= {name: tensors[kept] for name, kept in same.items()}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as exc:
         raise RunError(
             f"{path} is missing or damaged ({exc}); expected a whole safetensors file of kgrec's; "
@@ -87,6 +101,20 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Ten
             state.setdefault(int(number), {})[name] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _equal_ones(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Gives the name of the first equal tensor for each that has one before it."""
+    kept: dict[tuple[torch.dtype, torch.Size], list[str]] = {}
+    same = {}
+    for name, tensor in tensors.items():
+        alike = kept.setdefault((tensor.dtype, tensor.shape), [])
+        first = next((other for other in alike if torch.equal(tensors[other], tensor)), None)
+        if first is None:
+            alike.append(name)
+        else:
+            same[name] = first
+    return same
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

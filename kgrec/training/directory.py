@@ -28,7 +28,7 @@ from kgrec.vocabulary import Vocabulary
 Recommending = Fusion | ColdCompletion | ColdUsers
 
 #: Version of the layout of a run directory.
-LAYOUT = 3
+LAYOUT = 4
 
 # Names of the tensors beside those of the scorer's parts.
 _DISLIKED = ("disliked.pointer", "disliked.columns")
@@ -170,7 +170,7 @@ def write_run(
     tensors, values = scorer.state()
     tensors |= _behaviours(graph)
     values = {"kind": type(scorer).__name__, "values": values}
-    save_tensors(partial / "model.safetensors", tensors, values)
+    save_tensors(partial / "model.safetensors", tensors, values, once=True)
     draw_training(partial / "training.png", record)
     _write_scalars(partial / "tensorboard", record)
     write_json(partial / "record.json", record)

@@ -51,6 +51,20 @@ def test_tensors_that_share_memory_are_saved(tmp_path: Path) -> None:
         assert torch.equal(tensors[name], tensor), name
 
 
+def test_equal_tensors_are_written_once_if_asked(tmp_path: Path) -> None:
+    edges = torch.arange(100_000, dtype=torch.int32)
+    tensors = {"0/source": edges, "1/source": edges.clone(), "long": edges.long(), "a": edges + 1}
+    for once, copies in ((False, 3), (True, 2)):
+        save_tensors(tmp_path / "x", tensors, {}, once=once)
+        size = (tmp_path / "x").stat().st_size
+        assert 0 < size - (4 * copies + 8) * 100_000 < 1_000
+        read, _ = load_tensors(tmp_path / "x")
+        assert set(read) == set(tensors)
+        for name, tensor in tensors.items():
+            assert read[name].dtype == tensor.dtype
+            assert torch.equal(read[name], tensor), name
+
+
 @pytest.mark.parametrize("length", [0, 4, 100, -8, -1])
 def test_a_truncated_file_is_an_error(saved: Path, length: int) -> None:
     saved.write_bytes(saved.read_bytes()[:length])

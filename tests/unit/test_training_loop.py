@@ -125,7 +125,7 @@ def test_it_stops_early_and_gives_the_best_epoch() -> None:
     ]  # fmt: skip
     got = everything(scorer)
     assert all(torch.equal(got[name], seen[1][name]) for name in got)
-    assert not torch.equal(got["message"], seen[3]["message"])
+    assert not torch.equal(got["x"], seen[3]["x"])
     again = loop.scorer_of(network, TENSORS, HISTORY, 0.2)
     assert torch.equal(again.message, scorer.message)
 
