@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from kgrec.errors import ConfigError, VocabularyError
-from kgrec.explore.subgraph import Builder, Part, Subgraph
+from kgrec.explore.subgraph import Builder, Key, Part, Subgraph
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run
@@ -49,7 +49,7 @@ def fetch_subgraph(
         for node_id in ids:
             builder.node(label, node_id, part=Part.ASKED)
     asked = [data["name"] for _, data in builder.graph.nodes(data=True)]
-    done: set[str] = set()
+    done: set[Key] = set()
     complete = True
     for _ in range(hops):
         fringe = [key for key in builder.graph if key not in done]
@@ -72,12 +72,12 @@ def builder_of(run: Run | None) -> Builder:
     return Builder(names, run.record.get("relation_weights", {}))
 
 
-def _grow(store: GraphStore, builder: Builder, fringe: Sequence[str], most: int) -> bool:
+def _grow(store: GraphStore, builder: Builder, fringe: Sequence[Key], most: int) -> bool:
     """Adds the edges around nodes; says whether all of them surely fitted."""
     nodes = [[builder.graph.nodes[key][name] for name in ("label", "id")] for key in fringe]
     each = max(_FEWEST_EACH, -(-most // len(nodes)))
     rows = store.read("subgraph", nodes=nodes, per_node=each, limit=most + 1)
-    touched: Counter[str] = Counter()
+    touched: Counter[Key] = Counter()
     for row in rows[:most]:
         head, tail = (
             builder.node(row[f"{end}_label"], row[end], row[f"{end}_name"])

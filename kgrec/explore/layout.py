@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from kgrec.explore.look import caption, fold, text_width, tone_name, type_colours, widths
-from kgrec.explore.subgraph import Part, Subgraph
+from kgrec.explore.subgraph import Key, Part, Subgraph
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
 
 #: Size of letters, in units of the drawing (pixels of a page).
@@ -23,7 +24,7 @@ class Box:
     """A node in its place; x and y are its middle.
 
     Attributes:
-        key: The node's key; that of a label that stands for itself is "".
+        key: The node's key; None for a label that stands for itself.
         lines: Its text.
         tone: Name of its tone.
         x: From the left.
@@ -32,7 +33,7 @@ class Box:
         height: Of the box.
     """
 
-    key: str
+    key: Key | None
     lines: tuple[str, ...]
     tone: str
     x: float = 0.0
@@ -80,19 +81,19 @@ class Drawing:
 
 @dataclass
 class _Sketch:
-    """Columns of keys; keys of labels in the way are tuples."""
+    """Columns of keys; labels in the way have keys of their own."""
 
     columns: list[list[Any]]
     boxes: dict[Any, Box]
     links: dict[Any, set[Any]] = field(default_factory=lambda: defaultdict(set))
 
 
-def columns_of(subgraph: Subgraph) -> dict[str, int]:
+def columns_of(subgraph: Subgraph) -> dict[Key, int]:
     """Gives each node its column: users left, then by how far along a path they are.
 
     What is on no path stands right of the recommended items.
     """
-    column: dict[str, int] = {}
+    column: dict[Key, int] = {}
     for trail in subgraph.trails:
         for place, key in enumerate(trail.nodes[:-1]):
             column[key] = max(column.get(key, 0), place)
@@ -129,11 +130,11 @@ def lay_out(subgraph: Subgraph) -> Drawing:
             _sort(sketch, at, at + 1)
     width, height = _place(sketch)
     lines = _lines(subgraph, sketch, routes, shares)
-    boxes = tuple(box for key, box in sketch.boxes.items() if isinstance(key, str))
+    boxes = tuple(box for box in sketch.boxes.values() if box.key)
     return Drawing(width, height, boxes, tuple(lines))
 
 
-def _sketch(subgraph: Subgraph, column: Mapping[str, int]) -> _Sketch:
+def _sketch(subgraph: Subgraph, column: Mapping[Key, int]) -> _Sketch:
     columns: list[list[Any]] = [[] for _ in range(max(column.values(), default=0) + 1)]
     boxes: dict[Any, Box] = {}
     for key, data in subgraph.graph.nodes(data=True):
@@ -145,7 +146,7 @@ def _sketch(subgraph: Subgraph, column: Mapping[str, int]) -> _Sketch:
     return _Sketch(columns, boxes)
 
 
-def _routes(subgraph: Subgraph, column: Mapping[str, int], sketch: _Sketch) -> list[_Route]:
+def _routes(subgraph: Subgraph, column: Mapping[Key, int], sketch: _Sketch) -> list[_Route]:
     """Gives per edge its data and the keys it passes, from left to right."""
     routes = []
     for head, tail, data in subgraph.graph.edges(data=True):
@@ -155,11 +156,11 @@ def _routes(subgraph: Subgraph, column: Mapping[str, int], sketch: _Sketch) -> l
             gap = (left, right, data["type"], at)
             label = caption(data) if at == column[left] + 1 else ""
             wide = text_width(label) * SMALL + 8
-            sketch.boxes[gap] = Box("", (label,), "gap", width=wide, height=_LINE)
+            sketch.boxes[gap] = Box(None, (label,), "gap", width=wide, height=_LINE)
             sketch.columns[at].append(gap)
             passed.append(gap)
         passed.append(right)
-        for one, other in zip(passed, passed[1:], strict=False):
+        for one, other in pairwise(passed):
             sketch.links[one].add(other)
             sketch.links[other].add(one)
         routes.append((data, passed))
@@ -202,12 +203,12 @@ def _lines(
     subgraph: Subgraph,
     sketch: _Sketch,
     routes: Sequence[_Route],
-    shares: Mapping[str, float],
+    shares: Mapping[Key, float],
 ) -> list[Line]:
     colours, wide = type_colours(subgraph.graph), widths(subgraph.graph, 1.2, 4.5)
     most = max((abs(share) for share in shares.values()), default=1.0) or 1.0
     lines: list[Line] = []
-    said: set[tuple[str, str, bool]] = set()
+    said: set[tuple[Key, str, bool]] = set()
     for data, passed in routes:
         kind, label, left = data["type"], "", passed[0]
         width, near_start = wide[kind], False
@@ -230,11 +231,11 @@ def _lines(
 
 def _pieces(plain: Line, boxes: Sequence[Box], near_start: bool) -> Iterator[Line]:
     """Gives the line from box to box, straight through the gaps in between."""
-    for one, other in zip(boxes, boxes[1:], strict=False):
+    for one, other in pairwise(boxes):
         start, end = (one.x + one.width / 2, one.y), (other.x - other.width / 2, other.y)
         piece = replace(plain, start=start, end=end, label="" if len(boxes) > 2 else plain.label)
         yield replace(piece, at=_label_at(piece, near_start))
-        if not other.key:
+        if other.key is None:
             through = (other.x + other.width / 2, other.y)
             told = other.lines[0]
             yield replace(plain, start=end, end=through, label=told, at=(other.x, other.y))

@@ -2,7 +2,7 @@
 
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -95,8 +95,7 @@ def widths(graph: nx.MultiDiGraph, low: float, high: float) -> dict[str, float]:
 
 def text_width(text: str) -> float:
     """Estimates the width of a text in ems of a common sans serif face."""
-    wide = sum(1.0 if unicodedata.east_asian_width(c) in "WF" else _em(c) for c in text)
-    return wide
+    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else _em(c) for c in text)
 
 
 def _em(character: str) -> float:
@@ -107,15 +106,8 @@ def _em(character: str) -> float:
 
 def fold(text: str, width: int = 24, lines: int = 2) -> tuple[str, ...]:
     """Breaks a name into lines; what does not fit is left out, and `…` says so."""
-    told = " ".join(_shown(text).split()) or "?"
-    wide = any(unicodedata.east_asian_width(c) in "WF" for c in told)
-    return tuple(
-        textwrap.wrap(
-            told, width // 2 if wide else width, max_lines=lines, placeholder="…",
-            break_long_words=True,
-        )  # fmt: skip
-    )
-
-
-def _shown(text: str) -> Iterable[str]:
-    return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    plain = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    told = " ".join(plain.split()) or "?"
+    if any(unicodedata.east_asian_width(c) in "WF" for c in told):
+        width //= 2
+    return tuple(textwrap.wrap(told, width, max_lines=lines, placeholder="…"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.errors import ConfigError
-from kgrec.explore.layout import Box, columns_of, lay_out
+from kgrec.explore.layout import columns_of, lay_out
 from kgrec.explore.look import (
     TONE_WORDS,
     TONES,
@@ -18,7 +18,7 @@ from kgrec.explore.look import (
     widths,
 )
 from kgrec.explore.scatter import places_of, rings_of
-from kgrec.explore.subgraph import Part, Subgraph
+from kgrec.explore.subgraph import Key, Part, Subgraph
 from kgrec.text.templates import relation_phrase
 
 #: Radius of nodes; names are written inside.
@@ -90,13 +90,11 @@ def visualization(subgraph: Subgraph) -> Any:
     on_trails = {key for trail in subgraph.trails for key in trail.nodes}
     nodes = [
         viz.Node(
-            id=key,
+            id=_viz_id(key),
             caption=data["name"],
             size=_SIZES[Part(data["part"])],
             caption_size=1,
-            color=_FAINT_NODE
-            if explains and key not in on_trails
-            else TONES[tone_name(data)].line,
+            color=_FAINT_NODE if explains and key not in on_trails else TONES[tone_name(data)].line,
             properties={name: data[name] for name in ("label", "id", "name", "kind", "part")},
             **places.get(key, {}),
         )
@@ -105,8 +103,8 @@ def visualization(subgraph: Subgraph) -> Any:
     edges = [
         viz.Relationship(
             id=f"{place}",
-            source=head,
-            target=tail,
+            source=_viz_id(head),
+            target=_viz_id(tail),
             caption=caption(data),
             caption_size=3,
             width=wide[data["type"]],
@@ -120,6 +118,10 @@ def visualization(subgraph: Subgraph) -> Any:
     return drawn
 
 
+def _viz_id(key: Key) -> str:
+    return ":".join(key)
+
+
 def _told(data: dict[str, Any]) -> dict[str, Any]:
     weight = data["weight"]
     told = {"type": data["type"], "learned weight": "none" if weight != weight else f"{weight:.3f}"}
@@ -130,7 +132,7 @@ def _told(data: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _places(subgraph: Subgraph) -> dict[str, dict[str, float]]:
+def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
     """Where nodes stand: those of an explanation in columns, others in rings or on springs."""
     if not subgraph.trails:
         rings = rings_of(subgraph)
@@ -140,16 +142,17 @@ def _places(subgraph: Subgraph) -> dict[str, dict[str, float]]:
         radius = max(radius, 2.2 * _DOWN * max(len(rings) - 1, 1))
         found = places_of(subgraph, rings)
         return {key: {"x": radius * x, "y": -radius * y} for key, (x, y) in found.items()}
-    columns: dict[int, list[Box]] = defaultdict(list)
+    columns: dict[int, list[tuple[float, Key]]] = defaultdict(list)
     column = columns_of(subgraph)
     for box in lay_out(subgraph).boxes:
-        columns[column[box.key]].append(box)
+        if box.key is not None:
+            columns[column[box.key]].append((box.y, box.key))
     places = {}
     middle = max(columns) / 2
-    for number, boxes in columns.items():
-        for place, box in enumerate(sorted(boxes, key=lambda box: box.y)):
-            down = (place - (len(boxes) - 1) / 2) * _DOWN
-            places[box.key] = {"x": (number - middle) * _ACROSS, "y": down}
+    for number, keys in columns.items():
+        for place, (_, key) in enumerate(sorted(keys)):
+            down = (place - (len(keys) - 1) / 2) * _DOWN
+            places[key] = {"x": (number - middle) * _ACROSS, "y": down}
     return places
 
 

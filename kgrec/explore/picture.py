@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -45,8 +46,7 @@ def draw_subgraph(subgraph: Subgraph, path: Path | str | None = None, *, dpi: in
     """
     if path is not None and Path(path).suffix.lower() not in KINDS:
         raise ConfigError(
-            f"no picture can be written to {path}; expected a file that ends in "
-            f"{', '.join(KINDS)}"
+            f"no picture can be written to {path}; expected a file that ends in {', '.join(KINDS)}"
         )
     with _faces():
         figure = _columns(subgraph) if subgraph.trails else scatter(subgraph)
@@ -73,7 +73,7 @@ def _faces() -> Iterator[None]:
 
     known = {font.name for font in fontManager.ttflist}
     faces = [face for face in _FACES if face in known]
-    settings = {"font.family": faces, "svg.fonttype": "none", "svg.hashsalt": "kgrec"}
+    settings: Any = {"font.family": faces, "svg.fonttype": "none", "svg.hashsalt": "kgrec"}
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A name that no installed face can show is drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -6,7 +6,7 @@ from kgrec.errors import ConfigError
 from kgrec.explain.connections import Connection, fetch_connections
 from kgrec.explain.reasons import Explanation, explain_scores
 from kgrec.explore.around import builder_of
-from kgrec.explore.subgraph import TOGETHER, Builder, Part, Subgraph, Trail
+from kgrec.explore.subgraph import TOGETHER, Builder, Key, Part, Subgraph, Trail, node_key
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
@@ -65,7 +65,7 @@ def recommendation_subgraph(
             if not paths:
                 trails += _together(builder, takers, user, key, item, one.share)
         pictured.surround(why.item_id, around)
-    names = ", ".join(builder.graph.nodes[f"{_ITEM}:{item_id}"]["name"] for item_id in item_ids)
+    names = ", ".join(builder.graph.nodes[node_key(_ITEM, item_id)]["name"] for item_id in item_ids)
     who = builder.graph.nodes[user]["name"]
     ordered = sorted(trails, key=lambda trail: -trail.own_share)
     return builder.finished(f"Why {names} for {who}", ordered)
@@ -86,7 +86,7 @@ def _connections(
 
 
 def _trail(
-    pictured: "_Pictured", user: str, own: str, item: str, path: Connection, share: float
+    pictured: "_Pictured", user: Key, own: Key, item: Key, path: Connection, share: float
 ) -> Trail:
     builder = pictured.builder
     name = builder.graph.nodes[own]["name"]
@@ -97,13 +97,11 @@ def _trail(
     entity = builder.node(_ENTITY, path.entity_id, path.entity_name)
     pictured.join(path.own_id, entity, path.own_type)
     pictured.join(path.item_id, entity, path.item_type)
-    return Trail(
-        (user, own, entity, item), (_TOOK, path.own_type, path.item_type), share, text
-    )
+    return Trail((user, own, entity, item), (_TOOK, path.own_type, path.item_type), share, text)
 
 
 def _together(
-    builder: Builder, takers: "_Takers", user: str, own: str, item: str, share: float
+    builder: Builder, takers: "_Takers", user: Key, own: Key, item: Key, share: float
 ) -> list[Trail]:
     """The path over other users, of whom only the number is told."""
     ids = [builder.graph.nodes[key]["id"] for key in (own, item)]
@@ -137,17 +135,17 @@ class _Pictured:
         self._store = store
         self._rows: dict[str, list[dict[str, object]]] = {}
 
-    def join(self, item_id: str, other: str, kind: str) -> None:
+    def join(self, item_id: str, other: Key, kind: str) -> None:
         """Adds the edges of a type between an item and a node that is there."""
-        item = f"{_ITEM}:{item_id}"
+        item = node_key(_ITEM, item_id)
         for row in self._around(item_id):
-            if row["type"] == kind and f"{row['label']}:{row['id']}" == other:
+            if row["type"] == kind and (row["label"], row["id"]) == other:
                 ends = (item, other) if row["outgoing"] else (other, item)
                 self.builder.edge(*ends, kind)
 
     def surround(self, item_id: str, most: int) -> None:
         """Adds a few edges around an item, of every type in turn."""
-        item = f"{_ITEM}:{item_id}"
+        item = node_key(_ITEM, item_id)
         by_type: dict[object, list[dict[str, object]]] = {}
         for row in self._around(item_id) if most else ():
             by_type.setdefault(row["type"], []).append(row)

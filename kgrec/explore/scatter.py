@@ -22,13 +22,13 @@ from kgrec.explore.look import (
     type_colours,
     widths,
 )
-from kgrec.explore.subgraph import Part, Subgraph
+from kgrec.explore.subgraph import Key, Part, Subgraph
 from kgrec.text.templates import relation_phrase
 
 _INK, _SOFT, _PAPER = "#1C2430", "#5B6675", "#FFFFFF"
 _SEED, _NAME, _MOST_LETTERS = 0, 7.5, 30
 
-Places = dict[str, Any]
+Places = dict[Key, Any]
 
 
 def scatter(subgraph: Subgraph) -> Figure:
@@ -57,7 +57,7 @@ def scatter(subgraph: Subgraph) -> Figure:
     return figure
 
 
-def rings_of(subgraph: Subgraph) -> list[list[str]]:
+def rings_of(subgraph: Subgraph) -> list[list[Key]]:
     """Gives the nodes by their distance from the one in the middle; [] if there are several."""
     graph = subgraph.graph
     middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.ASKED]
@@ -65,19 +65,19 @@ def rings_of(subgraph: Subgraph) -> list[list[str]]:
         return []
     (hub,) = middle
     away = nx.single_source_shortest_path_length(graph.to_undirected(as_view=True), hub)
-    found: list[list[str]] = [[] for _ in range(max(away.values()) + 1)]
+    found: list[list[Key]] = [[] for _ in range(max(away.values()) + 1)]
     for key in graph:
         found[away[key]].append(key)
     return found
 
 
-def places_of(subgraph: Subgraph, rings: Sequence[Sequence[str]]) -> Places:
+def places_of(subgraph: Subgraph, rings: Sequence[Sequence[Key]]) -> Places:
     """Gives every node its place (2,), within a circle of radius one."""
     graph = subgraph.graph
     return _wheel(graph, rings) if len(rings) > 1 else _springs(graph)
 
 
-def _wheel(graph: nx.MultiDiGraph, rings: Sequence[Sequence[str]]) -> Places:
+def _wheel(graph: nx.MultiDiGraph, rings: Sequence[Sequence[Key]]) -> Places:
     """Puts rings around the hub: the first by type, each other next to what it hangs on."""
     undirected = graph.to_undirected(as_view=True)
     hub = rings[0][0]
@@ -96,7 +96,7 @@ def _wheel(graph: nx.MultiDiGraph, rings: Sequence[Sequence[str]]) -> Places:
     return places
 
 
-def _angle(graph: Any, places: Places, key: str) -> float:
+def _angle(graph: Any, places: Places, key: Key) -> float:
     """How far clockwise from the top a node's placed neighbours are, in the mean."""
     x, y = np.sum([places[other] for other in graph[key] if other in places], axis=0)
     return math.atan2(x, y) % (2 * math.pi)
@@ -144,12 +144,12 @@ def _nodes(axes: Axes, graph: nx.MultiDiGraph, places: Places) -> None:
             drawn.set_zorder(2)
 
 
-def _short(graph: nx.MultiDiGraph, key: str) -> str:
+def _short(graph: nx.MultiDiGraph, key: Key) -> str:
     return " ".join(fold(graph.nodes[key]["name"], _MOST_LETTERS, 1))
 
 
 def _name_rim(
-    axes: Axes, graph: nx.MultiDiGraph, places: Places, rim: Sequence[str], unit: float
+    axes: Axes, graph: nx.MultiDiGraph, places: Places, rim: Sequence[Key], unit: float
 ) -> None:
     """Names what is outermost, reading outwards; of more than fit, those with the most edges."""
     least = 1.25 * _NAME / unit  # between two names, in radians on a circle of radius one
@@ -170,8 +170,8 @@ def _name_rim(
 
 
 def _name_others(
-    figure: Figure, axes: Axes, graph: nx.MultiDiGraph, places: Places, middle: Sequence[str],
-    keys: Sequence[str],
+    figure: Figure, axes: Axes, graph: nx.MultiDiGraph, places: Places, middle: Sequence[Key],
+    keys: Sequence[Key],
 ) -> None:  # fmt: skip
     """Names the rest, the busiest first, as long as no name would cover another."""
     figure.draw_without_rendering()

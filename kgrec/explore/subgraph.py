@@ -13,7 +13,10 @@ from kgrec.schema import NodeLabel
 from kgrec.text.templates import relation_phrase, role_phrase
 
 _NODE_COLUMNS = ("label", "id", "name", "kind", "part")
-_EDGE_COLUMNS = ("head", "tail", "type", "weight", "synthetic", "stored", "on_trail")
+_EDGE_COLUMNS = ("type", "weight", "synthetic", "stored", "on_trail")
+
+#: A node's label and id; ids are unique within their labels only.
+Key = tuple[str, str]
 
 #: Joins an own item to a recommended one where only other users do; counted, not in the store.
 TOGETHER = "TAKEN_TOGETHER"
@@ -41,7 +44,7 @@ class Trail:
         text: The path in words.
     """
 
-    nodes: tuple[str, ...]
+    nodes: tuple[Key, ...]
     types: tuple[str, ...]
     own_share: float
     text: str
@@ -53,9 +56,9 @@ class Subgraph:
     """Nodes and edges around what was asked for.
 
     Attributes:
-        graph: Its nodes are keys such as `Item:242`, with `label`, `id`, `name`, `kind` ("user",
-            "item", or what an entity is to its neighbours, such as "director") and `part` (see
-            `Part`). Its edges point as in the store; their keys are their types, and they have
+        graph: Its nodes are pairs such as ("Item", "242"), with `label`, `id`, `name`, `kind`
+            ("user", "item", or what an entity is to its neighbours, such as "director") and `part`
+            (see `Part`). Its edges point as in the store; their keys are their types, and they have
             `type`, `weight` (the weight that the run's network learned for the type, mean of both
             directions, NaN if it learned none), `synthetic`, `stored` (False for what was counted
             for this picture alone) and `on_trail`; counted edges have `count`.
@@ -70,31 +73,30 @@ class Subgraph:
     complete: bool = True
 
     def nodes(self) -> pd.DataFrame:
-        """Gives the nodes as a table: the key as index, then the attributes."""
-        rows = {key: [data[c] for c in _NODE_COLUMNS] for key, data in self.graph.nodes(data=True)}
-        return pd.DataFrame.from_dict(rows, orient="index", columns=list(_NODE_COLUMNS)).rename_axis(
-            "node"
-        )
+        """Gives the nodes as a table: `label`, `id`, `name`, `kind`, `part`."""
+        rows = [[data[c] for c in _NODE_COLUMNS] for _, data in self.graph.nodes(data=True)]
+        return pd.DataFrame(rows, columns=list(_NODE_COLUMNS))
 
     def edges(self) -> pd.DataFrame:
-        """Gives the edges as a table: keys of both ends, then the attributes."""
+        """Gives the edges as a table: label and id of both ends, then the attributes."""
+        ends = ["head_label", "head", "tail_label", "tail"]
         rows = [
-            (head, tail, *(data[c] for c in _EDGE_COLUMNS[2:]))
+            (*head, *tail, *(data[c] for c in _EDGE_COLUMNS))
             for head, tail, data in self.graph.edges(data=True)
         ]
-        return pd.DataFrame(rows, columns=list(_EDGE_COLUMNS))
+        return pd.DataFrame(rows, columns=[*ends, *_EDGE_COLUMNS])
 
     def trails_table(self) -> pd.DataFrame:
-        """Gives the explaining paths as a table: `text`, `share`, `own_share`, `nodes`."""
+        """Gives the explaining paths as a table: `text`, `share`, `own_share`, `nodes` (ids)."""
         return pd.DataFrame(
-            [(t.text, t.share, t.own_share, list(t.nodes)) for t in self.trails],
+            [(t.text, t.share, t.own_share, [key[1] for key in t.nodes]) for t in self.trails],
             columns=["text", "share", "own_share", "nodes"],
         )
 
 
-def node_key(label: NodeLabel | str, node_id: str) -> str:
-    """Gives the key of a node in a subgraph: ids are unique within their labels only."""
-    return f"{NodeLabel(label)}:{node_id}"
+def node_key(label: NodeLabel | str, node_id: str) -> Key:
+    """Gives the key of a node in a subgraph."""
+    return str(NodeLabel(label)), node_id
 
 
 @dataclass
@@ -112,7 +114,7 @@ class Builder:
 
     def node(
         self, label: NodeLabel | str, node_id: str, name: str | None = None, part: Part = Part.OTHER
-    ) -> str:
+    ) -> Key:
         """Adds a node, or says more of one that is there; gives its key."""
         label = NodeLabel(label)
         key = node_key(label, node_id)
@@ -132,7 +134,7 @@ class Builder:
         return key
 
     def edge(
-        self, head: str, tail: str, kind: str, *, synthetic: bool = False, **more: Any
+        self, head: Key, tail: Key, kind: str, *, synthetic: bool = False, **more: Any
     ) -> None:
         """Adds an edge between nodes that are there; does nothing if it is there, too."""
         if not self.graph.has_edge(head, tail, kind):
@@ -162,15 +164,17 @@ class Builder:
                 data["kind"] = self._kind(key)
         return Subgraph(self.graph, title, trails, complete)
 
-    def _between(self, one: str, other: str) -> list[dict[str, Any]]:
+    def _between(self, one: Key, other: Key) -> list[dict[str, Any]]:
         found = []
         for head, tail in ((one, other), (other, one)):
             found += list(self.graph.get_edge_data(head, tail, default={}).values())
         return found
 
-    def _kind(self, key: str) -> str:
-        """What an entity is to most of its neighbours: "director" where films are directed by it."""
-        roles = [role_phrase(t).removesuffix(" of") for *_, t in self.graph.in_edges(key, keys=True)]
+    def _kind(self, key: Key) -> str:
+        """What an entity is to most neighbours: "director" where films are directed by it."""
+        roles = [
+            role_phrase(t).removesuffix(" of") for *_, t in self.graph.in_edges(key, keys=True)
+        ]
         roles += [relation_phrase(t) for *_, t in self.graph.out_edges(key, keys=True)]
         counted = Counter(role.strip("“”") for role in roles)
         return min(counted, key=lambda role: (-counted[role], role)) if counted else "entity"
