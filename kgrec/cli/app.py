@@ -24,6 +24,7 @@ from kgrec.cli.ingest import ingest
 from kgrec.cli.output import print_line
 from kgrec.cli.query import query
 from kgrec.cli.recommend import recommend, similar
+from kgrec.cli.report import report
 from kgrec.cli.resolve import resolve
 from kgrec.cli.status import status
 from kgrec.cli.train import train
@@ -44,8 +45,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    demo, check, ingest, resolve, train, evaluate, recommend, similar, explore, query, status,
-    bench,
+    demo, check, ingest, resolve, train, evaluate, recommend, similar, explore, report, query,
+    status, bench,
 ):  # fmt: skip
     app.command()(_command)
 
