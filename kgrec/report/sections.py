@@ -45,7 +45,7 @@ def accuracy(data: ReportData, figures: ReportFigures) -> str:
     names = [n for n in (f"{m}@{k}" for m in _METRICS) if n in measured["metrics"]] + ["roc_auc"]
     told = table(
         f"{measured['split']}: {measured['num_users']:,} users, all items ranked, lists of {k}",
-        [Column("model", "name"), *(Column(name.partition("@")[0].replace("_", " ")) for name in names)],
+        [Column("model", "name"), *(Column(n.partition("@")[0].replace("_", " ")) for n in names)],
         ((model, *(_number(metrics.get(name)) for name in names))
          for model, metrics in rows.items()),
     )  # fmt: skip
