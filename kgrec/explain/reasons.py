@@ -106,7 +106,7 @@ def explain_scores(
         ]
         relations: dict[str, float] = {}
         for name, share in zip(found.relation_names, found.by_relation[row].tolist(), strict=True):
-            kind = _relation_kind(name)
+            kind = relation_kind(name)
             relations[kind] = relations.get(kind, 0.0) + share
         out.append(
             Explanation(
@@ -123,7 +123,7 @@ def explain_scores(
     return out
 
 
-def _relation_kind(name: str) -> str:
+def relation_kind(name: str) -> str:
     """Brings a part's name for a relation to its relationship type.
 
     The network names directed types (`GENRE`, `rev_GENRE`), the closed form the data's relations

@@ -99,6 +99,15 @@ class Fusion:
         mean = scores.mean(dim=1, keepdim=True)
         return torch.full_like(mean, weight / self.part_scales[name]), mean
 
+    def affine(self, user_index: int) -> list[tuple[str, Tensor, Tensor]]:
+        """Gives name, scale and shift of each part: Σ scale (s - shift) is the user's score."""
+        user = torch.tensor([user_index])
+        found = []
+        for name, weight in self._used():
+            scale, shift = self._affine_of(name, weight, self.parts[name].score(user))
+            found.append((name, scale[0, 0], shift[0, 0]))
+        return found
+
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the weighted sum of standardised scores (B, num_items) float32."""
         total: Tensor | None = None
@@ -112,13 +121,10 @@ class Fusion:
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes through the parts; each part's mean is taken off `rest` and "self"."""
-        user = torch.tensor([user_index])
-        totals: list[Contributions] = []
-        for name, weight in self._used():
-            part = self.parts[name]
-            scale, shift = (x[0, 0] for x in self._affine_of(name, weight, part.score(user)))
-            totals.append(_affine(part.contributions(user_index, item_indices), scale, shift))
-        first, *others = totals
+        first, *others = [
+            _affine(self.parts[name].contributions(user_index, item_indices), scale, shift)
+            for name, scale, shift in self.affine(user_index)
+        ]
         for other in others:
             first = _add(first, other)
         return first

@@ -1,0 +1,283 @@
+"""Explanations of pairs, one after the other."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from kgrec.explain.deletion import Ends, carried, embeddings, renormalised_drop
+from kgrec.explain.leaves import Leaf, leaves_of
+from kgrec.explain.nodes import NodeSpace
+from kgrec.explain.pair import (
+    AttributeShare,
+    LayerShare,
+    PairExplanation,
+    PartShare,
+    PathShare,
+    PathStep,
+    Served,
+)
+from kgrec.explain.paths import Found, Route, find_paths
+from kgrec.explain.reasons import OwnItem, relation_kind
+from kgrec.explain.walks import Floats, Networks, same_graph
+from kgrec.model.graph_scorer import PropagationScorer
+from kgrec.model.scorer import Contributions
+from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
+
+#: Walks of one length and products of two walks that a search looks at.
+_WALKS, _PRODUCTS = 400_000, 400_000
+
+
+class Explainer:
+    """Explains scores of one scorer; what all pairs need is made once.
+
+    Args:
+        served: A scorer with the names of its nodes, such as a run.
+        language: Of the paths' words.
+
+    Raises:
+        ConfigError: If the language is unknown.
+    """
+
+    def __init__(self, served: Served, *, language: str = "en") -> None:
+        self.scorer = served.scorer
+        self.nodes = NodeSpace(served.vocabularies, served.names)
+        self.language = language
+        self._users = served.vocabularies[NodeLabel.USER]
+        self._items = served.vocabularies[NodeLabel.ITEM]
+        self._item_names = served.names[NodeLabel.ITEM]
+        self._networks: dict[tuple[int, ...], Networks] = {}
+
+    def pair(
+        self, user_id: str, item_id: str, num_paths: int = 5, *, renormalise: bool = False
+    ) -> PairExplanation:
+        """Explains one score.
+
+        Args:
+            user_id: A user the scorer knows.
+            item_id: An item the scorer knows.
+            num_paths: At most so many paths.
+            renormalise: Whether each path's drop in a renormalised graph is computed as well.
+
+        Raises:
+            VocabularyError: If the user or the item is unknown.
+        """
+        user, item = self._users.index(user_id), self._items.index(item_id)
+        leaves, constant = leaves_of(self.scorer, user, item)
+        made = [leaf.scorer.contributions(user, torch.tensor([item])) for leaf in leaves]
+        parts = _parts(leaves, made, constant)
+        score = sum(part.share for part in parts)
+        own_items = self._own_items(leaves, made)
+        relations = _relations(leaves, made, constant)
+        explanation = PairExplanation(
+            user_id=user_id,
+            item_id=item_id,
+            item_name=self._item_names[item],
+            score=score,
+            parts=parts,
+            own_items=own_items,
+            rest=score - sum(own.share for own in own_items),
+            relations=relations,
+            layers=(),
+            beside_layers=score,
+            attributes=(),
+            paths=(),
+            joined=0.0,
+            apart=0.0,
+            paths_complete=True,
+            path_bound=0.0,
+            own_items_exact=all(part.own_items_exact for part in parts),
+            relations_exact=all(part.relations_exact for part in parts),
+        )
+        ends = self.ends(leaves, user, item)
+        if ends is None:
+            return explanation
+        return self._with_graph(explanation, ends, num_paths, renormalise)
+
+    def ends(self, leaves: Sequence[Leaf], user: int, item: int) -> Ends | None:
+        """The linear networks among the leaves with the walks of a pair; None if there are none."""
+        networks = [leaf for leaf in leaves if isinstance(leaf.scorer, PropagationScorer)]
+        first = [leaf for leaf in networks if leaf.scorer is networks[0].scorer]
+        networks = [leaf for leaf in networks if same_graph(_network(leaf), _network(first[0]))]
+        if not networks:
+            return None
+        key = tuple(id(leaf.scorer) for leaf in networks)
+        if key not in self._networks:
+            self._networks[key] = Networks([leaf.scorer for leaf in networks])  # type: ignore[misc]
+        walked = self._networks[key]
+        node = walked.num_users + item
+        scales = np.array([leaf.scale for leaf in networks])
+        return Ends(
+            walked, scales, user, node, walked.walk(user, _WALKS), walked.walk(node, _WALKS)
+        )
+
+    def _own_items(
+        self, leaves: Sequence[Leaf], made: Sequence[Contributions]
+    ) -> tuple[OwnItem, ...]:
+        total: dict[int, float] = {}
+        for leaf, part in zip(leaves, made, strict=True):
+            shares = (leaf.scale * part.by_item[0].double()).tolist()
+            for index, share in zip(part.own_items.tolist(), shares, strict=True):
+                total[index] = total.get(index, 0.0) + share
+        found = [
+            OwnItem(self._items.ids[index], self._item_names[index], share)
+            for index, share in total.items()
+        ]
+        return tuple(sorted(found, key=lambda own: (-own.share, own.item_id)))
+
+    def _with_graph(
+        self, explanation: PairExplanation, ends: Ends, num_paths: int, renormalise: bool
+    ) -> PairExplanation:
+        layers = _layers(ends)
+        found = find_paths(
+            ends.networks, ends.factors, ends.user_reach, ends.item_reach, num_paths, _PRODUCTS
+        )
+        joined, inner = _joined(ends)
+        return replace(
+            explanation,
+            layers=layers,
+            beside_layers=explanation.score - sum(layer.share for layer in layers),
+            attributes=self._attributes(ends),
+            paths=self._paths(found, ends, renormalise),
+            joined=joined,
+            apart=inner - joined,
+            paths_complete=found.complete,
+            path_bound=found.bound,
+        )
+
+    def _paths(self, found: Found, ends: Ends, renormalise: bool) -> tuple[PathShare, ...]:
+        return tuple(
+            PathShare(
+                nodes=(nodes := tuple(self.nodes.node(number) for number in route.nodes)),
+                relations=(steps := _steps(route, ends.networks)),
+                share=route.share,
+                carried=carried(ends, route.edges),
+                text=" ".join(
+                    part
+                    for node, step in zip(nodes, (*steps, None), strict=True)
+                    for part in (node.name, f"[{step.type}]" if step else "")
+                ).strip(),
+                drop_renormalised=renormalised_drop(ends, route.edges) if renormalise else None,
+            )
+            for route in found.routes
+        )
+
+    def _attributes(self, ends: Ends) -> tuple[AttributeShare, ...]:
+        """What each neighbour of the item that is no user brings, the two norms held."""
+        into = ends.networks.into(ends.item)
+        source, kind = ends.networks.source[into], ends.networks.kind[into]
+        kept = np.flatnonzero(source >= ends.networks.num_users)
+        shares = np.zeros(len(kept))
+        for number, (factor, scorer) in enumerate(
+            zip(ends.factors.tolist(), ends.networks.scorers, strict=True)
+        ):
+            z_u, _ = embeddings(scorer, ends.user, ends.item)
+            weight = ends.networks.relation_weight[number, kind[kept]]
+            message = scorer.message[torch.from_numpy(source[kept])].double().numpy()
+            shares += factor * weight * ends.networks.norm[into][kept] * (message @ z_u)
+        order = np.lexsort((source[kept], -np.abs(shares)))
+        names = ends.networks.relation_names
+        return tuple(
+            AttributeShare(
+                names[int(kind[kept[row]])].removeprefix("rev_"),
+                self.nodes.node(int(source[kept[row]])),
+                float(shares[row]),
+            )
+            for row in order.tolist()
+        )
+
+
+def _network(leaf: Leaf):  # type: ignore[no-untyped-def]
+    assert isinstance(leaf.scorer, PropagationScorer)
+    return leaf.scorer.network
+
+
+def _parts(
+    leaves: Sequence[Leaf], made: Sequence[Contributions], constant: float
+) -> tuple[PartShare, ...]:
+    parts = [
+        PartShare(
+            name=leaf.name,
+            kind=type(leaf.scorer).__name__,
+            share=leaf.scale * (float(part.score[0]) - leaf.shift),
+            scale=leaf.scale,
+            own_score=float(part.score[0]),
+            own_items_exact=part.exact,
+            relations_exact=part.relations_exact,
+        )
+        for leaf, part in zip(leaves, made, strict=True)
+    ]
+    if constant:
+        parts.append(PartShare("centring", "constant", constant))
+    return tuple(parts)
+
+
+def _relations(
+    leaves: Sequence[Leaf], made: Sequence[Contributions], constant: float
+) -> dict[str, float]:
+    total = {"self": constant}
+    for leaf, part in zip(leaves, made, strict=True):
+        total["self"] -= leaf.scale * leaf.shift
+        shares = part.by_relation[0].double().tolist()
+        for name, share in zip(part.relation_names, shares, strict=True):
+            kind = relation_kind(name)
+            total[kind] = total.get(kind, 0.0) + leaf.scale * share
+    return total
+
+
+def _layers(ends: Ends) -> tuple[LayerShare, ...]:
+    """The product of every layer of the user with every layer of the item, of all networks."""
+    count = ends.networks.num_layers + 1
+    total = np.zeros((count, count))
+    for number, (factor, scorer) in enumerate(
+        zip(ends.factors.tolist(), ends.networks.scorers, strict=True)
+    ):
+        whole = embeddings(scorer, ends.user, ends.item)
+        user, item = (
+            _rows(ends, scorer, number, reach.levels, z)
+            for reach, z in zip((ends.user_reach, ends.item_reach), whole, strict=True)
+        )
+        total += factor * (user @ item.T)
+    return tuple(LayerShare(a, b, float(total[a, b])) for a in range(count) for b in range(count))
+
+
+def _rows(ends: Ends, scorer: PropagationScorer, number: int, levels, z: Floats) -> Floats:  # type: ignore[no-untyped-def]
+    """A node's rows of X, P X, …, P^L X over L + 1; the last is what is left of z, (L + 1, d)."""
+    count = ends.networks.num_layers + 1
+    rows = []
+    for level in levels[:-1]:
+        x = scorer.network.x[torch.from_numpy(level.ends)].double().numpy()
+        rows.append(level.weights[number] @ x / count)
+    rows.append(z - sum(rows) if rows else z)
+    return np.stack(rows)
+
+
+def _joined(ends: Ends) -> tuple[float, float]:
+    """What walks bring that meet in a node, and what all bring, in the score."""
+    joined = inner = 0.0
+    scaled = ends.factors / (ends.networks.num_layers + 1) ** 2
+    size = ends.networks.squared.shape[1]
+    for number, (factor, scorer) in enumerate(zip(scaled, ends.networks.scorers, strict=True)):
+        sums = [
+            np.bincount(
+                np.concatenate([level.ends for level in reach.levels]),
+                np.concatenate([level.weights[number] for level in reach.levels]),
+                minlength=size,
+            )
+            for reach in (ends.user_reach, ends.item_reach)
+        ]
+        joined += float(factor * (sums[0] * sums[1]) @ ends.networks.squared[number])
+        z_u, z_i = embeddings(scorer, ends.user, ends.item)
+        inner += float(ends.factors[number] * (z_u @ z_i))
+    return joined, inner
+
+
+def _steps(route: Route, networks: Networks) -> tuple[PathStep, ...]:
+    """A message named `rev_X` to the node before runs against a fact X that leads onwards."""
+    names = [networks.relation_names[kind] for kind in route.kinds]
+    return tuple(PathStep(name.removeprefix("rev_"), name.startswith("rev_")) for name in names)
+
+
+#: The relationship type of what users took.
+INTERACTED = INTERACTION_TYPES[Split.TRAIN]

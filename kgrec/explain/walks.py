@@ -1,0 +1,186 @@
+"""Walks against the messages: from a node to the nodes whose features reach it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from kgrec.model.graph_scorer import PropagationScorer
+from kgrec.model.linear_network import LinearNetwork
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """Walks of one length from one node.
+
+    Attributes:
+        edges: int64 (n, l), the edges in the order of the walk; each ends where the last began.
+        nodes: int64 (n, l + 1), the nodes, the root first.
+        weights: float64 (m, n), the product of the edges' weights in each network.
+    """
+
+    edges: Ints
+    nodes: Ints
+    weights: Floats
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+    @property
+    def ends(self) -> Ints:
+        """int64 (n,), where the walks end."""
+        return self.nodes[:, -1]
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """All walks from a node, or the heaviest if there are too many.
+
+    Attributes:
+        levels: By length, 0 … L.
+        dropped: No walk that is missing weighs more; 0 if none is.
+    """
+
+    levels: tuple[Walks, ...]
+    dropped: float
+
+
+class Networks:
+    """Trained networks over one graph, ready to be walked.
+
+    Args:
+        scorers: At least one; all over the same edges.
+
+    Attributes:
+        num_layers: L.
+        relation_weight: float64 (m, R).
+        twin: int64 (R,), the relation that goes the other way.
+        squared: float64 (m, N), |x_v|² of each node's own features.
+    """
+
+    def __init__(self, scorers: Sequence[PropagationScorer]) -> None:
+        self.scorers = tuple(scorers)
+        first = scorers[0].network
+        self.num_layers = first.num_layers
+        self.num_users = scorers[0].num_users
+        self.relation_names = scorers[0].relation_names
+        self.pointer, self.source = first.pointer.numpy(), first.source.numpy()
+        self.kind, self.norm = first.kind.numpy(), first.norm.numpy()
+        self.relation_weight = np.stack(
+            [scorer.network.relation_weight.double().numpy() for scorer in scorers]
+        )
+        self.squared = np.stack(
+            [scorer.network.x.double().square().sum(dim=1).numpy() for scorer in scorers]
+        )
+        self.twin = _twins(self.relation_names)
+
+    @cached_property
+    def peak(self) -> float:
+        """No edge weighs more in any network."""
+        if not len(self.norm):
+            return 0.0
+        return float(np.abs(self.relation_weight).max() * self.norm.max())
+
+    @cached_property
+    def scratch(self) -> npt.NDArray[np.int32]:
+        """int32 (E,) of zeros; who writes into it leaves zeros behind."""
+        return np.zeros(len(self.norm), dtype=np.int32)
+
+    @cached_property
+    def twin_edge(self) -> Ints:
+        """int64 (E,), for each edge the one that states the same fact the other way."""
+        target = np.repeat(np.arange(len(self.pointer) - 1), np.diff(self.pointer))
+        source, kind = self.source.astype(np.int64), self.kind.astype(np.int64)
+        own = np.lexsort((source, kind, target))
+        other = np.lexsort((target, self.twin[kind], source))
+        out = np.empty(len(source), dtype=np.int64)
+        out[own] = other
+        return out
+
+    def edge_weights(self, edges: Ints) -> Floats:
+        """Gives a of edges (n,) in each network, float64 (m, n)."""
+        weights: Floats = self.relation_weight[:, self.kind[edges]] * self.norm[edges]
+        return weights
+
+    def into(self, node: int) -> slice:
+        """The places of the edges that arrive at a node."""
+        return slice(int(self.pointer[node]), int(self.pointer[node + 1]))
+
+    def walk(self, root: int, budget: int) -> Reach:
+        """Gives the walks of up to L edges from a node, at most `budget` of each length.
+
+        Those that cannot be followed are the lightest: what they weigh at most is told.
+        """
+        count = len(self.scorers)
+        level = Walks(
+            np.empty((1, 0), dtype=np.int64),
+            np.array([[root]], dtype=np.int64),
+            np.ones((count, 1)),
+        )
+        levels, dropped = [level], 0.0
+        for left in reversed(range(self.num_layers)):
+            level, lost = self._further(levels[-1], budget)
+            dropped = max(dropped, lost * max(self.peak, self.peak ** (left + 1)))
+            levels.append(level)
+        return Reach(tuple(levels), dropped)
+
+    def twins_of(self, edges: Ints) -> Ints:
+        """The edges that state the same facts the other way, (n,) like `edges`."""
+        if "twin_edge" in self.__dict__:
+            return self.twin_edge[edges]
+        targets = np.searchsorted(self.pointer, edges, side="right") - 1
+        out = np.empty_like(edges)
+        for place, (edge, target) in enumerate(zip(edges.tolist(), targets.tolist(), strict=True)):
+            into = self.into(int(self.source[edge]))
+            same = self.kind[into] == self.twin[self.kind[edge]]
+            out[place] = into.start + int(np.flatnonzero(same & (self.source[into] == target))[0])
+        return out
+
+    def _further(self, walks: Walks, budget: int) -> tuple[Walks, float]:
+        """Walks of one edge more, and the weight of the heaviest that was not followed."""
+        starts = self.pointer[walks.ends].astype(np.int64)
+        counts = self.pointer[walks.ends + 1] - starts
+        kept, lost = np.arange(len(walks)), 0.0
+        if counts.sum() > budget:
+            weight = np.abs(walks.weights).max(axis=0)
+            order = np.argsort(-weight, kind="stable")
+            followed = int(np.searchsorted(counts[order].cumsum(), budget, side="right"))
+            kept = np.sort(order[:followed])
+            lost = float(weight[order[followed]])
+            starts, counts = starts[kept], counts[kept]
+        row = np.repeat(kept, counts)
+        shift = np.repeat(starts - (counts.cumsum() - counts), counts)
+        edges = shift + np.arange(len(row))
+        return Walks(
+            np.column_stack([walks.edges[row], edges]),
+            np.column_stack([walks.nodes[row], self.source[edges].astype(np.int64)]),
+            walks.weights[:, row] * self.edge_weights(edges),
+        ), lost
+
+
+def same_graph(one: LinearNetwork, other: LinearNetwork) -> bool:
+    """Whether two networks have the same edges, norms and number of layers."""
+    return one.num_layers == other.num_layers and all(
+        a is b or (a.shape == b.shape and bool((a == b).all()))
+        for a, b in (
+            (getattr(one, name), getattr(other, name))
+            for name in ("pointer", "source", "kind", "norm")
+        )
+    )
+
+
+def _twins(names: Sequence[str]) -> Ints:
+    """The place of `rev_X` for each X, and the other way round."""
+    place = {name: number for number, name in enumerate(names)}
+    return np.array(
+        [
+            place[name.removeprefix("rev_") if name.startswith("rev_") else f"rev_{name}"]
+            for name in names
+        ],
+        dtype=np.int64,
+    )
