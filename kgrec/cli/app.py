@@ -19,6 +19,7 @@ from kgrec.cli.bench import bench
 from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
+from kgrec.cli.explore import explore
 from kgrec.cli.forget import forget
 from kgrec.cli.gan import gan
 from kgrec.cli.ingest import ingest
@@ -28,6 +29,7 @@ from kgrec.cli.publish import publish
 from kgrec.cli.query import query
 from kgrec.cli.recommend import recommend, similar
 from kgrec.cli.refresh import refresh
+from kgrec.cli.report import report
 from kgrec.cli.resolve import resolve
 from kgrec.cli.status import status
 from kgrec.cli.train import train
@@ -47,12 +49,17 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (
-    demo, inspect, check, ingest, resolve, train, evaluate, recommend, similar,
-    publish, refresh, forget, query, status, bench,
-):  # fmt: skip
-    app.command()(_command)
-app.add_typer(gan)
+#: The commands as the help shows them.
+_PANELS = {
+    "Data": (inspect, check, ingest, resolve, status),
+    "Models": (demo, train, evaluate, bench),
+    "Answers": (recommend, similar, explore, report, query),
+    "In the graph, and fresh": (publish, refresh, forget),
+}
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+app.add_typer(gan, rich_help_panel="Models")
 
 # Older releases of typer use click's classes, newer ones their own; the names are the same.
 _UsageProblem = next(x for x in typer.BadParameter.__mro__ if x.__name__ == "ClickException")

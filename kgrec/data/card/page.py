@@ -43,7 +43,7 @@ def card_html(card: Card) -> str:
     figures = Figures()
     body = [
         _head(card),
-        _cautions(card.cautions),
+        cautions_section(card.cautions),
         interactions(card, figures),
         degrees(card, figures),
         graph(card),
@@ -77,7 +77,8 @@ def _head(card: Card) -> str:
     )
 
 
-def _cautions(cautions: tuple[Caution, ...]) -> str:
+def cautions_section(cautions: tuple[Caution, ...]) -> str:
+    """Gives what may mislead."""
     if not cautions:
         return (
             "<section><h2>Cautions</h2><p>None. Relations, properties and splits were looked at "

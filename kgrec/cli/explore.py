@@ -1,0 +1,120 @@
+"""`kgrec explore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kgrec.cli.options import AsJson, RunDirectory, StoreUri, positive, with_store
+from kgrec.cli.output import Reporter
+from kgrec.errors import ConfigError, VocabularyError
+
+if TYPE_CHECKING:
+    from kgrec.explore import Subgraph
+    from kgrec.store.base import GraphStore
+    from kgrec.training.directory import Run
+
+_PAGE = ".html"
+
+
+def explore(
+    run: RunDirectory,
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="FILE", help="A page (.html) or .png, .svg, .pdf."),
+    ],
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="ID", help="Explain this user's items.")
+    ] = None,
+    item: Annotated[
+        list[str] | None,
+        typer.Option("--item", metavar="ID", help="This item; repeatable. Default: the user's k "
+                     "best."),
+    ] = None,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option("--entity", metavar="ID", help="What lies around this entity; repeatable."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="K", help="The user's K best items.")] = 1,
+    hops: Annotated[int, typer.Option(help="How far to go around items and entities.")] = 1,
+    most_edges: Annotated[
+        int, typer.Option("--most-edges", metavar="N", help="At most so many edges a hop.")
+    ] = 200,
+    around: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Edges around an explained item that explain nothing; "
+                     "default: 8 on a page, none in a picture."),
+    ] = None,
+    store: StoreUri = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Draw why a user gets an item, or what lies around items and entities."""
+    positive(k)
+    _refuse_early(out, user, item, entity)
+    with Reporter(as_json) as reporter:
+        from kgrec.cli.steps import open_reader
+        from kgrec.explore import draw_subgraph, fetch_subgraph, write_page
+        from kgrec.training.directory import load_run
+
+        trained = load_run(run)
+        with open_reader(with_store(trained.config, store)) as opened:
+            if user is None:
+                subgraph = fetch_subgraph(
+                    opened, items=item or (), entities=entity or (), hops=hops,
+                    most_edges=most_edges, run=trained,
+                )  # fmt: skip
+            else:
+                more = (8 if out.suffix == _PAGE else 0) if around is None else around
+                subgraph = _explained(trained, opened, user, item, k, more)
+        (write_page if out.suffix == _PAGE else draw_subgraph)(subgraph, out)
+        reporter.answer(
+            {
+                "file": str(out),
+                "title": subgraph.title,
+                "nodes": len(subgraph.graph),
+                "edges": subgraph.graph.number_of_edges(),
+                "complete": subgraph.complete,
+                "trails": subgraph.trails_table().to_dict(orient="records"),
+            },
+            f"{subgraph.title}: {len(subgraph.graph):,} nodes, "
+            f"{subgraph.graph.number_of_edges():,} edges"
+            + ("" if subgraph.complete else "; more were left out, see --most-edges"),
+            f"{'page' if out.suffix == _PAGE else 'picture'}: {out}",
+        )
+
+
+def _explained(
+    run: Run, store: GraphStore, user: str, items: list[str] | None, k: int, around: int
+) -> Subgraph:
+    from kgrec.explore import recommendation_subgraph
+    from kgrec.recommend import Recommender
+
+    if items:
+        return recommendation_subgraph(run, store, user, items, around=around)
+    found = Recommender(run, store).recommend(user, k, num_reasons=0)
+    if not found or found[0].cold:
+        raise VocabularyError(
+            f"run {run.directory} knows nothing of user {user!r} and would give the most popular "
+            f"items, which no path explains; name a user with interactions, or only --item"
+        )
+    return recommendation_subgraph(run, store, user, [r.item_id for r in found], around=around)
+
+
+def _refuse_early(
+    out: Path, user: str | None, items: list[str] | None, entities: list[str] | None
+) -> None:
+    from kgrec.explore.picture import KINDS
+
+    if out.suffix not in (_PAGE, *KINDS):
+        raise ConfigError(
+            f"-o {out} is neither a page nor a picture; expected a file that ends in "
+            f"{', '.join((_PAGE, *KINDS))}"
+        )
+    if not (user or items or entities):
+        raise ConfigError("nothing to look at: give --user, --item or --entity")
+    if user and entities:
+        raise ConfigError(
+            "--user explains items, --entity shows what lies around: give one of the two"
+        )

@@ -1,0 +1,261 @@
+"""Where things stand: an explanation in columns from the user to the item."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from kgrec.explore.look import caption, fold, text_width, tone_name, type_colours, widths
+from kgrec.explore.subgraph import Key, Part, Subgraph
+from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
+
+#: Size of letters, in units of the drawing (pixels of a page).
+LETTER, SMALL = 13.0, 11.0
+_LINE, _PAD, _ROW_GAP, _COLUMN_GAP, _MARGIN = 16.0, 10.0, 16.0, 150.0, 14.0
+_TOOK = INTERACTION_TYPES[Split.TRAIN]
+_SWEEPS = 8
+#: An edge's data and the keys that it passes, from left to right.
+_Route = tuple[dict[str, Any], list[Any]]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node in its place; x and y are its middle.
+
+    Attributes:
+        key: The node's key; None for a label that stands for itself.
+        lines: Its text.
+        tone: Name of its tone.
+        x: From the left.
+        y: From the top.
+        width: Of the box.
+        height: Of the box.
+    """
+
+    key: Key | None
+    lines: tuple[str, ...]
+    tone: str
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 0.0
+    height: float = 0.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line between two places, with what is written on it.
+
+    Attributes:
+        start: (x, y) at the left.
+        end: (x, y) at the right.
+        label: In words; "" for none.
+        at: Where the middle of the label stands.
+        kind: Relationship type.
+        colour: On light paper.
+        width: In units of the drawing.
+        dashed: Whether it is not in the store: counted, or synthetic.
+        faint: Whether it explains nothing.
+    """
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    label: str
+    at: tuple[float, float]
+    kind: str
+    colour: str
+    width: float
+    dashed: bool
+    faint: bool
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Boxes and lines, ready to be drawn."""
+
+    width: float
+    height: float
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass
+class _Sketch:
+    """Columns of keys; labels in the way have keys of their own."""
+
+    columns: list[list[Any]]
+    boxes: dict[Any, Box]
+    links: dict[Any, set[Any]] = field(default_factory=lambda: defaultdict(set))
+
+
+def columns_of(subgraph: Subgraph) -> dict[Key, int]:
+    """Gives each node its column: users left, then by how far along a path they are.
+
+    What is on no path stands right of the recommended items.
+    """
+    column: dict[Key, int] = {}
+    for trail in subgraph.trails:
+        for place, key in enumerate(trail.nodes[:-1]):
+            column[key] = max(column.get(key, 0), place)
+    for key, data in subgraph.graph.nodes(data=True):
+        if data["part"] == Part.OWN:
+            column.setdefault(key, 1)
+        elif data["part"] == Part.USER:
+            column[key] = 0
+    last = max(column.values(), default=0) + 1
+    for key, data in subgraph.graph.nodes(data=True):
+        if data["part"] == Part.RECOMMENDED:
+            column[key] = last
+        else:
+            column.setdefault(key, last + 1)
+    return column
+
+
+def lay_out(subgraph: Subgraph) -> Drawing:
+    """Lays an explanation out in columns, with as few crossings as a few sweeps leave.
+
+    Lines over more than one column pass through a gap of their own in the columns between, where
+    what they say is written.
+    """
+    column = columns_of(subgraph)
+    shares = {trail.nodes[1]: trail.own_share for trail in subgraph.trails if len(trail.nodes) > 1}
+    sketch = _sketch(subgraph, column)
+    routes = _routes(subgraph, column, sketch)
+    for own in sketch.columns[1:2]:
+        own.sort(key=lambda key: -shares.get(key, 0.0))
+    for _ in range(_SWEEPS):
+        for at in range(2, len(sketch.columns)):
+            _sort(sketch, at, at - 1)
+        for at in range(len(sketch.columns) - 2, 1, -1):
+            _sort(sketch, at, at + 1)
+    width, height = _place(sketch)
+    lines = _lines(subgraph, sketch, routes, shares)
+    boxes = tuple(box for box in sketch.boxes.values() if box.key)
+    return Drawing(width, height, boxes, tuple(lines))
+
+
+def _sketch(subgraph: Subgraph, column: Mapping[Key, int]) -> _Sketch:
+    columns: list[list[Any]] = [[] for _ in range(max(column.values(), default=0) + 1)]
+    boxes: dict[Any, Box] = {}
+    for key, data in subgraph.graph.nodes(data=True):
+        lines = fold(data["name"], 26, 3)
+        wide = max(map(text_width, lines)) * LETTER + 2 * _PAD
+        tall = len(lines) * _LINE + _PAD
+        boxes[key] = Box(key, lines, tone_name(data), width=wide, height=tall)
+        columns[column[key]].append(key)
+    return _Sketch(columns, boxes)
+
+
+def _routes(subgraph: Subgraph, column: Mapping[Key, int], sketch: _Sketch) -> list[_Route]:
+    """Gives per edge its data and the keys it passes, from left to right."""
+    routes = []
+    for head, tail, data in subgraph.graph.edges(data=True):
+        left, right = sorted((head, tail), key=lambda key: column[key])
+        passed: list[Any] = [left]
+        for at in range(column[left] + 1, column[right]):
+            gap = (left, right, data["type"], at)
+            label = caption(data) if at == column[left] + 1 else ""
+            wide = text_width(label) * SMALL + 8
+            sketch.boxes[gap] = Box(None, (label,), "gap", width=wide, height=_LINE)
+            sketch.columns[at].append(gap)
+            passed.append(gap)
+        passed.append(right)
+        for one, other in pairwise(passed):
+            sketch.links[one].add(other)
+            sketch.links[other].add(one)
+        routes.append((data, passed))
+    return routes
+
+
+def _sort(sketch: _Sketch, at: int, by: int) -> None:
+    """Orders a column by the mean place of its neighbours in another."""
+    place = {key: number for number, key in enumerate(sketch.columns[by])}
+
+    def mean(key: Any) -> float:
+        found = [place[other] for other in sketch.links[key] if other in place]
+        return sum(found) / len(found) if found else float(sketch.columns[at].index(key))
+
+    means = {key: mean(key) for key in sketch.columns[at]}
+    sketch.columns[at] = sorted(sketch.columns[at], key=lambda key: means[key])
+
+
+def _place(sketch: _Sketch) -> tuple[float, float]:
+    """Gives every box its place; columns are centred on each other."""
+    tall = [
+        sum(sketch.boxes[key].height for key in column) + _ROW_GAP * max(len(column) - 1, 0)
+        for column in sketch.columns
+    ]
+    height, x = max(tall, default=0.0) + 2 * _MARGIN, _MARGIN
+    for column, used in zip(sketch.columns, tall, strict=True):
+        wide = max((sketch.boxes[key].width for key in column), default=0.0)
+        # What there is too much room for is spread, so that lines run straight.
+        spare = min((height - 2 * _MARGIN - used) / (len(column) + 1), 40.0)
+        y = (height - used - spare * (len(column) - 1)) / 2
+        for key in column:
+            box = sketch.boxes[key]
+            sketch.boxes[key] = replace(box, x=x + wide / 2, y=y + box.height / 2)
+            y += box.height + _ROW_GAP + spare
+        x += wide + (_COLUMN_GAP if wide else 0.0)
+    return x - _COLUMN_GAP + _MARGIN, height
+
+
+def _lines(
+    subgraph: Subgraph,
+    sketch: _Sketch,
+    routes: Sequence[_Route],
+    shares: Mapping[Key, float],
+) -> list[Line]:
+    colours, wide = type_colours(subgraph.graph), widths(subgraph.graph, 1.2, 4.5)
+    most = max((abs(share) for share in shares.values()), default=1.0) or 1.0
+    lines: list[Line] = []
+    said: set[tuple[Key, str, bool]] = set()
+    for data, passed in routes:
+        kind, label, left = data["type"], "", passed[0]
+        width, near_start = wide[kind], False
+        if kind == _TOOK and passed[-1] in shares:
+            label = f"{shares[passed[-1]]:+.2f}"
+            width = 1.2 + 3.8 * abs(shares[passed[-1]]) / most
+        elif len(passed) == 2:
+            # Where lines of one type meet in an entity, one label is enough.
+            near_start = subgraph.graph.nodes[left]["label"] == NodeLabel.ENTITY
+            meeting = (left if near_start else passed[1], kind, near_start)
+            label = "" if meeting in said else caption(data)
+            said.add(meeting)
+        plain = Line(
+            (0, 0), (0, 0), label, (0, 0), kind, colours[kind], width,
+            data["synthetic"] or not data["stored"], not data["on_trail"],
+        )  # fmt: skip
+        lines += _pieces(plain, [sketch.boxes[key] for key in passed], near_start)
+    return lines
+
+
+def _pieces(plain: Line, boxes: Sequence[Box], near_start: bool) -> Iterator[Line]:
+    """Gives the line from box to box, straight through the gaps in between."""
+    for one, other in pairwise(boxes):
+        start, end = (one.x + one.width / 2, one.y), (other.x - other.width / 2, other.y)
+        piece = replace(plain, start=start, end=end, label="" if len(boxes) > 2 else plain.label)
+        yield replace(piece, at=_label_at(piece, near_start))
+        if other.key is None:
+            through = (other.x + other.width / 2, other.y)
+            told = other.lines[0]
+            yield replace(plain, start=end, end=through, label=told, at=(other.x, other.y))
+
+
+def _label_at(line: Line, near_start: bool) -> tuple[float, float]:
+    """Gives the place of a label on its line, close to the box that it belongs to."""
+    (x1, _), (x2, _) = line.start, line.end
+    half = min(text_width(line.label) * SMALL / 2 + 8, (x2 - x1) / 2)
+    wanted = x1 + half if near_start else x2 - half
+    low, high = 0.0, 1.0
+    for _ in range(20):  # x grows with the place
+        middle = (low + high) / 2
+        low, high = (middle, high) if on_curve(line, middle)[0] < wanted else (low, middle)
+    return on_curve(line, low)
+
+
+def on_curve(line: Line, place: float) -> tuple[float, float]:
+    """Gives the point of a line at a place from 0, its start, to 1."""
+    (x1, y1), (x2, y2) = line.start, line.end
+    t, u = place, 1 - place
+    x = u**3 * x1 + 3 * u * t * (x1 + x2) / 2 + t**3 * x2
+    return x, (u**3 + 3 * u**2 * t) * y1 + (3 * u * t**2 + t**3) * y2

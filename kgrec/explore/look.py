@@ -1,0 +1,113 @@
+"""Colours and captions, the same in every picture."""
+
+import textwrap
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import networkx as nx
+
+from kgrec.explore.subgraph import TOGETHER, Part
+from kgrec.schema import INTERACTION_TYPES, NodeLabel
+from kgrec.text.templates import relation_phrase
+
+
+@dataclass(frozen=True)
+class Tone:
+    """A fill and its border (and, on light paper, its text)."""
+
+    fill: str
+    line: str
+
+
+#: Of nodes, by part or kind; text on them is dark.
+TONES: Mapping[str, Tone] = {
+    "user": Tone("#E4E9EF", "#51606F"),
+    "own": Tone("#D9EFEA", "#1F7A6C"),
+    "item": Tone("#EAF1FB", "#4A6FA5"),
+    "entity": Tone("#FBEFD5", "#96650B"),
+    "recommended": Tone("#F6DDE6", "#A3195B"),
+}
+
+#: Of relationship types in the order in which they are met; all tell apart on white, and from each
+#: other for most who see colours differently.
+TYPE_COLOURS = (
+    "#0072B2", "#C44E00", "#00805E", "#A8518A", "#6A51A3", "#8C6D00", "#C0392B", "#3B7A9E",
+    "#5B7F16", "#7F5539",
+)  # fmt: skip
+INTERACTION_COLOUR = "#7A8794"
+
+
+def tone_name(data: Mapping[str, Any]) -> str:
+    """Gives the name of a node's tone."""
+    part = data["part"]
+    if part == Part.RECOMMENDED:
+        return "recommended"
+    if data["label"] == NodeLabel.USER:
+        return "user"
+    if part == Part.OWN:
+        return "own"
+    return "item" if data["label"] == NodeLabel.ITEM else "entity"
+
+
+#: What the tones mean, in the order of a legend.
+TONE_WORDS: Mapping[str, str] = {
+    "user": "user",
+    "own": "the user's own item",
+    "item": "item",
+    "entity": "attribute or entity",
+    "recommended": "recommended",
+}
+
+
+def type_colours(graph: nx.MultiDiGraph) -> dict[str, str]:
+    """Gives a colour to each relationship type of a graph, in alphabetic order."""
+    told = sorted({kind for *_, kind in graph.edges(keys=True)})
+    plain = {kind: INTERACTION_COLOUR for kind in told if _is_interaction(kind)}
+    others = [kind for kind in told if kind not in plain]
+    return plain | dict(zip(others, cycle(TYPE_COLOURS), strict=False))
+
+
+def _is_interaction(kind: str) -> bool:
+    return kind == TOGETHER or kind in INTERACTION_TYPES.values()
+
+
+def caption(data: Mapping[str, Any]) -> str:
+    """Gives an edge in words: "directed by", "taken together by 12 users"."""
+    if data["type"] == TOGETHER:
+        count = data["count"]
+        return f"taken together by {count:,} user{'s' if count > 1 else ''}"
+    return relation_phrase(data["type"])
+
+
+def widths(graph: nx.MultiDiGraph, low: float, high: float) -> dict[str, float]:
+    """Gives a line width to each type, in proportion to the size of its learned weight."""
+    found = {kind: abs(data["weight"]) for *_, kind, data in graph.edges(keys=True, data=True)}
+    known = [weight for weight in found.values() if weight == weight]
+    most = max(known, default=0.0)
+    return {
+        kind: low if weight != weight or not most else low + (high - low) * weight / most
+        for kind, weight in found.items()
+    }
+
+
+def text_width(text: str) -> float:
+    """Estimates the width of a text in ems of a common sans serif face."""
+    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else _em(c) for c in text)
+
+
+def _em(character: str) -> float:
+    if character in "ijltfI.,:;'|!()[] ":
+        return 0.38
+    return 0.95 if character in "mwMW@" else 0.72 if character.isupper() else 0.61
+
+
+def fold(text: str, width: int = 24, lines: int = 2) -> tuple[str, ...]:
+    """Breaks a name into lines; what does not fit is left out, and `…` says so."""
+    plain = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    told = " ".join(plain.split()) or "?"
+    if any(unicodedata.east_asian_width(c) in "WF" for c in told):
+        width //= 2
+    return tuple(textwrap.wrap(told, width, max_lines=lines, placeholder="…"))

@@ -1,0 +1,179 @@
+"""Pages to move about in: one self-contained HTML file, drawn by neo4j-viz."""
+
+import html
+import secrets
+from collections import defaultdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from kgrec.errors import ConfigError
+from kgrec.explore.layout import columns_of, lay_out
+from kgrec.explore.look import (
+    TONE_WORDS,
+    TONES,
+    caption,
+    tone_name,
+    type_colours,
+    widths,
+)
+from kgrec.explore.scatter import places_of, rings_of
+from kgrec.explore.subgraph import Key, Part, Subgraph
+from kgrec.text.templates import relation_phrase
+
+#: Radius of nodes; names are written inside.
+_SIZES = {Part.USER: 56, Part.OWN: 56, Part.RECOMMENDED: 68, Part.ASKED: 68, Part.OTHER: 50}
+#: Of what is on no explaining path.
+_FAINT, _FAINT_NODE = "#C3C9D1", "#9AA3AE"
+#: Presses neo4j-viz's own button once it is there, so that all is in sight on any screen.
+_FIT = """<script>
+addEventListener("load", () => {
+  let tries = 40;
+  const fit = () => {
+    const button = document.querySelector('[aria-label*="fit" i], [title*="fit" i]');
+    if (button) button.click(); else if (tries--) setTimeout(fit, 100);
+  };
+  setTimeout(fit, 300);
+});
+</script>"""
+#: Between the middles of nodes of a column, and of columns, of an explanation.
+_DOWN, _ACROSS = 128.0, 380.0
+
+
+def write_page(subgraph: Subgraph, path: Path | str) -> None:
+    """Writes the page; what was there before stays until the new one is whole.
+
+    Raises:
+        ConfigError: If neo4j-viz is not installed, or the file cannot be written.
+    """
+    path = Path(path)
+    page = subgraph_html(subgraph)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        beside.write_text(page, encoding="utf-8", errors="replace")
+        beside.replace(path)
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot write the page to {path}: {exc.strerror or exc}; give it a file in a folder "
+            f"that exists and takes files"
+        ) from exc
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def subgraph_html(subgraph: Subgraph, height: str = "100vh") -> str:
+    """Gives a page that needs nothing else, no server and no network.
+
+    Nodes are coloured by what they are, edges by their type, as wide as the type's learned weight;
+    where paths explain a recommendation, everything else is faint.
+
+    Raises:
+        ConfigError: If neo4j-viz is not installed.
+    """
+    page: str = visualization(subgraph).render(layout="free", height=height).data
+    title = html.escape(subgraph.title)
+    told = "".join(f"<li>{html.escape(trail.text)}</li>" for trail in subgraph.trails)
+    spoken = f'<section hidden aria-label="{title}"><h1>{title}</h1><ol>{told}</ol></section>'
+    return page.replace("</body>", f"{spoken}{_FIT}</body>", 1)
+
+
+def visualization(subgraph: Subgraph) -> Any:
+    """Gives the subgraph as a neo4j-viz `VisualizationGraph`, which a notebook can go on with.
+
+    Raises:
+        ConfigError: If neo4j-viz is not installed.
+    """
+    viz = _neo4j_viz()
+    graph, places = subgraph.graph, _places(subgraph)
+    colours, wide = type_colours(graph), widths(graph, 1.5, 6.0)
+    explains = bool(subgraph.trails)
+    on_trails = {key for trail in subgraph.trails for key in trail.nodes}
+    nodes = [
+        viz.Node(
+            id=_viz_id(key),
+            caption=data["name"],
+            size=_SIZES[Part(data["part"])],
+            caption_size=1,
+            color=_FAINT_NODE if explains and key not in on_trails else TONES[tone_name(data)].line,
+            properties={name: data[name] for name in ("label", "id", "name", "kind", "part")},
+            **places.get(key, {}),
+        )
+        for key, data in graph.nodes(data=True)
+    ]
+    edges = [
+        viz.Relationship(
+            id=f"{place}",
+            source=_viz_id(head),
+            target=_viz_id(tail),
+            caption=caption(data),
+            caption_size=3,
+            width=wide[data["type"]],
+            color=_FAINT if explains and not data["on_trail"] else colours[data["type"]],
+            properties=_told(data),
+        )
+        for place, (head, tail, data) in enumerate(graph.edges(data=True))
+    ]
+    drawn = viz.VisualizationGraph(nodes, edges)
+    _set_legend(drawn, subgraph)
+    return drawn
+
+
+def _viz_id(key: Key) -> str:
+    return ":".join(key)
+
+
+def _told(data: dict[str, Any]) -> dict[str, Any]:
+    weight = data["weight"]
+    told = {"type": data["type"], "learned weight": "none" if weight != weight else f"{weight:.3f}"}
+    if data["synthetic"]:
+        told["synthetic"] = "yes: made up by a model, no fact"
+    if not data["stored"]:
+        told["stored"] = "no: counted for this picture"
+    return told
+
+
+def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
+    """Where nodes stand: those of an explanation in columns, others in rings or on springs."""
+    if not subgraph.trails:
+        rings = rings_of(subgraph)
+        fullest = max((len(ring) / place for place, ring in enumerate(rings) if place), default=0.0)
+        crowd = 1.4 * len(subgraph.graph) ** 0.5
+        radius = _DOWN * (max(len(rings) - 1, 1) * fullest / 6.2 if fullest else crowd)
+        radius = max(radius, 2.2 * _DOWN * max(len(rings) - 1, 1))
+        found = places_of(subgraph, rings)
+        return {key: {"x": radius * x, "y": -radius * y} for key, (x, y) in found.items()}
+    columns: dict[int, list[tuple[float, Key]]] = defaultdict(list)
+    column = columns_of(subgraph)
+    for box in lay_out(subgraph).boxes:
+        if box.key is not None:
+            columns[column[box.key]].append((box.y, box.key))
+    places = {}
+    middle = max(columns) / 2
+    for number, keys in columns.items():
+        for place, (_, key) in enumerate(sorted(keys)):
+            down = (place - (len(keys) - 1) / 2) * _DOWN
+            places[key] = {"x": (number - middle) * _ACROSS, "y": down}
+    return places
+
+
+def _set_legend(drawn: Any, subgraph: Subgraph) -> None:
+    graph = subgraph.graph
+    tones = {tone_name(data) for _, data in graph.nodes(data=True)}
+    shown = {TONE_WORDS[tone]: TONES[tone].line for tone in TONE_WORDS if tone in tones}
+    on_trails = {k for *_, k, on in graph.edges(keys=True, data="on_trail") if on}
+    kinds = {
+        relation_phrase(kind): colour
+        for kind, colour in type_colours(graph).items()
+        if kind in on_trails or not subgraph.trails
+    }
+    drawn.set_legend(nodes=shown, relationships=kinds)
+
+
+def _neo4j_viz() -> Any:
+    try:
+        return import_module("neo4j_viz")
+    except ImportError as exc:
+        raise ConfigError(
+            "pages are drawn by neo4j-viz, which is not installed; pip install 'kgrec[viz]', or "
+            "write a .png, .svg or .pdf"
+        ) from exc

@@ -1,0 +1,186 @@
+"""A part of the graph that a person can look at."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import networkx as nx
+import pandas as pd
+
+from kgrec.schema import NodeLabel
+from kgrec.text.templates import relation_phrase, role_phrase
+
+_NODE_COLUMNS = ("label", "id", "name", "kind", "part")
+_EDGE_COLUMNS = ("type", "weight", "synthetic", "stored", "on_trail")
+
+#: A node's label and id; ids are unique within their labels only.
+Key = tuple[str, str]
+
+#: Joins an own item to a recommended one where only other users do; counted, not in the store.
+TOGETHER = "TAKEN_TOGETHER"
+
+
+class Part(StrEnum):
+    """What a node is in a picture."""
+
+    USER = "user"
+    OWN = "own item"
+    RECOMMENDED = "recommended"
+    ASKED = "asked for"
+    OTHER = "around"
+
+
+@dataclass(frozen=True)
+class Trail:
+    """A path that explains a recommendation.
+
+    Attributes:
+        nodes: Keys of the nodes from the user to the item, n.
+        types: Relationship types between them, n - 1.
+        share: What it adds, in units of the score; None if only its own item's share is known.
+        own_share: What the user's own item on it adds, all paths of that item together.
+        text: The path in words.
+    """
+
+    nodes: tuple[Key, ...]
+    types: tuple[str, ...]
+    own_share: float
+    text: str
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """Nodes and edges around what was asked for.
+
+    Attributes:
+        graph: Its nodes are pairs such as ("Item", "242"), with `label`, `id`, `name`, `kind`
+            ("user", "item", or what an entity is to its neighbours, such as "director") and `part`
+            (see `Part`). Its edges point as in the store; their keys are their types, and they have
+            `type`, `weight` (the weight that the run's network learned for the type, mean of both
+            directions, NaN if it learned none), `synthetic`, `stored` (False for what was counted
+            for this picture alone) and `on_trail`; counted edges have `count`.
+        title: What it shows.
+        trails: What explains a recommendation, the largest share first.
+        complete: Whether all edges are there that were asked for.
+    """
+
+    graph: nx.MultiDiGraph
+    title: str
+    trails: tuple[Trail, ...] = ()
+    complete: bool = True
+
+    def nodes(self) -> pd.DataFrame:
+        """Gives the nodes as a table: `label`, `id`, `name`, `kind`, `part`."""
+        rows = [[data[c] for c in _NODE_COLUMNS] for _, data in self.graph.nodes(data=True)]
+        return pd.DataFrame(rows, columns=list(_NODE_COLUMNS))
+
+    def edges(self) -> pd.DataFrame:
+        """Gives the edges as a table: label and id of both ends, then the attributes."""
+        ends = ["head_label", "head", "tail_label", "tail"]
+        rows = [
+            (*head, *tail, *(data[c] for c in _EDGE_COLUMNS))
+            for head, tail, data in self.graph.edges(data=True)
+        ]
+        return pd.DataFrame(rows, columns=[*ends, *_EDGE_COLUMNS])
+
+    def trails_table(self) -> pd.DataFrame:
+        """Gives the explaining paths as a table: `text`, `share`, `own_share`, `nodes` (ids)."""
+        return pd.DataFrame(
+            [(t.text, t.share, t.own_share, [key[1] for key in t.nodes]) for t in self.trails],
+            columns=["text", "share", "own_share", "nodes"],
+        )
+
+
+def node_key(label: NodeLabel | str, node_id: str) -> Key:
+    """Gives the key of a node in a subgraph."""
+    return str(NodeLabel(label)), node_id
+
+
+@dataclass
+class Builder:
+    """Collects nodes and edges.
+
+    Args:
+        names: What to call nodes, per label by id; the store's names fill gaps.
+        weights: Learned weight by relationship type, both directions (`GENRE`, `rev_GENRE`).
+    """
+
+    names: Mapping[NodeLabel, Mapping[str, str]] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    graph: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph)
+
+    def node(
+        self, label: NodeLabel | str, node_id: str, name: str | None = None, part: Part = Part.OTHER
+    ) -> Key:
+        """Adds a node, or says more of one that is there; gives its key."""
+        label = NodeLabel(label)
+        key = node_key(label, node_id)
+        known = self.graph.nodes[key] if key in self.graph else {}
+        told = self.names.get(label, {}).get(node_id) or name
+        if label is NodeLabel.USER:
+            told = told if told and told != node_id else f"user {node_id}"
+        part = known.get("part", part) if part is Part.OTHER else part
+        self.graph.add_node(
+            key,
+            label=str(label),
+            id=node_id,
+            name=told or known.get("name") or node_id,
+            kind=label.lower(),
+            part=str(part),
+        )
+        return key
+
+    def edge(
+        self, head: Key, tail: Key, kind: str, *, synthetic: bool = False, **more: Any
+    ) -> None:
+        """Adds an edge between nodes that are there; does nothing if it is there, too."""
+        if not self.graph.has_edge(head, tail, kind):
+            self.graph.add_edge(
+                head,
+                tail,
+                kind,
+                type=kind,
+                weight=learned_weight(self.weights, kind),
+                synthetic=synthetic,
+                on_trail=False,
+                **{"stored": True, **more},
+            )
+
+    def finished(
+        self, title: str, trails: Iterable[Trail] = (), *, complete: bool = True
+    ) -> Subgraph:
+        """Gives the subgraph, its entities named by what they are to their neighbours."""
+        trails = tuple(trails)
+        for trail in trails:
+            for one, other in zip(trail.nodes, trail.nodes[1:], strict=False):
+                for data in self._between(one, other):
+                    if data["type"] in trail.types:
+                        data["on_trail"] = True
+        for key, data in self.graph.nodes(data=True):
+            if data["label"] == NodeLabel.ENTITY:
+                data["kind"] = self._kind(key)
+        return Subgraph(self.graph, title, trails, complete)
+
+    def _between(self, one: Key, other: Key) -> list[dict[str, Any]]:
+        found = []
+        for head, tail in ((one, other), (other, one)):
+            found += list(self.graph.get_edge_data(head, tail, default={}).values())
+        return found
+
+    def _kind(self, key: Key) -> str:
+        """What an entity is to most neighbours: "director" where films are directed by it."""
+        roles = [
+            role_phrase(t).removesuffix(" of") for *_, t in self.graph.in_edges(key, keys=True)
+        ]
+        roles += [relation_phrase(t) for *_, t in self.graph.out_edges(key, keys=True)]
+        counted = Counter(role.strip("“”") for role in roles)
+        return min(counted, key=lambda role: (-counted[role], role)) if counted else "entity"
+
+
+def learned_weight(weights: Mapping[str, float], kind: str) -> float:
+    """Gives the mean weight of both directions of a type; NaN if none was learned."""
+    both = [weights[name] for name in (kind, f"rev_{kind}") if name in weights]
+    return sum(both) / len(both) if both else float("nan")
