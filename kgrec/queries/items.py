@@ -107,8 +107,8 @@ def similar_by_vector(
 ) -> QueryResult[VectorSimilarItem]:
     """Gives the items with the most similar text vectors.
 
-    The store's vector index, which is approximate, proposes a little more than twice as many as
-    are asked for; the exact cosine ranks them.
+    On Neo4j the vector index, which is approximate, proposes a little more than twice as many as
+    are asked for, and the exact cosine ranks them. The embedded engine's index is exact.
 
     Args:
         store: Open for reading; its items have vectors (`text.write_to_store`).
