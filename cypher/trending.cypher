@@ -1,10 +1,10 @@
-// purpose: Items with more users in [since, until) than in the same time before; score in sigmas.
+// purpose: Items with more users in [since, until) than in [before, since); score in sigmas.
 // use: query
-// parameters: since, until, skip = 0, limit = 20
+// parameters: since, until, before, skip = 0, limit = 20
 // columns: id, title, recent, earlier, score
 // writes: no
-MATCH (i:Item)<-[x:INTERACTED]-(:User)
-WHERE x.time >= $since - ($until - $since) AND x.time < $until
+MATCH (i:Item)<-[x:INTERACTED]-()
+WHERE x.time >= $before AND x.time < $until
 WITH i, count(CASE WHEN x.time >= $since THEN 1 END) AS recent,
      count(CASE WHEN x.time < $since THEN 1 END) AS earlier
 WHERE recent > earlier

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from kgrec.errors import StoreError
+from kgrec.errors import ConfigError, StoreError
 from kgrec.queries.ask import TIMEOUT, ask, ask_graph
 from kgrec.queries.graph_rows import Neighbour
 from kgrec.queries.results import GraphResult, QueryResult
@@ -14,7 +14,7 @@ from kgrec.queries.rows import (
     TrendingItem,
     VectorSimilarItem,
 )
-from kgrec.queries.values import Names, Weights
+from kgrec.queries.values import Names, Weights, checked
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 
@@ -107,8 +107,8 @@ def similar_by_vector(
 ) -> QueryResult[VectorSimilarItem]:
     """Gives the items with the most similar text vectors.
 
-    The store's vector index, which is approximate, proposes a little more than twice as many as
-    are asked for; the exact cosine ranks them.
+    On Neo4j the vector index, which is approximate, proposes a little more than twice as many as
+    are asked for, and the exact cosine ranks them. The embedded engine's index is exact.
 
     Args:
         store: Open for reading; its items have vectors (`text.write_to_store`).
@@ -232,11 +232,17 @@ def trending(
     Args:
         store: Open for reading.
         since: Where the window begins, seconds since 1970 UTC.
-        until: Where it ends.
+        until: Where it ends. (In Cypher, `before` says where the window before begins.)
         skip: Rows to leave out.
         limit: Rows to give at most.
         timeout: Seconds it may take.
     """
+    since, until = checked("trending", "since", since), checked("trending", "until", until)
+    if not since < until:
+        raise ConfigError(
+            f"query trending: since={since} is not before until={until}; give a window of time"
+        )
     return ask(
-        store, "trending", TrendingItem, timeout, since=since, until=until, skip=skip, limit=limit
-    )
+        store, "trending", TrendingItem, timeout,
+        since=since, until=until, before=since - (until - since), skip=skip, limit=limit,
+    )  # fmt: skip

@@ -217,6 +217,7 @@ KINDS: dict[str, Kind] = {
     "seed": _whole(0, _MAX_NUMBER),
     "since": _TIME,
     "until": _TIME,
+    "before": _TIME,
     "unseen": _FLAG,
     "undisliked": _FLAG,
     "available": Kind("text, the name of a property", _text, "text"),

@@ -80,6 +80,9 @@ class CypherStore(ABC):
         for kind in ("graph", "relation", "load", "publication", "current"):
             if f"kgrec_{kind}_id" not in known:
                 self._execute(f"constraint_{kind}")
+        # The embedded engine scans edges faster than it would use an index of them.
+        if self._engine == "neo4j" and "kgrec_interacted_time" not in known:
+            self._execute("index_interacted")
 
     def read(
         self,

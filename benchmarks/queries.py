@@ -1,0 +1,187 @@
+"""How long the queries take on a generated graph; prints a table, and JSON with --json.
+
+    python benchmarks/queries.py                           embedded, in a scratch folder
+    python benchmarks/queries.py --neo4j                   a server of its own, filled offline
+    python benchmarks/queries.py --neo4j --edges 10M       as many interactions
+    python benchmarks/queries.py --store bolt://HOST:PORT  a graph of this generator that is there
+
+The graph is that of benchmarks/store.py, with random text vectors on some items. Users are drawn
+evenly, items by their popularity, so hubs are asked about as often as people ask about them. Every
+query is asked once to warm up; a time is that of the whole call, rows made.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from store import generate
+
+from kgrec import queries
+from kgrec.data.tables import Dataset
+from kgrec.errors import QueryTimedOut
+from kgrec.ingestion import ingest, write_offline
+from kgrec.schema import NodeLabel
+from kgrec.store.base import GraphStore
+from kgrec.store.connect import open_store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import neo4j_server
+
+DAY = 86_400
+END = 1_600_000_000  # when the generated interactions end
+
+Ask = Callable[[GraphStore], object]
+
+
+def asked(sizes: argparse.Namespace, calls: int, seed: int = 1) -> dict[str, list[Ask]]:
+    """The calls of every query, by the name in the table."""
+    rng = np.random.default_rng(seed)
+    users = [f"u{number:07d}" for number in rng.integers(0, sizes.users, calls)]
+    items = [f"i{int(number):07d}" for number in sizes.items * rng.random(calls) ** 2]
+    entities = [f"e{int(number):07d}" for number in sizes.entities * rng.random(calls) ** 2]
+    few = max(calls // 5, 3)  # what takes no id answers always the same
+    q = queries
+    return {
+        "user_history": [lambda s, u=u: q.user_history(s, u) for u in users],
+        "user_profile": [lambda s, u=u: q.user_profile(s, u) for u in users],
+        "co_interacted": [lambda s, u=u: q.co_interacted(s, u) for u in users],
+        "paths, 3 hops": [
+            lambda s, u=u, i=i: q.paths(s, u, i) for u, i in zip(users, items, strict=True)
+        ],
+        "paths, 4 hops": [
+            lambda s, u=u, i=i: q.paths(s, u, i, hops=4) for u, i in zip(users, items, strict=True)
+        ],
+        "item_neighbourhood": [lambda s, i=i: q.item_neighbourhood(s, i) for i in items],
+        "similar_items": [lambda s, i=i: q.similar_items(s, i) for i in items],
+        "similar_by_attributes": [lambda s, i=i: q.similar_by_attributes(s, i) for i in items],
+        "similar_by_vector": [lambda s, i=i: q.similar_by_vector(s, i) for i in items],
+        "shared_entities": [
+            lambda s, i=i, o=items[:5]: q.shared_entities(s, o, i) for i in items
+        ],
+        "candidates, unseen": [lambda s, u=u: q.candidates(s, user=u) for u in users[: 2 * few]],
+        "candidates, one attribute": [
+            lambda s, u=u, e=e: q.candidates(s, user=u, attributes={"genre": e})
+            for u, e in zip(users, entities, strict=True)
+        ],
+        "popular": [q.popular] * few,
+        "popular, 30 days": [lambda s: q.popular(s, since=END - 30 * DAY, until=END)] * few,
+        "trending, 30 days": [lambda s: q.trending(s, END - 30 * DAY, END)] * few,
+        "random_walks, 20 x 5 of 4 steps": [
+            lambda s, n=n: q.random_walks(s, [("User", u) for u in users[:20]], seed=n, walks=5)
+            for n in range(few)
+        ],
+        "subgraph, 2 hops, a user": [lambda s, u=u: q.subgraph(s, [("User", u)]) for u in users],
+        "subgraph, 2 hops, an item": [lambda s, i=i: q.subgraph(s, [("Item", i)]) for i in items],
+        "attribute_statistics": [q.attribute_statistics] * few,
+        "sparse_nodes": [q.sparse_nodes] * few,
+        "cold_nodes": [q.cold_nodes] * few,
+        "schema_summary": [q.schema_summary] * few,
+        "relations": [q.relations] * few,
+    }  # fmt: skip
+
+
+def measure(store: GraphStore, calls: dict[str, list[Ask]]) -> list[dict[str, Any]]:
+    """Times every call; one that is stopped counts as the time it was given."""
+    found = []
+    for name, asks in calls.items():
+        asks[0](store)
+        times = []
+        for ask in asks:
+            start = time.perf_counter()
+            try:
+                ask(store)
+            except QueryTimedOut:
+                print(f"{name}: stopped", file=sys.stderr)
+            times.append(1000 * (time.perf_counter() - start))
+        p50, p95 = np.quantile(times, [0.5, 0.95])
+        found.append({"query": name, "calls": len(times), "p50_ms": p50, "p95_ms": p95})
+    return found
+
+
+def add_vectors(store: GraphStore, dataset: Dataset, count: int, size: int = 384) -> None:
+    ids = dataset.nodes[NodeLabel.ITEM]["id"].tolist()[:count]
+    matrix = np.random.default_rng(0).normal(size=(len(ids), size)).astype(np.float32)
+    store.write_vectors(NodeLabel.ITEM, ids, matrix)
+
+
+@contextmanager
+def filled(options: argparse.Namespace, folder: Path) -> Iterator[str]:
+    """The address of a store with the graph."""
+    if options.store:
+        yield options.store
+        return
+    dataset = generate(options)
+    if not options.neo4j:
+        uri = f"embedded:{folder / 'graph.kgl'}"
+        with open_store(uri) as store:
+            ingest(dataset, store, progress=False)
+            add_vectors(store, dataset, options.vectors)
+        yield uri
+        return
+    files = write_offline(dataset, folder / "files")
+    with neo4j_server.running(
+        before=lambda admin: admin(files.command[1:], files.folder)
+    ) as server:
+        os.environ.update(server.environment())
+        with open_store(server.uri) as store:
+            store.apply_schema()
+            add_vectors(store, dataset, options.vectors)  # waits for all indexes
+        yield server.uri
+
+
+def edges(text: str) -> int:
+    """Reads 1500000, 1.5M, 200k."""
+    match = re.fullmatch(r"([\d.]+)([kM]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of edges, such as 10M")
+    return int(float(match[1]) * {"": 1, "k": 1_000, "M": 1_000_000}[match[2]])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--store", help="address of a store that has the graph")
+    parser.add_argument("--neo4j", action="store_true", help="start a server, fill it offline")
+    parser.add_argument("--edges", type=edges, default=1_500_000, dest="interactions")
+    parser.add_argument("--users", type=int, default=0, help="default: 50,000 for 1.5M")
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--entities", type=int, default=30_000)
+    parser.add_argument("--attributes", type=int, default=300_000)
+    parser.add_argument("--vectors", type=int, default=20_000, help="items with a text vector")
+    parser.add_argument("--calls", type=int, default=30)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    options.users = options.users or max(options.interactions // 30, 1)
+    with tempfile.TemporaryDirectory() as folder, filled(options, Path(folder)) as uri:
+        load = os.getloadavg()[0]
+        with open_store(uri, read_only=True) as store:
+            engine = f"{store.capabilities.engine} {store.capabilities.version}"
+            rows = measure(store, asked(options, options.calls))
+    result = {"engine": engine, "interactions": options.interactions, "load": load, "rows": rows}
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return
+    title = f"{engine}, {options.interactions:,} interactions, load {load:.0f} before"
+    table = Table("query", "calls", "p50, ms", "p95, ms", title=title, box=None)
+    for row in rows:
+        table.add_row(
+            row["query"], str(row["calls"]), f"{row['p50_ms']:.1f}", f"{row['p95_ms']:.1f}"
+        )
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
