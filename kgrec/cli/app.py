@@ -22,6 +22,7 @@ from kgrec.cli.evaluate import evaluate
 from kgrec.cli.ingest import ingest
 from kgrec.cli.inspect import inspect
 from kgrec.cli.output import print_line
+from kgrec.cli.publish import publish
 from kgrec.cli.query import query
 from kgrec.cli.recommend import recommend, similar
 from kgrec.cli.resolve import resolve
@@ -44,7 +45,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    demo, inspect, check, ingest, resolve, train, evaluate, recommend, similar, query, status,
+    demo, inspect, check, ingest, resolve, train, evaluate, recommend, similar, publish, query,
+    status, bench,
     bench,
 ):  # fmt: skip
     app.command()(_command)

@@ -88,7 +88,14 @@ def _value(statement: Statement, key: str, text: str) -> Any:
         if isinstance(value, list):
             return [str(part) for part in value]
         return [text] if f"IN ${key} " in statement.text else text
-    expected = type(statement.defaults[key])
+    default = statement.defaults[key]
+    if default is None:  # a bound that need not be given
+        return value
+    expected = type(default)
+    if expected is list:
+        return [str(part) for part in value] if isinstance(value, list) else [text]
+    if expected is str:  # a name, though it may look like a number
+        return text
     if type(value) is not expected or (expected is int and value < 1):
         wanted = "a positive whole number" if expected is int else expected.__name__
         raise ConfigError(f"--param {key}={text} of query {statement.name} must be {wanted}")
