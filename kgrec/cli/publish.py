@@ -14,14 +14,16 @@ from kgrec.cli.options import (
     AsJson,
     OptionalConfigFile,
     StoreUri,
+    load_config,
     store_config,
     with_store,
 )
 from kgrec.cli.output import Reporter
-from kgrec.config import StoreConfig
+from kgrec.config import Config, StoreConfig
 from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
+    from kgrec.adopt import Naming
     from kgrec.publish import Publication
 
 _CURRENT = "current"
@@ -69,9 +71,9 @@ def publish(
         if run is not None:
             _publish(run, top, similar, _ids(users), config, store, reporter)
         elif retire is not None:
-            _retire(retire, store_config(config, store), reporter)
+            _retire(retire, *_of_settings(config, store), reporter)
         else:
-            _list(store_config(config, store), reporter)
+            _list(_of_settings(config, store)[0], reporter)
 
 
 def _publish(
@@ -88,10 +90,12 @@ def _publish(
     from kgrec.training.directory import load_run
 
     run = load_run(run_dir)
-    settings = with_store(run.config, uri).store if config is None else store_config(config, uri)
+    given = run.config if config is None else load_config(config, None, None)
+    settings, naming = _graph(given, uri)
     with reporter.step("publish") as said, open_store(settings) as opened:
+        shown = not reporter.as_json
         report = publish(
-            run, opened, top=top, similar=similar, users=users, progress=not reporter.as_json
+            run, opened, top=top, similar=similar, users=users, naming=naming, progress=shown
         )
         found = report.publication
         said.append(opened.uri)
@@ -117,13 +121,34 @@ def _publish(
     )
 
 
-def _retire(name: str, settings: StoreConfig, reporter: Reporter) -> None:
+def _graph(settings: Config, uri: str | None) -> tuple[StoreConfig, Naming]:
+    """Gives the graph to publish into: the adopted one, or that of the settings' store.
+
+    An address that is not the adopted graph's is a store of kgrec's own.
+    """
+    from kgrec.adopt import OWN, graph_of_users
+
+    store, naming = graph_of_users(settings)
+    if uri is None or uri == store.uri:
+        return store, naming
+    return with_store(settings, uri).store, OWN
+
+
+def _of_settings(config: Path | None, uri: str | None) -> tuple[StoreConfig, Naming]:
+    from kgrec.adopt import OWN
+
+    if config is None:
+        return store_config(None, uri), OWN
+    return _graph(load_config(config, None, None), uri)
+
+
+def _retire(name: str, settings: StoreConfig, naming: Naming, reporter: Reporter) -> None:
     from kgrec.publish import publications, retire
     from kgrec.store.connect import open_store
 
     with reporter.step("retire") as said, open_store(settings) as opened:
         wanted = None if name == _CURRENT else name
-        gone = retire(opened, wanted, progress=not reporter.as_json)
+        gone = retire(opened, wanted, naming=naming, progress=not reporter.as_json)
         left = publications(opened)
         said.append(f"{gone.id} is taken back")
     reporter.answer(

@@ -45,8 +45,8 @@ def driver(neo4j_uri: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         neo4j_uri, auth=(user, password), telemetry_disabled=True
     ) as opened:
         yield opened
-        for kind in ("CONSTRAINT", "INDEX"):
-            for name in names(opened, f"SHOW {kind}S YIELD name RETURN name"):
+        for kind, kinds in (("CONSTRAINT", "CONSTRAINTS"), ("INDEX", "INDEXES")):
+            for name in names(opened, f"SHOW {kinds} YIELD name RETURN name"):
                 if name.startswith(("kgrec_", "movie_id", "customer_number")):
                     opened.execute_query(f"DROP {kind} `{name}` IF EXISTS")
 
@@ -73,6 +73,7 @@ def own_graph(driver: Any) -> tuple[list[Any], ...]:
     return [r.data() for r in nodes.records], [r.data() for r in edges.records], unmarked
 
 
+@pytest.mark.timeout(1_200)
 def test_the_page_runs_from_top_to_bottom(
     driver: Any,
     neo4j_uri: str,

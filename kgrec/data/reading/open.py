@@ -13,7 +13,13 @@ import pyarrow as pa
 
 from kgrec.config import Source
 from kgrec.data.reading.chunk import Chunk
-from kgrec.data.reading.columnar import arrow_table, read_parquet, read_tables, table_hash
+from kgrec.data.reading.columnar import (
+    arrow_table,
+    read_parquet,
+    read_tables,
+    rows_hash,
+    table_hash,
+)
 from kgrec.data.reading.columns import mapped_columns
 from kgrec.data.reading.delimited import ATOMIC_SUFFIXES, read_delimited
 from kgrec.data.reading.files import (
@@ -155,7 +161,7 @@ def _query(source: Source, query: Query | None) -> SourceFile:
     answer = _Answer(source, query)
     return SourceFile(
         source.name,
-        lambda: table_hash(answer.tables()),
+        lambda: rows_hash(answer.tables()),
         lambda: read_tables(source.name, source, answer.tables()),
     )
 
