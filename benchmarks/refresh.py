@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--interactions", type=int, default=1_500_000)
     parser.add_argument("--delta", type=int, default=1_000)
     parser.add_argument("--deliveries", type=int, default=3)
-    parser.add_argument("--published-users", type=int, default=20_000)
+    parser.add_argument("--published-users", type=int, default=5_000)
     parser.add_argument("--dense", action="store_true")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def main() -> None:
             show(step="make the run", seconds=time.perf_counter() - started)
             some = graph.vocabularies["User"].ids[: given.published_users]
             started = time.perf_counter()
-            publish(run, store, top=20, similar=0, users=some, progress=False)
+            publish(run, store, top=20, similar=1, users=some, progress=False)
             show(step="publish", seconds=time.perf_counter() - started, users=len(some))
         del graph
         for number in range(1, given.deliveries + 1):

@@ -46,11 +46,11 @@ def refresh(
         raise ConfigError("--watch keeps one run fresh; give --out in a call without --watch")
     with Reporter(as_json) as reporter:
         from kgrec.store.connect import open_store
-        from kgrec.training.directory import load_run
+        from kgrec.upkeep.fold import recovered_run
         from kgrec.upkeep.refresh import refresh as refresh_run
 
         with reporter.step("load") as said:
-            loaded = load_run(run)
+            loaded = recovered_run(run)
             said.append(f"graph version {loaded.record['graph_version']}")
         settings = with_store(loaded.config, store)
         if watch:

@@ -19,6 +19,7 @@ from kgrec.config import Config, Source
 from kgrec.data.cleaning.rejects import Rejects
 from kgrec.data.cleaning.report import Report
 from kgrec.data.intake import Intake, take_in
+from kgrec.data.journal.forgotten import UNFINISHED
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Manifest
 from kgrec.data.journal.place import journal_folder
@@ -137,12 +138,16 @@ def foreign_query(source: Source) -> Iterator[pa.Table]:
 
 
 def _note_unnamed(journal: Journal, names: frozenset[str], report: Report) -> None:
-    """Says which loads are in the journal and yet not in the graph."""
+    """Says which loads are in the journal and yet not in the graph, and what was interrupted."""
     unnamed = [r.load for r in journal.manifest.active() if r.load.source not in names]
     report.add(
         "graph", "unnamed source", "noted", len(unnamed),
         "loads are of sources that the settings do not name, and do not count",
         sorted({load.source for load in unnamed}),
+    )  # fmt: skip
+    report.add(
+        "graph", "unfinished forgetting", "noted", int((journal.folder / UNFINISHED).exists()),
+        "forgetting was interrupted; complete it with kgrec forget",
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from kgrec.training.directory import (
     Recommending,
     Run,
     behaviours_of,
+    load_run,
     publish,
     refuse_foreign,
     write_served,
@@ -170,6 +171,30 @@ def write_folded(run: Run, folded: Folded) -> None:
             shutil.copy2(source, scratch / told)
     write_json(scratch / "record.json", run.record)
     publish(scratch, out)
+
+
+def recovered_run(directory: Path) -> Run:
+    """Loads a run; one that was being replaced when a refresh was killed is put in its place.
+
+    Raises:
+        RunError: As `load_run`.
+    """
+    for beside in _beside(directory):
+        # The record is written last, so what has one is whole.
+        if not directory.exists() and (beside / "record.json").is_file():
+            beside.rename(directory)
+    return load_run(directory)
+
+
+def is_there(directory: Path) -> bool:
+    """Whether `recovered_run` finds a run."""
+    return any((each / "record.json").is_file() for each in (directory, *_beside(directory)))
+
+
+def _beside(directory: Path) -> tuple[Path, Path]:
+    """Where a run may be while it is being replaced: the new one, the old one."""
+    names = (f".{directory.name}.refreshing", f".{directory.name}.replaced")
+    return directory.with_name(names[0]), directory.with_name(names[1])
 
 
 class _Texts:

@@ -28,9 +28,8 @@ from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.store.state import read_state
 from kgrec.text.cache import drop_texts, text_key
-from kgrec.training.directory import load_run
 from kgrec.updates.work import StoreWork
-from kgrec.upkeep.fold import fold_run, write_folded
+from kgrec.upkeep.fold import fold_run, is_there, recovered_run, write_folded
 from kgrec.upkeep.intent import Intent, Target, read_intent, read_keys, remove_intent, write_intent
 from kgrec.upkeep.naming import all_names, is_named
 from kgrec.upkeep.places import (
@@ -85,7 +84,7 @@ def forget(
         work = _Forgetting(config, journal, on_step, progress)
         if begun is not None:
             extra = runs if target in (None, begun.target) else ()
-            receipt = work.carry_out(_with_runs(begun, extra), completed=True)
+            receipt = work.carry_out(_still_there(begun, extra), completed=True)
             if target in (None, begun.target):
                 return receipt
         assert target is not None
@@ -167,7 +166,7 @@ class _Forgetting:
         if is_named(self._journal, intent.target):
             held["journal"] = {"rows": 1}
         for directory in intent.runs:
-            if count := in_run(load_run(directory), intent.gone):
+            if count := in_run(recovered_run(directory), intent.gone):
                 held["runs"][str(directory)] = count
         store = self._reader()
         if store is not None:
@@ -235,7 +234,7 @@ class _Forgetting:
             names = display_names(graph)  # what a node is called may name its neighbours
             for directory in intent.runs:
                 self._on_step(f"run {directory.name}")
-                run = load_run(directory)
+                run = recovered_run(directory)
                 removed = in_run(run, intent.gone)
                 if removed or run.record["graph_version"] != graph.version:
                     folded = fold_run(run, graph)
@@ -243,11 +242,13 @@ class _Forgetting:
                     if is_of(current(store), run):
                         republish(store, folded, fresh)
                     write_folded(fresh, folded)
-                left = in_run(load_run(directory), intent.gone) + drop_leftovers(directory)
+                left = in_run(recovered_run(directory), intent.gone) + drop_leftovers(directory)
                 places.append(Place("run", str(directory), removed, left))
         return places
 
 
-def _with_runs(intent: Intent, runs: Sequence[Path]) -> Intent:
-    every = dict.fromkeys([*intent.runs, *(Path(run).resolve() for run in runs)])
+def _still_there(intent: Intent, runs: Sequence[Path]) -> Intent:
+    """The intent with more runs, and without those that somebody moved away since."""
+    begun = [run for run in intent.runs if is_there(run)]
+    every = dict.fromkeys([*begun, *(Path(run).resolve() for run in runs)])
     return Intent(intent.target, intent.gone, tuple(every))

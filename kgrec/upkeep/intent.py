@@ -4,11 +4,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgrec.data.journal.forgotten import replace_json
+from kgrec.data.journal.forgotten import UNFINISHED, replace_json
 from kgrec.errors import DataError
 from kgrec.schema import NodeLabel
 
-NAME = "forgetting.json"
 KEYS = "forgetting.keys"
 
 
@@ -37,7 +36,7 @@ class Intent:
 
 def read_intent(folder: Path) -> Intent | None:
     """Gives what was begun and not finished; raises DataError if its file is damaged."""
-    path = folder / NAME
+    path = folder / UNFINISHED
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         return Intent(
@@ -60,7 +59,7 @@ def write_intent(folder: Path, intent: Intent, keys: frozenset[bytes]) -> None:
         beside.write_bytes(b"".join(sorted(keys)))
         beside.replace(folder / KEYS)
     replace_json(
-        folder / NAME,
+        folder / UNFINISHED,
         {
             "label": intent.target.label,
             "id": intent.target.id,
@@ -81,5 +80,5 @@ def read_keys(folder: Path) -> frozenset[bytes]:
 
 def remove_intent(folder: Path) -> None:
     """It is done; nothing is left that names anybody."""
-    (folder / NAME).unlink(missing_ok=True)
+    (folder / UNFINISHED).unlink(missing_ok=True)
     (folder / KEYS).unlink(missing_ok=True)

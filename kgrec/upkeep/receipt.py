@@ -8,7 +8,7 @@ from kgrec.upkeep.intent import Target
 
 #: What no forgetting can reach, said in every receipt.
 NOT_COVERED = (
-    "your own files, the sources that the rows were read from: they are yours; what they bring "
+    "your own files and graphs, which the rows were read from: they are yours; what they bring "
     "again of a forgotten id is dropped at intake",
     "runs that were not named, copies and backups of journal, store and runs, and what a Neo4j "
     "server keeps in its transaction logs until it prunes them",

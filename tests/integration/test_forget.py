@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from forgetting import (
     ITEM,
@@ -19,16 +20,24 @@ from graph_oracle import assert_holds
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.errors import DataError
+from kgrec.graph.fetch import fetch_graph
+from kgrec.graph.texts import node_texts
 from kgrec.ingestion.tables import INTERACTION_KEYS
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.store.state import read_relations
+from kgrec.text.cache import VectorCache
 from kgrec.updates import journal_folder, update
 from kgrec.upkeep.forget import forget, readmit
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.places import DERIVED_KEYS
 
 STEPS = ("derive", "intent", "journal", "rejects", "store", "texts", "done")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
 
 
 class Killed(BaseException):
@@ -147,10 +156,17 @@ def test_later_deliveries_do_not_bring_it_back_until_it_is_readmitted(tmp_path: 
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_between_two_steps_the_next_call_completes_it(
-    tmp_path: Path, engine_uri: str, step: str
-) -> None:
-    config = shop(tmp_path, engine_uri)
+def test_killed_between_two_steps_the_next_call_completes_it(tmp_path: Path, step: str) -> None:
+    assert_completed_after(tmp_path, "embedded:", step)
+
+
+@pytest.mark.parametrize("step", ["store", "texts"])
+def test_killed_around_the_write_to_a_store(tmp_path: Path, engine_uri: str, step: str) -> None:
+    assert_completed_after(tmp_path, engine_uri, step)
+
+
+def assert_completed_after(tmp_path: Path, uri: str, step: str) -> None:
+    config = shop(tmp_path, uri)
     target = Target(NodeLabel.USER, USER)
     with pytest.raises(Killed):
         forget(config, target, on_step=kill_at(step))
@@ -163,10 +179,34 @@ def test_killed_between_two_steps_the_next_call_completes_it(
     assert forget(config, target).found is False
 
 
+def test_vectors_of_its_texts_leave_the_cache(tmp_path: Path, engine_uri: str) -> None:
+    config = shop(tmp_path, engine_uri)
+    with open_store(config.store, read_only=True) as store:
+        before = node_texts(fetch_graph(store), config.text)
+    every = sorted({text for texts in before.values() for text in texts if text} | {"of others"})
+    caches = [VectorCache(tmp_path / "cache" / "text", [space]) for space in ("one", "two")]
+    for cache in caches:
+        for start in (0, 40):  # two shards, and what is after them
+            some = every[start : start + 40]
+            cache.save(some, np.ones((len(some), 3), dtype=np.float16))
+    kept = set(every[:80])
+    receipt = forget(config, Target(NodeLabel.USER, USER))
+    with open_store(config.store, read_only=True) as store:
+        after = node_texts(fetch_graph(store), config.text)
+    told = {text for texts in after.values() for text in texts if text} | {"of others"}
+    stale = kept - told
+    assert any(SECRETS[0] in text for text in stale)
+    for cache in caches:
+        assert set(cache.load(every)) == kept - stale
+    place = next(place for place in receipt.places if place.name == "text cache")
+    assert (place.removed, place.left) == (2 * len(stale), 0)
+
+
 def test_another_call_completes_it_first(tmp_path: Path) -> None:
     config = shop(tmp_path, "embedded:")
     with pytest.raises(Killed):
         forget(config, Target(NodeLabel.USER, USER), on_step=kill_at("store"))
+    assert "unfinished forgetting" in {f.rule for f in update(config).findings.findings}
     receipt = forget(config, Target(NodeLabel.USER, OTHER))
     assert receipt.target.id == OTHER
     assert_gone(config, USER, OTHER)

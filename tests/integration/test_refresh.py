@@ -16,9 +16,15 @@ from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run
 from kgrec.training.run import train
 from kgrec.updates import update
+from kgrec.upkeep.fold import recovered_run
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.refresh import refresh
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
 
 
 def trained(tmp_path: Path, uri: str, **sections: dict[str, object]) -> tuple[Config, Run]:
@@ -107,6 +113,14 @@ def test_the_same_graph_gives_the_same_run(tmp_path: Path) -> None:
     assert pd.read_parquet(copy.directory / "nodes.parquet").equals(
         pd.read_parquet(run.directory / "nodes.parquet")
     )
+
+
+@pytest.mark.parametrize("left", [".first.refreshing", ".first.replaced"])
+def test_killed_between_the_renames_the_run_is_there_again(tmp_path: Path, left: str) -> None:
+    _, run = trained(tmp_path, "embedded:")
+    run.directory.rename(run.directory.with_name(left))
+    assert recovered_run(run.directory).record == run.record
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["first"]
 
 
 def test_what_is_in_the_way_is_refused(tmp_path: Path) -> None:

@@ -30,6 +30,11 @@ RECOMMENDED = EdgeKey("RECOMMENDED", NodeLabel.USER, NodeLabel.ITEM)
 TOP = 5
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
+
+
 def published(tmp_path: Path, uri: str) -> tuple[Config, Run]:
     config, run = trained(tmp_path, uri)
     with open_store(config.store) as store:
@@ -122,6 +127,31 @@ def test_forgetting_mends_the_lists_of_the_run_it_is_taken_out_of(tmp_path: Path
     assert now.graph_version == fresh.record["graph_version"]
     assert {len(items) for items in after.values()} == {TOP}
     assert not any(ITEM in items for items in after.values())
+
+
+def test_killed_after_publishing_the_next_refresh_completes_it(
+    tmp_path: Path, engine_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, run = published(tmp_path, engine_uri)
+    deliver(config, "2", *(f"nova,i{n},buy,9001" for n in range(12)))
+    for step in ("replace_vectors", "write_folded"):
+        with monkeypatch.context() as patch, open_store(config.store) as store:
+
+            def killed(*_: object) -> None:
+                raise KeyboardInterrupt
+
+            room = "republish" if step == "replace_vectors" else "refresh"
+            patch.setattr(f"kgrec.upkeep.{room}.{step}", killed)
+            with pytest.raises(KeyboardInterrupt):
+                refresh(load_run(run.directory), store, published=True)
+            assert load_run(run.directory).record == run.record
+    with open_store(config.store) as store:
+        refresh(load_run(run.directory), store, published=True)
+        after, now = lists(store), current(store)
+    fresh = load_run(run.directory)
+    assert now is not None
+    assert now.graph_version == fresh.record["graph_version"]
+    assert after["nova"] == wanted(fresh)["nova"]
 
 
 def test_nothing_published_and_other_versions_are_told(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from kgrec.errors import DataError
 from kgrec.schema import NodeLabel
 
 NAME = "forgotten.json"
+#: What a forgetting that was interrupted leaves beside it.
+UNFINISHED = "forgetting.json"
 
 _LAYOUT = 1
 _Mask = npt.NDArray[np.bool_]
