@@ -31,6 +31,12 @@ from kgrec.queries.items import (
     similar_items,
     trending,
 )
+from kgrec.queries.published import (
+    publications,
+    published_recommendations,
+    published_similar,
+    recommend_filtered,
+)
 from kgrec.queries.results import GraphResult, QueryResult
 from kgrec.queries.users import co_interacted, paths, user_history, user_profile
 from kgrec.queries.walks import random_walks, subgraph
@@ -41,7 +47,8 @@ QUERIES: dict[str, Callable[..., QueryResult[Any]]] = {
     function.__name__: function
     for function in (
         attribute_statistics, candidates, co_interacted, cold_nodes, graph_state,
-        item_neighbourhood, loads, paths, popular, random_walks, relations, schema_summary,
+        item_neighbourhood, loads, paths, popular, publications, published_recommendations,
+        published_similar, random_walks, recommend_filtered, relations, schema_summary,
         shared_entities, similar_by_attributes, similar_by_vector, similar_items, sparse_nodes,
         subgraph, trending, user_history, user_profile,
     )
@@ -60,7 +67,11 @@ __all__ = [
     "loads",
     "paths",
     "popular",
+    "publications",
+    "published_recommendations",
+    "published_similar",
     "random_walks",
+    "recommend_filtered",
     "relation_weights",
     "relations",
     "schema_summary",

@@ -205,6 +205,7 @@ KINDS: dict[str, Kind] = {
     "skip": _whole(0, MAX_SKIP),
     "limit": _MANY,
     "neighbours": _MANY,
+    "fetch": _MANY,
     "at_most": _whole(1, _MAX_NUMBER),
     "max_degree": _whole(1, _MAX_NUMBER),
     "paths.max_degree": _whole(1, 1_000),

@@ -28,8 +28,11 @@ SECTIONS = {
     for part in re.split(r"^### ", PAGE, flags=re.M)[1:]
 }
 
-#: A graph without negative behaviours or loads has nothing to say here.
-MAY_BE_EMPTY = {"cold_nodes", "loads"}
+#: A graph without cold nodes, loads and publications has nothing to say here.
+MAY_BE_EMPTY = {
+    "cold_nodes", "loads", "publications", "published_recommendations", "published_similar",
+    "recommend_filtered",
+}  # fmt: skip
 
 
 def blocks(text: str, language: str) -> list[str]:
