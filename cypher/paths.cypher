@@ -11,8 +11,9 @@ MATCH (i:Item {id: $item})
 CALL (u, i, relations) {
   MATCH (u)-[x]-(a)
   WHERE a <> u AND a <> i AND (type(x) = 'INTERACTED' OR (type(x) IN relations AND NOT a:Item))
-  WITH u, x, a,
-       CASE WHEN a:Entity THEN COUNT { (a)--() } ELSE 1 + COUNT { (a)-[:INTERACTED]-() } END AS d
+    AND (NOT a:Entity OR COUNT { (a)--() } <= 10 * $max_degree)
+  WITH u, x, a, CASE WHEN a:Entity THEN COUNT { MATCH (a)-[r]-() WHERE type(r) IN relations }
+                ELSE 1 + COUNT { (a)-[:INTERACTED]-() } END AS d
   WHERE d <= $max_degree
   RETURN x, a, d
   ORDER BY d, labels(a)[0], a.id, startNode(x) = u, type(x)
@@ -28,8 +29,10 @@ CALL (u, i, relations, x, a, d) {
     AND (type(y) = 'INTERACTED'
          OR (type(y) IN relations AND NOT ((a:User AND b:Item) OR (a:Item AND b:User))))
     AND (type(z) = 'INTERACTED' OR (type(z) IN relations AND NOT b:User))
+    AND (NOT b:Entity OR COUNT { (b)--() } <= 10 * $max_degree)
   WITH u, a, i, x, y, z, b, d,
-       CASE WHEN b:Entity THEN COUNT { (b)--() } ELSE 1 + COUNT { (b)-[:INTERACTED]-() } END AS e
+       CASE WHEN b:Entity THEN COUNT { MATCH (b)-[r]-() WHERE type(r) IN relations }
+       ELSE 1 + COUNT { (b)-[:INTERACTED]-() } END AS e
   WHERE e <= $max_degree
   RETURN [u, a, b, i] AS nodes, [x, y, z] AS edges, 1.0 * d * e AS degrees
   UNION ALL
@@ -37,16 +40,20 @@ CALL (u, i, relations, x, a, d) {
   WHERE $hops >= 4 AND b <> u AND b <> a AND b <> i
     AND (type(y) = 'INTERACTED'
          OR (type(y) IN relations AND NOT ((a:User AND b:Item) OR (a:Item AND b:User))))
+    AND (NOT b:Entity OR COUNT { (b)--() } <= 10 * $max_degree)
   WITH u, a, i, x, y, b, d, relations,
-       CASE WHEN b:Entity THEN COUNT { (b)--() } ELSE 1 + COUNT { (b)-[:INTERACTED]-() } END AS e
+       CASE WHEN b:Entity THEN COUNT { MATCH (b)-[r]-() WHERE type(r) IN relations }
+       ELSE 1 + COUNT { (b)-[:INTERACTED]-() } END AS e
   WHERE e <= $max_degree
   MATCH (b)-[z]-(c)-[w]-(i)
   WHERE c <> u AND c <> a AND c <> b AND c <> i
     AND (type(z) = 'INTERACTED'
          OR (type(z) IN relations AND NOT ((b:User AND c:Item) OR (b:Item AND c:User))))
     AND (type(w) = 'INTERACTED' OR (type(w) IN relations AND NOT c:User))
+    AND (NOT c:Entity OR COUNT { (c)--() } <= 10 * $max_degree)
   WITH u, a, i, x, y, b, d, e, z, c, w,
-       CASE WHEN c:Entity THEN COUNT { (c)--() } ELSE 1 + COUNT { (c)-[:INTERACTED]-() } END AS f
+       CASE WHEN c:Entity THEN COUNT { MATCH (c)-[r]-() WHERE type(r) IN relations }
+       ELSE 1 + COUNT { (c)-[:INTERACTED]-() } END AS f
   WHERE f <= $max_degree
   RETURN [u, a, b, c, i] AS nodes, [x, y, z, w] AS edges, 1.0 * d * e * f AS degrees
 }

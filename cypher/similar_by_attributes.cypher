@@ -7,8 +7,8 @@ MATCH (k:KgrecRelation)
 WHERE coalesce(k.role, 'relation') = 'relation'
 WITH collect(DISTINCT k.edge_type) AS relations
 MATCH (i:Item {id: $item})-[x]-(e:Entity)
-WHERE type(x) IN relations
-WITH i, relations, e, COUNT { (e)--() } AS degree,
+WHERE type(x) IN relations AND COUNT { (e)--() } <= 10 * $max_degree
+WITH i, relations, e, COUNT { MATCH (e)-[r]-() WHERE type(r) IN relations } AS degree,
      CASE WHEN startNode(x) = i THEN type(x) ELSE 'rev_' + type(x) END AS step, type(x) AS type
 WHERE degree <= $max_degree
 WITH i, relations, e, degree, sum(1.0 * coalesce($weights[step], $weights[type], 1)) AS to

@@ -1,4 +1,4 @@
-// purpose: One hop of a subgraph: the edges of some nodes, to the least connected neighbours first.
+// purpose: One hop of a subgraph: the edges of some nodes, relations first.
 // use: query
 // parameters: nodes (lists: label, id), relations = [], max_degree = null, per_node = 25, limit = 1000
 // columns: head_label, head, head_name, tail_label, tail, tail_name, type
@@ -6,7 +6,7 @@
 OPTIONAL MATCH (k:KgrecRelation)
 WHERE coalesce(k.role, 'relation') = 'relation'
 WITH collect(DISTINCT k.edge_type) + ['INTERACTED'] AS known
-WITH [t IN known WHERE size($relations) = 0 OR t IN $relations] AS types
+WITH known, [t IN known WHERE size($relations) = 0 OR t IN $relations] AS types
 UNWIND $nodes AS s
 CALL (s) {
   MATCH (n:User {id: s[1]})
@@ -21,18 +21,18 @@ CALL (s) {
   WHERE s[0] = 'Entity'
   RETURN n
 }
-WITH types, n, CASE WHEN n:Entity THEN COUNT { (n)--() } ELSE 1 + COUNT { (n)-[:INTERACTED]-() } END
-     AS degree
+WITH types, known, n
+WHERE $max_degree IS NULL OR NOT n:Entity OR COUNT { (n)--() } <= 10 * $max_degree
+WITH types, n, CASE WHEN n:Entity THEN COUNT { MATCH (n)-[r]-() WHERE type(r) IN known }
+               ELSE 1 + COUNT { (n)-[:INTERACTED]-() } END AS degree
 WHERE $max_degree IS NULL OR degree <= $max_degree
 CALL (types, n) {
   MATCH (n)-[x]-(m)
   WHERE type(x) IN types
     AND (type(x) = 'INTERACTED' OR NOT ((n:User AND m:Item) OR (n:Item AND m:User)))
-  WITH x, m, CASE WHEN m:Entity THEN COUNT { (m)--() } ELSE 1 + COUNT { (m)-[:INTERACTED]-() } END
-       AS degree
-  ORDER BY degree, labels(m)[0], m.id, startNode(x).id, type(x)
-  LIMIT $per_node
   RETURN x
+  ORDER BY type(x) = 'INTERACTED', labels(m)[0], m.id, startNode(x) <> n, type(x)
+  LIMIT $per_node
 }
 WITH DISTINCT startNode(x) AS a, endNode(x) AS b, type(x) AS type
 RETURN labels(a)[0] AS head_label, a.id AS head,

@@ -11,6 +11,7 @@ from kgrec.errors import KgrecError
 from kgrec.schema import NodeLabel, Split
 
 if TYPE_CHECKING:
+    from kgrec import queries
     from kgrec.data.intake import Intake
     from kgrec.data.load import load_dataset
     from kgrec.data.movielens import demo_config
@@ -45,6 +46,7 @@ __all__ = [
     "load_dataset",
     "load_run",
     "open_store",
+    "queries",
     "train",
     "update",
 ]
@@ -68,6 +70,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "queries":  # a room of functions, called as kgrec.queries.popular(store)
+        return import_module("kgrec.queries")
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'kgrec' has no attribute {name!r}")

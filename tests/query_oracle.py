@@ -69,7 +69,7 @@ class Facts:
 
     def degree(self, node: Node) -> int:
         if node[0] == NodeLabel.ENTITY:
-            return sum(node in edge.ends for edge in self.edges)
+            return len(list(self.relations_at(node)))
         return 1 + self.interactions(node)
 
     def relations_at(self, node: Node) -> Iterator[tuple[Edge, bool, Node]]:

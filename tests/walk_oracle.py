@@ -100,7 +100,7 @@ class WalkOracle(Facts):
                     (kind, *_ends(node, out, far)) for kind, out, far in self.steps(node, relations)
                 ]
                 far_of = {edge: edge[2] if edge[1] == node else edge[1] for edge in near}
-                near.sort(key=lambda e: (self.degree(far_of[e]), *far_of[e], e[1][1], e[0]))
+                near.sort(key=lambda e: (e[0] == "INTERACTED", *far_of[e], e[1] != node, e[0]))
                 edges |= set(near[:per_node])
             met = Counter(end for _, a, b in edges for end in {a, b} if end not in known)
             fresh = sorted(met, key=lambda node: (-met[node], node))[:per_hop]

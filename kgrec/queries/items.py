@@ -79,14 +79,14 @@ def similar_by_attributes(
     """Gives the items that share attributes with an item, weighed by relation and rarity.
 
     The score is the sum over the shared attributes of the weight of the step to it, times that of
-    the step from it, over the number of its edges: resource allocation (Zhou, Lü & Zhang,
+    the step from it, over the number of its relation edges: resource allocation (Zhou, Lü & Zhang,
     *Predicting missing links via local information*, arXiv:0901.0553) with weighted relations.
 
     Args:
         store: Open for reading.
         item: Id of the item.
         weights: By directed relation, as `relation_weights` gives them; 1 where there is none.
-        max_degree: Attributes with more edges are left out: they tell little and cost most.
+        max_degree: Attributes with more such edges are left out: they tell little and cost most.
         skip: Rows to leave out.
         limit: Rows to give at most.
         timeout: Seconds it may take.
@@ -107,8 +107,10 @@ def similar_by_vector(
 ) -> QueryResult[VectorSimilarItem]:
     """Gives the items with the most similar text vectors.
 
-    On Neo4j the vector index, which is approximate, proposes a little more than twice as many as
-    are asked for, and the exact cosine ranks them. The embedded engine's index is exact.
+    The store's vector index finds them, which is approximate: with random vectors of 64 numbers on
+    20,000 items, the embedded engine's found 390 of 400 nearest ones. Neo4j's, which rounds the
+    vectors as well, only proposes (a little more than twice as many as are asked for), and the
+    exact cosine ranks.
 
     Args:
         store: Open for reading; its items have vectors (`text.write_to_store`).

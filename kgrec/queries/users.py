@@ -83,7 +83,7 @@ def paths(
 
     A path's score is the product of its steps' weights, over the product of its inner nodes'
     degrees: relations that matter, through nodes that are special. The degree of an entity is
-    the number of its edges, that of a user or item one more than its training interactions.
+    the number of its relation edges, that of a user or item one more than its interactions.
 
     Args:
         store: Open for reading.

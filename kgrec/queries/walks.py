@@ -97,9 +97,10 @@ def subgraph(
         hops: How far it goes.
         relations: Only these types, INTERACTED among them; all without any.
         max_degree: Nodes of a higher degree are shown, but not gone on from; the nodes it begins
-            at aside. The degree of an entity is the number of its edges, that of a user or item
-            one more than its training interactions.
-        per_node: Edges of a node that are followed, those to neighbours of the lowest degree.
+            at aside. The degree of an entity is the number of its relation edges, that of a user
+            or item one more than its training interactions.
+        per_node: Edges of a node that are followed: relations before interactions, in the order
+            of the neighbours' labels and ids.
         per_hop: New nodes of a hop, those with most edges to the hop before.
         timeout: Seconds a statement may take; None leaves it to the store.
     """

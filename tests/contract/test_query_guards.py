@@ -263,6 +263,31 @@ def test_negative_behaviours_and_types_that_two_roles_share(store: GraphStore) -
     assert [(one.type, one.edges) for one in behaviours] == [("DISMISS", 1), ("VIEW", 1)]
 
 
+def test_counting_at_hubs_is_bounded(store: GraphStore) -> None:
+    """Relation edges decide, but an entity with ten times as many edges is not counted out."""
+    items = [f"i{number}" for number in range(22)]
+    frames = {
+        USER: pd.DataFrame({"id": ["u0"]}),
+        ITEM: pd.DataFrame({"id": items}),
+        ENTITY: pd.DataFrame({"id": ["e0"]}),
+    }
+    train = pd.DataFrame({"head": [0], "tail": [0]})
+    splits = {Split.TRAIN: train, Split.VALID: train.iloc[:0], Split.TEST: train.iloc[:0]}
+    genre = RelationTable("genre", GENRE, pd.DataFrame({"head": [0, 1], "tail": [0, 0]}))
+    ingest(Dataset(frames, splits, (genre,)), store)
+
+    def found(most: int) -> tuple[int, int]:
+        similar = queries.similar_by_attributes(store, "i0", max_degree=most)
+        return len(similar), len(queries.paths(store, "u0", "i1", max_degree=most))
+
+    assert [found(most) for most in (1, 2, 3)] == [(0, 0), (1, 1), (1, 1)]
+    key = EdgeKey("SYNTHETIC", ITEM, ENTITY)
+    store.write_rows("upsert_edges", [[item, "e0", {}] for item in items[:19]], key=key)
+    assert [found(most) for most in (1, 2, 3)] == [(0, 0), (0, 0), (1, 1)]  # 21 edges in all
+    (similar,) = queries.similar_by_attributes(store, "i0")
+    assert similar.score == 0.5
+
+
 def test_columns_are_those_of_the_header(store: GraphStore) -> None:
     driven = {"random_walks", "subgraph"}  # one statement a step, rows of their own
     for name, statement in load_statements(store.capabilities.engine).items():

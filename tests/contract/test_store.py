@@ -410,7 +410,10 @@ def test_edges_outside_the_catalogue_reach_no_query(store: GraphStore) -> None:
     user = dataset.nodes[NodeLabel.USER]["id"].iloc[0]
 
     def answers() -> list[list[Row]]:
-        values = {"user": user, "item": items[0], "own": items[1:], "limit": 1000}
+        nodes = [["User", user], ["Item", items[0]], ["Entity", entity]]
+        values = {"user": user, "item": items[0], "own": items[1:], "limit": 1000, "nodes": nodes}
+        values |= {"steps": [[0, *node, 0.5] for node in nodes], "hops": 4}
+        values |= {"before": 0, "since": 1, "until": 3}
         return [
             store.read(query.name, **{p: values[p] for p in query.parameters if p in values})
             for query in queries(store.capabilities.engine)
