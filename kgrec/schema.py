@@ -73,9 +73,12 @@ DISLIKED = "DISLIKED"
 #: an identity, and the number of the load that it is from.
 EDGE_PROPERTIES = ("rating", "time", "weight", "count", "session", "score", "load")
 
+#: Where published vectors are: two places that take turns.
+PUBLISHED_PROPERTIES = ("vector_a", "vector_b")
+
 #: Properties that kgrec keeps on nodes and relationships for itself.
 RESERVED_PROPERTIES = frozenset(
-    {"id", "index", "load", "embedding", "synthetic", "vector_a", "vector_b"}
+    {"id", "index", "load", "embedding", "synthetic", *PUBLISHED_PROPERTIES}
 )
 
 

@@ -89,14 +89,10 @@ def _value(statement: Statement, key: str, text: str) -> Any:
             return [str(part) for part in value]
         return [text] if f"IN ${key} " in statement.text else text
     default = statement.defaults[key]
-    if default is None:  # a bound that need not be given
+    if default is None or isinstance(default, list):  # what a filter takes may be anything
         return value
     expected = type(default)
-    if expected is list:
-        return [str(part) for part in value] if isinstance(value, list) else [text]
-    if expected is str:  # a name, though it may look like a number
-        return text
-    if type(value) is not expected or (expected is int and value < 1):
+    if type(value) is not expected or (expected is int and value < min(default, 1)):
         wanted = "a positive whole number" if expected is int else expected.__name__
         raise ConfigError(f"--param {key}={text} of query {statement.name} must be {wanted}")
     return value

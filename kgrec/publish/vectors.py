@@ -134,8 +134,7 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
             written += len(rows)
             saved.sometimes()
             target.advance(f"{written:,} vectors")
-    for label in (NodeLabel.USER, NodeLabel.ITEM):
-        _make_index(store, naming, label, publication.slot, vectors.user.shape[1])
+    make_indexes(target, vectors.user.shape[1])
     note(store, publication, {"dimensions": vectors.user.shape[1]})
     store.checkpoint()
 
@@ -150,10 +149,12 @@ def clear_slot(store: GraphStore, naming: Naming, slot: str) -> None:
             cleared = store.write("purge_vectors", names=names, limit=CLEAR_ROWS)[0]["cleared"]
 
 
-def _make_index(
-    store: GraphStore, naming: Naming, label: NodeLabel, slot: str, dimensions: int
-) -> None:
-    names = vector_names(naming, label, slot)
-    store.write("vector_slot_index", names=names, dimensions=dimensions)
+def make_indexes(target: Target, dimensions: int) -> None:
+    """Makes the indexes of a publication's vectors, and waits until they are filled."""
+    store, slot = target.store, target.publication.slot
+    for label in (NodeLabel.USER, NodeLabel.ITEM):
+        names = vector_names(target.naming, label, slot)
+        store.write("vector_slot_index", names=names, dimensions=dimensions)
     if store.capabilities.engine == "neo4j":
-        store.read("await_index", index=vector_index(label, slot), seconds=INDEX_SECONDS)
+        for label in (NodeLabel.USER, NodeLabel.ITEM):
+            store.read("await_index", index=vector_index(label, slot), seconds=INDEX_SECONDS)

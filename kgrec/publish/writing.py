@@ -61,7 +61,7 @@ def write_lists(
     vocabularies = recommender.run.vocabularies
     item_ids = naming.item_values(vocabularies[NodeLabel.ITEM].ids)
     head_ids = naming.user_values(vocabularies[NodeLabel.USER].ids) if users else item_ids
-    step = min(block_size(len(item_ids)), max(1, EDGE_ROWS // k))
+    step = min(block_size(len(item_ids)), max(1, EDGE_ROWS // max(k, 1)))
     done = int(publication.properties.get(f"{counter}_done", 0))
     written = int(publication.properties.get(counter, 0))
     cold = int(publication.properties.get("cold_users", 0))
