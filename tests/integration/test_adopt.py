@@ -12,9 +12,12 @@ import neo4j
 import pytest
 
 import kgrec
+from kgrec.adopt import graph_of_users
 from kgrec.cli.app import main
 from kgrec.config import Config
-from kgrec.errors import ConfigError, DataError, StoreUnavailable
+from kgrec.errors import ConfigError, DataError, StoreError, StoreUnavailable
+from kgrec.publish import preparing
+from kgrec.publish.preparing import prepare
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 
@@ -242,6 +245,28 @@ def test_inspect_proposes_what_ingest_takes(
     assert "exists already" in capsys.readouterr().err
     assert main(["ingest", "--config", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["nodes"] == 26
+
+
+def test_publishing_asks_for_indexes_and_makes_none_of_others_labels(
+    cypher: Run, neo4j_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop(cypher)
+    _, naming = graph_of_users(settings(tmp_path, neo4j_uri, SHOP))
+    shown = "SHOW CONSTRAINTS YIELD name WHERE NOT name STARTS WITH 'kgrec_' RETURN count(*) AS n"
+    before = cypher(shown)
+    with open_store(neo4j_uri) as store:
+        prepare(store, naming)  # so few nodes are looked through
+        monkeypatch.setattr(preparing, "SCANNED", 11)
+        for label, key in (("Customer", "number"), ("Thing", "sku")):
+            said = rf"{label}.{key} has no index .*all 12 nodes.*CREATE CONSTRAINT .*`{label}`"
+            with pytest.raises(StoreError, match=said) as caught:
+                prepare(store, naming)
+            cypher(str(caught.value).partition("make one: ")[2])
+        prepare(store, naming)
+    assert cypher(shown)[0]["n"] == before[0]["n"] + 2
+    for row in cypher("SHOW CONSTRAINTS YIELD name, labelsOrTypes AS labels RETURN name, labels"):
+        if row["labels"][0] in ("Customer", "Thing"):
+            cypher(f"DROP CONSTRAINT {ticked(row['name'])}")
 
 
 @pytest.mark.parametrize(
