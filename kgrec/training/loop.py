@@ -259,8 +259,9 @@ def _loss(
     training: TrainingConfig,
     temperature: float | None,
     generator: torch.Generator,
-    hard: HardNegatives,
+    hard: HardNegatives | None = None,
 ) -> StepLoss:
+    hard = hard or HardNegatives.of(None, history)
     kind = training.loss
     if kind == "auto":
         kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
