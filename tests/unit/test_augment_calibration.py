@@ -43,9 +43,13 @@ def test_the_expected_error_by_hand() -> None:
     promised = torch.tensor([0.2] * 10 + [0.9] * 10)
     real = torch.tensor([True] * 3 + [False] * 7 + [True] * 8 + [False] * 2)
     found = reliability(promised, real)
-    # Bins of two: .2 against 1, 1/2, 0, 0, 0 and .9 against 1, 1, 1, 1, 0.
-    errors = [0.8, 0.3, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.9]
-    assert found["expected_error"] == pytest.approx(sum(errors) / 10)
+    # What was promised alike is one bin: .2 against 3/10, .9 against 8/10.
+    assert [each["pairs"] for each in found["bins"]] == [10, 10]
+    assert found["expected_error"] == pytest.approx(0.1)
+    spread = reliability(torch.arange(20.0) / 20, torch.arange(20) % 2 > 0)
+    assert [each["pairs"] for each in spread["bins"]] == [2] * 10
+    assert [each["came"] for each in spread["bins"]] == [0.5] * 10
+    assert spread["expected_error"] == pytest.approx(0.25)
     assert reliability(promised[:0], real[:0]) == {"bins": [], "expected_error": None}
 
 
