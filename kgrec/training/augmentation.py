@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from kgrec.augment.gate import NONE, SPARSE, UNTOUCHED, Decision, decide
@@ -161,26 +162,37 @@ def _gate(
 def _judge(
     fitting: Fitting, task: RankingTask, untouched: Scorer
 ) -> Callable[[Scorer], tuple[FloatArray, FloatArray]]:
-    """NDCG@20 a user, and recall@20 of tail items, of a network with its popularity term.
-
-    The term's weight is found for the untouched network: what edges bring of popularity alone, the
-    term would have brought without them.
-    """
+    """NDCG@20 a user, and recall@20 of tail items, of a network with its popularity term."""
     tail = tail_items(fitting.graph.train, fitting.graph.num_items)
+    with_term = popularity_term(fitting, untouched)
+    return lambda scorer: measured(with_term(scorer), task, tail)
+
+
+def popularity_term(fitting: Fitting, untouched: Scorer) -> Callable[[Scorer], Fusion]:
+    """Gives what joins log popularity to a network, at one weight for all.
+
+    The weight is found, on valid, for the untouched network: what edges bring of popularity alone,
+    the term would have brought without them.
+    """
     term = Popularity(fitting.history)
     asked = fitting.valid_task(most_users(2, fitting.graph.num_items))
     assert asked is not None, "the gate is asked only where there is a valid split"
     found, _ = search_fusion({"network": untouched, "popularity": term}, asked)
 
-    def judge(scorer: Scorer) -> tuple[FloatArray, FloatArray]:
-        with_term = Fusion(
-            {"network": scorer, "popularity": term}, found.part_weights, found.part_scales
-        )
-        ranking, _ = task.rank(with_term, _K)
-        ndcg = ranking_metrics(ranking.hits, task.num_truth, (_K,))[f"ndcg@{_K}"]
-        return ndcg, tail_recall(task, ranking, tail, (_K,))[f"tail_recall@{_K}"]
+    def with_term(scorer: Scorer) -> Fusion:
+        parts = {"network": scorer, "popularity": term}
+        return Fusion(parts, found.part_weights, found.part_scales)
 
-    return judge
+    return with_term
+
+
+def measured(
+    scorer: Scorer, task: RankingTask, tail: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Gives NDCG@20 (n,), and recall@20 of tail items (n,), NaN for users without any."""
+    ranking, _ = task.rank(scorer, _K)
+    ndcg = ranking_metrics(ranking.hits, task.num_truth, (_K,))[f"ndcg@{_K}"]
+    return ndcg, tail_recall(task, ranking, tail, (_K,))[f"tail_recall@{_K}"]
 
 
 def _told(

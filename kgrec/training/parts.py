@@ -32,9 +32,9 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
     """
     parts: dict[str, Scorer] = {}
     makers: dict[str, Callable[[Fitting], Scorer | None]] = {
-        "closed_form": _closed_form,
+        "closed_form": fit_closed_form,
         "user_side": _user_side,
-        "factors": _factors,
+        "factors": fit_factors_part,
         "directed": _directed,
         "network": lambda fitting: fit_networks(fitting, parts),
     }
@@ -49,14 +49,8 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
     return parts
 
 
-def fit_teachers(fitting: Fitting) -> dict[str, Scorer]:
-    """Fits what sources of synthetic edges ask, and nothing else: `closed_form` and `factors`."""
-    makers = {"closed_form": _closed_form, "factors": _factors}
-    parts = {name: make(fitting) for name, make in makers.items()}
-    return {name: part for name, part in parts.items() if part is not None}
-
-
-def _closed_form(fitting: Fitting) -> Scorer | None:
+def fit_closed_form(fitting: Fitting) -> Scorer | None:
+    """Fits the closed form; None if the settings want none."""
     settings, graph = fitting.config.closed_form, fitting.graph
     if not settings.enabled:
         fitting.record["closed_form"] = None
@@ -103,7 +97,8 @@ def _user_side(fitting: Fitting) -> Scorer | None:
         return UserSide.fit(fitting.history, found.ridge, item_exponent=found.item_exponent)
 
 
-def _factors(fitting: Fitting) -> Scorer | None:
+def fit_factors_part(fitting: Fitting) -> Scorer | None:
+    """Fits the matrix factorisation; None if the settings want none."""
     settings, seed = fitting.config.factors, fitting.config.seed
     if not settings.enabled:
         return None
