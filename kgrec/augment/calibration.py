@@ -88,8 +88,11 @@ def reliability(probability: Tensor, real: Tensor) -> dict[str, Any]:
     error = 0.0
     risen = probability[order].contiguous()
     cuts = [len(order) * number // _BINS for number in range(1, _BINS)]
-    ends = torch.searchsorted(risen, risen[cuts]) if len(order) else torch.empty(0).long()
-    for part in torch.tensor_split(order, torch.unique(ends)):
+    ends: list[int] = []
+    for end in torch.searchsorted(risen, risen[cuts]).tolist() if len(order) else ():
+        if end - (ends[-1] if ends else 0) >= len(order) / (2 * _BINS):  # no bin of a few pairs
+            ends.append(end)
+    for part in torch.tensor_split(order, torch.tensor(ends, dtype=torch.int64)):
         if len(part):
             promised = float(probability[part].double().mean())
             came = float(real[part].double().mean())

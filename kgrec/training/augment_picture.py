@@ -15,6 +15,8 @@ _WARM, _HARM, _FAINT = "#DD8452", "#C44E52", "#8C8C8C"
 _ORDER = ("gan", "generator", "teacher", "factors", "knn", "popularity", "random")
 _EDGES_ORDER = ("gan", "generator", "teacher", "knn", "popularity", "random")
 _MOST_ROWS = 12
+#: Sources that draw, where the scorers of their names take the best.
+_DRAWN = ("popularity", "random")
 #: Distances beyond are cut off and told.
 _FAR = 1.5
 
@@ -129,13 +131,15 @@ def _reliability(axes: Axes, told: Mapping[str, Any]) -> bool:
             continue
         promised, came = ([each[key] for each in curve["bins"]] for key in ("promised", "came"))
         label = f"{name}, expected error {curve['expected_error']:.3f}"
-        axes.plot(promised, came, color=colour, marker=marker, markersize=4, label=label)
+        pairs = [each["pairs"] for each in curve["bins"]]
+        sizes = [4 + 150 * count / sum(pairs) for count in pairs]
+        axes.scatter(promised, came, sizes, color=colour, marker=marker, label=label, alpha=0.7)
         highest = max(highest, *promised, *came)
     if not highest:
         return False
     top = min(1.0, 1.1 * highest)
     axes.plot([0, top], [0, top], color=_FAINT, linewidth=0.8, linestyle=":")
-    axes.set_xlabel("promised")
+    axes.set_xlabel("promised; larger marks are more pairs")
     axes.set_ylabel("came true")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     return True
@@ -185,7 +189,7 @@ def _variety(axes: Axes, told: Mapping[str, Any]) -> bool:
         note = f" {value:,.0f}"
         if name in rows:
             note += f" of {rows[name]['distinct']:,}"
-        found = proposals.get(name)
+        found = None if name in _DRAWN else proposals.get(name)
         if found is not None and found["edges"]:
             note += f"; tail {found['tail']:.0%}, {found['novelty']:.1f} bits"
             if found["proven"] is not None:
@@ -193,7 +197,7 @@ def _variety(axes: Axes, told: Mapping[str, Any]) -> bool:
         axes.text(value, place, note, va="center", fontsize=8)
     axes.set_yticks(places, names, fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.6 * max(*values, 1e-9))
+    axes.set_xlim(0, 2 * max(*values, 1e-9))
     collapsed = [name for name in ("generator", "gan") if learned.get(name, {}).get("collapsed")]
     words = f"collapsed: {', '.join(collapsed)}" if collapsed else "items"
     axes.set_xlabel(words, color=_HARM if collapsed else "black")
@@ -223,7 +227,11 @@ def _gate(axes: Axes, told: Mapping[str, Any]) -> bool:
                 markerfacecolor=colour if filled or kind == "tail" else "white",
             )  # fmt: skip
     axes.axvline(0, color=_FAINT, linewidth=0.8)
-    axes.set_yticks(range(len(rows)), rows, fontsize=9)
+    harms = [", ".join(sources[name]["harmed"]) for name in rows]
+    ticks = [
+        f"{name}\nharms {harm}" if harm else name for name, harm in zip(rows, harms, strict=True)
+    ]
+    axes.set_yticks(range(len(rows)), ticks, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel(
         f"difference, 95 % interval (diamonds: tail Recall@20; red: harm); "

@@ -46,6 +46,8 @@ def test_the_expected_error_by_hand() -> None:
     # What was promised alike is one bin: .2 against 3/10, .9 against 8/10.
     assert [each["pairs"] for each in found["bins"]] == [10, 10]
     assert found["expected_error"] == pytest.approx(0.1)
+    few = reliability(torch.tensor([0.1] + [0.5] * 99), torch.arange(100) % 2 > 0)
+    assert [each["pairs"] for each in few["bins"]] == [100]
     spread = reliability(torch.arange(20.0) / 20, torch.arange(20) % 2 > 0)
     assert [each["pairs"] for each in spread["bins"]] == [2] * 10
     assert [each["came"] for each in spread["bins"]] == [0.5] * 10

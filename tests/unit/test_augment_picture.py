@@ -34,10 +34,10 @@ def record() -> dict[str, Any]:
     }  # fmt: skip
     rounds = [{"generator": 0.5, "discriminator": 0.7, "cross_entropy": 2.0}] * 2
     gan = {**report, "rounds": rounds, "collapsed": True}
-    verdict = {"cohorts": {"sparse": interval(0.02)}, "tail": interval(-0.03)}
+    verdict = {"cohorts": {"sparse": interval(0.02)}, "tail": interval(-0.03), "harmed": ["all"]}
     return {
         "picked": "gan",
-        "sources": {"gan": verdict, "teacher": {**verdict, "tail": None}},
+        "sources": {"gan": verdict, "teacher": {**verdict, "tail": None, "harmed": []}},
         "proposals": {
             "gan": {"edges": 10, "tail": 0.2, "novelty": 9.0, "proven": 0.05},
         },
@@ -82,7 +82,7 @@ def test_every_panel_shows_what_the_record_says(drawn: Any) -> None:
     assert [bar.get_width() for bar in variety.patches] == [80.0, 20.0, 20.0, 20.0]
     assert variety.get_xlabel() == "collapsed: gan"
     assert "5.0% in valid" in variety.texts[1].get_text()
-    assert labels(gate) == ["gan", "teacher"]
+    assert labels(gate) == ["gan\nharms all", "teacher"]
     assert gate.get_xlabel().endswith("let in: gan")
 
 
