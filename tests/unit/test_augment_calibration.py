@@ -33,7 +33,7 @@ def test_what_came_is_what_was_promised() -> None:
     found = Calibration.fit(scores[half[0]], real[half[0]])
     assert float((found(scores) - truth).abs().mean()) < 0.02
     curve = reliability(found(scores[half[1]]), real[half[1]])
-    assert len(curve["bins"]) == 10
+    assert len(curve["bins"]) > 7  # fewer than ten where much was promised the same
     assert curve["expected_error"] < 0.02
     # The same scores taken for probabilities as they are promise too much.
     assert reliability(torch.sigmoid(scores[half[1]]), real[half[1]])["expected_error"] > 0.1
