@@ -75,8 +75,9 @@ def reliability(probability: Tensor, real: Tensor) -> dict[str, Any]:
         real: (n,) bool.
 
     Returns:
-        `bins`, each with `promised`, `came` (means) and `pairs`, of as many pairs, by what was
-        promised; `expected_error`, Σ_b n_b/n |promised_b - came_b|, None without pairs.
+        `bins`, each with `promised`, `came` (means) and `pairs`, of about as many pairs, by what
+        was promised; pairs that were promised the same are in one, so there may be fewer;
+        `expected_error`, Σ_b n_b/n |promised_b - came_b|, None without pairs.
 
     References:
         Naeini et al., AAAI 2015, "Obtaining well calibrated probabilities using Bayesian binning":
@@ -85,7 +86,13 @@ def reliability(probability: Tensor, real: Tensor) -> dict[str, Any]:
     order = torch.argsort(probability, stable=True)
     bins: list[Mapping[str, float]] = []
     error = 0.0
-    for part in torch.tensor_split(order, _BINS):
+    risen = probability[order].contiguous()
+    cuts = [len(order) * number // _BINS for number in range(1, _BINS)]
+    ends: list[int] = []
+    for end in torch.searchsorted(risen, risen[cuts]).tolist() if len(order) else ():
+        if end - (ends[-1] if ends else 0) >= len(order) / (2 * _BINS):  # no bin of a few pairs
+            ends.append(end)
+    for part in torch.tensor_split(order, torch.tensor(ends, dtype=torch.int64)):
         if len(part):
             promised = float(probability[part].double().mean())
             came = float(real[part].double().mean())

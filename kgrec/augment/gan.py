@@ -71,10 +71,10 @@ class Augmenter:
         """
         if self.calibration is None:
             raise NotFittedError("this generator was not calibrated; fit it again")
-        return self.calibration(self._doubted(features, noise))
+        return self.calibration(self.logits(features, noise))
 
-    def _doubted(self, features: Tensor, noise: Tensor) -> Tensor:
-        """The logits that are calibrated, (B, k)."""
+    def logits(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Gives what is calibrated, (B, k): the discriminator's logits, or the generator's."""
         if self.discriminator is not None:
             return self.discriminator(features)  # type: ignore[no-any-return]
         return self.generator(features, noise)  # type: ignore[no-any-return]
@@ -90,8 +90,8 @@ class Augmenter:
             noise = torch.zeros(len(lessons.features), self.generator.num_noise)
             places = best(self.generator(lessons.features, noise), lessons, per_user)
             there = lessons.items.gather(1, places) >= 0
-            doubted = self._doubted(lessons.features, noise).gather(1, places)
-            parts.append((doubted[there], lessons.real.gather(1, places)[there]))
+            logits = self.logits(lessons.features, noise).gather(1, places)
+            parts.append((logits[there], lessons.real.gather(1, places)[there]))
         calibration = Calibration.fit(*parts[0])
         scores, real = parts[1]
         report = {**self.report, "reliability": reliability(calibration(scores), real)}

@@ -57,11 +57,11 @@ def hard_negatives(
 ) -> SyntheticEdges:
     """Gives a generator's second output: what it finds plausible and its adversary does not.
 
-    Of the 100 candidates that the generator puts first, each user's `plan.per_user` that are least
-    likely to be real; equally likely ones from the generator's first on, as these are the harder.
+    Of the 100 candidates that the generator puts first, each user's `plan.per_user` with the lowest
+    logits of the discriminator. Probabilities were calibrated on proposals and may all be alike.
 
     Args:
-        augmenter: Trained and calibrated.
+        augmenter: Trained; without a discriminator its own last ones are taken.
         bank: What it is told of users and items.
         plan: For whom, how many, and their weight.
         seed: Of the noise.
@@ -74,8 +74,10 @@ def hard_negatives(
         scores = preferred.score(block)
         top = scores.topk(min(_PLAUSIBLE, scores.shape[1]), dim=1)
         items = top.indices.masked_fill(top.values == -torch.inf, -1)  # (B, k)
-        sure = _confidence(augmenter, bank, block, items, seed).masked_fill(items < 0, torch.inf)
-        least = sure.argsort(dim=1, stable=True)[:, : plan.per_user]
+        with torch.no_grad():
+            told = augmenter.logits(bank.features(block, items), preferred.noise[block])
+        told = told.masked_fill(items < 0, torch.inf)
+        least = told.argsort(dim=1, stable=True)[:, : plan.per_user]
         chosen = items.gather(1, least)
         there = chosen >= 0
         rows.append(block[:, None].expand_as(chosen)[there].numpy())

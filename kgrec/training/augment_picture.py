@@ -15,6 +15,10 @@ _WARM, _HARM, _FAINT = "#DD8452", "#C44E52", "#8C8C8C"
 _ORDER = ("gan", "generator", "teacher", "factors", "knn", "popularity", "random")
 _EDGES_ORDER = ("gan", "generator", "teacher", "knn", "popularity", "random")
 _MOST_ROWS = 12
+#: Sources that draw, where the scorers of their names take the best.
+_DRAWN = ("popularity", "random")
+#: Distances beyond are cut off and told.
+_FAR = 1.5
 
 
 def draw_augment(path: Path, told: Mapping[str, Any]) -> None:
@@ -34,9 +38,8 @@ def draw_augment(path: Path, told: Mapping[str, Any]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         if not draw(axes, told):
             axes.set_axis_off()
-            axes.text(
-                0.5, 0.5, "not measured here", ha="center", color=_FAINT, transform=axes.transAxes
-            )
+            words = "the gate was not asked" if draw is _gate else "not measured here"
+            axes.text(0.5, 0.5, words, ha="center", color=_FAINT, transform=axes.transAxes)
     figure.savefig(path, dpi=120)
 
 
@@ -47,7 +50,8 @@ def _masked(told: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     if "sources" in learned.get("gan", {}):
         rows["gan"] = learned["gan"]["sources"]["generator"]
     order = [name for name in _ORDER if name in rows]
-    return {name: rows[name] for name in [*order, *sorted(rows.keys() - set(order))]}
+    others = sorted(rows.keys() - set(order), key=lambda name: -rows[name]["precision"])
+    return {name: rows[name] for name in [*order, *others]}
 
 
 def _precision(axes: Axes, told: Mapping[str, Any]) -> bool:
@@ -84,26 +88,37 @@ def _losses(axes: Axes, told: Mapping[str, Any]) -> bool:
     start = len(entropy)
     epochs = list(range(1, start + len(rounds) + 1))
     whole = entropy + [each["cross_entropy"] for each in rounds]
-    axes.plot(epochs, whole, color=_OWN, label="cross-entropy")
+    _from_first(axes, epochs, whole, _OWN, "cross-entropy")
     for name, colour in (("generator", _WARM), ("discriminator", _HARM)):
         values = [each[name] for each in rounds]
-        label = f"{name} against its adversary"
         if values:
-            axes.plot(epochs[start:], values, color=colour, label=label, marker=".")
+            _from_first(axes, epochs[start:], values, colour, f"{name}, in the play")
     if rounds:
         axes.axvline(start + 0.5, color=_FAINT, linewidth=0.8, linestyle=":")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("loss")
+    axes.set_ylabel("loss, less its first")
     right = axes.twinx()
     right.spines["top"].set_visible(False)
-    looks = list(learned.get("generator", {}).get("looks", []))
-    right.plot(range(len(looks)), looks, color=_REAL, linestyle="--", label="precision")
-    more = learned.get("gan", {}).get("looks", [])
-    if more:
-        right.plot([start + n for n in range(len(more))], more, color=_REAL, linestyle="--")
-    right.set_ylabel("precision of who says when to stop", color=_REAL)
-    axes.legend(frameon=False, fontsize=8, loc="center right")
+    kept = []
+    for name, first in (("generator", 0), ("gan", start)):
+        looks = learned.get(name, {}).get("looks", [])
+        if looks:
+            best = looks.index(max(looks))
+            places = [first + number for number in range(len(looks))]
+            right.plot(places, looks, color=_REAL, linestyle="--")
+            right.plot(places[best], looks[best], "o", color=_REAL)
+            kept.append(f"{name} after {best}" if best else f"{name} as it began")
+    right.set_ylabel("precision, dashed", color=_REAL)
+    axes.set_xlabel(f"epoch; kept at its best: {', '.join(kept)}")
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return True
+
+
+def _from_first(
+    axes: Axes, epochs: list[int], values: list[float], colour: str, label: str
+) -> None:
+    """Losses of several sizes on one axis: what each has lost."""
+    lost = [value - values[0] for value in values]
+    axes.plot(epochs, lost, color=colour, marker=".", label=f"{label} (from {values[0]:.2f})")
 
 
 def _reliability(axes: Axes, told: Mapping[str, Any]) -> bool:
@@ -116,13 +131,15 @@ def _reliability(axes: Axes, told: Mapping[str, Any]) -> bool:
             continue
         promised, came = ([each[key] for each in curve["bins"]] for key in ("promised", "came"))
         label = f"{name}, expected error {curve['expected_error']:.3f}"
-        axes.plot(promised, came, color=colour, marker=marker, markersize=4, label=label)
+        pairs = [each["pairs"] for each in curve["bins"]]
+        sizes = [4 + 150 * count / sum(pairs) for count in pairs]
+        axes.scatter(promised, came, sizes, color=colour, marker=marker, label=label, alpha=0.7)
         highest = max(highest, *promised, *came)
     if not highest:
         return False
     top = min(1.0, 1.1 * highest)
     axes.plot([0, top], [0, top], color=_FAINT, linewidth=0.8, linestyle=":")
-    axes.set_xlabel("promised")
+    axes.set_xlabel("promised; larger marks are more pairs")
     axes.set_ylabel("came true")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     return True
@@ -143,11 +160,15 @@ def _distances(axes: Axes, told: Mapping[str, Any]) -> bool:
         if key == "auc":
             values = [max(0.0, 2 * value - 1) for value in values]
         places = [place + 0.26 * (number - 1) for place in range(len(rows))]
-        axes.barh(places, values, 0.24, color=colour, label=label)
+        axes.barh(places, [min(value, _FAR) for value in values], 0.24, color=colour, label=label)
+        for place, value in zip(places, values, strict=True):
+            if value > _FAR:
+                axes.text(_FAR, place, f" {value:.1f} »", va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=9)
     axes.invert_yaxis()
+    axes.set_xlim(0, 1.15 * _FAR)
     axes.set_xlabel("Wasserstein's distance; 0 is alike")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return True
 
 
@@ -168,7 +189,7 @@ def _variety(axes: Axes, told: Mapping[str, Any]) -> bool:
         note = f" {value:,.0f}"
         if name in rows:
             note += f" of {rows[name]['distinct']:,}"
-        found = proposals.get(name)
+        found = None if name in _DRAWN else proposals.get(name)
         if found is not None and found["edges"]:
             note += f"; tail {found['tail']:.0%}, {found['novelty']:.1f} bits"
             if found["proven"] is not None:
@@ -176,7 +197,7 @@ def _variety(axes: Axes, told: Mapping[str, Any]) -> bool:
         axes.text(value, place, note, va="center", fontsize=8)
     axes.set_yticks(places, names, fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.6 * max(*values, 1e-9))
+    axes.set_xlim(0, 2 * max(*values, 1e-9))
     collapsed = [name for name in ("generator", "gan") if learned.get(name, {}).get("collapsed")]
     words = f"collapsed: {', '.join(collapsed)}" if collapsed else "items"
     axes.set_xlabel(words, color=_HARM if collapsed else "black")
@@ -206,7 +227,11 @@ def _gate(axes: Axes, told: Mapping[str, Any]) -> bool:
                 markerfacecolor=colour if filled or kind == "tail" else "white",
             )  # fmt: skip
     axes.axvline(0, color=_FAINT, linewidth=0.8)
-    axes.set_yticks(range(len(rows)), rows, fontsize=9)
+    harms = [", ".join(sources[name]["harmed"]) for name in rows]
+    ticks = [
+        f"{name}\nharms {harm}" if harm else name for name, harm in zip(rows, harms, strict=True)
+    ]
+    axes.set_yticks(range(len(rows)), ticks, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel(
         f"difference, 95 % interval (diamonds: tail Recall@20; red: harm); "

@@ -15,6 +15,7 @@ from kgrec.errors import ConfigError, RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.graph.texts import text_features
+from kgrec.model.scorer import Scorer
 from kgrec.training.augment_picture import draw_augment
 from kgrec.training.augmentation import tell_of
 from kgrec.training.budget import Budget
@@ -23,7 +24,7 @@ from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.directory import open_partial
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.inner_split import is_temporal
-from kgrec.training.parts import fit_teachers
+from kgrec.training.parts import fit_closed_form, fit_factors_part
 from kgrec.training.profiles import SOURCE as PROFILE
 from kgrec.training.profiles import starting_histories
 from kgrec.training.proposals import SOURCES, Proposals
@@ -86,7 +87,7 @@ class GanAugmenter:
             partial = open_partial(config, graph, directory)
         choices = Choices() if partial is None else Choices.load(partial / CHOICES)
         fitting = _fitting(graph, config, choices, partial, progress=progress)
-        proposals = Proposals(fitting, fit_teachers(fitting))
+        proposals = Proposals(fitting, _teachers(fitting))
         proposals.require("gan")
         learned = {name: proposals.augmenter(name).report for name in proposals.learned()}
         record = {
@@ -198,7 +199,7 @@ class GanAugmenter:
         }
         choices = Choices.load(directory / CHOICES)
         fitting = _fitting(graph, config, choices, None, progress=progress)
-        proposals = Proposals(fitting, fit_teachers(fitting), learned)
+        proposals = Proposals(fitting, _teachers(fitting), learned)
         names = proposals.scorers()
         if names != learned["gan"].names:
             raise RunError(
@@ -240,6 +241,13 @@ def _fitting(
     return Fitting(
         config, graph, text, torch.device("cpu"), work, record, budget, choices, progress
     )
+
+
+def _teachers(fitting: Fitting) -> dict[str, Scorer]:
+    """Fits what sources of synthetic edges ask, and nothing else: `closed_form` and `factors`."""
+    makers = {"closed_form": fit_closed_form, "factors": fit_factors_part}
+    parts = {name: make(fitting) for name, make in makers.items()}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _read(path: Path) -> Augmenter:

@@ -259,8 +259,9 @@ def _loss(
     training: TrainingConfig,
     temperature: float | None,
     generator: torch.Generator,
-    hard: HardNegatives,
+    hard: HardNegatives | None = None,
 ) -> StepLoss:
+    hard = hard or HardNegatives.of(None, history)
     kind = training.loss
     if kind == "auto":
         kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
@@ -283,24 +284,23 @@ def _loss(
         positive = _products(user, owner, item, targets) + bias[targets]  # (B,)
         known, weight = known_pairs(taken, rows), positives.weights(batch)
         loss = softmax_loss(user, item, bias, known, positive, owner, weight)
-        at, below, counts = hard.draw(users[batch], generator)
-        doubted = _products(user, owner[at], item, below) + bias[below]  # (h,)
-        return loss + hard_loss(positive, at, doubted, counts)
+        doubted = hard.draw(users[batch], generator)
+        return loss + _beside(doubted, positive, user, owner, item, doubted[1], bias)
 
     def sampled(network: GraphNetwork, batch: Tensor) -> Tensor:
         rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
         targets, bias = items[batch], network.item_bias()
         drawn, expected = sample_negatives(probability, training.num_negatives, generator)
         drawn, expected = drawn.to(users.device), expected.to(users.device)  # (m,)
-        at, below, counts = hard.draw(users[batch], generator)  # (h,)
-        wanted = [targets, drawn, below]
+        doubted = hard.draw(users[batch], generator)
+        wanted = [targets, drawn, doubted[1]]
         user, item = scaled(*embed(network, batch, rows, torch.cat(wanted)))
         item, negative, last = torch.split(item, [len(each) for each in wanted])
         positive = _products(user, owner, item, torch.arange(len(batch), device=item.device))
         positive = positive + bias[targets]  # (B,)
         known, weight = known_among(taken, rows, drawn), positives.weights(batch)
-        doubted = _products(user, owner[at], last, torch.arange(len(last), device=last.device))
-        beside = hard_loss(positive, at, doubted + bias[below], counts)
+        place = torch.arange(len(last), device=last.device)
+        beside = _beside(doubted, positive, user, owner, last, place, bias)
         if kind == "bpr":
             scores = torch.addmm(bias[drawn], user, negative.T)  # (u, m)
             mask = torch.zeros_like(scores, dtype=torch.bool)
@@ -310,6 +310,23 @@ def _loss(
         return beside + softmax_loss(user, negative, lowered, known, positive, owner, weight)
 
     return full if kind == "softmax" else sampled
+
+
+def _beside(
+    doubted: tuple[Tensor, Tensor, Tensor],
+    positive: Tensor,
+    user: Tensor,
+    owner: Tensor,
+    item: Tensor,
+    place: Tensor,
+    bias: Tensor,
+) -> Tensor:
+    """The loss of drawn hard negatives, whose embeddings are rows `place` of item; 0 for none."""
+    at, items, weight = doubted  # (h,)
+    if not len(at):
+        return positive.new_zeros(())
+    negative = _products(user, owner[at], item, place) + bias[items]
+    return hard_loss(positive, at, negative, weight)
 
 
 def _products(left: Tensor, at: Tensor, right: Tensor, there: Tensor) -> Tensor:

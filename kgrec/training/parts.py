@@ -49,13 +49,6 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
     return parts
 
 
-def fit_teachers(fitting: Fitting) -> dict[str, Scorer]:
-    """Fits what sources of synthetic edges ask, and nothing else: `closed_form` and `factors`."""
-    makers = {"closed_form": fit_closed_form, "factors": fit_factors_part}
-    parts = {name: make(fitting) for name, make in makers.items()}
-    return {name: part for name, part in parts.items() if part is not None}
-
-
 def fit_closed_form(fitting: Fitting) -> Scorer | None:
     """Fits the closed form; None if the settings want none."""
     settings, graph = fitting.config.closed_form, fitting.graph

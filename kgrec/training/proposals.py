@@ -131,7 +131,7 @@ class Proposals:
             per_item=0,
         )
         for_items = mirrored_edges(mirror.propose(name, turned, seed))
-        self.report.setdefault("items", {}).update(mirror.report)
+        self.report |= {ITEMS + each: told for each, told in mirror.report.items()}
         return for_users.joined(for_items)
 
     def negatives(self, plan: Plan, seed: int) -> SyntheticEdges:

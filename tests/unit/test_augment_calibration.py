@@ -33,7 +33,7 @@ def test_what_came_is_what_was_promised() -> None:
     found = Calibration.fit(scores[half[0]], real[half[0]])
     assert float((found(scores) - truth).abs().mean()) < 0.02
     curve = reliability(found(scores[half[1]]), real[half[1]])
-    assert len(curve["bins"]) == 10
+    assert len(curve["bins"]) > 7  # fewer than ten where much was promised the same
     assert curve["expected_error"] < 0.02
     # The same scores taken for probabilities as they are promise too much.
     assert reliability(torch.sigmoid(scores[half[1]]), real[half[1]])["expected_error"] > 0.1
@@ -43,9 +43,15 @@ def test_the_expected_error_by_hand() -> None:
     promised = torch.tensor([0.2] * 10 + [0.9] * 10)
     real = torch.tensor([True] * 3 + [False] * 7 + [True] * 8 + [False] * 2)
     found = reliability(promised, real)
-    # Bins of two: .2 against 1, 1/2, 0, 0, 0 and .9 against 1, 1, 1, 1, 0.
-    errors = [0.8, 0.3, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.9]
-    assert found["expected_error"] == pytest.approx(sum(errors) / 10)
+    # What was promised alike is one bin: .2 against 3/10, .9 against 8/10.
+    assert [each["pairs"] for each in found["bins"]] == [10, 10]
+    assert found["expected_error"] == pytest.approx(0.1)
+    few = reliability(torch.tensor([0.1] + [0.5] * 99), torch.arange(100) % 2 > 0)
+    assert [each["pairs"] for each in few["bins"]] == [100]
+    spread = reliability(torch.arange(20.0) / 20, torch.arange(20) % 2 > 0)
+    assert [each["pairs"] for each in spread["bins"]] == [2] * 10
+    assert [each["came"] for each in spread["bins"]] == [0.5] * 10
+    assert spread["expected_error"] == pytest.approx(0.25)
     assert reliability(promised[:0], real[:0]) == {"bins": [], "expected_error": None}
 
 

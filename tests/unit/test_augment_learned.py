@@ -72,6 +72,9 @@ def test_hard_negatives_are_plausible_and_doubted() -> None:
     # The doubted are the generator's own first, but for what a user has: 8 of user 0, 0 of 2.
     assert pairs == [(0, 7), (0, 6), (1, 0), (1, 1), (2, 8), (2, 7)]
     assert (found.weight == 0.25).all()
+    flat = Calibration(torch.zeros(1).double(), torch.full((1,), 0.4).double())
+    alike = hard_negatives(replace(augmenter, calibration=flat), BANK, plan(2), 0)
+    assert alike.item_index.tolist() == found.item_index.tolist()
     trusting = replace(augmenter, discriminator=None)
     found = hard_negatives(trusting, BANK, plan(1), 0)
     assert found.item_index.tolist() == [0, 8, 1]
