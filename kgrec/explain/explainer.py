@@ -6,24 +6,27 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from kgrec.explain.counterfactual import counterfactuals
 from kgrec.explain.deletion import Ends, carried, embeddings, renormalised_drop
+from kgrec.explain.languages import language_of
 from kgrec.explain.leaves import Leaf, leaves_of
-from kgrec.explain.nodes import NodeSpace
+from kgrec.explain.nodes import NodeSpace, PathStep
 from kgrec.explain.pair import (
     AttributeShare,
     LayerShare,
     PairExplanation,
     PartShare,
     PathShare,
-    PathStep,
     Served,
 )
 from kgrec.explain.paths import Found, Route, find_paths
 from kgrec.explain.reasons import OwnItem, relation_kind
-from kgrec.explain.walks import Floats, Networks, same_graph
+from kgrec.explain.sentences import path_text
+from kgrec.explain.walks import Floats, Networks, Walks, same_graph
 from kgrec.model.graph_scorer import PropagationScorer
+from kgrec.model.linear_network import LinearNetwork
 from kgrec.model.scorer import Contributions
-from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
+from kgrec.schema import NodeLabel
 
 #: Walks of one length and products of two walks that a search looks at.
 _WALKS, _PRODUCTS = 400_000, 400_000
@@ -43,6 +46,7 @@ class Explainer:
     def __init__(self, served: Served, *, language: str = "en") -> None:
         self.scorer = served.scorer
         self.nodes = NodeSpace(served.vocabularies, served.names)
+        language_of(language)  # refuse an unknown one before any work
         self.language = language
         self._users = served.vocabularies[NodeLabel.USER]
         self._items = served.vocabularies[NodeLabel.ITEM]
@@ -50,7 +54,13 @@ class Explainer:
         self._networks: dict[tuple[int, ...], Networks] = {}
 
     def pair(
-        self, user_id: str, item_id: str, num_paths: int = 5, *, renormalise: bool = False
+        self,
+        user_id: str,
+        item_id: str,
+        num_paths: int = 5,
+        *,
+        renormalise: bool = False,
+        num_counterfactuals: int = 3,
     ) -> PairExplanation:
         """Explains one score.
 
@@ -59,6 +69,7 @@ class Explainer:
             item_id: An item the scorer knows.
             num_paths: At most so many paths.
             renormalise: Whether each path's drop in a renormalised graph is computed as well.
+            num_counterfactuals: At most so many.
 
         Raises:
             VocabularyError: If the user or the item is unknown.
@@ -91,15 +102,21 @@ class Explainer:
             relations_exact=all(part.relations_exact for part in parts),
         )
         ends = self.ends(leaves, user, item)
+        if num_counterfactuals:
+            shares = [(self._items.index(own.item_id), own.share) for own in own_items]
+            told = counterfactuals(
+                self.scorer, self.nodes, ends, (user, item), shares, num_counterfactuals,
+                self.language,
+            )  # fmt: skip
+            explanation = replace(explanation, counterfactuals=told)
         if ends is None:
             return explanation
         return self._with_graph(explanation, ends, num_paths, renormalise)
 
     def ends(self, leaves: Sequence[Leaf], user: int, item: int) -> Ends | None:
         """The linear networks among the leaves with the walks of a pair; None if there are none."""
-        networks = [leaf for leaf in leaves if isinstance(leaf.scorer, PropagationScorer)]
-        first = [leaf for leaf in networks if leaf.scorer is networks[0].scorer]
-        networks = [leaf for leaf in networks if same_graph(_network(leaf), _network(first[0]))]
+        linear = [leaf for leaf in leaves if isinstance(leaf.scorer, PropagationScorer)]
+        networks = [leaf for leaf in linear if same_graph(_network(leaf), _network(linear[0]))]
         if not networks:
             return None
         key = tuple(id(leaf.scorer) for leaf in networks)
@@ -153,11 +170,7 @@ class Explainer:
                 relations=(steps := _steps(route, ends.networks)),
                 share=route.share,
                 carried=carried(ends, route.edges),
-                text=" ".join(
-                    part
-                    for node, step in zip(nodes, (*steps, None), strict=True)
-                    for part in (node.name, f"[{step.type}]" if step else "")
-                ).strip(),
+                text=path_text(nodes, steps, self.language),
                 drop_renormalised=renormalised_drop(ends, route.edges) if renormalise else None,
             )
             for route in found.routes
@@ -188,7 +201,7 @@ class Explainer:
         )
 
 
-def _network(leaf: Leaf):  # type: ignore[no-untyped-def]
+def _network(leaf: Leaf) -> LinearNetwork:
     assert isinstance(leaf.scorer, PropagationScorer)
     return leaf.scorer.network
 
@@ -242,7 +255,9 @@ def _layers(ends: Ends) -> tuple[LayerShare, ...]:
     return tuple(LayerShare(a, b, float(total[a, b])) for a in range(count) for b in range(count))
 
 
-def _rows(ends: Ends, scorer: PropagationScorer, number: int, levels, z: Floats) -> Floats:  # type: ignore[no-untyped-def]
+def _rows(
+    ends: Ends, scorer: PropagationScorer, number: int, levels: Sequence[Walks], z: Floats
+) -> Floats:
     """A node's rows of X, P X, …, P^L X over L + 1; the last is what is left of z, (L + 1, d)."""
     count = ends.networks.num_layers + 1
     rows = []
@@ -277,7 +292,3 @@ def _steps(route: Route, networks: Networks) -> tuple[PathStep, ...]:
     """A message named `rev_X` to the node before runs against a fact X that leads onwards."""
     names = [networks.relation_names[kind] for kind in route.kinds]
     return tuple(PathStep(name.removeprefix("rev_"), name.startswith("rev_")) for name in names)
-
-
-#: The relationship type of what users took.
-INTERACTED = INTERACTION_TYPES[Split.TRAIN]

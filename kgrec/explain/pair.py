@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from kgrec.explain.nodes import PathNode
+from kgrec.explain.counterfactual import Counterfactual
+from kgrec.explain.nodes import PathNode, PathStep
 from kgrec.explain.reasons import OwnItem
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
@@ -97,19 +98,6 @@ class AttributeShare:
 
 
 @dataclass(frozen=True)
-class PathStep:
-    """One edge of a path.
-
-    Attributes:
-        type: Relationship type.
-        forward: Whether the path runs along the stated direction.
-    """
-
-    type: str
-    forward: bool
-
-
-@dataclass(frozen=True)
 class PathShare:
     """A path from the user to the item, and what it brings.
 
@@ -155,6 +143,7 @@ class PairExplanation:
         path_bound: No path that is missing has a larger share in size.
         own_items_exact: Whether the shares of own items follow from the score's formula.
         relations_exact: The same for relations.
+        counterfactuals: Where the item would stand without some own items.
     """
 
     user_id: str
@@ -175,6 +164,7 @@ class PairExplanation:
     path_bound: float
     own_items_exact: bool
     relations_exact: bool
+    counterfactuals: tuple[Counterfactual, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON values."""
@@ -189,6 +179,7 @@ def explain_pair(
     *,
     language: str = "en",
     renormalise: bool = False,
+    num_counterfactuals: int = 3,
 ) -> PairExplanation:
     """Explains the score of one user and one item.
 
@@ -199,6 +190,7 @@ def explain_pair(
         num_paths: At most so many paths.
         language: Of the paths' words: "en" or "zh".
         renormalise: Whether each path's drop in a renormalised graph is computed as well.
+        num_counterfactuals: At most so many.
 
     Raises:
         VocabularyError: If the user or the item is unknown.
@@ -207,5 +199,9 @@ def explain_pair(
     from kgrec.explain.explainer import Explainer
 
     return Explainer(getattr(served, "run", served), language=language).pair(
-        user_id, item_id, num_paths, renormalise=renormalise
+        user_id,
+        item_id,
+        num_paths,
+        renormalise=renormalise,
+        num_counterfactuals=num_counterfactuals,
     )

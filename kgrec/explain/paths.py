@@ -111,11 +111,11 @@ def find_paths(
     # A path has up to c terms, so so many terms hold k paths unless some meet a node twice.
     enough = min(cuts * most, len(best))
     threshold = float(np.partition(best, -enough)[-enough])
-    while True:
+    for _ in range(2):
         pairs, reached = _pairs(sides, threshold, budget)
         routes = _routes(networks, scaled, (user, item), sides, pairs, most)
         last = abs(routes[-1].share) if len(routes) == most else 0.0
-        if last >= cuts * reached or reached > threshold or threshold <= 0.0:
+        if last >= cuts * reached or reached > threshold:
             break
         threshold = last / cuts  # 0 if there are fewer than k: then all are looked at
     bound = max(cuts * reached if reached > 0 else 0.0, cuts * lost)

@@ -155,7 +155,7 @@ class Networks:
             starts, counts = starts[kept], counts[kept]
         row = np.repeat(kept, counts)
         shift = np.repeat(starts - (counts.cumsum() - counts), counts)
-        edges = shift + np.arange(len(row))
+        edges = (shift + np.arange(len(row))).astype(np.int64)
         return Walks(
             np.column_stack([walks.edges[row], edges]),
             np.column_stack([walks.nodes[row], self.source[edges].astype(np.int64)]),
