@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from kgrec.explain.averages import decayed
 from kgrec.explain.counterfactual import counterfactuals
 from kgrec.explain.deletion import Ends, carried, embeddings, renormalised_drop
 from kgrec.explain.languages import language_of
@@ -28,8 +29,8 @@ from kgrec.model.linear_network import LinearNetwork
 from kgrec.model.scorer import Contributions
 from kgrec.schema import NodeLabel
 
-#: Walks of one length and products of two walks that a search looks at.
-_WALKS, _PRODUCTS = 400_000, 400_000
+#: Walks of one length, and pairs of messages, that are looked at.
+_WALKS, _PRODUCTS = 400_000, 2_000_000
 
 
 class Explainer:
@@ -52,6 +53,7 @@ class Explainer:
         self._items = served.vocabularies[NodeLabel.ITEM]
         self._item_names = served.names[NodeLabel.ITEM]
         self._networks: dict[tuple[int, ...], Networks] = {}
+        self._sep: Floats | None = None
 
     def pair(
         self,
@@ -94,7 +96,7 @@ class Explainer:
             beside_layers=score,
             attributes=(),
             paths=(),
-            joined=0.0,
+            linked=0.0,
             apart=0.0,
             paths_complete=True,
             path_bound=0.0,
@@ -112,6 +114,29 @@ class Explainer:
         if ends is None:
             return explanation
         return self._with_graph(explanation, ends, num_paths, renormalise)
+
+    def ids(self, label: NodeLabel) -> tuple[str, ...]:
+        """The ids of a label, in index order."""
+        return self.nodes.ids(label)
+
+    def degree(self, path: PathShare) -> tuple[str, float] | None:
+        """The label of a path's shared node, and how popular it is among its kind, 0 to 1."""
+        node = path.nodes[-2]
+        popularity = self._popularity()
+        if popularity is None:
+            return None
+        return node.label, float(popularity[self.nodes.number(NodeLabel(node.label), node.id)])
+
+    def _popularity(self) -> Floats | None:
+        """SEP of every node: its degree, decayed and scaled among the nodes of its label, (N,)."""
+        if self._sep is None and self._networks:
+            networks = next(iter(self._networks.values()))
+            degrees = np.diff(networks.pointer).astype(np.float64)
+            self._sep = np.zeros(len(degrees))
+            for start, stop in self.nodes.ranges():
+                order = start + np.argsort(degrees[start:stop], kind="stable")
+                self._sep[order] = decayed(degrees[order])
+        return self._sep
 
     def ends(self, leaves: Sequence[Leaf], user: int, item: int) -> Ends | None:
         """The linear networks among the leaves with the walks of a pair; None if there are none."""
@@ -147,18 +172,15 @@ class Explainer:
         self, explanation: PairExplanation, ends: Ends, num_paths: int, renormalise: bool
     ) -> PairExplanation:
         layers = _layers(ends)
-        found = find_paths(
-            ends.networks, ends.factors, ends.user_reach, ends.item_reach, num_paths, _PRODUCTS
-        )
-        joined, inner = _joined(ends)
+        found = find_paths(ends, num_paths, _PRODUCTS)
         return replace(
             explanation,
             layers=layers,
             beside_layers=explanation.score - sum(layer.share for layer in layers),
             attributes=self._attributes(ends),
             paths=self._paths(found, ends, renormalise),
-            joined=joined,
-            apart=inner - joined,
+            linked=found.linked,
+            apart=sum(layer.share for layer in layers) - found.linked,
             paths_complete=found.complete,
             path_bound=found.bound,
         )
@@ -266,26 +288,6 @@ def _rows(
         rows.append(level.weights[number] @ x / count)
     rows.append(z - sum(rows) if rows else z)
     return np.stack(rows)
-
-
-def _joined(ends: Ends) -> tuple[float, float]:
-    """What walks bring that meet in a node, and what all bring, in the score."""
-    joined = inner = 0.0
-    scaled = ends.factors / (ends.networks.num_layers + 1) ** 2
-    size = ends.networks.squared.shape[1]
-    for number, (factor, scorer) in enumerate(zip(scaled, ends.networks.scorers, strict=True)):
-        sums = [
-            np.bincount(
-                np.concatenate([level.ends for level in reach.levels]),
-                np.concatenate([level.weights[number] for level in reach.levels]),
-                minlength=size,
-            )
-            for reach in (ends.user_reach, ends.item_reach)
-        ]
-        joined += float(factor * (sums[0] * sums[1]) @ ends.networks.squared[number])
-        z_u, z_i = embeddings(scorer, ends.user, ends.item)
-        inner += float(ends.factors[number] * (z_u @ z_i))
-    return joined, inner
 
 
 def _steps(route: Route, networks: Networks) -> tuple[PathStep, ...]:

@@ -80,3 +80,12 @@ class NodeSpace:
     def number_of(self, label: NodeLabel, index: int) -> int:
         """The number of the node with an index within its label."""
         return next(start for start, each in self._starts if each is label) + index
+
+    def ids(self, label: NodeLabel) -> tuple[str, ...]:
+        """The ids of a label, in index order."""
+        return self._vocabularies[label].ids
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Where the numbers of each label begin and end."""
+        starts = [start for start, _ in self._starts]
+        return list(zip(starts, [*starts[1:], self.size], strict=True))

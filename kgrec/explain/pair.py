@@ -104,7 +104,8 @@ class PathShare:
     Attributes:
         nodes: From the user to the item.
         relations: One step fewer.
-        share: What this path brings; shares of different paths add up.
+        share: What its two ends say to each other (`kgrec.explain.paths`); shares of different
+            paths add up.
         carried: What everything brings that passes over an edge of this path: what the score loses
             when these facts are removed, with weights and norms held.
         text: The path in words.
@@ -137,8 +138,9 @@ class PairExplanation:
         beside_layers: What no layer of a network accounts for: popularity, centring, other models.
         attributes: Entities and items that the item is connected to, by the size of their share.
         paths: The heaviest paths, the largest share first.
-        joined: What all walks bring that meet in a node; of this the paths are part.
-        apart: What the networks bring by the likeness of different nodes: no path leads there.
+        linked: What all paths bring together; these are the heaviest of them.
+        apart: What the networks bring without a path: messages whose senders the graph does not
+            join, and what user and item are by themselves.
         paths_complete: Whether no other path can have a larger share than the last one.
         path_bound: No path that is missing has a larger share in size.
         own_items_exact: Whether the shares of own items follow from the score's formula.
@@ -158,7 +160,7 @@ class PairExplanation:
     beside_layers: float
     attributes: tuple[AttributeShare, ...]
     paths: tuple[PathShare, ...]
-    joined: float
+    linked: float
     apart: float
     paths_complete: bool
     path_bound: float
