@@ -63,7 +63,13 @@ def _shown(found: PairExplanation) -> list[RenderableType]:
 
     head = f"[bold]{escape(found.item_name)}[/bold] for user {escape(found.user_id)}: "
     shown: list[RenderableType] = [f"{head}score {found.score:.4f}", ""]
-    shown.append(_shares("The models", [(part.name, part.share) for part in found.parts], "exact"))
+    shown.append(
+        _shares(
+            "The models",
+            [(part.name, part.share) for part in found.parts if abs(part.share) > 5e-5],
+            "exact",
+        )
+    )
     kinds = sorted(found.relations.items(), key=lambda one: -abs(one[1]))[:_MOST_SHOWN]
     shown.append(_shares("By relation", kinds, "exact" if found.relations_exact else "first order"))
     own = [(one.name, one.share) for one in found.own_items[:_MOST_SHOWN]]

@@ -119,6 +119,10 @@ class Explainer:
         """The ids of a label, in index order."""
         return self.nodes.ids(label)
 
+    def index(self, label: NodeLabel) -> dict[str, int]:
+        """The index of every id of a label."""
+        return {key: place for place, key in enumerate(self.nodes.ids(label))}
+
     def degree(self, path: PathShare) -> tuple[str, float] | None:
         """The label of a path's shared node, and how popular it is among its kind, 0 to 1."""
         node = path.nodes[-2]

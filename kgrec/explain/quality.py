@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from kgrec.explain.averages import decayed
+from kgrec.explain.counterfactual import scores_without
 from kgrec.explain.explainer import Explainer
 from kgrec.explain.pair import PairExplanation, PathShare
 from kgrec.model.scorer import Scorer
@@ -89,7 +90,7 @@ def judge_explanations(
         explainer.pair(users[u], items[i], num_paths, renormalise=True, num_counterfactuals=0)
         for u, i in pairs
     ]
-    values = _fidelity(found, num_own) | _agreement(found)
+    values = _fidelity(explainer, pairs, num_own) | _agreement(found)
     values |= path_metrics(
         [each.paths for each in found], explainer.degree, _recency(explainer, times)
     )
@@ -97,19 +98,31 @@ def judge_explanations(
     return Quality(len(found), sum(len(each.paths) for each in found), kept)
 
 
-def _fidelity(found: Sequence[PairExplanation], num_own: int) -> dict[str, float]:
-    """Shares of the score that named own items hold, and how few hold nine tenths."""
+def _fidelity(
+    explainer: Explainer, pairs: Sequence[tuple[int, int]], num_own: int
+) -> dict[str, float]:
+    """Asks the model without the named own items, and with no others; how few hold nine tenths."""
+    scorer, items = explainer.scorer, explainer.index(NodeLabel.ITEM)
+    users = explainer.ids(NodeLabel.USER)
     deletion, insertion, needed = [], [], []
-    for each in found:
-        shares = [own.share for own in each.own_items]
-        total = sum(share for share in shares if share > 0)
-        if total <= 0:
+    for user, item in pairs:
+        own = explainer.pair(
+            users[user], explainer.ids(NodeLabel.ITEM)[item], 0, num_counterfactuals=0
+        ).own_items
+        places = torch.tensor([items[one.item_id] for one in own], dtype=torch.int64)
+
+        def left(gone: torch.Tensor, user: int = user, item: int = item) -> float:
+            return float(scores_without(scorer, user, gone)[item])
+
+        whole, nothing = left(places[:0]), left(places)
+        if whole - nothing <= 1e-6:
             continue
-        named = sum(share for share in shares[:num_own] if share > 0)
-        deletion.append(named / total)
-        insertion.append((named + sum(share for share in shares if share < 0)) / total)
-        reached = np.cumsum([share for share in shares if share > 0]) >= 0.9 * total
-        needed.append((1 + int(np.argmax(reached))) / len(shares))
+        deletion.append((whole - left(places[:num_own])) / (whole - nothing))
+        insertion.append((left(places[num_own:]) - nothing) / (whole - nothing))
+        shares = np.array([max(one.share, 0.0) for one in own])
+        if shares.sum() > 0:
+            reached = shares.cumsum() >= 0.9 * shares.sum()
+            needed.append((1 + int(np.argmax(reached))) / len(shares))
     return {
         "fidelity_deletion": _mean(deletion),
         "fidelity_insertion": _mean(insertion),
