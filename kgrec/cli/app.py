@@ -19,6 +19,7 @@ from kgrec.cli.bench import bench
 from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
+from kgrec.cli.explain import explain
 from kgrec.cli.explore import explore
 from kgrec.cli.forget import forget
 from kgrec.cli.gan import gan
@@ -53,7 +54,7 @@ app = typer.Typer(
 _PANELS = {
     "Data": (inspect, check, ingest, resolve, status),
     "Models": (demo, train, evaluate, bench),
-    "Answers": (recommend, similar, explore, report, query),
+    "Answers": (recommend, similar, explain, explore, report, query),
     "In the graph, and fresh": (publish, refresh, forget),
 }
 for _panel, _commands in _PANELS.items():
