@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
-from kgrec.config.defence import DefenceConfig
+from kgrec.config.defence import AdversarialConfig, DefenceConfig
 from kgrec.config.sections import (
     ClosedFormConfig,
     ColdConfig,
@@ -46,6 +46,7 @@ from kgrec.errors import ConfigError
 
 __all__ = [
     "NODE_KINDS",
+    "AdversarialConfig",
     "AugmentConfig",
     "Behaviour",
     "CleaningConfig",
