@@ -17,9 +17,11 @@ from kgrec.schema import NodeLabel
 from kgrec.vocabulary import Vocabulary
 
 _Floats = npt.NDArray[np.float64]
-Kind = Literal["random", "average", "bandwagon", "clones"]
-#: A bandwagon attack's profiles share so many of the most popular items.
-_POPULAR = 10
+Kind = Literal["random", "average", "bandwagon", "segment", "clones"]
+#: Profiles of a bandwagon or segment attack share so many items.
+_SHARED = 10
+#: A segment is around an item that so many users have: a taste that is shared, but not by all.
+_SEGMENT = (30, 100)
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,11 @@ class Attack:
     Attributes:
         kind: What a profile has beside the target. `random`: items drawn alike; `average`: drawn by
             popularity, as an average user's are; `bandwagon`: the ten most popular and items drawn
-            alike; `clones`: all that a real user of the target has, but not the target, which
-            teaches that its friends do without it: nukes it, where the others push it.
+            alike; `segment`: ten items that go together (the nearest, by cosine of their users, to
+            one drawn among those that 30 to 100 users have), so that who likes these sees the
+            target, and items drawn alike; `clones`: all that a real user of the target has, but not
+            the target, which teaches that its friends do without it: nukes it, where the others
+            push it.
         share: Fake users as a share of the real ones.
         profile: Items of a profile, target included; clones have what the real user has.
     """
@@ -60,15 +65,44 @@ def attacked(graph: GraphData, attack: Attack, target: int, seed: int) -> GraphD
     rng = np.random.default_rng(seed)
     count = max(1, round(attack.share * graph.num_users))
     popularity = np.bincount(graph.train.item_index, minlength=graph.num_items)
-    profiles = [_profile(graph, attack, target, popularity, rng) for _ in range(count)]
+    shared = _shared(graph, attack, target, popularity, rng)
+    profiles = [_profile(graph, attack, target, shared, popularity, rng) for _ in range(count)]
     user = np.repeat(graph.num_users + np.arange(count), [len(each) for each in profiles])
     return _with_users(graph, count, user, np.concatenate(profiles))
+
+
+def _shared(
+    graph: GraphData,
+    attack: Attack,
+    target: int,
+    popularity: IndexArray,
+    rng: np.random.Generator,
+) -> IndexArray:
+    """The items that all profiles of an attack have beside the target."""
+    if attack.kind == "bandwagon":
+        order = np.argsort(-popularity, kind="stable")
+        return np.asarray(order[order != target][:_SHARED], dtype=np.int64)
+    if attack.kind != "segment":
+        return np.empty(0, dtype=np.int64)
+    low, high = _SEGMENT
+    around = np.flatnonzero((popularity >= low) & (popularity <= high))
+    around = around[around != target]
+    if not len(around):
+        raise DataError(f"no item has {low} to {high} users, so there is no segment to attack")
+    centre = rng.choice(around)
+    train = graph.train
+    owners = np.unique(train.user_index[train.item_index == centre])
+    theirs = train.item_index[np.isin(train.user_index, owners)]
+    common = np.bincount(theirs, minlength=graph.num_items) / np.sqrt(np.maximum(popularity, 1))
+    common[[centre, target]] = [np.inf, -np.inf]
+    return np.asarray(np.argsort(-common, kind="stable")[:_SHARED], dtype=np.int64)
 
 
 def _profile(
     graph: GraphData,
     attack: Attack,
     target: int,
+    shared: IndexArray,
     popularity: IndexArray,
     rng: np.random.Generator,
 ) -> IndexArray:
@@ -80,15 +114,11 @@ def _profile(
         own = np.unique(train.item_index[train.user_index == rng.choice(owners)])
         return np.asarray(own[own != target], dtype=np.int64)
     met = np.flatnonzero(popularity > 0)
-    met = met[met != target]
-    chosen = np.empty(0, dtype=np.int64)
-    if attack.kind == "bandwagon":
-        chosen = met[np.argsort(-popularity[met], kind="stable")[:_POPULAR]]
-        met = np.setdiff1d(met, chosen)
+    met = np.setdiff1d(met, [target, *shared])
     weight = popularity[met] if attack.kind == "average" else np.ones(len(met))
-    size = min(max(attack.profile - 1 - len(chosen), 0), len(met))
+    size = min(max(attack.profile - 1 - len(shared), 0), len(met))
     drawn = rng.choice(met, size, replace=False, p=weight / weight.sum())
-    return np.concatenate([[target], chosen, drawn]).astype(np.int64)
+    return np.concatenate([[target], shared, drawn]).astype(np.int64)
 
 
 def with_noise(graph: GraphData, share: float, seed: int) -> GraphData:

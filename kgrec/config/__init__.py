@@ -26,7 +26,7 @@ from kgrec.config.adopted import with_adopted
 from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
-from kgrec.config.defence import DefenceConfig
+from kgrec.config.defence import AdversarialConfig, DefenceConfig
 from kgrec.config.sections import (
     ClosedFormConfig,
     ColdConfig,
@@ -62,6 +62,7 @@ __all__ = [
     "AdoptedItems",
     "AdoptedRelations",
     "AdoptedUsers",
+    "AdversarialConfig",
     "AugmentConfig",
     "Behaviour",
     "CleaningConfig",

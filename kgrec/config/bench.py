@@ -47,11 +47,11 @@ class BenchAttacksConfig(Settings):
     """
 
     noise: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, 0.1, 0.2)
-    kinds: tuple[Literal["random", "average", "bandwagon", "clones"], ...] = (
-        "random", "average", "bandwagon", "clones",
+    kinds: tuple[Literal["random", "average", "bandwagon", "segment", "clones"], ...] = (
+        "random", "average", "bandwagon", "segment", "clones",
     )  # fmt: skip
     share: float = Field(0.03, gt=0, le=1)
-    profile: int = Field(20, ge=2)
+    profile: int = Field(12, ge=2)
     targets: int = Field(3, ge=1)
 
 

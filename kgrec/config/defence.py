@@ -5,6 +5,18 @@ from pydantic import Field
 from kgrec.config.base import Settings
 
 
+class AdversarialConfig(Settings):
+    """Training against perturbed embeddings: L(X) + weight · L(X + Δ).
+
+    Attributes:
+        epsilon: Length of each node's perturbation, in the direction that raises the loss most.
+        weight: Of the perturbed loss.
+    """
+
+    epsilon: float = Field(0.5, gt=0)
+    weight: float = Field(1.0, gt=0)
+
+
 class DefenceConfig(Settings):
     """Users who look made up, and what becomes of their interactions.
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from kgrec.config.base import Settings
+from kgrec.config.defence import AdversarialConfig
 
 
 class StoreConfig(Settings):
@@ -91,6 +92,8 @@ class TrainingConfig(Settings):
             [20, 10]; only what was drawn is then updated. None takes the whole graph.
         patience: Evaluations on valid without improvement before stopping.
         evaluate_every: Epochs between evaluations on valid.
+        adversarial: Embeddings, projected texts among them, are also trained where they are
+            perturbed, at twice the cost; None is off. Not with `neighbours`.
         device: `auto` is CUDA when present.
         ensemble: So many networks from different initial values, averaged.
         refit: Whether, once everything is chosen, all parts are fitted again on train and valid
@@ -108,6 +111,7 @@ class TrainingConfig(Settings):
     weight_decay: float = Field(1e-6, ge=0)
     num_negatives: int = Field(2048, ge=1)
     neighbours: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    adversarial: AdversarialConfig | None = None
     patience: int = Field(3, ge=1)
     evaluate_every: int = Field(2, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"

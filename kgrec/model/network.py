@@ -14,10 +14,11 @@ __all__ = ["GraphNetwork", "GraphTensors", "RelationAttention", "RelationPropaga
 class GraphNetwork(nn.Module):
     """Free embeddings and projected frozen text, encoded over the graph, and popularity.
 
-        X = E + T W,   Z = encoder(X),   b_i = β log(1 + popularity of i)
+        X = E + T W + Δ,   Z = encoder(X),   b_i = β log(1 + popularity of i)
 
     A cosine cannot grow with an item's popularity, so one learned scalar β adds it: without it
-    the embeddings spend themselves on popularity and say less about taste.
+    the embeddings spend themselves on popularity and say less about taste. Δ is a perturbation that
+    training may ask for, nothing otherwise.
 
     Args:
         graph: The graph, on the device the network shall live on.
@@ -34,6 +35,7 @@ class GraphNetwork(nn.Module):
 
     text: Tensor | None
     log_popularity: Tensor
+    perturbation: Tensor | None = None  # Δ (N, d)
 
     def __init__(
         self,
@@ -70,9 +72,10 @@ class GraphNetwork(nn.Module):
 
     def features(self) -> Tensor:
         """Gives X (N, d)."""
-        if self.text is None:
-            return self.embedding
-        return self.embedding + self.text @ self.project
+        x: Tensor = self.embedding
+        if self.text is not None:
+            x = x + self.text @ self.project
+        return x if self.perturbation is None else x + self.perturbation
 
     def item_bias(self) -> Tensor:
         """Gives b (I,), what each item's logit has beside the product of the embeddings."""

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.training.hard_negatives import HardNegatives, hard_loss
 from kgrec.training.neighbour_sampling import NeighbourSampler
+from kgrec.training.perturbation import add_adversarial
 from kgrec.training.positives import Positives
 from kgrec.training.resume import (
     Progress,
@@ -111,9 +113,14 @@ def train_network(
         total = torch.zeros((), dtype=torch.float64, device=history.device)
         _decay(optimizers, training.decay ** (progress.epoch + (start.epochs if start else 0)))
         for batch in sample_batches(len(positives), training.batch_size, generator):
-            loss = step_loss(network, batch.to(history.device))
+            place = batch.to(history.device)
+            again, drawn = partial(step_loss, network, place), generator.get_state()
             network.zero_grad()
+            loss = again()
             loss.backward()  # type: ignore[no-untyped-call]
+            if training.adversarial is not None:
+                generator.set_state(drawn)  # the same negatives
+                add_adversarial(network, again, training.adversarial)
             for optimizer in optimizers:
                 optimizer.step()
             total += loss.detach() * len(batch)
@@ -168,6 +175,11 @@ def _network(
 def _check_neighbours(model: ModelConfig, training: TrainingConfig) -> None:
     if training.neighbours is None:
         return
+    if training.adversarial is not None:
+        raise ConfigError(
+            "training.adversarial perturbs the embeddings of all nodes, training.neighbours draws "
+            "some of them; unset one of the two"
+        )
     if model.encoder != "propagation":
         raise ConfigError(
             f"training.neighbours is set and model.encoder is {model.encoder!r}, expected "

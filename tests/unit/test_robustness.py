@@ -22,11 +22,11 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.training.defence import defended, suspects
 from kgrec.training.fit import fit
 
-USERS, ITEMS = 300, 80
+USERS, ITEMS = 300, 160
 
 
 def communities(seed: int = 0) -> list[tuple[int, int]]:
-    """300 users in four groups of taste, 12 of 80 items each, popularity falling off."""
+    """300 users in four groups of taste, 12 of 160 items each, popularity falling off."""
     rng = np.random.default_rng(seed)
     pairs = []
     for user in range(USERS):
@@ -173,14 +173,14 @@ def test_on_clean_data_nobody_is_set_aside(clean: GraphData) -> None:
 
 @pytest.mark.parametrize("kind", ["random", "average", "bandwagon"])
 def test_an_attack_is_found_and_told(clean: GraphData, kind: Any) -> None:
-    target = 70
-    graph = attacked(clean, Attack(kind, 0.05, 15), target, seed=2)
+    target = 150
+    graph = attacked(clean, Attack(kind, 0.08, 15), target, seed=2)
     left, told = defended(config_of(defence={"filter": True}), graph)
     assert told is not None
     fakes = [name for name in told["users"] if name.startswith("fake")]
     assert len(fakes) >= 12
     assert len(told["users"]) - len(fakes) <= 0.01 * USERS
-    assert next(iter(told["targets"])) == "i70"
+    assert next(iter(told["targets"])) == "i150"
     gone = len(graph.train) - len(left.train)
     assert gone == told["interactions"] > 0
     assert left.num_users == graph.num_users
@@ -194,14 +194,15 @@ def test_an_attack_is_found_and_told(clean: GraphData, kind: Any) -> None:
 
 
 def test_valid_of_who_is_set_aside_chooses_nothing(clean: GraphData) -> None:
-    graph = attacked(clean, Attack("bandwagon", 0.05, 15), 70, seed=2)
+    graph = attacked(clean, Attack("bandwagon", 0.08, 15), 150, seed=2)
     valid = clean.held_out[Split.VALID]
     fake = np.full(3, USERS)
     more = type(valid)(
-        np.concatenate([valid.user_index, fake]), np.concatenate([valid.item_index, [71, 72, 73]])
+        np.concatenate([valid.user_index, fake]),
+        np.concatenate([valid.item_index, [151, 152, 153]]),
     )
     known = graph.train.item_index[graph.train.user_index == USERS]
-    assert not np.isin([71, 72, 73], known).all()
+    assert not np.isin([151, 152, 153], known).all()
     from dataclasses import replace
 
     graph = replace(graph, held_out={**graph.held_out, Split.VALID: more})
@@ -222,13 +223,13 @@ def test_the_record_of_a_training_names_them(clean: GraphData) -> None:
         "closed_form": {"ridge": 20.0, "relation_weights": {}},
         "cold": {"enabled": False},
     }
-    graph = attacked(clean, Attack("bandwagon", 0.05, 15), 70, seed=2)
+    graph = attacked(clean, Attack("bandwagon", 0.08, 15), 150, seed=2)
     plain = fit(config_of(**sections), graph, progress=False)
     assert "defence" not in plain.record
     guarded = fit(config_of(defence={"filter": True}, **sections), graph, progress=False)
     assert len(guarded.record["defence"]["users"]) >= 12
     json.dumps(guarded.record["defence"])
-    seen = [exposure(each.scorer, graph, 70, USERS) for each in (plain, guarded)]
+    seen = [exposure(each.scorer, graph, 150, USERS) for each in (plain, guarded)]
     assert seen[1] <= 0.5 * seen[0]
 
 
@@ -242,7 +243,7 @@ def test_what_cannot_be_filtered_is_refused(clean: GraphData) -> None:
 def test_views_of_who_is_set_aside_leave_too(clean: GraphData) -> None:
     from dataclasses import replace
 
-    graph = attacked(clean, Attack("bandwagon", 0.05, 15), 70, seed=2)
+    graph = attacked(clean, Attack("bandwagon", 0.08, 15), 150, seed=2)
     views = list(zip(graph.train.user_index.tolist(), graph.train.item_index.tolist(), strict=True))
     graph = replace(graph, relations=(behaviour("view", views),))
     left, told = defended(config_of(defence={"filter": True}), graph)
@@ -251,7 +252,7 @@ def test_views_of_who_is_set_aside_leave_too(clean: GraphData) -> None:
 
 
 def test_suspects_do_not_depend_on_the_order_of_users(clean: GraphData) -> None:
-    graph = attacked(clean, Attack("random", 0.05, 15), 70, seed=2)
+    graph = attacked(clean, Attack("random", 0.08, 15), 150, seed=2)
     history = history_of(graph)
     found = suspects(history, DefenceConfig(filter=True))
     order = torch.randperm(history.num_rows, generator=torch.Generator().manual_seed(0))
@@ -277,7 +278,7 @@ seeds = [0]
 [bench.attacks]
 noise = [0.1]
 kinds = ["bandwagon", "clones"]
-share = 0.05
+share = 0.08
 profile = 15
 targets = 2
 
