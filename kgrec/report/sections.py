@@ -260,7 +260,14 @@ def _picture(one: Example, number: int) -> str:
     assert one.why is not None
     numbers = table(
         "",
-        [Column("own item's share"), Column("path", "wide")],
-        ((f"{trail.own_share:+.3f}", trail.text) for trail in one.why.trails),
+        [Column("path", "wide"), Column("own item's share"), Column("carried by its edges")],
+        (
+            (
+                trail.text,
+                f"{trail.own_share:+.3f}",
+                "–" if trail.carried is None else f"{trail.carried:+.4f}",
+            )
+            for trail in one.why.trails
+        ),
     )
     return figure(one.why.title, subgraph_svg(one.why, number) + legend(one.why), numbers)
