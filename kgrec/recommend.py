@@ -117,7 +117,7 @@ class Recommender:
             return self._popular(k, _NOTHING)
         user = self._users.index(user_id)
         disliked = _NOTHING if allow_disliked else self.run.disliked.row(user)
-        if self._is_stranger(user):
+        if self.is_stranger(user):
             return self._popular(k, disliked)
         scores = self.run.scorer.score(torch.tensor([user]))[0].clone()  # (I,)
         scores[self.run.scorer.history.row(user)] = -torch.inf
@@ -163,7 +163,7 @@ class Recommender:
         """
         _check_k(k)
         index = self._items.index(item_id)
-        scores = self._item_scores(index)
+        scores = self.item_scores(torch.tensor([index]))[0]
         scores[index] = -torch.inf
         chosen = self._top(scores, k)
         return [
@@ -171,30 +171,38 @@ class Recommender:
             for rank, (i, score) in enumerate(chosen, start=1)
         ]
 
-    def _is_stranger(self, user: int) -> bool:
-        if len(self.run.scorer.history.row(user)):
+    def is_stranger(self, user_index: int) -> bool:
+        """Whether nothing is known of a user, who then gets the most popular items."""
+        if len(self.run.scorer.history.row(user_index)):
             return False
         scorer = self.run.scorer
-        if isinstance(scorer, ColdUsers) and scorer.knows(user):
+        if isinstance(scorer, ColdUsers) and scorer.knows(user_index):
             return False
-        return not (bool(self.run.observed[user]) and bool(scorer.part_weights.get("network")))
+        return not (
+            bool(self.run.observed[user_index]) and bool(scorer.part_weights.get("network"))
+        )
 
-    def _item_scores(self, index: int) -> Tensor:
+    def item_scores(self, item_indices: Tensor) -> Tensor:
+        """Gives how alike items (B,) int64 are to all, (B, num_items); raises NotFittedError."""
         parts = self.run.scorer.parts
         network, closed = parts.get("network"), parts.get("closed_form")
         if network is not None:
             members = network.parts.values() if isinstance(network, Fusion) else [network]
-            return torch.stack([_cosine(member, index) for member in members]).mean(dim=0)
+            return torch.stack([_cosine(member, item_indices) for member in members]).mean(dim=0)
         if isinstance(closed, ClosedForm):
-            return closed.weights[index].clone()
+            return closed.weights[item_indices]
         raise NotFittedError(
             f"run {self.run.directory} has neither network nor closed form, so items have no "
             f"similarity; train with fusion.network or closed_form.enabled"
         )
 
+    def popularity(self) -> Tensor:
+        """Gives how many users have taken each item, (num_items,) float32."""
+        columns = self.run.scorer.history.columns
+        return torch.bincount(columns, minlength=len(self._items)).float()
+
     def _popular(self, k: int, masked: Tensor) -> list[Recommendation]:
-        history = self.run.scorer.history
-        counts = torch.bincount(history.columns, minlength=len(self._items)).float()
+        counts = self.popularity()
         counts[masked] = -torch.inf
         return [
             self._place(
@@ -270,10 +278,10 @@ class Recommender:
         )
 
 
-def _cosine(network: Scorer, index: int) -> Tensor:
+def _cosine(network: Scorer, item_indices: Tensor) -> Tensor:
     assert isinstance(network, PropagationScorer | EmbeddingScorer)
     unit = functional.normalize(network.item_embedding, dim=1)
-    return unit @ unit[index]
+    return unit[item_indices] @ unit.T
 
 
 def _check_k(k: int) -> None:

@@ -5,6 +5,7 @@ is made or checked here, and nowhere else.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,11 @@ from kgrec.errors import SchemaError
 
 _TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
 _PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,62}")
+#: Characters of a name of somebody else's graph; Neo4j itself allows more than anybody writes.
+MAX_NAME = 255
+#: Unicode's categories that no name may have: control, format, surrogate, line and paragraph.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"  # of Persian, of Indic scripts, of emoji: they are part of the spelling
 
 
 class NodeLabel(StrEnum):
@@ -67,8 +73,13 @@ DISLIKED = "DISLIKED"
 #: an identity, and the number of the load that it is from.
 EDGE_PROPERTIES = ("rating", "time", "weight", "count", "session", "score", "load")
 
+#: Where published vectors are: two places that take turns.
+PUBLISHED_PROPERTIES = ("vector_a", "vector_b")
+
 #: Properties that kgrec keeps on nodes and relationships for itself.
-RESERVED_PROPERTIES = frozenset({"id", "index", "load", "embedding", "synthetic"})
+RESERVED_PROPERTIES = frozenset(
+    {"id", "index", "load", "embedding", "synthetic", *PUBLISHED_PROPERTIES}
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -143,5 +154,52 @@ def property_name(name: str) -> str:
         raise SchemaError(
             f"property {name!r} cannot be written into Cypher; expected {_PROPERTY.pattern}; "
             f"rename the column"
+        )
+    return name
+
+
+def quoted(name: str) -> str:
+    """Gives a name of somebody else's graph as it may stand in a statement: in back-ticks.
+
+    This is the only place that makes such text. A back-tick within is doubled. A backslash is
+    refused: Neo4j replaces the escape of a back-tick (backslash, u0060) by a back-tick before it
+    reads the statement, and so before it looks for the end of the name.
+
+    Args:
+        name: A label, relationship type or property, as the graph has it.
+
+    Raises:
+        SchemaError: If it is empty, longer than `MAX_NAME`, or has characters that cannot be seen
+            or a backslash.
+    """
+    return f"`{_checked(name, 'a label, type or property').replace('`', '``')}`"
+
+
+def literal(text: str) -> str:
+    """Gives a short text as a string of Cypher, for what cannot be a parameter.
+
+    Raises:
+        SchemaError: As `quoted`.
+    """
+    inner = _checked(text, "a text in a statement").replace("'", "\\'")
+    return f"'{inner}'"
+
+
+def _checked(name: str, what: str) -> str:
+    problem = None
+    if not name:
+        problem = "is empty"
+    elif len(name) > MAX_NAME:
+        problem = f"has {len(name):,} characters"
+    elif "\\" in name:
+        problem = "has a backslash"
+    else:
+        hidden = [c for c in name if unicodedata.category(c) in _HIDDEN and c not in _JOINERS]
+        if hidden:
+            problem = f"has the character U+{ord(hidden[0]):04X}, which cannot be seen"
+    if problem is not None:
+        raise SchemaError(
+            f"{name[:40]!r} cannot be {what}: it {problem}; expected 1 to {MAX_NAME} visible "
+            f"characters without a backslash; correct the name, or rename it in the graph"
         )
     return name

@@ -22,6 +22,7 @@ from kgrec.cli.evaluate import evaluate
 from kgrec.cli.explore import explore
 from kgrec.cli.ingest import ingest
 from kgrec.cli.output import print_line
+from kgrec.cli.publish import publish
 from kgrec.cli.query import query
 from kgrec.cli.recommend import recommend, similar
 from kgrec.cli.report import report
@@ -45,8 +46,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    demo, check, ingest, resolve, train, evaluate, recommend, similar, explore, report, query,
-    status, bench,
+    demo, check, ingest, resolve, train, evaluate, recommend, similar, explore, report, publish,
+    query, status, bench,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -7,12 +7,22 @@ nowhere else.
 """
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from kgrec.config.adopt import (
+    AdoptConfig,
+    AdoptedEntities,
+    AdoptedInteraction,
+    AdoptedItems,
+    AdoptedRelations,
+    AdoptedUsers,
+)
+from kgrec.config.adopted import with_adopted
 from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
@@ -45,6 +55,12 @@ from kgrec.errors import ConfigError
 
 __all__ = [
     "NODE_KINDS",
+    "AdoptConfig",
+    "AdoptedEntities",
+    "AdoptedInteraction",
+    "AdoptedItems",
+    "AdoptedRelations",
+    "AdoptedUsers",
     "AugmentConfig",
     "Behaviour",
     "CleaningConfig",
@@ -79,6 +95,7 @@ class Config(Settings):
 
     seed: int = Field(0, ge=0)
     store: StoreConfig = StoreConfig()
+    adopt: AdoptConfig | None = None
     data: DataConfig
     resolution: ResolutionConfig = ResolutionConfig()
     text: TextConfig = TextConfig()
@@ -93,6 +110,22 @@ class Config(Settings):
     cold: ColdConfig = ColdConfig()
     fusion: FusionConfig = FusionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adopted_graph_is_data(cls, tree: Any) -> Any:
+        """What follows from `[adopt]` stands in `[data]`, so nothing else need know of it."""
+        if not isinstance(tree, dict) or tree.get("adopt") is None:
+            return tree
+        try:
+            adopt = AdoptConfig.model_validate(tree["adopt"])
+        except ValidationError:
+            # The field itself says what is wrong; the data that would follow is not missed.
+            return {**tree, "data": _NO_DATA}
+        data = tree.get("data", {})
+        if isinstance(data, DataConfig):
+            data = data.model_dump(mode="json", exclude_unset=True)
+        return {**tree, "adopt": adopt, "data": with_adopted(data, adopt)}
 
     @model_validator(mode="after")
     def _something_scores(self) -> Self:
@@ -173,6 +206,13 @@ class Config(Settings):
         return self.model_dump_json(indent=2)
 
 
+#: What stands before the host of an address; a message may show what was given.
+_CREDENTIALS = re.compile(r"://[^/\s\"']*@")
+
+#: Stands in where `[adopt]` is wrong, so that this alone is said.
+_NO_DATA = DataConfig(interactions=Path("none"))
+
+
 def _apply(tree: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
@@ -205,4 +245,4 @@ def _explain(exc: ValidationError, source: str) -> str:
                 else (f", got {json.dumps(error['input'], default=str)}")
             )
             lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}{got}")
-    return f"{source}: " + "; ".join(lines)
+    return f"{source}: " + _CREDENTIALS.sub("://…@", "; ".join(lines))

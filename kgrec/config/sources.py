@@ -106,6 +106,7 @@ class Source(Settings):
         split: The rows are this part of a given split.
         time: How times are written.
         replace: Each load of this source is all there is: rows of its earlier loads go.
+        may_be_empty: Whether a table or query without rows is no error.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
@@ -124,6 +125,7 @@ class Source(Settings):
     split: Split | None = None
     time: TimeFormat = TimeFormat()
     replace: bool = False
+    may_be_empty: bool = False
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -131,6 +133,11 @@ class Source(Settings):
             raise ValueError(f"source {self.name!r}: give exactly one of path, table and cypher")
         if (self.cypher is None) != (self.uri is None):
             raise ValueError(f"source {self.name!r}: cypher and uri go together")
+        if "@" in (self.uri or ""):
+            raise ValueError(
+                f"source {self.name!r}: uri holds credentials; take them out and set "
+                f"KGREC_SOURCE_USER and KGREC_SOURCE_PASSWORD"
+            )
         if self.properties and self.kind not in NODE_KINDS:
             raise ValueError(f"source {self.name!r}: properties go with items, users and entities")
         if self.kind != "interactions" and (self.behaviour or self.split):

@@ -14,7 +14,7 @@ from kgrec.errors import StoreError
 from kgrec.ingestion.loads import write_loads
 from kgrec.ingestion.report import OnRows
 from kgrec.ingestion.tables import edge_frame
-from kgrec.schema import DISPLAY_PROPERTY, EdgeKey, NodeLabel
+from kgrec.schema import DISPLAY_PROPERTY, PUBLISHED_PROPERTIES, EdgeKey, NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.blocks import plain_values
 from kgrec.store.dialect import SHADOWED_PROPERTIES
@@ -33,7 +33,8 @@ def write_changes(
 ) -> None:
     """Writes changes; the state of the graph is the caller's business.
 
-    A node that is written loses its text vector, as its text may have changed.
+    A node that is written loses its text vector, as its text may have changed; what a run made of
+    it stays until the next one is published.
 
     Args:
         changes: The changes.
@@ -98,7 +99,8 @@ def _write_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame, on_ro
 
 def _stale(names: Iterable[str], label: NodeLabel) -> set[str]:
     """The properties of a stored node that must be given anew or go."""
-    return set(names) - {"id", "index"} - (SHADOWED_PROPERTIES - {DISPLAY_PROPERTY[label]})
+    kept = {"id", "index", *PUBLISHED_PROPERTIES}
+    return set(names) - kept - (SHADOWED_PROPERTIES - {DISPLAY_PROPERTY[label]})
 
 
 def _write_edges(store: GraphStore, key: EdgeKey, frame: pd.DataFrame, on_rows: OnRows) -> None:

@@ -74,12 +74,14 @@ class GraphStore(Protocol):
         *,
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
+        names: Mapping[str, str] | None = None,
         **params: Any,
     ) -> list[Row]:
         """Runs the read-only statement `cypher/<name>.cypher`.
 
         A statement for one relationship type or label has placeholders for them, which are
-        filled from `key` or `label` and from nowhere else.
+        filled from `key` or `label`, or, in back-ticks, from a `kgrec.adopt.Naming`'s `names`,
+        and from nowhere else.
 
         Raises:
             SchemaError: If there is no such statement, or a parameter is missing or unknown.
@@ -110,6 +112,8 @@ class GraphStore(Protocol):
         *,
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
+        names: Mapping[str, str] | None = None,
+        dimensions: int | None = None,
         **params: Any,
     ) -> list[Row]:
         """Runs a writing statement in one transaction; raises as `read`."""
@@ -121,6 +125,7 @@ class GraphStore(Protocol):
         *,
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
+        names: Mapping[str, str] | None = None,
         batch_size: int = 10_000,
         **params: Any,
     ) -> None:

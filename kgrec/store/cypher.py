@@ -11,7 +11,8 @@ A statement is a file with a header and one Cypher statement:
 
 `use` is `query` (people may run it by name), `load`, `export` or `schema`. Values are always
 parameters. The only text that is ever filled in are the placeholders for labels and relationship
-types, and these come from `EdgeKey` and `NodeLabel` objects and from nowhere else.
+types, and these come from `EdgeKey` and `NodeLabel` objects, or, for a graph with names of its
+own, from a `kgrec.adopt.Naming` in back-ticks, and from nowhere else.
 """
 
 import json
@@ -32,6 +33,7 @@ USES = ("query", "load", "export", "schema")
 _HEADER = re.compile(r"//\s*([a-z]+):\s*(.*)")
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_QUOTED = re.compile(r"`(?:[^`\\]|``)+`(?:\|`(?:[^`\\]|``)+`)*")
 _ENTRY = re.compile(r"(\w+)(?:\s*=\s*([^,]+?))?(?:\s*\([^)]*\))?\s*(?:,|$)")
 
 
@@ -84,11 +86,20 @@ class Statement:
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
         dimensions: int | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> str:
         """Gives the text with labels and types filled in.
 
+        Args:
+            key: Fills type, head and tail.
+            label: Fills label.
+            dimensions: Fills dimensions.
+            names: Names in back-ticks by placeholder, as `kgrec.adopt.Naming` gives them; those
+                that the statement has no placeholder for are left out.
+
         Raises:
-            SchemaError: If a placeholder has no value, or nothing takes what was given.
+            SchemaError: If a placeholder has no value, nothing takes what was given, or a name is
+                not in back-ticks.
         """
         given: list[dict[str, str]] = []
         if key is not None:
@@ -97,8 +108,11 @@ class Statement:
             given.append({"label": NodeLabel(label).value})
         if dimensions is not None:
             given.append({"dimensions": str(int(dimensions))})
-        values = {name: value for names in given for name, value in names.items()}
-        unused = [names for names in given if not names.keys() & self.placeholders]
+        for name, text in (names or {}).items():
+            if not _QUOTED.fullmatch(text):
+                raise SchemaError(f"statement {self.name}: {name} is not in back-ticks: {text!r}")
+        values = {name: value for some in (names or {}, *given) for name, value in some.items()}
+        unused = [some for some in given if not some.keys() & self.placeholders]
         if unused or not self.placeholders <= values.keys():
             raise SchemaError(
                 f"statement {self.name} has the placeholders {sorted(self.placeholders)}, "

@@ -77,7 +77,7 @@ class CypherStore(ABC):
                 self._execute("constraint_node", label=label)
             if f"kgrec_{label}_index" not in known:
                 self._execute("index_node", label=label)
-        for kind in ("graph", "relation", "load"):
+        for kind in ("graph", "relation", "load", "publication", "current"):
             if f"kgrec_{kind}_id" not in known:
                 self._execute(f"constraint_{kind}")
 
@@ -88,12 +88,13 @@ class CypherStore(ABC):
         *,
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
+        names: Mapping[str, str] | None = None,
         **params: Any,
     ) -> list[Row]:
         """Runs a read-only statement; see `GraphStore.read`."""
         if self._statement(name).writes:
             raise SchemaError(f"statement {name} writes; run it with write()")
-        return self._execute(name, params, key=key, label=label)
+        return self._execute(name, params, key=key, label=label, names=names)
 
     def query(
         self, name: str, params: Mapping[str, Any], *, timeout: float | None = None
@@ -112,10 +113,12 @@ class CypherStore(ABC):
         *,
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
+        names: Mapping[str, str] | None = None,
+        dimensions: int | None = None,
         **params: Any,
     ) -> list[Row]:
         """Runs a writing statement in one transaction; see `GraphStore.write`."""
-        return self._execute(name, params, key=key, label=label)
+        return self._execute(name, params, key=key, label=label, names=names, dimensions=dimensions)
 
     def write_rows(
         self,
@@ -124,13 +127,14 @@ class CypherStore(ABC):
         *,
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
+        names: Mapping[str, str] | None = None,
         batch_size: int = 10_000,
         **params: Any,
     ) -> None:
         """Runs a writing statement once per batch; see `GraphStore.write_rows`."""
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
-            self._execute(name, {**params, "rows": batch}, key=key, label=label)
+            self._execute(name, {**params, "rows": batch}, key=key, label=label, names=names)
 
     def export_nodes(self, label: NodeLabel, *, provenance: bool = False) -> pd.DataFrame:
         """Gives all nodes of a label, ordered by `index`; see `GraphStore.export_nodes`."""
@@ -206,11 +210,12 @@ class CypherStore(ABC):
         key: EdgeKey | None = None,
         label: NodeLabel | None = None,
         dimensions: int | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> list[Row]:
         statement = self._statement(name)
         if statement.writes:
             self._refuse_if_read_only()
-        text = statement.fill(key, label, dimensions)
+        text = statement.fill(key, label, dimensions, names)
         return self._run(text, statement.bind(params or {}), writes=statement.writes)
 
     def _refuse_if_read_only(self) -> None:

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from kgrec.adopt import OWN
 from kgrec.errors import SchemaError
 from kgrec.schema import INTERACTION_TYPES, EdgeKey, NodeLabel, Split
 from kgrec.store.cypher import USES, Statement, load_statements, parse_statement, queries
 
 ROOT = Path(__file__).parents[2] / "cypher"
 FILES = sorted(ROOT.rglob("*.cypher"))
-PLACEHOLDERS = {"label", "type", "head", "tail", "dimensions"}
+PLACEHOLDERS = {
+    "label", "type", "head", "tail", "dimensions", "head_key", "tail_key", "node", "key", "vector",
+    "index", *OWN.placeholders(),
+}  # fmt: skip
 
 #: What an engine lacks, answers differently or answers slowly.
 FORBIDDEN = {

@@ -71,8 +71,9 @@ def read_tables(origin: str, source: Source, tables: Iterable[pa.Table]) -> Iter
             part = wanted.slice(start, size)
             yield Chunk(origin, part, np.arange(begin, begin + len(part), dtype=np.int64))
             begin += len(part)
-    if begin == 1:
-        raise DataError(f"{origin} has no rows; expected at least one")
+    if begin == 1 and not source.may_be_empty:
+        of_query = "; check the labels and types in its query" if source.cypher else ""
+        raise DataError(f"{origin} has no rows; expected at least one{of_query}")
 
 
 def arrow_table(name: str, given: Any) -> pa.Table:

@@ -1,0 +1,5 @@
+"""Graphs that others made: what their labels and types mean to kgrec, and how it names its own."""
+
+from kgrec.adopt.naming import OWN, Naming
+
+__all__ = ["OWN", "Naming"]

@@ -1,0 +1,179 @@
+"""`kgrec publish`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from kgrec.cli.options import (
+    AsJson,
+    OptionalConfigFile,
+    StoreUri,
+    store_config,
+    with_store,
+)
+from kgrec.cli.output import Reporter
+from kgrec.config import StoreConfig
+from kgrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kgrec.publish import Publication
+
+_CURRENT = "current"
+
+
+def publish(
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="The run whose answers go into the graph."),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", help="Recommendations a user, at most.")
+    ] = 100,
+    similar: Annotated[
+        int, typer.Option("--similar", metavar="N", help="Similar items an item; 0 for none.")
+    ] = 50,
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            "--users", metavar="FILE", help="Only for these users, an id a line; - reads stdin."
+        ),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Say what is published, and do nothing else.")
+    ] = False,
+    retire: Annotated[
+        str | None,
+        typer.Option("--retire", metavar="ID", help="Take a publication back: its id, or current."),
+    ] = None,
+    store: StoreUri = None,
+    config: OptionalConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run's answers into the graph, where Cypher finds them.
+
+    Recommendations and similar items become edges, what the networks made of users and items
+    becomes vectors with an index. Readers see the version from before until the new one is whole.
+    """
+    if sum((run is not None, listed, retire is not None)) != 1:
+        raise ConfigError(
+            "kgrec publish needs one of --run DIR, --list and --retire ID; to publish, give "
+            "--run DIR"
+        )
+    with Reporter(as_json) as reporter:
+        if run is not None:
+            _publish(run, top, similar, _ids(users), config, store, reporter)
+        elif retire is not None:
+            _retire(retire, store_config(config, store), reporter)
+        else:
+            _list(store_config(config, store), reporter)
+
+
+def _publish(
+    run_dir: Path,
+    top: int,
+    similar: int,
+    users: list[str] | None,
+    config: Path | None,
+    uri: str | None,
+    reporter: Reporter,
+) -> None:
+    from kgrec.publish import publish
+    from kgrec.store.connect import open_store
+    from kgrec.training.directory import load_run
+
+    run = load_run(run_dir)
+    settings = with_store(run.config, uri).store if config is None else store_config(config, uri)
+    with reporter.step("publish") as said, open_store(settings) as opened:
+        report = publish(
+            run, opened, top=top, similar=similar, users=users, progress=not reporter.as_json
+        )
+        found = report.publication
+        said.append(opened.uri)
+        said.append("written" if report.changed else "already up to date")
+        if report.resumed:
+            said.append("gone on with what was interrupted")
+        if report.purged:
+            said.append(f"{report.purged:,} old edges removed")
+    for note in report.notes:
+        reporter.warn(note)
+    reporter.answer(
+        {
+            "run": str(run_dir),
+            "store": settings.uri,
+            "publication": found.to_dict(),
+            "changed": report.changed,
+            "resumed": report.resumed,
+            "purged": report.purged,
+            "notes": list(report.notes),
+            "seconds": reporter.seconds,
+        },
+        _table([found]),
+    )
+
+
+def _retire(name: str, settings: StoreConfig, reporter: Reporter) -> None:
+    from kgrec.publish import publications, retire
+    from kgrec.store.connect import open_store
+
+    with reporter.step("retire") as said, open_store(settings) as opened:
+        wanted = None if name == _CURRENT else name
+        gone = retire(opened, wanted, progress=not reporter.as_json)
+        left = publications(opened)
+        said.append(f"{gone.id} is taken back")
+    reporter.answer(
+        {
+            "store": settings.uri,
+            "retired": gone.to_dict(),
+            "publications": [each.to_dict() for each in left],
+        },
+        _table(left),
+    )
+
+
+def _list(settings: StoreConfig, reporter: Reporter) -> None:
+    from kgrec.publish import publications
+    from kgrec.store.connect import open_store
+
+    with open_store(settings, read_only=True) as opened:
+        found = publications(opened)
+    reporter.answer(
+        {"store": settings.uri, "publications": [each.to_dict() for each in found]}, _table(found)
+    )
+
+
+def _ids(path: Path | None) -> list[str] | None:
+    if path is None:
+        return None
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"--users {path} cannot be read: {exc}; give a text file of ids") from exc
+    ids = [line.strip() for line in text.splitlines() if line.strip()]
+    if not ids:
+        raise ConfigError(f"--users {path} holds no id; expected one a line")
+    return ids
+
+
+def _table(found: list[Publication]) -> Table | str:
+    if not found:
+        return "nothing is published"
+    table = Table(box=None, pad_edge=False)
+    for name in ("publication", "state", "run", "created"):
+        table.add_column(name, header_style="bold")
+    for name in ("users", "recommended", "similar", "vectors"):
+        table.add_column(name, justify="right", header_style="bold")
+    for each in found:
+        table.add_row(
+            each.id,
+            each.state.value,
+            escape(each.run),
+            each.created[:19].replace("T", " "),
+            *(f"{each.counts[name]:,}" for name in ("users", "recommended", "similar", "vectors")),
+        )
+    return table

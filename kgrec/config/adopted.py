@@ -1,0 +1,244 @@
+"""From `[adopt]` to sources: queries on the adopted graph, which kgrec reads as any others.
+
+Names in back-ticks and texts in quotes are made by `kgrec.schema` alone. Nothing here connects to
+anything, so settings load where the graph cannot be reached.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from kgrec.config.adopt import (
+    TAKEN_TYPES,
+    AdoptConfig,
+    AdoptedEntities,
+    AdoptedInteraction,
+    AdoptedItems,
+    AdoptedUsers,
+)
+from kgrec.config.behaviours import Behaviour
+from kgrec.config.sources import PropertyRule, Source
+from kgrec.schema import RESERVED_PROPERTIES, literal, quoted
+
+#: Begins the names of the sources that are made here.
+PREFIX = "adopt-"
+
+#: What tells nodes apart whose label the settings do not list; the first one that they have.
+FALLBACK_KEYS = ("id", "uuid", "key", "code", "name", "title", "value")
+FALLBACK_NAMES = ("name", "title", "label", "value", "code", "key", "id", "uuid")
+
+#: Columns of a source of nodes that mean something else than a property.
+_MEANT = RESERVED_PROPERTIES | {"time", "updated_at", "deleted", "is_deleted", "title", "name"}
+_COLUMN = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+Columns = list[tuple[str, str]]  # expression and name
+
+
+def with_adopted(data: Mapping[str, Any], adopt: AdoptConfig) -> dict[str, Any]:
+    """Gives the tree of `[data]` with everything that follows from `[adopt]`.
+
+    Doing it again changes nothing, so saved settings can be read.
+    """
+    own = [source for source in data.get("sources", ()) if not _is_adopted(source)]
+    behaviours = {
+        interaction.behaviour(): Behaviour(
+            role=interaction.role, min_rating=interaction.min_rating
+        ).model_dump(mode="json")
+        for interaction in adopt.interactions
+    }
+    made = [source.model_dump(mode="json", exclude_defaults=True) for source in sources(adopt)]
+    return {
+        "unknown_triples": "drop",  # much in a graph is about nothing that is recommended
+        **data,
+        "sources": [*own, *made],
+        "behaviours": {**data.get("behaviours", {}), **behaviours},
+    }
+
+
+def sources(adopt: AdoptConfig) -> tuple[Source, ...]:
+    """Gives the sources that read an adopted graph, in a fixed order."""
+    return (
+        *(_interactions(adopt, interaction) for interaction in adopt.interactions),
+        _nodes(adopt, adopt.item, "items"),
+        _nodes(adopt, adopt.user, "users"),
+        *_entities(adopt),
+        _relations(adopt),
+    )
+
+
+def _is_adopted(source: object) -> bool:
+    return isinstance(source, Mapping) and str(source.get("name", "")).startswith(PREFIX)
+
+
+def _source(adopt: AdoptConfig, name: str, kind: str, cypher: Sequence[str], **more: Any) -> Source:
+    """Each reading is all that the graph holds, so it takes the place of the one before."""
+    return Source.model_validate(
+        {
+            "name": f"{PREFIX}{name}"[:64],
+            "kind": kind,
+            "uri": adopt.uri,
+            "database": adopt.database,
+            "cypher": "\n".join(cypher),
+            "replace": True,
+            **more,
+        }
+    )
+
+
+def _interactions(adopt: AdoptConfig, interaction: AdoptedInteraction) -> Source:
+    left, right = ("-", "->") if interaction.direction == "out" else ("<-", "-")
+    columns = [(_text("u", adopt.user.key), "user"), (_text("i", adopt.item.key), "item")]
+    for name in ("rating", "weight", "time"):
+        held = getattr(interaction, name)
+        if held is not None:
+            columns.append((_property("x", held), name))
+    return _source(
+        adopt,
+        f"interactions-{interaction.behaviour()}",
+        "interactions",
+        [
+            f"MATCH (u:{quoted(adopt.user.label)}){left}[x:{quoted(interaction.type)}]{right}"
+            f"(i:{quoted(adopt.item.label)})",
+            _returned(columns),
+        ],
+        behaviour=interaction.behaviour(),
+        time=interaction.time_format,
+    )
+
+
+def _nodes(adopt: AdoptConfig, nodes: AdoptedUsers, kind: str) -> Source:
+    columns = [(_text("n", nodes.key), "id")]
+    rules: dict[str, PropertyRule] = {}
+    taken = {"id"}
+    if isinstance(nodes, AdoptedItems):
+        if nodes.title is not None:
+            columns.append((_property("n", nodes.title), "title"))
+            taken.add("title")
+        for kind_of_rule, names in (("text", nodes.text), ("attribute", nodes.attributes)):
+            for column in _taken(columns, names, taken):
+                rules[column] = PropertyRule.model_validate({"as": kind_of_rule})
+    list(_taken(columns, nodes.properties, taken))
+    match = f"MATCH (n:{quoted(nodes.label)})"
+    return _source(adopt, kind, kind, [match, _returned(columns)], properties=rules)
+
+
+def _entities(adopt: AdoptConfig) -> Iterator[Source]:
+    before = [adopt.user.label, adopt.item.label]
+    for number, entities in enumerate(adopt.entities, 1):
+        columns = [
+            (_entity_id("n", entities), "id"),
+            (_property("n", entities.name or entities.key), "name"),
+        ]
+        list(_taken(columns, entities.properties, {"id", "name"}))
+        yield _source(
+            adopt,
+            f"entities-{number}",
+            "entities",
+            [
+                f"MATCH (n:{quoted(entities.label)})",
+                _where(_none_of("n", before)),
+                _returned(columns),
+            ],
+            may_be_empty=True,
+        )
+        before.append(entities.label)
+    if adopt.other_labels:
+        shown = ", ".join(_property("n", name) for name in FALLBACK_NAMES)
+        yield _source(
+            adopt,
+            "entities-others",
+            "entities",
+            [
+                "MATCH (n)",
+                _where([*_none_of("n", before), *_not_ours("n")]),
+                _returned([(_fallback_id("n"), "id"), (f"toString(coalesce({shown}))", "name")]),
+            ],
+            may_be_empty=True,
+        )
+
+
+def _relations(adopt: AdoptConfig) -> Source:
+    rules = adopt.relations
+    kinds = "|".join(quoted(kind) for kind in rules.include)
+    left_out = [interaction.type for interaction in adopt.interactions] + list(rules.exclude)
+    conditions = []
+    if not rules.include:
+        conditions.append(f"NOT type(r) IN [{', '.join(map(literal, left_out))}]")
+    conditions.append("NOT toLower(type(r)) STARTS WITH 'kgrec_'")
+    for end in ("a", "b"):
+        conditions += _none_of(end, [adopt.user.label])
+        if adopt.other_labels:
+            conditions += _not_ours(end)
+        else:
+            labels = [adopt.item.label, *(entities.label for entities in adopt.entities)]
+            conditions.append(f"({' OR '.join(f'{end}:{quoted(label)}' for label in labels)})")
+    columns = [
+        (_end_id("a", adopt), "head"),
+        (_relation_name(rules.rename), "relation"),
+        (_end_id("b", adopt), "tail"),
+    ]
+    match = f"MATCH (a)-[r{':' if kinds else ''}{kinds}]->(b)"
+    text = [match, _where(conditions), _returned(columns)]
+    return _source(adopt, "relations", "triples", text, may_be_empty=True)
+
+
+def _end_id(end: str, adopt: AdoptConfig) -> str:
+    """The id of the node at an end of a relation: an item's as such, others' after their label."""
+    cases = [f"WHEN {end}:{quoted(adopt.item.label)} THEN {_text(end, adopt.item.key)}"]
+    cases += [f"WHEN {end}:{quoted(e.label)} THEN {_entity_id(end, e)}" for e in adopt.entities]
+    rest = f" ELSE {_fallback_id(end)}" if adopt.other_labels else ""
+    return f"CASE {' '.join(cases)}{rest} END"
+
+
+def _entity_id(node: str, entities: AdoptedEntities) -> str:
+    return f"{literal(entities.label + ':')} + {_text(node, entities.key)}"
+
+
+def _fallback_id(node: str) -> str:
+    keys = ", ".join(_property(node, name) for name in FALLBACK_KEYS)
+    return f"head(labels({node})) + ':' + toString(coalesce({keys}))"
+
+
+def _relation_name(rename: Mapping[str, str]) -> str:
+    names = {kind: f"GRAPH_{kind}" for kind in sorted(TAKEN_TYPES)} | dict(rename)
+    cases = [f"WHEN {literal(kind)} THEN {literal(name)}" for kind, name in names.items()]
+    return f"CASE type(r) {' '.join(cases)} ELSE type(r) END"
+
+
+def _none_of(node: str, labels: Iterable[str]) -> list[str]:
+    return [f"NOT {node}:{quoted(label)}" for label in labels]
+
+
+def _not_ours(node: str) -> list[str]:
+    """What kgrec keeps in the graph about what it published is no data."""
+    return [f"NOT any(label IN labels({node}) WHERE toLower(label) STARTS WITH 'kgrec')"]
+
+
+def _taken(columns: Columns, names: Sequence[str], taken: set[str]) -> Iterator[str]:
+    """Adds properties to the columns, each under a name that is free; gives these names."""
+    for name in names:
+        column = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:50]
+        if not _COLUMN.fullmatch(column) or column in _MEANT:
+            column = f"graph_{column}".rstrip("_")
+        plain, number = column, 2
+        while column in taken:
+            column, number = f"{plain}_{number}", number + 1
+        taken.add(column)
+        columns.append((_property("n", name), column))
+        yield column
+
+
+def _property(variable: str, name: str) -> str:
+    return f"{variable}.{quoted(name)}"
+
+
+def _text(variable: str, key: str) -> str:
+    return f"toString({_property(variable, key)})"
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}"
+
+
+def _returned(columns: Columns) -> str:
+    return f"RETURN {', '.join(f'{expression} AS {name}' for expression, name in columns)}"

@@ -1,0 +1,239 @@
+"""From a run to a graph that answers for it: what `kgrec publish` does.
+
+    run -> publication begun (state `writing`) -> top-N and similar edges -> vectors and indexes
+        -> one statement switches (`current`) -> what older ones left is purged
+
+Readers go through the current publication, so what they see is one whole version at any time.
+Killed anywhere, the same command goes on, and another one cleans up and begins anew.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from kgrec.adopt import OWN, Naming
+from kgrec.errors import ConfigError, NotFittedError, StoreError
+from kgrec.progress import Advance, progress_bar
+from kgrec.publish.publication import (
+    Publication,
+    State,
+    current,
+    find,
+    publications,
+)
+from kgrec.publish.purging import purge, wait_for_readers
+from kgrec.publish.switching import begin, switch
+from kgrec.publish.target import Target
+from kgrec.publish.vectors import SLOTS, clear_slot, run_vectors, write_vectors
+from kgrec.publish.writing import edge_names, write_lists
+from kgrec.recommend import Recommender
+from kgrec.schema import NodeLabel
+from kgrec.store.base import GraphStore
+from kgrec.training.directory import Run
+
+__all__ = [
+    "Publication",
+    "PublishReport",
+    "State",
+    "current",
+    "find",
+    "publications",
+    "publish",
+    "retire",
+]
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """What publishing did.
+
+    Attributes:
+        publication: The current publication.
+        changed: Whether it was published just now; False if it was current before.
+        resumed: Whether an interrupted publication was gone on with.
+        purged: Edges of older publications that were removed.
+        notes: What it lacks, and why.
+    """
+
+    publication: Publication
+    changed: bool
+    resumed: bool
+    purged: int
+    notes: tuple[str, ...] = ()
+
+
+def publish(
+    run: Run,
+    store: GraphStore,
+    *,
+    top: int = 100,
+    similar: int = 50,
+    users: Sequence[str] | None = None,
+    naming: Naming = OWN,
+    progress: bool = True,
+) -> PublishReport:
+    """Writes a run's recommendations, similar items, vectors and relation weights into a graph.
+
+    Args:
+        run: The run.
+        store: The graph it was trained on, or that others made and it was adopted from; open for
+            writing.
+        top: Recommendations a user, at most.
+        similar: Similar items an item, at most; 0 leaves them out.
+        users: Ids of the users who get recommendations; None is all.
+        naming: How the graph calls users, items and what is written.
+        progress: Whether a bar is shown on a terminal.
+
+    Raises:
+        ConfigError: If a number is out of range.
+        RunError: If the store holds another version of the graph than the run was trained on.
+        VocabularyError: If the run knows no such user.
+        StoreError: If the store cannot be written, or the publication is retired meanwhile; what
+            readers see is the publication from before.
+    """
+    if top < 1 or similar < 0:
+        raise ConfigError(
+            f"top must be positive and similar not below 0, got {top} and {similar}; give list "
+            f"lengths such as --top 100 --similar 50"
+        )
+    # A graph that others made has no version of kgrec's.
+    recommender = Recommender(run, None if naming.foreign else store)
+    plan = _plan(recommender, top, similar, users)
+    store.apply_schema()
+    with progress_bar("publish", None, shown=progress) as advance:
+        purged = purge(store, naming, advance)
+        before = current(store)
+        if before is not None and before.fingerprint == plan.fingerprint:
+            return PublishReport(before, False, False, purged, plan.notes)
+        publication, resumed = _open(store, naming, plan, before, advance)
+        _write(Target(store, naming, publication, advance), recommender, plan)
+        switch(store, publication)
+        store.checkpoint()
+        if before is not None:
+            wait_for_readers(store)
+        purged += purge(store, naming, advance)
+    return PublishReport(find(store, publication.id), True, resumed, purged, plan.notes)
+
+
+def retire(
+    store: GraphStore,
+    publication_id: str | None = None,
+    *,
+    naming: Naming = OWN,
+    progress: bool = True,
+) -> Publication:
+    """Takes a publication back and removes all that is left of it.
+
+    Args:
+        store: A store that is open for writing.
+        publication_id: Which; None is the current one.
+        naming: How its graph calls what is written.
+        progress: Whether a bar is shown on a terminal.
+
+    Raises:
+        StoreError: If there is no such publication.
+    """
+    found = current(store) if publication_id is None else find(store, publication_id)
+    if found is None:
+        raise StoreError(
+            f"there is no current publication in {store.uri}; expected one to take back; see "
+            f"kgrec publish --list"
+        )
+    store.write("retire_publication", id=found.id)
+    store.checkpoint()
+    if found.current:
+        wait_for_readers(store)
+    with progress_bar("purge", None, shown=progress) as advance:
+        purge(store, naming, advance)
+    return found
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be published.
+
+    Attributes:
+        properties: What is noted on the publication's node when it is begun.
+        users: Indices of the users who get lists.
+        items: Indices of the items that get lists.
+        fingerprint: Equal ones publish the same.
+        notes: What it lacks, and why.
+    """
+
+    properties: dict[str, Any]
+    users: list[int]
+    items: list[int]
+    fingerprint: str
+    notes: tuple[str, ...]
+
+
+def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str] | None) -> _Plan:
+    run, notes = recommender.run, []
+    known = run.vocabularies[NodeLabel.USER]
+    chosen = range(len(known)) if users is None else known.indices(sorted(set(users))).tolist()
+    items = list(range(len(run.vocabularies[NodeLabel.ITEM]) if similar else 0))
+    if run.scorer.parts.get("network") is None:
+        notes.append("the run has no network, so there are no vectors")
+    try:
+        if items:
+            recommender.item_scores(torch.tensor([0]))
+    except NotFittedError:
+        items = []
+        notes.append("the run has neither network nor closed form, so no items are similar")
+    weights = run.record.get("relation_weights", {})
+    asked = {
+        "record": run.record,
+        "top": top,
+        "similar": similar,
+        "users": None if users is None else sorted(set(users)),
+    }
+    fingerprint = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    properties = {
+        "run": run.directory.resolve().name,
+        "graph_version": run.record["graph_version"],
+        "fingerprint": fingerprint,
+        "top": top,
+        "similar_top": similar,
+        "relation_names": list(weights),
+        "relation_weights": [float(weight) for weight in weights.values()],
+        "recommended_done": 0,
+        "similar_done": 0,
+    }
+    return _Plan(properties, list(chosen), items, fingerprint, tuple(notes))
+
+
+def _open(
+    store: GraphStore, naming: Naming, plan: _Plan, before: Publication | None, advance: Advance
+) -> tuple[Publication, bool]:
+    """Finds the publication that an interrupted command of this plan left, or begins one."""
+    for each in publications(store):
+        if each.state is State.WRITING:
+            if each.fingerprint == plan.fingerprint:
+                return each, True
+            store.write("retire_publication", id=each.id)
+    purge(store, naming, advance)
+    slot = next(slot for slot in SLOTS if before is None or before.slot != slot)
+    clear_slot(store, naming, slot)
+    if store.capabilities.engine == "neo4j":
+        for counter in ("recommended", "similar"):
+            store.write("index_run", names=edge_names(naming, counter))
+    now = datetime.now(UTC)
+    publication_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    noted = {"slot": slot, "created": now.isoformat(timespec="milliseconds")}
+    publication = begin(store, publication_id, {**plan.properties, **noted})
+    store.checkpoint()
+    return publication, False
+
+
+def _write(target: Target, recommender: Recommender, plan: _Plan) -> None:
+    write_lists(target, recommender, "recommended", plan.users)
+    write_lists(target, recommender, "similar", plan.items)
+    vectors = run_vectors(recommender.run)
+    if vectors is not None:
+        write_vectors(target, recommender.run, vectors)

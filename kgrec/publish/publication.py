@@ -1,0 +1,136 @@
+"""Publications: versions of what a run says, in the graph, of which readers see the current one.
+
+    writing ── switch ──> current ── the next switch, or retire ──> retired ── purge ──> gone
+
+A publication is a node `(:KgrecPublication {id, state, run, graph_version, slot, …})`; its edges
+carry its id in `run`. Which one is current is told by one property of one node,
+`(:KgrecCurrent {id: 'publication', publication})`: a reader that looks for `state = 'current'`
+instead might, on a server that shows each property as it is when it is read, find two or none in
+the moment of a switch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from kgrec.errors import StoreError
+from kgrec.store.base import GraphStore
+
+
+class State(StrEnum):
+    """How far a publication has come."""
+
+    WRITING = "writing"
+    CURRENT = "current"
+    RETIRED = "retired"
+
+
+#: What is counted of a publication; properties of its node.
+COUNTS = ("users", "cold_users", "items", "recommended", "similar", "vectors")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One version.
+
+    Attributes:
+        id: Its id, the value of `run` on its edges.
+        state: How far it has come.
+        current: Whether readers see it.
+        run: Name of the run's directory.
+        graph_version: Version of the graph that the run was trained on.
+        created: When it was begun, ISO 8601, UTC.
+        top: Recommendations a user, at most.
+        similar_top: Similar items an item, at most.
+        fingerprint: Of the run and of what is asked of it: equal ones publish the same.
+        slot: Which place its vectors are in, `a` or `b`.
+        dimensions: Numbers a vector; 0 if it has none.
+        counts: What is in the graph of it, by the names in `COUNTS`.
+        relation_weights: What the network learned of each directed relation.
+        properties: All that is noted on its node.
+    """
+
+    id: str
+    state: State
+    current: bool
+    run: str
+    graph_version: str
+    created: str
+    top: int
+    similar_top: int
+    fingerprint: str
+    slot: str
+    dimensions: int
+    counts: Mapping[str, int]
+    relation_weights: Mapping[str, float]
+    properties: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, properties: Mapping[str, Any], current: bool) -> Self:
+        """Reads the properties of a node."""
+        names = properties.get("relation_names") or []
+        weights = properties.get("relation_weights") or []
+        return cls(
+            id=properties["id"],
+            state=State(properties["state"]),
+            current=current,
+            run=properties["run"],
+            graph_version=properties["graph_version"],
+            created=properties["created"],
+            top=properties["top"],
+            similar_top=properties["similar_top"],
+            fingerprint=properties["fingerprint"],
+            slot=properties["slot"],
+            dimensions=properties.get("dimensions", 0),
+            counts={name: properties.get(name, 0) for name in COUNTS},
+            relation_weights=dict(zip(names, weights, strict=True)),
+            properties=dict(properties),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The publication as JSON values."""
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "current": self.current,
+            "run": self.run,
+            "graph_version": self.graph_version,
+            "created": self.created,
+            "top": self.top,
+            "similar_top": self.similar_top,
+            "slot": self.slot,
+            "dimensions": self.dimensions,
+            **self.counts,
+        }
+
+
+def publications(store: GraphStore) -> list[Publication]:
+    """Gives all publications in a store, the latest first."""
+    found = [
+        Publication.of(row["properties"], row["current"])
+        for row in store.read("publication_details")
+    ]
+    return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
+
+
+def current(store: GraphStore) -> Publication | None:
+    """Gives the publication that readers see; None if there is none."""
+    return next((each for each in publications(store) if each.current), None)
+
+
+def find(store: GraphStore, publication_id: str) -> Publication:
+    """Gives a publication by its id.
+
+    Raises:
+        StoreError: If there is none.
+    """
+    known = publications(store)
+    for each in known:
+        if each.id == publication_id:
+            return each
+    listed = ", ".join(each.id for each in known) or "none"
+    raise StoreError(
+        f"there is no publication {publication_id!r} in {store.uri}; expected one of {listed}; "
+        f"list them with kgrec publish --list"
+    )

@@ -1,0 +1,29 @@
+"""When an embedded store is written to its file."""
+
+import time
+
+from kgrec.store.base import GraphStore
+
+#: A process that is killed loses no more than what it wrote in so many seconds.
+CHECKPOINT_SECONDS = 60.0
+
+
+class Saver:
+    """Checkpoints a store now and then.
+
+    Readers of the file see the current publication whatever else is in it, so it may be written
+    at any time; but it is written as a whole, which takes seconds if the graph is large.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: GraphStore) -> None:
+        self._store = store
+        self._last = time.monotonic()
+
+    def sometimes(self) -> None:
+        """Checkpoints if the last time was long ago."""
+        if time.monotonic() - self._last >= CHECKPOINT_SECONDS:
+            self._store.checkpoint()
+            self._last = time.monotonic()

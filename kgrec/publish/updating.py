@@ -1,0 +1,129 @@
+"""Changing a few lists and vectors of the current publication in place.
+
+Readers see the old list of a user or the new one: a batch is one transaction. On an embedded store
+they see nothing before the caller's `checkpoint`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kgrec.adopt import OWN, Naming
+from kgrec.errors import StoreError
+from kgrec.publish.publication import Publication
+from kgrec.publish.switching import note
+from kgrec.publish.vectors import VECTOR_ROWS, vector_names, vector_property, vector_rows
+from kgrec.publish.writing import EDGE_ROWS, edge_names
+from kgrec.schema import NodeLabel
+from kgrec.store.base import GraphStore
+
+#: One place of a list: id of the item, score, rank from 1, whether the user is cold.
+Place = tuple[str, float, int, bool]
+
+
+def replace_lists(
+    store: GraphStore,
+    publication: Publication,
+    counter: str,
+    lists: Mapping[str, Sequence[Place]],
+    *,
+    naming: Naming = OWN,
+) -> int:
+    """Puts new lists in place of those that users or items have.
+
+    Args:
+        store: A store that is open for writing.
+        publication: The publication, as a rule the current one.
+        counter: `recommended` for lists of users, `similar` for those of items.
+        lists: By the id of the user or item; an empty one only takes the old one away.
+        naming: How the graph calls users, items and what is written.
+
+    Returns:
+        The number of edges written; those whose ends are not in the graph are left out.
+
+    Raises:
+        StoreError: If the publication was retired meanwhile.
+    """
+    values = naming.user_values if counter == "recommended" else naming.item_values
+    written = 0
+    for ids in _batches(lists, EDGE_ROWS):
+        heads = values(ids)
+        rows = []
+        for head, key in zip(heads, ids, strict=True):
+            items = naming.item_values([place[0] for place in lists[key]])
+            rows += [
+                [head, item, score, rank, cold or None]
+                for item, (_, score, rank, cold) in zip(items, lists[key], strict=True)
+            ]
+        answer = store.write(
+            "replace_edges",
+            names=edge_names(naming, counter),
+            run=publication.id,
+            heads=heads,
+            rows=rows,
+        )
+        written += answer[0]["written"]
+    names = edge_names(naming, counter)
+    count = store.read("count_published", names=names, run=publication.id)[0]["count"]
+    note(store, publication, {counter: count})
+    return written
+
+
+def replace_vectors(
+    store: GraphStore,
+    publication: Publication,
+    label: NodeLabel,
+    ids: Sequence[str],
+    matrix: npt.NDArray[np.float32],
+    *,
+    naming: Naming = OWN,
+) -> int:
+    """Writes vectors of users or items where those of the publication are.
+
+    Args:
+        store: A store that is open for writing; its index takes them up by itself.
+        publication: The publication, as a rule the current one.
+        label: User or Item.
+        ids: Their n ids.
+        matrix: float32 (n, d), made as `run_vectors` makes them.
+        naming: How the graph calls users, items and what is written.
+
+    Returns:
+        The number of vectors written.
+
+    Raises:
+        StoreError: If the publication has vectors of another size, or was retired meanwhile.
+    """
+    if matrix.shape[1] != publication.dimensions:
+        raise StoreError(
+            f"publication {publication.id} has vectors of {publication.dimensions} numbers, got "
+            f"{matrix.shape[1]}; publish the run anew"
+        )
+    values = naming.user_values if label is NodeLabel.USER else naming.item_values
+    names = vector_names(naming, label, publication.slot)
+    written = 0
+    for start in range(0, len(ids), VECTOR_ROWS):
+        part = slice(start, start + VECTOR_ROWS)
+        rows = vector_rows(
+            values(ids[part]), matrix[part], vector_property(naming, publication.slot)
+        )
+        answer = store.write(
+            "publish_vectors", names=names, run=publication.id, progress={}, rows=rows
+        )
+        written += answer[0]["written"]
+    note(store, publication, {})
+    return written
+
+
+def _batches(lists: Mapping[str, Sequence[Place]], size: int) -> list[list[str]]:
+    """Cuts lists into batches of about so many places, and no more heads."""
+    batches: list[list[str]] = [[]]
+    places = 0
+    for key, found in lists.items():
+        if batches[-1] and places + max(len(found), 1) > size:
+            batches.append([])
+            places = 0
+        batches[-1].append(key)
+        places += max(len(found), 1)
+    return batches if batches[-1] else []

@@ -1,0 +1,160 @@
+"""The vectors of a run, and writing them to nodes with their index.
+
+Vectors stand in one of two places that take turns, the properties `vector_a` and `vector_b`, each
+with its own index a label: those of the current publication are read while the next ones are
+written to the other place.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kgrec.adopt import Naming
+from kgrec.model.fusion import Fusion
+from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.publish.saving import Saver
+from kgrec.publish.switching import note, taken_back
+from kgrec.publish.target import Target
+from kgrec.schema import NodeLabel, quoted
+from kgrec.store.base import GraphStore
+from kgrec.training.directory import Run
+
+SLOTS = ("a", "b")
+#: Vectors a transaction, and removed by one.
+VECTOR_ROWS = 2_000
+CLEAR_ROWS = 20_000
+#: How long an index may take to be filled.
+INDEX_SECONDS = 3_600
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """What the networks of a run make of users and items.
+
+        v = [z_1 / |z_1|, …, z_M / |z_M|] / √M
+
+    so that the product of two is the mean of the M networks' cosines, and |v| = 1: it is their
+    cosine as well.
+
+    Attributes:
+        user: (U, D) float32.
+        item: (I, D) float32.
+    """
+
+    user: Tensor
+    item: Tensor
+
+    def of(self, label: NodeLabel) -> Tensor:
+        """Gives those of users or of items."""
+        return self.user if label is NodeLabel.USER else self.item
+
+
+def run_vectors(run: Run) -> Vectors | None:
+    """Gives the vectors of a run's networks; None if it has none."""
+    network = run.scorer.parts.get("network")
+    if network is None:
+        return None
+    members = list(network.parts.values()) if isinstance(network, Fusion) else [network]
+    users, items = [], []
+    for member in members:
+        assert isinstance(member, PropagationScorer | EmbeddingScorer)
+        users.append(functional.normalize(member.user_embedding, dim=1))
+        items.append(functional.normalize(member.item_embedding, dim=1))
+    scale = len(members) ** -0.5
+    return Vectors(torch.cat(users, dim=1) * scale, torch.cat(items, dim=1) * scale)
+
+
+def vector_index(label: NodeLabel, slot: str) -> str:
+    """Gives the name of the index of a label's vectors in a place."""
+    return f"kgrec_{label.lower()}_vector_{slot}"
+
+
+def vector_property(naming: Naming, slot: str) -> str:
+    """Gives the property that holds vectors in a place."""
+    return naming.vector_a if slot == "a" else naming.vector_b
+
+
+def vector_names(naming: Naming, label: NodeLabel, slot: str) -> dict[str, str]:
+    """Gives the names for statements about the vectors of a label in a place, in back-ticks."""
+    user = label is NodeLabel.USER
+    return {
+        "node": quoted(naming.user if user else naming.item),
+        "key": quoted(naming.user_key if user else naming.item_key),
+        "vector": quoted(vector_property(naming, slot)),
+        "index": quoted(vector_index(label, slot)),
+    }
+
+
+def vector_rows(
+    ids: list[str | int], matrix: npt.NDArray[np.float32], name: str
+) -> list[list[object]]:
+    """Gives vectors as rows: id, map of the property; a node without direction has no vector."""
+    known = np.isfinite(matrix).all(axis=1) & (np.abs(matrix).max(axis=1, initial=0) > 0)
+    return [
+        [key, {name: vector}]
+        for key, vector, wanted in zip(ids, matrix.tolist(), known.tolist(), strict=True)
+        if wanted
+    ]
+
+
+def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
+    """Writes vectors to their place, makes the indexes and waits until they are filled.
+
+    Raises:
+        StoreError: If the publication was retired meanwhile.
+    """
+    store, naming, publication = target.store, target.naming, target.publication
+    written, saved = int(publication.properties.get("vectors", 0)), Saver(store)
+    for label, values in (
+        (NodeLabel.USER, naming.user_values),
+        (NodeLabel.ITEM, naming.item_values),
+    ):
+        names = vector_names(naming, label, publication.slot)
+        ids, matrix = values(run.vocabularies[label].ids), vectors.of(label).numpy()
+        counter = f"{label.lower()}_vectors_done"
+        for start in range(int(publication.properties.get(counter, 0)), len(ids), VECTOR_ROWS):
+            stop = min(start + VECTOR_ROWS, len(ids))
+            rows = vector_rows(
+                ids[start:stop], matrix[start:stop], vector_property(naming, publication.slot)
+            )
+            progress = {counter: stop, "vectors": written + len(rows)}
+            if not rows:
+                note(store, publication, progress)
+            elif (
+                not store.write(
+                    "publish_vectors", names=names, run=publication.id, progress=progress, rows=rows
+                )[0]["written"]
+                and not naming.foreign
+            ):
+                raise taken_back(store, publication)
+            written += len(rows)
+            saved.sometimes()
+            target.advance(f"{written:,} vectors")
+    make_indexes(target, vectors.user.shape[1])
+    note(store, publication, {"dimensions": vectors.user.shape[1]})
+    store.checkpoint()
+
+
+def clear_slot(store: GraphStore, naming: Naming, slot: str) -> None:
+    """Removes the vectors of a place, and their indexes."""
+    for label in (NodeLabel.USER, NodeLabel.ITEM):
+        names = vector_names(naming, label, slot)
+        store.write("drop_vector_slot_index", names=names)
+        cleared = CLEAR_ROWS
+        while cleared == CLEAR_ROWS:
+            cleared = store.write("purge_vectors", names=names, limit=CLEAR_ROWS)[0]["cleared"]
+
+
+def make_indexes(target: Target, dimensions: int) -> None:
+    """Makes the indexes of a publication's vectors, and waits until they are filled."""
+    store, slot = target.store, target.publication.slot
+    for label in (NodeLabel.USER, NodeLabel.ITEM):
+        names = vector_names(target.naming, label, slot)
+        store.write("vector_slot_index", names=names, dimensions=dimensions)
+    if store.capabilities.engine == "neo4j":
+        for label in (NodeLabel.USER, NodeLabel.ITEM):
+            store.read("await_index", index=vector_index(label, slot), seconds=INDEX_SECONDS)

@@ -1,0 +1,141 @@
+"""Writing the lists of a publication, batch by batch.
+
+Each batch is one transaction that also notes on the publication how far it has come. What a killed
+process wrote is thus known exactly; the next one goes on behind it, and a transaction that a driver
+repeats, as it never heard of its end, does nothing the second time.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from kgrec.adopt import Naming
+from kgrec.errors import StoreError
+from kgrec.publish.lists import TopLists, block_size, item_lists, user_lists
+from kgrec.publish.publication import State, find
+from kgrec.publish.saving import Saver
+from kgrec.publish.switching import note, taken_back
+from kgrec.publish.target import Target
+from kgrec.recommend import Recommender
+from kgrec.schema import NodeLabel, quoted
+
+logger = logging.getLogger(__name__)
+
+#: Edges a transaction.
+EDGE_ROWS = 10_000
+
+
+def edge_names(naming: Naming, counter: str) -> dict[str, str]:
+    """Gives the names for statements about `recommended` or `similar` edges, in back-ticks."""
+    user = counter == "recommended"
+    kind = naming.recommended if user else naming.similar
+    return {
+        "head": quoted(naming.user if user else naming.item),
+        "head_key": quoted(naming.user_key if user else naming.item_key),
+        "type": quoted(kind),
+        "tail": quoted(naming.item),
+        "tail_key": quoted(naming.item_key),
+        "index": quoted(f"kgrec_{counter}_run"),
+    }
+
+
+def write_lists(
+    target: Target, recommender: Recommender, counter: str, heads: Sequence[int]
+) -> None:
+    """Writes the lists of users (`recommended`) or items (`similar`).
+
+    Args:
+        target: Where to.
+        recommender: The run.
+        counter: `recommended` or `similar`.
+        heads: Indices of the users or items, in the order that is kept when it is gone on with.
+
+    Raises:
+        StoreError: If the publication was retired meanwhile, or a node is not in kgrec's graph.
+    """
+    publication, naming = target.publication, target.naming
+    users = counter == "recommended"
+    lists, k = (user_lists, publication.top) if users else (item_lists, publication.similar_top)
+    vocabularies = recommender.run.vocabularies
+    item_ids = naming.item_values(vocabularies[NodeLabel.ITEM].ids)
+    head_ids = naming.user_values(vocabularies[NodeLabel.USER].ids) if users else item_ids
+    step = min(block_size(len(item_ids)), max(1, EDGE_ROWS // k))
+    done = int(publication.properties.get(f"{counter}_done", 0))
+    written = int(publication.properties.get(counter, 0))
+    cold = int(publication.properties.get("cold_users", 0))
+    saved = Saver(target.store)
+    while done < len(heads):
+        block = torch.tensor(heads[done : done + step])
+        found = lists(recommender, block, k)
+        cold += int(np.unique(found.head[found.cold]).size)
+        progress = {
+            f"{counter}_done": done + len(block),
+            ("users" if users else "items"): done + len(block),
+            counter: written + len(found),
+            **({"cold_users": cold} if users else {}),
+        }
+        rows = list_rows(found, head_ids, item_ids)
+        written += _write_batch(target, counter, done, progress, rows)
+        done += len(block)
+        saved.sometimes()
+        target.advance(f"{counter}: {written:,} edges")
+    target.store.checkpoint()
+
+
+def list_rows(
+    found: TopLists, head_ids: Sequence[str | int], item_ids: Sequence[str | int]
+) -> list[list[object]]:
+    """Gives lists as rows: head, item, score, rank, whether the user is cold (else None)."""
+    columns = (found.head, found.item, found.score, found.rank, found.cold)
+    return [
+        [head_ids[head], item_ids[item], score, rank, cold or None]
+        for head, item, score, rank, cold in zip(*(c.tolist() for c in columns), strict=True)
+    ]
+
+
+def _write_batch(
+    target: Target,
+    counter: str,
+    before: int,
+    progress: Mapping[str, int],
+    rows: list[list[object]],
+) -> int:
+    """Writes a batch exactly once; gives how many edges it has."""
+    store, publication = target.store, target.publication
+    if not rows:
+        note(store, publication, progress)
+        return 0
+    written: int = store.write(
+        "publish_edges",
+        names=edge_names(target.naming, counter),
+        run=publication.id,
+        counter=f"{counter}_done",
+        before=before,
+        progress=dict(progress),
+        rows=rows,
+    )[0]["written"]
+    if written == len(rows):
+        return len(rows)
+    now = find(store, publication.id)
+    if now.state is not State.WRITING:
+        raise taken_back(store, publication)
+    if written == 0 and now.properties[f"{counter}_done"] == progress[f"{counter}_done"]:
+        return len(rows)  # the driver lost the answer, and repeated what was done
+    if written == 0 and now.properties[f"{counter}_done"] != before:
+        raise StoreError(
+            f"publication {publication.id} in {store.uri} is being written by another process; "
+            f"let it end, or take it back with kgrec publish --retire {publication.id}"
+        )
+    missing = len(rows) - written
+    if target.naming.foreign:
+        logger.debug("counter=%s missing=%d: their nodes have gone", counter, missing)
+        note(store, publication, {counter: progress[counter] - missing})
+        return written
+    store.write("retire_publication", id=publication.id)
+    raise StoreError(
+        f"{missing:,} of {len(rows):,} {counter} edges have an end that is not in the graph in "
+        f"{store.uri}, though its version is the run's: somebody else deleted nodes; run kgrec "
+        f"ingest, then kgrec publish again"
+    )

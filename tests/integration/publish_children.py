@@ -1,0 +1,96 @@
+"""Publishes a run again and again, each time in a fork of this process, which is cheap to start.
+
+    python publish_children.py RUN
+
+Reads one JSON object a line: `uri`, `top`, and `kill`: null, or `[statement, n, when]`; the fork
+ends itself by SIGKILL `before` or `after` it runs the statement of that name the n-th time. Writes
+one a line: `code` (negative: the signal), and of those that lived `report` and `ran` (how often
+each statement was run), or `error`.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kgrec.errors import KgrecError
+from kgrec.publish import publish, purging, saving, writing
+from kgrec.store.connect import open_store
+from kgrec.store.dialect import CypherStore
+from kgrec.store.embedded import EmbeddedStore
+from kgrec.store.neo4j import Neo4jStore  # noqa: F401 - imported before the forks
+from kgrec.training.directory import Run, load_run
+
+SIMILAR = 4
+
+
+def kill_at(order: Any) -> Counter[str]:
+    """Makes this process die at a statement; gives how often each was run."""
+    ran: Counter[str] = Counter()
+    execute = CypherStore._execute
+
+    def counted(self: CypherStore, name: str, *args: Any, **options: Any) -> Any:
+        ran[name] += 1
+        here = order is not None and (order[0], order[1]) == (name, ran[name])
+        if here and order[2] == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = execute(self, name, *args, **options)
+        if here:
+            if order[2] == "saved" and isinstance(self, EmbeddedStore):
+                self.checkpoint()  # the worst moment to have written the file
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    CypherStore._execute = counted  # type: ignore[method-assign]
+    return ran
+
+
+def child(order: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Publishes in the fork."""
+    writing.EDGE_ROWS = 60
+    purging.PURGE_ROWS = purging.EMBEDDED_ROWS = 100
+    purging.GRACE_SECONDS = saving.CHECKPOINT_SECONDS = 0.0
+    ran = kill_at(order["kill"])
+    try:
+        with open_store(order["uri"]) as store:
+            report = publish(run, store, top=order["top"], similar=SIMILAR, progress=False)
+    except KgrecError as error:
+        return {"error": str(error)}
+    return {
+        "report": {
+            "id": report.publication.id,
+            "changed": report.changed,
+            "resumed": report.resumed,
+            "purged": report.purged,
+        },
+        "ran": ran,
+    }
+
+
+def main() -> None:
+    """Answers orders until there are none."""
+    torch.set_num_threads(1)
+    run = load_run(Path(sys.argv[1]))
+    for line in sys.stdin:
+        reading, writing_end = os.pipe()
+        process = os.fork()
+        if process == 0:
+            os.close(reading)
+            with os.fdopen(writing_end, "w") as told:
+                told.write(json.dumps(child(json.loads(line), run)))
+            os._exit(0)
+        os.close(writing_end)
+        with os.fdopen(reading) as told:
+            answer = told.read()
+        _, status = os.waitpid(process, 0)
+        found = json.loads(answer) if answer else {}
+        print(json.dumps({"code": os.waitstatus_to_exitcode(status), **found}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Publishing that is killed anywhere: readers see the old version or the new one, never a mixture.
+
+The next command of the same kind goes on where the killed one stopped; another one cleans up.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import conftest
+import neo4j_server
+import pytest
+from published import assert_published, expected, fill, seen, small_run
+
+from kgrec.errors import StoreError
+from kgrec.publish import publications, publish, writing
+from kgrec.store.base import GraphStore
+from kgrec.store.connect import open_store
+from kgrec.training.directory import Run
+
+CHILDREN = Path(__file__).with_name("publish_children.py")
+SIMILAR = 4
+OLD, NEW, OTHER = 5, 8, 6
+
+#: Where a process dies. With 60 edges a batch and lists of 8, 60 users are 9 batches; the purge
+#: deletes 100 edges at a time.
+POINTS = (
+    ("begin_publication", 1, "saved"),
+    ("publish_edges", 1, "before"),
+    ("publish_edges", 4, "saved"),  # some users have their edges
+    ("publish_edges", 11, "after"),  # some items
+    ("publish_vectors", 1, "saved"),
+    ("vector_slot_index", 1, "saved"),  # vectors, and one of two indexes
+    ("switch_publication", 1, "before"),  # everything but the switch
+    ("switch_publication", 1, "after"),
+    ("purge_edges", 2, "saved"),
+    ("purge_vectors", 4, "saved"),
+    ("delete_publication", 1, "before"),
+)
+
+
+class Children:
+    """A process that publishes in forks of itself."""
+
+    def __init__(self, process: "subprocess.Popen[str]", uri: str) -> None:
+        self._process, self._uri = process, uri
+
+    def publish(self, top: int, kill: tuple[str, int, str] | None = None) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"uri": self._uri, "top": top, "kill": kill}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert "error" not in answer, answer
+        return answer
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return small_run(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def children(engine_uri: str, run: Run) -> Iterator[Children]:
+    with subprocess.Popen(
+        [sys.executable, str(CHILDREN), str(run.directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield Children(process, engine_uri)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def test_killed_anywhere(tmp_path: Path, engine_uri: str, run: Run, children: Children) -> None:
+    with open_store(engine_uri) as store:
+        fill(store, tmp_path)
+    wanted = {top: expected(run, top, SIMILAR) for top in (OLD, NEW, OTHER)}
+    assert children.publish(OLD)["report"]["changed"]
+    old, resumed = OLD, 0
+    for number, point in enumerate(POINTS):
+        new = NEW if old != NEW else OLD
+        answer = children.publish(new, point)
+        assert answer["code"] == -signal.SIGKILL, point
+        with open_store(engine_uri, read_only=True) as store:
+            found = seen(store, run)
+            assert found in (wanted[old], wanted[new]), point
+            left = {each.fingerprint: each for each in publications(store)}
+        # Every third time another command comes, which finds a foreign half.
+        top = OTHER if number % 3 == 2 else new
+        answer = children.publish(top)
+        assert answer["code"] == 0
+        with open_store(engine_uri, read_only=True) as store:
+            now = assert_published(store, run, top, SIMILAR)
+        before = left.get(now.fingerprint)
+        assert answer["report"]["id"] == now.id == (before.id if before else now.id), point
+        if answer["report"]["resumed"]:
+            assert before is not None
+            resumed += 1
+            # What was written is not written again.
+            users, items = (before.properties[f"{x}_done"] for x in ("recommended", "similar"))
+            batches = -(-(60 - users) // (60 // top)) + -(-(40 - items) // (60 // SIMILAR))
+            assert answer["ran"].get("publish_edges", 0) == batches, point
+        old = top
+    assert resumed >= 3
+
+
+@pytest.mark.neo4j
+@pytest.mark.skipif(conftest.GIVEN_URI is not None, reason="the server is not ours to kill")
+def test_a_server_that_dies_in_the_middle(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "EDGE_ROWS", 8)  # many transactions to die between
+    server = neo4j_server.start()
+    try:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        with open_store(server.uri) as store:
+            fill(store, tmp_path)
+            publish(run, store, top=OLD, similar=SIMILAR, progress=False)
+        raised: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                with open_store(server.uri) as store:
+                    publish(run, store, top=NEW, similar=SIMILAR, progress=False)
+            except StoreError as error:
+                raised.append(error)
+
+        working = threading.Thread(target=work)
+        working.start()
+        with open_store(server.uri, read_only=True) as store:
+            while written(store) == 0 and working.is_alive():
+                time.sleep(0.02)
+        assert working.is_alive()
+        server = neo4j_server.restart(server)
+        working.join()  # the driver may have waited for the server, or publishing has failed
+        assert all("no Neo4j answers" in str(error) for error in raised)
+        with open_store(server.uri) as store:
+            wanted = expected(run, OLD if raised else NEW, SIMILAR)
+            assert seen(store, run) == wanted
+            publish(run, store, top=NEW, similar=SIMILAR, progress=False)
+            assert_published(store, run, NEW, SIMILAR)
+    finally:
+        neo4j_server.stop(server)
+
+
+def written(store: GraphStore) -> int:
+    """How many users of the publication that is being written have their edges."""
+    return sum(
+        each.properties.get("recommended_done", 0)
+        for each in publications(store)
+        if each.state == "writing"
+    )
