@@ -1,10 +1,11 @@
 """What explains a recommendation, as a subgraph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kgrec.errors import ConfigError
 from kgrec.explain.connections import Connection, fetch_connections
-from kgrec.explain.reasons import Explanation, explain_scores
+from kgrec.explain.explainer import Explainer
+from kgrec.explain.pair import PathShare
 from kgrec.explore.around import builder_of
 from kgrec.explore.subgraph import TOGETHER, Builder, Key, Part, Subgraph, Trail, node_key
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
@@ -24,8 +25,8 @@ def recommendation_subgraph(
     user_id: str,
     item_ids: Sequence[str],
     *,
+    num_paths: int = 4,
     num_own: int = 4,
-    num_paths: int = 2,
     around: int = 0,
 ) -> Subgraph:
     """Gives the user, the items, and the paths between them that explain the scores.
@@ -35,8 +36,9 @@ def recommendation_subgraph(
         store: The graph it was trained on.
         user_id: For whom.
         item_ids: Recommended items, or any others.
-        num_own: At most so many of the user's own items for each, the largest share first.
-        num_paths: At most so many paths from each of these.
+        num_paths: At most so many of the heaviest paths of the run's networks to each.
+        num_own: So many of the user's own items of the largest share are there for each, whether a
+            heavy path leads over them or not; what connects them is looked up in the store.
         around: So many more edges around each item, which explain nothing but show where it is.
 
     Raises:
@@ -50,38 +52,73 @@ def recommendation_subgraph(
     run.check_version(graph_version(store))
     builder = builder_of(run)
     user = builder.node(_USER, user_id, part=Part.USER)
-    pictured = _Pictured(builder, store)
-    takers = _Takers(run)
+    explainer, pictured, takers = Explainer(run), _Pictured(builder, store), _Takers(run)
     trails: list[Trail] = []
-    for why in explain_scores(run.scorer, run.vocabularies, run.names, user_id, item_ids):
-        item = builder.node(_ITEM, why.item_id, part=Part.RECOMMENDED)
-        own = [o for o in why.own_items if o.share > 0 and o.item_id != why.item_id][:num_own]
-        found = _connections(run, store, why, [o.item_id for o in own], num_paths)
-        for one in own:
-            key = builder.node(_ITEM, one.item_id, part=Part.OWN)
+    for item_id in item_ids:
+        why = explainer.pair(user_id, item_id, num_paths)
+        item = builder.node(_ITEM, item_id, part=Part.RECOMMENDED)
+        shares = {own.item_id: own.share for own in why.own_items}
+        told = [_heavy(builder, path, shares) for path in why.paths if len(path.nodes) > 2]
+        reached = {trail.nodes[1][1] for trail in told}
+        own = [o for o in why.own_items if o.share > 0 and o.item_id != item_id][:num_own]
+        missing = [o.item_id for o in own if o.item_id not in reached]
+        found = _connections(run, store, item_id, missing)
+        for own_id in missing:
+            key = builder.node(_ITEM, own_id, part=Part.OWN)
             builder.edge(user, key, _TOOK)
-            paths = found.get(one.item_id, ())
-            trails += [_trail(pictured, user, key, item, path, one.share) for path in paths]
+            paths = found.get(own_id, ())
+            told += [_trail(pictured, user, key, item, path, shares[own_id]) for path in paths]
             if not paths:
-                trails += _together(builder, takers, user, key, item, one.share)
-        pictured.surround(why.item_id, around)
-    names = ", ".join(builder.graph.nodes[node_key(_ITEM, item_id)]["name"] for item_id in item_ids)
+                told += _together(builder, takers, user, key, item, shares[own_id])
+        trails += told
+        pictured.surround(item_id, around)
+    names = ", ".join(builder.graph.nodes[node_key(_ITEM, i)]["name"] for i in item_ids)
     who = builder.graph.nodes[user]["name"]
     ordered = sorted(trails, key=lambda trail: -trail.own_share)
     return builder.finished(f"Why {names} for {who}", ordered)
 
 
+def _heavy(builder: Builder, path: PathShare, shares: Mapping[str, float]) -> Trail:
+    """Adds a path of the networks as it runs through the graph."""
+    first = path.relations[0].type
+    keys = []
+    for place, node in enumerate(path.nodes):
+        own = place == 1 and node.label == _ITEM and first == _TOOK
+        keys.append(builder.node(node.label, node.id, node.name, Part.OWN if own else Part.OTHER))
+    for step, one, other in zip(path.relations, keys, keys[1:], strict=False):
+        builder.edge(*((one, other) if step.forward else (other, one)), step.type)
+    share = shares.get(path.nodes[1].id, 0.0) if path.nodes[1].label == _ITEM else path.carried
+    types = tuple(step.type for step in path.relations)
+    return Trail(tuple(keys), types, share, _words(path), path.share, path.carried)
+
+
+def _words(path: PathShare) -> str:
+    """The path in words: those of a connection where it is one, else the explanation's own."""
+    nodes, types = path.nodes, [step.type for step in path.relations]
+    own, item = nodes[1], nodes[-1]
+    if types[0] != _TOOK or len(nodes) not in (3, 4) or any(n.label == _USER for n in nodes[1:]):
+        return path.text
+    if len(nodes) == 3:
+        return f"{own.name}: {Connection(own.id, item.id, types[1], types[1]).text}"
+    if nodes[2].label != _ENTITY:
+        return path.text
+    entity = nodes[2]
+    told = Connection(own.id, item.id, types[1], types[2], entity.id, entity.name).text
+    return f"{own.name}: {told}"
+
+
 def _connections(
-    run: Run, store: GraphStore, why: Explanation, own: Sequence[str], most: int
+    run: Run, store: GraphStore, item_id: str, own: Sequence[str]
 ) -> dict[str, tuple[Connection, ...]]:
+    """What connects own items with an item in the store, the most telling alone."""
     entities = run.vocabularies[_ENTITY].ids
     return fetch_connections(
         store,
         own,
-        why.item_id,
+        item_id,
         entity_names=dict(zip(entities, run.names[_ENTITY], strict=True)),
         fan_out=run.record.get("fan_out", {}),
-        most=most,
+        most=1,
     )
 
 

@@ -39,9 +39,12 @@ class Trail:
     Attributes:
         nodes: Keys of the nodes from the user to the item, n.
         types: Relationship types between them, n - 1.
-        share: What it adds, in units of the score; None if only its own item's share is known.
-        own_share: What the user's own item on it adds, all paths of that item together.
+        own_share: What the user's own item on it adds to the score, all of its paths together, and
+            what no path tells as well.
         text: The path in words.
+        share: What the network adds over this path alone; None if nobody took it apart.
+        carried: What the network adds over everything that passes one of its edges: what the score
+            loses without these facts, weights and norms held; None likewise.
     """
 
     nodes: tuple[Key, ...]
@@ -49,6 +52,7 @@ class Trail:
     own_share: float
     text: str
     share: float | None = None
+    carried: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,10 @@ class Subgraph:
         return pd.DataFrame(rows, columns=[*ends, *_EDGE_COLUMNS])
 
     def trails_table(self) -> pd.DataFrame:
-        """Gives the explaining paths as a table: `text`, `share`, `own_share`, `nodes` (ids)."""
+        """Gives the explaining paths as a table: `text`, `own_share`, `carried`, `nodes`."""
         return pd.DataFrame(
-            [(t.text, t.share, t.own_share, [key[1] for key in t.nodes]) for t in self.trails],
-            columns=["text", "share", "own_share", "nodes"],
+            [(t.text, t.own_share, t.carried, [key[1] for key in t.nodes]) for t in self.trails],
+            columns=["text", "own_share", "carried", "nodes"],
         )
 
 

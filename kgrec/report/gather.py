@@ -30,7 +30,7 @@ from kgrec.training.directory import Run
 #: In a run's folder, if the graph was audited: what the audit found.
 AUDIT = "audit.json"
 #: Of an example's list, and of what explains its first item.
-_LISTED, _OWN, _PATHS = 5, 3, 2
+_LISTED, _OWN, _PATHS = 5, 3, 4
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _example(recommender: Recommender, graph: GraphData, user_id: str) -> Exampl
     why = None
     if found and not found[0].cold:
         why = recommendation_subgraph(
-            run, store, user_id, [found[0].item_id], num_own=_OWN, num_paths=_PATHS
+            run, store, user_id, [found[0].item_id], num_paths=_PATHS, num_own=_OWN
         )
     return Example(
         user_id, tuple(names[index] for index in _latest(graph, user_id, own)[:8]), len(own), found,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from kgrec.audit.trials import ALL
 from kgrec.data.card.markup import Column, figure, shown, table
 from kgrec.evaluation.bootstrap import Interval
 from kgrec.explore.svg import legend, subgraph_svg
@@ -165,12 +166,12 @@ def audit(data: ReportData, figures: ReportFigures) -> str:
         f"</li></ul>"
     )
     worth = {
-        name: _interval(found["differences"][f"without {name}"]["ndcg@20"]["all"])
+        name: _interval(found["differences"][f"without {name}"]["ndcg@20"][ALL])
         for name in found["edges"]
         if f"without {name}" in found["differences"]
     }
     whole = {
-        f"against {other}": _interval(found["differences"][variant]["ndcg@20"]["all"])
+        f"against {other}": _interval(found["differences"][variant]["ndcg@20"][ALL])
         for variant, other in (("no graph", "no graph"), ("permuted", "shuffled edges"))
         if variant in found["differences"]
     }
@@ -260,7 +261,14 @@ def _picture(one: Example, number: int) -> str:
     assert one.why is not None
     numbers = table(
         "",
-        [Column("own item's share"), Column("path", "wide")],
-        ((f"{trail.own_share:+.3f}", trail.text) for trail in one.why.trails),
+        [Column("path", "wide"), Column("own item's share"), Column("carried by its edges")],
+        (
+            (
+                trail.text,
+                f"{trail.own_share:+.3f}",
+                "–" if trail.carried is None else f"{trail.carried:+.4f}",
+            )
+            for trail in one.why.trails
+        ),
     )
     return figure(one.why.title, subgraph_svg(one.why, number) + legend(one.why), numbers)
