@@ -13,6 +13,16 @@ from kgrec.config import Config
 if TYPE_CHECKING:
     from kgrec.audit.audit import Audit
 
+Augment = Annotated[
+    str | None,
+    typer.Option(
+        "--augment",
+        metavar="SOURCE",
+        help="Synthetic edges for users with few: auto, teacher, knn, generator, gan, "
+        "popularity, random.",
+    ),
+]
+
 
 def train(
     config: ConfigFile,
@@ -29,15 +39,7 @@ def train(
     audit: Annotated[
         bool, typer.Option("--audit", help="Measure what the graph and each relation are worth.")
     ] = False,
-    augment: Annotated[
-        str | None,
-        typer.Option(
-            "--augment",
-            metavar="SOURCE",
-            help="Synthetic edges for users with few: auto, teacher, knn, generator, gan, "
-            "popularity, random.",
-        ),
-    ] = None,
+    augment: Augment = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.config import ModelConfig, TrainingConfig
+from kgrec.config import AdversarialConfig, ModelConfig, TrainingConfig
 from kgrec.errors import ConfigError, TrainingDiverged
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
@@ -113,17 +113,9 @@ def train_network(
         total = torch.zeros((), dtype=torch.float64, device=history.device)
         _decay(optimizers, training.decay ** (progress.epoch + (start.epochs if start else 0)))
         for batch in sample_batches(len(positives), training.batch_size, generator):
-            place = batch.to(history.device)
-            again, drawn = partial(step_loss, network, place), generator.get_state()
-            network.zero_grad()
-            loss = again()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if training.adversarial is not None:
-                generator.set_state(drawn)  # the same negatives
-                add_adversarial(network, again, training.adversarial)
-            for optimizer in optimizers:
-                optimizer.step()
-            total += loss.detach() * len(batch)
+            batch_loss = partial(step_loss, network, batch.to(history.device))
+            loss = _step(network, batch_loss, optimizers, training.adversarial, generator)
+            total += loss * len(batch)
         record = progress.note_epoch(
             float(total) / max(len(positives), 1), time.perf_counter() - started
         )
@@ -144,6 +136,26 @@ def train_network(
             f"lower training.learning_rate"
         )
     return scorer_of(network, graph, history, temperature), network, progress
+
+
+def _step(
+    network: GraphNetwork,
+    batch_loss: Callable[[], Tensor],
+    optimizers: Sequence[torch.optim.Optimizer],
+    adversarial: AdversarialConfig | None,
+    generator: torch.Generator,
+) -> Tensor:
+    """Follows the gradient of one batch, and gives its loss before that."""
+    drawn = generator.get_state()
+    network.zero_grad()
+    loss = batch_loss()
+    loss.backward()  # type: ignore[no-untyped-call]
+    if adversarial is not None:
+        generator.set_state(drawn)  # the same negatives
+        add_adversarial(network, batch_loss, adversarial)
+    for optimizer in optimizers:
+        optimizer.step()
+    return loss.detach()
 
 
 def scorer_of(
