@@ -18,48 +18,59 @@ if TYPE_CHECKING:
     from kgrec.bench.sets import SplitStore
 
 
+_Config = Annotated[
+    Path,
+    typer.Option("--config", "-c", metavar="C.toml", help="Settings with a section [bench]."),
+]
+_Data = Annotated[Path | None, typer.Option(metavar="DIR", help="The set's folder.")]
+_Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Default: results/<name> beside the settings."),
+]
+_Work = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Keeps stores and finished fits, which are not made twice. Default: the cache.",
+    ),
+]
+_Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Fit only this model; repeatable."),
+]
+_Seeds = Annotated[
+    list[int] | None, typer.Option(help="Instead of the settings' seeds; repeatable.")
+]
+_Audit = Annotated[
+    bool,
+    typer.Option("--audit", help="Also measure what the graph is worth, on the first split."),
+]
+_Augment = Annotated[
+    bool,
+    typer.Option(
+        "--augment",
+        help="Instead of models, compare the sources of synthetic edges, on the first split.",
+    ),
+]
+_Attacks = Annotated[
+    bool,
+    typer.Option(
+        "--attacks",
+        help="Instead of models, measure what made-up interactions do, on the first split.",
+    ),
+]
+
+
 def bench(
-    config: Annotated[
-        Path,
-        typer.Option("--config", "-c", metavar="C.toml", help="Settings with a section [bench]."),
-    ],
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The set's folder.")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Default: results/<name> beside the settings."),
-    ] = None,
-    work: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Keeps stores and finished fits, which are not made twice. Default: the cache.",
-        ),
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Fit only this model; repeatable."),
-    ] = None,
-    seeds: Annotated[
-        list[int] | None, typer.Option(help="Instead of the settings' seeds; repeatable.")
-    ] = None,
-    audit: Annotated[
-        bool,
-        typer.Option("--audit", help="Also measure what the graph is worth, on the first split."),
-    ] = False,
-    augment: Annotated[
-        bool,
-        typer.Option(
-            "--augment",
-            help="Instead of models, compare the sources of synthetic edges, on the first split.",
-        ),
-    ] = False,
-    attacks: Annotated[
-        bool,
-        typer.Option(
-            "--attacks",
-            help="Instead of models, measure what made-up interactions do, on the first split.",
-        ),
-    ] = False,
+    config: _Config,
+    data: _Data = None,
+    out: _Out = None,
+    work: _Work = None,
+    only: _Only = None,
+    seeds: _Seeds = None,
+    audit: _Audit = False,
+    augment: _Augment = False,
+    attacks: _Attacks = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

@@ -20,7 +20,7 @@ from kgrec.model.losses import bpr_loss, softmax_loss
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.training.neighbour_sampling import NeighbourSampler
-from kgrec.training.perturbation import add_adversarial
+from kgrec.training.perturbation import backward
 from kgrec.training.positives import Positives
 from kgrec.training.resume import (
     Progress,
@@ -109,17 +109,10 @@ def train_network(
         total = torch.zeros((), dtype=torch.float64, device=history.device)
         _decay(optimizers, training.decay ** (progress.epoch + (start.epochs if start else 0)))
         for batch in sample_batches(len(positives), training.batch_size, generator):
-            place = batch.to(history.device)
-            again, drawn = partial(step_loss, network, place), generator.get_state()
-            network.zero_grad()
-            loss = again()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if training.adversarial is not None:
-                generator.set_state(drawn)  # the same negatives
-                add_adversarial(network, again, training.adversarial)
+            loss = partial(step_loss, network, batch.to(history.device))
+            total += backward(network, loss, training.adversarial, generator) * len(batch)
             for optimizer in optimizers:
                 optimizer.step()
-            total += loss.detach() * len(batch)
         record = progress.note_epoch(
             float(total) / max(len(positives), 1), time.perf_counter() - started
         )
