@@ -2,16 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.config import AdversarialConfig, ModelConfig, TrainingConfig
+from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import ConfigError, TrainingDiverged
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
@@ -21,7 +20,8 @@ from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
 from kgrec.training.hard_negatives import HardNegatives, hard_loss
 from kgrec.training.neighbour_sampling import NeighbourSampler
-from kgrec.training.perturbation import add_adversarial
+from kgrec.training.optimizers import build_optimizers, decay_rates
+from kgrec.training.perturbation import backward
 from kgrec.training.positives import Positives
 from kgrec.training.resume import (
     Progress,
@@ -30,7 +30,6 @@ from kgrec.training.resume import (
     resume_training,
     save_training,
 )
-from kgrec.training.row_adam import RowAdam
 from kgrec.training.sampling import (
     known_among,
     known_pairs,
@@ -97,7 +96,7 @@ def train_network(
     _check_neighbours(model, training)
     generator = torch.Generator().manual_seed(seed)
     network = _network(graph, model, generator, start)
-    optimizers = _optimizers(network, training)
+    optimizers = build_optimizers(network, training)
     temperature = None
     if model.score == "cosine":
         temperature = model.temperature or DEFAULT_TEMPERATURE
@@ -111,11 +110,12 @@ def train_network(
         started = time.perf_counter()
         # Summed on the device: reading it after every step would make the device wait.
         total = torch.zeros((), dtype=torch.float64, device=history.device)
-        _decay(optimizers, training.decay ** (progress.epoch + (start.epochs if start else 0)))
+        decay_rates(optimizers, training.decay ** (progress.epoch + (start.epochs if start else 0)))
         for batch in sample_batches(len(positives), training.batch_size, generator):
-            batch_loss = partial(step_loss, network, batch.to(history.device))
-            loss = _step(network, batch_loss, optimizers, training.adversarial, generator)
-            total += loss * len(batch)
+            loss = partial(step_loss, network, batch.to(history.device))
+            total += backward(network, loss, training.adversarial, generator) * len(batch)
+            for optimizer in optimizers:
+                optimizer.step()
         record = progress.note_epoch(
             float(total) / max(len(positives), 1), time.perf_counter() - started
         )
@@ -136,26 +136,6 @@ def train_network(
             f"lower training.learning_rate"
         )
     return scorer_of(network, graph, history, temperature), network, progress
-
-
-def _step(
-    network: GraphNetwork,
-    batch_loss: Callable[[], Tensor],
-    optimizers: Sequence[torch.optim.Optimizer],
-    adversarial: AdversarialConfig | None,
-    generator: torch.Generator,
-) -> Tensor:
-    """Follows the gradient of one batch, and gives its loss before that."""
-    drawn = generator.get_state()
-    network.zero_grad()
-    loss = batch_loss()
-    loss.backward()  # type: ignore[no-untyped-call]
-    if adversarial is not None:
-        generator.set_state(drawn)  # the same negatives
-        add_adversarial(network, batch_loss, adversarial)
-    for optimizer in optimizers:
-        optimizer.step()
-    return loss.detach()
 
 
 def scorer_of(
@@ -202,38 +182,6 @@ def _check_neighbours(model: ModelConfig, training: TrainingConfig) -> None:
             f"training.neighbours has {len(training.neighbours)} numbers, expected "
             f"{model.num_layers}, one for each of model.num_layers; give as many"
         )
-
-
-def _optimizers(
-    network: GraphNetwork, training: TrainingConfig
-) -> tuple[torch.optim.Optimizer, ...]:
-    named = dict(network.named_parameters())
-    embedding = named.pop("embedding")
-    # The scalars of linear propagation, and β.
-    relation = [named.pop(name) for name in ("encoder.weight", "popularity") if name in named]
-    groups: list[dict[str, Any]] = [
-        {"params": [embedding], "weight_decay": training.weight_decay},
-        {"params": list(named.values())},
-        {"params": relation, "lr": training.relation_learning_rate},
-    ]
-    sparse: list[torch.optim.Optimizer] = []
-    if training.neighbours is not None:  # only the rows of a batch have a gradient
-        sparse = [RowAdam([embedding], lr=training.learning_rate)]
-        groups = groups[1:]
-    dense = torch.optim.Adam(
-        [group for group in groups if group["params"]], lr=training.learning_rate, fused=True
-    )
-    for optimizer in (dense, *sparse):
-        for group in optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
-    return dense, *sparse
-
-
-def _decay(optimizers: tuple[torch.optim.Optimizer, ...], factor: float) -> None:
-    # From the epoch alone, so that a resumed run has the same rates.
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
 
 
 def _whole_graph(

@@ -25,6 +25,33 @@ def perturbation(gradient: Tensor, epsilon: float) -> Tensor:
     return epsilon * functional.normalize(gradient, dim=1)
 
 
+def backward(
+    network: GraphNetwork,
+    loss: Callable[[], Tensor],
+    config: AdversarialConfig | None,
+    generator: torch.Generator,
+) -> Tensor:
+    """Leaves the gradient of a batch's loss, and of the perturbed loss if the settings ask for it.
+
+    Args:
+        network: Its gradients are set.
+        loss: Gives the batch's loss.
+        config: ε and the weight; None adds nothing.
+        generator: Draws the batch's negatives; the perturbed loss sees the same ones.
+
+    Returns:
+        The plain loss, detached.
+    """
+    drawn = generator.get_state()
+    network.zero_grad()
+    plain = loss()
+    plain.backward()  # type: ignore[no-untyped-call]
+    if config is not None:
+        generator.set_state(drawn)
+        add_adversarial(network, loss, config)
+    return plain.detach()
+
+
 def add_adversarial(
     network: GraphNetwork, loss: Callable[[], Tensor], config: AdversarialConfig
 ) -> None:
