@@ -6,6 +6,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,8 +38,6 @@ def paths() -> tuple[str | None, str | None]:
 @contextmanager
 def opened(page: Path, width: int, *, dark: bool = False, settle: float = 0.0) -> Iterator[Any]:
     """A page in a browser of some width."""
-    import time
-
     browser, driver = paths()
     if browser is None or driver is None:
         (pytest.fail if REQUIRED else pytest.skip)(MISSING)

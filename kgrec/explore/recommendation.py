@@ -87,7 +87,8 @@ def _heavy(builder: Builder, path: PathShare, shares: Mapping[str, float]) -> Tr
         keys.append(builder.node(node.label, node.id, node.name, Part.OWN if own else Part.OTHER))
     for step, one, other in zip(path.relations, keys, keys[1:], strict=False):
         builder.edge(*((one, other) if step.forward else (other, one)), step.type)
-    share = shares.get(path.nodes[1].id, 0.0) if path.nodes[1].label == _ITEM else path.carried
+    begins_at_own = first == _TOOK and path.nodes[1].label == _ITEM
+    share = shares.get(path.nodes[1].id, 0.0) if begins_at_own else path.carried
     types = tuple(step.type for step in path.relations)
     return Trail(tuple(keys), types, share, _words(path), path.share, path.carried)
 

@@ -40,7 +40,7 @@ class Trail:
         nodes: Keys of the nodes from the user to the item, n.
         types: Relationship types between them, n - 1.
         own_share: What the user's own item on it adds to the score, all of its paths together, and
-            what no path tells as well.
+            what no path tells as well; as `carried` where it begins with something else (a friend).
         text: The path in words.
         share: What the network adds over this path alone; None if nobody took it apart.
         carried: What the network adds over everything that passes one of its edges: what the score

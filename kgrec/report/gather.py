@@ -178,6 +178,7 @@ def _example(recommender: Recommender, graph: GraphData, user_id: str) -> Exampl
         why = recommendation_subgraph(
             run, store, user_id, [found[0].item_id], num_paths=_PATHS, num_own=_OWN
         )
+        why = why if why.trails else None
     return Example(
         user_id, tuple(names[index] for index in _latest(graph, user_id, own)[:8]), len(own), found,
         why,

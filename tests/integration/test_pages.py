@@ -77,6 +77,7 @@ def with_everything(data: ReportData) -> ReportData:
 # --- in a browser --------------------------------------------------------------------------------
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(("width", "dark"), [(1100, False), (390, True)])
 def test_the_report_in_a_browser(page: Path, width: int, dark: bool) -> None:
     with browser.opened(page, width, dark=dark) as chrome:
@@ -94,6 +95,7 @@ def test_the_report_in_a_browser(page: Path, width: int, dark: bool) -> None:
         assert "onerror=alert(2)" in told  # as a name, for people to read
 
 
+@pytest.mark.browser
 def test_the_explorer_in_a_browser(site: Site, tmp_path: Path) -> None:
     store, run, _ = site
     path = tmp_path / "why.html"

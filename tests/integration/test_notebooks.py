@@ -1,5 +1,6 @@
 """The notebooks: they run from top to bottom, and what is committed was run so."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,12 @@ def test_the_committed_one_was_run_in_order_and_without_errors(path: Path) -> No
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_links_lead_somewhere(path: Path) -> None:
-    import re
-
     text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert (FOLDER / target).exists(), target
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # torch deprecates what torch-geometric does
@@ -62,5 +62,5 @@ def test_it_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     # Cells hold their own findings true by assertions; one that fails is an error here.
-    NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(FOLDER)}}).execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
