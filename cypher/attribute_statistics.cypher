@@ -11,9 +11,13 @@ CALL () {
   MATCH (j:Item)
   RETURN count(j) AS total
 }
-MATCH (e:Entity)-[x]-(i:Item)
-WHERE type(x) IN relations
-WITH total, type(x) AS type, e, count(DISTINCT i) AS items
+MATCH (e:Entity)
+CALL (e, relations) {
+  MATCH (e)-[x]-(i:Item)
+  WHERE type(x) IN relations
+  RETURN type(x) AS type, count(DISTINCT i.id) AS items
+}
+WITH total, type, e, items
 ORDER BY items DESC, type, e.id
 SKIP $skip LIMIT $limit
 CALL (type, e) {
