@@ -107,9 +107,10 @@ def _write_batch(
     if not rows:
         note(store, publication, progress)
         return 0
+    names = edge_names(target.naming, counter)
     written: int = store.write(
         "publish_edges",
-        names=edge_names(target.naming, counter),
+        names=names,
         run=publication.id,
         counter=f"{counter}_done",
         before=before,
@@ -122,13 +123,17 @@ def _write_batch(
     if now.state is not State.WRITING:
         raise taken_back(store, publication)
     if written == 0 and now.properties[f"{counter}_done"] == progress[f"{counter}_done"]:
-        return len(rows)  # the driver lost the answer, and repeated what was done
-    if written == 0 and now.properties[f"{counter}_done"] != before:
+        # The driver may have lost the answer, and repeated what was done.
+        there = store.read("count_published", names=names, run=publication.id)[0]["count"]
+        written = len(rows) - progress[counter] + there
+    elif written == 0:
         raise StoreError(
             f"publication {publication.id} in {store.uri} is being written by another process; "
             f"let it end, or take it back with kgrec publish --retire {publication.id}"
         )
     missing = len(rows) - written
+    if not missing:
+        return written
     if target.naming.foreign:
         logger.debug("counter=%s missing=%d: their nodes have gone", counter, missing)
         note(store, publication, {counter: progress[counter] - missing})

@@ -80,13 +80,17 @@ def children(engine_uri: str, run: Run) -> Iterator[Children]:
         process.stdin.close()
 
 
-def test_killed_anywhere(tmp_path: Path, engine_uri: str, run: Run, children: Children) -> None:
+@pytest.mark.parametrize("part", range(3))
+@pytest.mark.timeout(900)
+def test_killed_anywhere(
+    tmp_path: Path, engine_uri: str, run: Run, children: Children, part: int
+) -> None:
     with open_store(engine_uri) as store:
         fill(store, tmp_path)
     wanted = {top: expected(run, top, SIMILAR) for top in (OLD, NEW, OTHER)}
     assert children.publish(OLD)["report"]["changed"]
     old, resumed = OLD, 0
-    for number, point in enumerate(POINTS):
+    for number, point in enumerate(POINTS[part::3]):
         new = NEW if old != NEW else OLD
         answer = children.publish(new, point)
         assert answer["code"] == -signal.SIGKILL, point
@@ -94,8 +98,8 @@ def test_killed_anywhere(tmp_path: Path, engine_uri: str, run: Run, children: Ch
             found = seen(store, run)
             assert found in (wanted[old], wanted[new]), point
             left = {each.fingerprint: each for each in publications(store)}
-        # Every third time another command comes, which finds a foreign half.
-        top = OTHER if number % 3 == 2 else new
+        # Once another command comes, which finds a foreign half.
+        top = OTHER if number == 1 else new
         answer = children.publish(top)
         assert answer["code"] == 0
         with open_store(engine_uri, read_only=True) as store:
@@ -110,7 +114,7 @@ def test_killed_anywhere(tmp_path: Path, engine_uri: str, run: Run, children: Ch
             batches = -(-(60 - users) // (60 // top)) + -(-(40 - items) // (60 // SIMILAR))
             assert answer["ran"].get("publish_edges", 0) == batches, point
         old = top
-    assert resumed >= 3
+    assert resumed
 
 
 @pytest.mark.neo4j

@@ -152,6 +152,26 @@ def test_a_graph_with_missing_nodes_is_refused(store: GraphStore, tmp_path: Path
     assert_published(store, run, 5, 4)
 
 
+def test_a_batch_whose_answer_got_lost_is_not_written_twice(
+    store: GraphStore, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tmp_path)
+    execute, repeated = store._execute, []  # type: ignore[attr-defined]
+
+    def twice(name: str, *args: object, **options: object) -> object:
+        if name == "publish_edges":
+            execute(name, *args, **options)
+            repeated.append(name)
+        return execute(name, *args, **options)
+
+    monkeypatch.setattr("kgrec.publish.writing.EDGE_ROWS", 100)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_execute", twice)
+        publish(run, store, top=5, similar=3, progress=False)
+    assert len(repeated) > 3
+    assert_published(store, run, 5, 3)
+
+
 def test_some_users_only_and_no_similar_items(store: GraphStore, tmp_path: Path, run: Run) -> None:
     fill(store, tmp_path)
     found = publish(run, store, top=5, similar=0, users=["u9", "u10"], progress=False).publication
