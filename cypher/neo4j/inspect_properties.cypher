@@ -7,7 +7,7 @@ MATCH (n:{{label}})
 WITH n LIMIT $sample
 WITH collect(n) AS nodes
 UNWIND nodes AS n
-UNWIND keys(n) AS name
+UNWIND [k IN keys(n) WHERE NOT k STARTS WITH 'kgrec_'] AS name
 WITH size(nodes) AS sampled, name, n[name] AS value
 WITH sampled, name, value, valueType(value) AS type
 WITH sampled, name, type, count(*) AS present, count(DISTINCT value) AS differing,

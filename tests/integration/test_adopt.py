@@ -211,6 +211,7 @@ def test_inspect_proposes_what_ingest_takes(
 ) -> None:
     shop(cypher)
     cypher("CREATE CONSTRAINT thing_sku IF NOT EXISTS FOR (t:Thing) REQUIRE t.sku IS UNIQUE")
+    cypher("MATCH (t:Thing) SET t.kgrec_vector_a = [1.0]")
     before = state(cypher)
     out = tmp_path / "kgrec.toml"
     try:
@@ -231,6 +232,8 @@ def test_inspect_proposes_what_ingest_takes(
     assert {p["name"]: p["type"] for p in bought["properties"]} == {
         "at": "INTEGER", "stars": "INTEGER",
     }  # fmt: skip
+    things = next(label for label in answer["labels"] if label["name"] == "Thing")
+    assert [p["name"] for p in things["properties"]] == ["name", "price", "sku"]
     assert answer["proposal"]["unsure"] == []
     assert answer["config"] == out.read_text()
     adopt = tomllib.loads(out.read_text())["adopt"]
