@@ -210,6 +210,8 @@ def test_another_call_completes_it_first(tmp_path: Path) -> None:
     receipt = forget(config, Target(NodeLabel.USER, OTHER))
     assert receipt.target.id == OTHER
     assert_gone(config, USER, OTHER)
+    for key in (USER, OTHER):  # neither may come back
+        assert forget(config, Target(NodeLabel.USER, key)).known
 
 
 def test_what_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
