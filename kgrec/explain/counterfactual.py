@@ -99,16 +99,18 @@ def groups_of(ends: Ends, own: Sequence[int]) -> list[tuple[int, tuple[int, ...]
         ends: The pair.
         own: Numbers of the nodes of the user's items.
     """
-    networks, held = ends.networks, np.array(sorted(own), dtype=np.int64)
+    networks = ends.networks
+    held = networks.marked(np.array(own, dtype=np.int64))
+    held[ends.item] = False
     last_item = networks.num_users + networks.scorers[0].num_items
     around = np.unique(networks.source[networks.into(ends.item)])
     found = []
     for entity in around[around >= last_item].tolist():
-        linked = np.intersect1d(networks.source[networks.into(entity)], held)
-        linked = linked[linked != ends.item]
+        senders = networks.source[networks.into(entity)]
+        linked = sorted(set(senders[held[senders]].tolist()))
         # What most of a history has in common says little of the history.
-        if 1 < len(linked) <= max(2, len(held) // 2):
-            found.append((entity, tuple(linked.tolist())))
+        if 1 < len(linked) <= max(2, len(own) // 2):
+            found.append((entity, tuple(linked)))
     return found
 
 
