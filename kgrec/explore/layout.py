@@ -1,6 +1,6 @@
 """Where things stand: an explanation in columns from the user to the item."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -15,6 +15,8 @@ LETTER, SMALL = 13.0, 11.0
 _LINE, _PAD, _ROW_GAP, _COLUMN_GAP, _MARGIN = 16.0, 10.0, 16.0, 150.0, 14.0
 _TOOK = INTERACTION_TYPES[Split.TRAIN]
 _SWEEPS = 8
+#: Between edges that join the same two nodes.
+_BESIDE = 11.0
 #: An edge's data and the keys that it passes, from left to right.
 _Route = tuple[dict[str, Any], list[Any]]
 
@@ -93,16 +95,22 @@ def columns_of(subgraph: Subgraph) -> dict[Key, int]:
 
     What is on no path stands right of the recommended items.
     """
-    column: dict[Key, int] = {}
-    for trail in subgraph.trails:
-        for place, key in enumerate(trail.nodes[:-1]):
-            column[key] = max(column.get(key, 0), place)
+    column = {key: 0 for trail in subgraph.trails for key in trail.nodes}
+    for _ in column:  # as often as the longest way through all paths can be long
+        moved = False
+        for trail in subgraph.trails:
+            for one, other in pairwise(trail.nodes):
+                if column[other] <= column[one] < len(column):
+                    column[other], moved = column[one] + 1, True
+        if not moved:
+            break
     for key, data in subgraph.graph.nodes(data=True):
         if data["part"] == Part.OWN:
             column.setdefault(key, 1)
         elif data["part"] == Part.USER:
             column[key] = 0
-    last = max(column.values(), default=0) + 1
+    recommended = {k for k, p in subgraph.graph.nodes(data="part") if p == Part.RECOMMENDED}
+    last = max((at for key, at in column.items() if key not in recommended), default=0) + 1
     for key, data in subgraph.graph.nodes(data=True):
         if data["part"] == Part.RECOMMENDED:
             column[key] = last
@@ -209,20 +217,25 @@ def _lines(
     most = max((abs(share) for share in shares.values()), default=1.0) or 1.0
     lines: list[Line] = []
     said: set[tuple[Key, str, bool]] = set()
+    beside = Counter((passed[0], passed[-1]) for _, passed in routes)
+    met: Counter[tuple[Key, Key]] = Counter()
     for data, passed in routes:
-        kind, label, left = data["type"], "", passed[0]
+        kind, label, left, right = data["type"], "", passed[0], passed[-1]
         width, near_start = wide[kind], False
-        if kind == _TOOK and passed[-1] in shares:
-            label = f"{shares[passed[-1]]:+.2f}"
-            width = 1.2 + 3.8 * abs(shares[passed[-1]]) / most
+        # Where several edges join two nodes, they run beside each other.
+        shift = _BESIDE * (met[left, right] - (beside[left, right] - 1) / 2)
+        met[left, right] += 1
+        if kind == _TOOK and right in shares:
+            label = f"{shares[right]:+.2f}"
+            width = 1.2 + 3.8 * abs(shares[right]) / most
         elif len(passed) == 2:
             # Where lines of one type meet in an entity, one label is enough.
             near_start = subgraph.graph.nodes[left]["label"] == NodeLabel.ENTITY
-            meeting = (left if near_start else passed[1], kind, near_start)
+            meeting = (left if near_start else right, kind, near_start)
             label = "" if meeting in said else caption(data)
             said.add(meeting)
         plain = Line(
-            (0, 0), (0, 0), label, (0, 0), kind, colours[kind], width,
+            (0, shift), (0, shift), label, (0, 0), kind, colours[kind], width,
             data["synthetic"] or not data["stored"], not data["on_trail"],
         )  # fmt: skip
         lines += _pieces(plain, [sketch.boxes[key] for key in passed], near_start)
@@ -231,8 +244,12 @@ def _lines(
 
 def _pieces(plain: Line, boxes: Sequence[Box], near_start: bool) -> Iterator[Line]:
     """Gives the line from box to box, straight through the gaps in between."""
-    for one, other in pairwise(boxes):
-        start, end = (one.x + one.width / 2, one.y), (other.x - other.width / 2, other.y)
+    for number, (one, other) in enumerate(pairwise(boxes)):
+        down, up = plain.start[1] * (not number), plain.end[1] * (other.key is not None)
+        start, end = (
+            (one.x + one.width / 2, one.y + down),
+            (other.x - other.width / 2, other.y + up),
+        )
         piece = replace(plain, start=start, end=end, label="" if len(boxes) > 2 else plain.label)
         yield replace(piece, at=_label_at(piece, near_start))
         if other.key is None:

@@ -11,6 +11,7 @@ from kgrec.explore.subgraph import TOGETHER, Builder, Key, Part, Subgraph, Trail
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
+from kgrec.text.templates import relation_phrase
 from kgrec.training.directory import Run
 
 _USER, _ITEM, _ENTITY = NodeLabel.USER, NodeLabel.ITEM, NodeLabel.ENTITY
@@ -94,18 +95,22 @@ def _heavy(builder: Builder, path: PathShare, shares: Mapping[str, float]) -> Tr
 
 
 def _words(path: PathShare) -> str:
-    """The path in words: those of a connection where it is one, else the explanation's own."""
+    """The path in words: those of a connection where it is one, else edge by edge."""
     nodes, types = path.nodes, [step.type for step in path.relations]
     own, item = nodes[1], nodes[-1]
-    if types[0] != _TOOK or len(nodes) not in (3, 4) or any(n.label == _USER for n in nodes[1:]):
-        return path.text
-    if len(nodes) == 3:
+    begins = types[0] == _TOOK and own.label == _ITEM
+    if begins and len(nodes) == 3:
         return f"{own.name}: {Connection(own.id, item.id, types[1], types[1]).text}"
-    if nodes[2].label != _ENTITY:
-        return path.text
-    entity = nodes[2]
-    told = Connection(own.id, item.id, types[1], types[2], entity.id, entity.name).text
-    return f"{own.name}: {told}"
+    if begins and len(nodes) == 4 and nodes[2].label == _ENTITY:
+        entity = nodes[2]
+        told = Connection(own.id, item.id, types[1], types[2], entity.id, entity.name).text
+        return f"{own.name}: {told}"
+    steps = [f"{relation_phrase(types[0])} {own.name}"]
+    steps += [
+        f"{relation_phrase(kind)} – {node.name}"
+        for kind, node in zip(types[1:], nodes[2:], strict=True)
+    ]
+    return " – ".join(steps)
 
 
 def _connections(

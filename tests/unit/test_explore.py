@@ -204,6 +204,30 @@ def test_boxes_do_not_overlap_and_stand_from_user_to_item(why: Subgraph) -> None
         assert places[-1] == max(column.values())
 
 
+def test_a_node_of_two_paths_stands_behind_all_that_lead_to_it() -> None:
+    builder = Builder()
+    user = builder.node("User", "u", part=Part.USER)
+    a, b = (builder.node("Item", name, part=Part.OWN) for name in "ab")
+    e, item = builder.node("Entity", "e"), builder.node("Item", "i", part=Part.RECOMMENDED)
+    builder.edge(user, a, "LIKE")
+    builder.edge(user, a, "INTERACTED")
+    builder.edge(a, b, "GOES_WITH")
+    builder.edge(user, b, "INTERACTED")
+    builder.edge(b, e, "GENRE")
+    builder.edge(item, e, "GENRE")
+    builder.edge(b, item, "GOES_WITH")
+    trails = [
+        Trail((user, a, b, item), ("LIKE", "GOES_WITH", "GOES_WITH"), 0.5, "one"),
+        Trail((user, b, e, item), ("INTERACTED", "GENRE", "GENRE"), 0.4, "two"),
+    ]
+    found = builder.finished("x", trails)
+    assert columns_of(found) == {user: 0, a: 1, b: 2, e: 3, item: 4}
+    lines = lay_out(found).lines
+    assert all(line.start[0] < line.end[0] for line in lines)
+    first = [line for line in lines if line.start[0] == min(x.start[0] for x in lines)]
+    assert len({line.end[1] for line in first}) == len(first)  # LIKE and INTERACTED side by side
+
+
 def test_lines_begin_and_end_at_boxes(why: Subgraph) -> None:
     drawing = lay_out(why)
     sides = {(round(b.x + s * b.width / 2, 3), round(b.y, 3)) for b in drawing.boxes
