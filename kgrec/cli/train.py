@@ -63,7 +63,7 @@ def train(
         found = audit_graph(settings, graph, trained.scorer, reporter) if audit else None
         if found is not None:
             write_json(run_dir / "audit.json", found.to_dict())
-        told, shown = _judged(record.get("augment"), found)
+        told, shown = _judged(record, found)
         reporter.answer(
             {
                 "run": str(run_dir),
@@ -82,15 +82,14 @@ def train(
         )
 
 
-def _judged(
-    gate: Mapping[str, Any] | None, audit: "Audit | None"
-) -> tuple[dict[str, Any], list[Any]]:
-    """What the gate of synthetic edges and the graph audit found, for JSON and to be shown."""
+def _judged(record: Mapping[str, Any], audit: "Audit | None") -> tuple[dict[str, Any], list[Any]]:
+    """What defence, gate of synthetic edges and graph audit found, for JSON and to be shown."""
     told: dict[str, Any] = {}
     shown: list[Any] = []
-    if gate is not None:
-        told["augment"] = gate
-        shown += ["", gate["words"]]
+    for name in ("defence", "augment"):
+        if name in record:
+            told[name] = record[name]
+            shown += ["", record[name]["words"]]
     if audit is not None:
         from kgrec.cli.audit_view import audit_view
 
