@@ -254,7 +254,7 @@ def _pieces(plain: Line, boxes: Sequence[Box], near_start: bool) -> Iterator[Lin
         yield replace(piece, at=_label_at(piece, near_start))
         if other.key is None:
             through = (other.x + other.width / 2, other.y)
-            told = other.lines[0]
+            told = other.lines[0] and (plain.label or other.lines[0])
             yield replace(plain, start=end, end=through, label=told, at=(other.x, other.y))
 
 

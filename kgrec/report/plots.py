@@ -148,7 +148,7 @@ def _epoch_at(epoch: int, epochs: int) -> float:
 
 def _names_width(names: Mapping[str, object]) -> float:
     longest = max((text_width(name) for name in names), default=0.0)
-    return min(longest * _SMALL + 14, 0.48 * _WIDTH)
+    return min(1.1 * longest * _SMALL + 14, 0.48 * _WIDTH)
 
 
 def _ticks(low: float, high: float, most: int = 5) -> list[float]:
