@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help
     from kgrec.audit.audit import Audit
     from kgrec.data.intake import Intake
     from kgrec.graph.data import GraphData
-    from kgrec.model.scorer import Scorer
     from kgrec.store.base import GraphStore
     from kgrec.training.directory import Run
     from kgrec.updates import Marks, UpdateReport
@@ -96,16 +95,18 @@ def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporte
 def audit_graph(
     config: Config,
     graph: GraphData,
-    scorer: Scorer | None,
+    run: Run,
     reporter: Reporter,
     split: Split = Split.VALID,
 ) -> Audit:
-    """Measures what the graph is worth to a model like the trained one."""
+    """Measures what the graph is worth to a model like the run's, which keeps what was found."""
     from kgrec.audit.audit import audit_graph
+    from kgrec.training.checkpoint import write_json
 
     with reporter.step("audit") as said:
         shown = not reporter.as_json
-        found = audit_graph(config, graph, split=split, scorer=scorer, progress=shown)
+        found = audit_graph(config, graph, split=split, scorer=run.scorer, progress=shown)
+        write_json(run.directory / "audit.json", found.to_dict())
         said.append("ALARM" if found.verdict.alarm else "no alarm")
     if found.verdict.alarm:
         reporter.warn(found.verdict.sentences[0])
