@@ -95,7 +95,7 @@ def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporte
 def audit_graph(
     config: Config,
     graph: GraphData,
-    run: Run,
+    run: Run | None,
     reporter: Reporter,
     split: Split = Split.VALID,
 ) -> Audit:
@@ -105,8 +105,10 @@ def audit_graph(
 
     with reporter.step("audit") as said:
         shown = not reporter.as_json
-        found = audit_graph(config, graph, split=split, scorer=run.scorer, progress=shown)
-        write_json(run.directory / "audit.json", found.to_dict())
+        scorer = None if run is None else run.scorer
+        found = audit_graph(config, graph, split=split, scorer=scorer, progress=shown)
+        if run is not None:
+            write_json(run.directory / "audit.json", found.to_dict())
         said.append("ALARM" if found.verdict.alarm else "no alarm")
     if found.verdict.alarm:
         reporter.warn(found.verdict.sentences[0])
