@@ -19,37 +19,46 @@ if TYPE_CHECKING:
 _PAGE = ".html"
 
 
+OutFile = Annotated[
+    Path, typer.Option("-o", "--out", metavar="FILE", help="A page (.html) or .png, .svg, .pdf.")
+]
+UserId = Annotated[
+    str | None, typer.Option("--user", metavar="ID", help="Explain this user's items.")
+]
+ItemIds = Annotated[
+    list[str] | None,
+    typer.Option("--item", metavar="ID", help="This item; repeatable. Default: the user's k best."),
+]
+EntityIds = Annotated[
+    list[str] | None,
+    typer.Option("--entity", metavar="ID", help="What lies around this entity; repeatable."),
+]
+MostEdges = Annotated[
+    int, typer.Option("--most-edges", metavar="N", help="At most so many edges a hop.")
+]
+Around = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Edges around an explained item that explain nothing; default: 8 on a page, none in "
+        "a picture.",
+    ),
+]
+
+
 def explore(
     run: RunDirectory,
-    out: Annotated[
-        Path,
-        typer.Option("-o", "--out", metavar="FILE", help="A page (.html) or .png, .svg, .pdf."),
-    ],
-    user: Annotated[
-        str | None, typer.Option("--user", metavar="ID", help="Explain this user's items.")
-    ] = None,
-    item: Annotated[
-        list[str] | None,
-        typer.Option("--item", metavar="ID", help="This item; repeatable. Default: the user's k "
-                     "best."),
-    ] = None,
-    entity: Annotated[
-        list[str] | None,
-        typer.Option("--entity", metavar="ID", help="What lies around this entity; repeatable."),
-    ] = None,
+    out: OutFile,
+    user: UserId = None,
+    item: ItemIds = None,
+    entity: EntityIds = None,
     k: Annotated[int, typer.Option("-k", metavar="K", help="The user's K best items.")] = 1,
     hops: Annotated[int, typer.Option(help="How far to go around items and entities.")] = 1,
-    most_edges: Annotated[
-        int, typer.Option("--most-edges", metavar="N", help="At most so many edges a hop.")
-    ] = 200,
-    around: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Edges around an explained item that explain nothing; "
-                     "default: 8 on a page, none in a picture."),
-    ] = None,
+    most_edges: MostEdges = 200,
+    around: Around = None,
     store: StoreUri = None,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Draw why a user gets an item, or what lies around items and entities."""
     positive(k)
     _refuse_early(out, user, item, entity)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help
     from kgrec.audit.audit import Audit
     from kgrec.data.intake import Intake
     from kgrec.graph.data import GraphData
-    from kgrec.model.scorer import Scorer
     from kgrec.store.base import GraphStore
     from kgrec.training.directory import Run
     from kgrec.updates import Marks, UpdateReport
@@ -96,16 +95,20 @@ def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporte
 def audit_graph(
     config: Config,
     graph: GraphData,
-    scorer: Scorer | None,
+    run: Run | None,
     reporter: Reporter,
     split: Split = Split.VALID,
 ) -> Audit:
-    """Measures what the graph is worth to a model like the trained one."""
+    """Measures what the graph is worth to a model like the run's, which keeps what was found."""
     from kgrec.audit.audit import audit_graph
+    from kgrec.training.checkpoint import write_json
 
     with reporter.step("audit") as said:
         shown = not reporter.as_json
+        scorer = None if run is None else run.scorer
         found = audit_graph(config, graph, split=split, scorer=scorer, progress=shown)
+        if run is not None:
+            write_json(run.directory / "audit.json", found.to_dict())
         said.append("ALARM" if found.verdict.alarm else "no alarm")
     if found.verdict.alarm:
         reporter.warn(found.verdict.sentences[0])

@@ -51,7 +51,6 @@ def train(
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import audit_graph, bring_up_to_date, fetch, train_run, write_vectors
-        from kgrec.training.checkpoint import write_json
 
         _refuse_early(settings, run_dir)
         bring_up_to_date(settings, reporter)
@@ -60,10 +59,15 @@ def train(
             write_vectors(settings, graph, reporter)
         trained = train_run(settings, graph, run_dir, reporter)
         record = trained.record
+<<<<<<< HEAD
         found = audit_graph(settings, graph, trained.scorer, reporter) if audit else None
         if found is not None:
             write_json(run_dir / "audit.json", found.to_dict())
         told, shown = _judged(record, found)
+=======
+        found = audit_graph(settings, graph, trained, reporter) if audit else None
+        told, shown = _judged(record.get("augment"), found)
+>>>>>>> w/explore
         reporter.answer(
             {
                 "run": str(run_dir),
