@@ -59,15 +59,8 @@ def train(
             write_vectors(settings, graph, reporter)
         trained = train_run(settings, graph, run_dir, reporter)
         record = trained.record
-<<<<<<< HEAD
-        found = audit_graph(settings, graph, trained.scorer, reporter) if audit else None
-        if found is not None:
-            write_json(run_dir / "audit.json", found.to_dict())
-        told, shown = _judged(record, found)
-=======
         found = audit_graph(settings, graph, trained, reporter) if audit else None
-        told, shown = _judged(record.get("augment"), found)
->>>>>>> w/explore
+        told, shown = _judged(record, found)
         reporter.answer(
             {
                 "run": str(run_dir),

@@ -660,5 +660,7 @@ class TestLoading:
 
     def test_another_graph_version_is_refused(self, trained: Run) -> None:
         trained.check_version(trained.record["graph_version"])
-        with pytest.raises(RunError, match="the store holds other; fold it in with kgrec refresh, train again"):
+        with pytest.raises(
+            RunError, match="the store holds other; fold it in with kgrec refresh, train again"
+        ):
             trained.check_version("other")
