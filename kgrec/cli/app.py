@@ -19,6 +19,7 @@ from kgrec.cli.bench import bench
 from kgrec.cli.check import check
 from kgrec.cli.demo import demo
 from kgrec.cli.evaluate import evaluate
+from kgrec.cli.explain import explain
 from kgrec.cli.explore import explore
 from kgrec.cli.ingest import ingest
 from kgrec.cli.output import print_line
@@ -46,8 +47,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    demo, check, ingest, resolve, train, evaluate, recommend, similar, explore, report, publish,
-    query, status, bench,
+    demo, check, ingest, resolve, train, evaluate, recommend, similar, explain, explore, report,
+    publish, query, status, bench,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kgrec.explain.walks import Floats, Ints, Networks, Reach
+from kgrec.explain.walks import Floats, Ints, Networks, Reach, Walks
 from kgrec.model.graph_scorer import PropagationScorer
 
 
@@ -64,6 +64,7 @@ def carried(ends: Ends, edges: Sequence[int]) -> float:
         edges: Places of edges; their twins go with them.
     """
     lost = _with_twins(ends.networks, edges)
+    changed = [_changed(ends, reach, lost, None) for reach in (ends.user_reach, ends.item_reach)]
     total = 0.0
     for number, (factor, scorer) in enumerate(
         zip(ends.factors.tolist(), ends.networks.scorers, strict=True)
@@ -72,8 +73,7 @@ def carried(ends: Ends, edges: Sequence[int]) -> float:
         if ends.truncated:
             d_u, d_i = _rebuilt(scorer, ends, lost, z_u, z_i)
         else:
-            d_u = _walked(ends, ends.user_reach, number, lost)
-            d_i = _walked(ends, ends.item_reach, number, lost)
+            d_u, d_i = (_delta(ends, each, number) for each in changed)
         total += factor * float(d_u @ z_i + z_u @ d_i - d_u @ d_i)
     return total
 
@@ -86,7 +86,8 @@ def renormalised_drop(ends: Ends, edges: Sequence[int]) -> float:
     """
     lost = _with_twins(ends.networks, edges)
     item, total = ends.item - ends.networks.num_users, 0.0
-    change = _norm_changes(ends.networks, lost)
+    changes = _norm_changes(ends.networks, lost)
+    changed = [_changed(ends, reach, *changes) for reach in (ends.user_reach, ends.item_reach)]
     for number, (scale, scorer) in enumerate(
         zip(ends.scales.tolist(), ends.networks.scorers, strict=True)
     ):
@@ -94,8 +95,7 @@ def renormalised_drop(ends: Ends, edges: Sequence[int]) -> float:
         if ends.truncated:
             d_u, d_i = _rebuilt(scorer, ends, lost, z_u, z_i, renormalise=True)
         else:
-            d_u = _rescaled(ends, ends.user_reach, number, change)
-            d_i = _rescaled(ends, ends.item_reach, number, change)
+            d_u, d_i = (_delta(ends, each, number) for each in changed)
         new_u, new_i = z_u - d_u, z_i - d_i
         size = float(scorer.user_norm[ends.user]) * float(scorer.item_norm[item])
         before = float(z_u @ z_i) / size
@@ -119,34 +119,39 @@ def _with_twins(networks: Networks, edges: Sequence[int]) -> Ints:
     return np.unique(np.concatenate([places, networks.twins_of(places)]))
 
 
-def _walked(ends: Ends, reach: Reach, number: int, lost: Ints) -> Floats:
-    """Δ of the walks over lost edges, (d,)."""
-    return _weighted(ends, reach, number, lost, None)
+@dataclass(frozen=True, eq=False)
+class _Changed:
+    """The walks of one length over changed edges, and what is lost of each weight, 0 to 1."""
+
+    level: Walks
+    rows: Ints
+    lost: Floats
 
 
-def _rescaled(ends: Ends, reach: Reach, number: int, change: tuple[Ints, Floats]) -> Floats:
-    return _weighted(ends, reach, number, *change)
-
-
-def _weighted(ends: Ends, reach: Reach, number: int, edges: Ints, factors: Floats | None) -> Floats:
-    """Σ (w - w') x_end / (L + 1) over walks with changed edges, w' with their factors or 0."""
-    networks = ends.networks
-    place = networks.scratch
+def _changed(ends: Ends, reach: Reach, edges: Ints, factors: Floats | None) -> list[_Changed]:
+    """Finds the walks over edges whose weights are multiplied by factors; None is by 0."""
+    place = ends.networks.scratch
     place[edges] = np.arange(1, len(edges) + 1)
     by_change = np.concatenate([[1.0], np.zeros(len(edges)) if factors is None else factors])
-    x = networks.scorers[number].network.x
-    total = np.zeros(x.shape[1])
+    found = []
     for level in reach.levels[1:]:
-        at = place[level.edges]  # (n, l)
-        rows = np.flatnonzero(at.any(axis=1))
-        if not len(rows):
-            continue
-        left = by_change[at[rows]].prod(axis=1)
-        weight = level.weights[number, rows] * (1.0 - left)
-        found = x[torch.from_numpy(level.ends[rows])].double().numpy()
-        total += weight @ found
+        steps = [place[level.edges[:, step]] for step in range(level.edges.shape[1])]
+        rows = np.flatnonzero(np.logical_or.reduce(steps))
+        if len(rows):
+            left = np.prod([by_change[step[rows]] for step in steps], axis=0)
+            found.append(_Changed(level, rows, 1.0 - left))
     place[edges] = 0
-    out: Floats = total / (networks.num_layers + 1)
+    return found
+
+
+def _delta(ends: Ends, changed: Sequence[_Changed], number: int) -> Floats:
+    """Σ (w - w') x_end / (L + 1) over changed walks in one network, (d,)."""
+    x = ends.networks.scorers[number].network.x
+    total = np.zeros(x.shape[1])
+    for each in changed:
+        weight = each.level.weights[number, each.rows] * each.lost
+        total += weight @ x[torch.from_numpy(each.level.ends[each.rows])].numpy()
+    out: Floats = total / (ends.networks.num_layers + 1)
     return out
 
 

@@ -6,27 +6,31 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from kgrec.explain.averages import decayed
+from kgrec.explain.counterfactual import counterfactuals
 from kgrec.explain.deletion import Ends, carried, embeddings, renormalised_drop
+from kgrec.explain.languages import language_of
 from kgrec.explain.leaves import Leaf, leaves_of
-from kgrec.explain.nodes import NodeSpace
+from kgrec.explain.nodes import NodeSpace, PathStep
 from kgrec.explain.pair import (
     AttributeShare,
     LayerShare,
     PairExplanation,
     PartShare,
     PathShare,
-    PathStep,
     Served,
 )
 from kgrec.explain.paths import Found, Route, find_paths
 from kgrec.explain.reasons import OwnItem, relation_kind
-from kgrec.explain.walks import Floats, Networks, same_graph
+from kgrec.explain.sentences import path_text
+from kgrec.explain.walks import Floats, Networks, Walks, same_graph
 from kgrec.model.graph_scorer import PropagationScorer
+from kgrec.model.linear_network import LinearNetwork
 from kgrec.model.scorer import Contributions
-from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
+from kgrec.schema import NodeLabel
 
-#: Walks of one length and products of two walks that a search looks at.
-_WALKS, _PRODUCTS = 400_000, 400_000
+#: Walks of one length, and pairs of messages, that are looked at.
+_WALKS, _PRODUCTS = 400_000, 2_000_000
 
 
 class Explainer:
@@ -43,14 +47,22 @@ class Explainer:
     def __init__(self, served: Served, *, language: str = "en") -> None:
         self.scorer = served.scorer
         self.nodes = NodeSpace(served.vocabularies, served.names)
+        language_of(language)  # refuse an unknown one before any work
         self.language = language
         self._users = served.vocabularies[NodeLabel.USER]
         self._items = served.vocabularies[NodeLabel.ITEM]
         self._item_names = served.names[NodeLabel.ITEM]
         self._networks: dict[tuple[int, ...], Networks] = {}
+        self._sep: Floats | None = None
 
     def pair(
-        self, user_id: str, item_id: str, num_paths: int = 5, *, renormalise: bool = False
+        self,
+        user_id: str,
+        item_id: str,
+        num_paths: int = 5,
+        *,
+        renormalise: bool = False,
+        num_counterfactuals: int = 3,
     ) -> PairExplanation:
         """Explains one score.
 
@@ -59,6 +71,7 @@ class Explainer:
             item_id: An item the scorer knows.
             num_paths: At most so many paths.
             renormalise: Whether each path's drop in a renormalised graph is computed as well.
+            num_counterfactuals: At most so many.
 
         Raises:
             VocabularyError: If the user or the item is unknown.
@@ -83,7 +96,7 @@ class Explainer:
             beside_layers=score,
             attributes=(),
             paths=(),
-            joined=0.0,
+            linked=0.0,
             apart=0.0,
             paths_complete=True,
             path_bound=0.0,
@@ -91,15 +104,48 @@ class Explainer:
             relations_exact=all(part.relations_exact for part in parts),
         )
         ends = self.ends(leaves, user, item)
+        if num_counterfactuals:
+            shares = [(self._items.index(own.item_id), own.share) for own in own_items]
+            told = counterfactuals(
+                self.scorer, self.nodes, ends, (user, item), shares, num_counterfactuals,
+                self.language,
+            )  # fmt: skip
+            explanation = replace(explanation, counterfactuals=told)
         if ends is None:
             return explanation
         return self._with_graph(explanation, ends, num_paths, renormalise)
 
+    def ids(self, label: NodeLabel) -> tuple[str, ...]:
+        """The ids of a label, in index order."""
+        return self.nodes.ids(label)
+
+    def index(self, label: NodeLabel) -> dict[str, int]:
+        """The index of every id of a label."""
+        return {key: place for place, key in enumerate(self.nodes.ids(label))}
+
+    def degree(self, path: PathShare) -> tuple[str, float] | None:
+        """The label of a path's shared node, and how popular it is among its kind, 0 to 1."""
+        node = path.nodes[-2]
+        popularity = self._popularity()
+        if popularity is None:
+            return None
+        return node.label, float(popularity[self.nodes.number(NodeLabel(node.label), node.id)])
+
+    def _popularity(self) -> Floats | None:
+        """SEP of every node: its degree, decayed and scaled among the nodes of its label, (N,)."""
+        if self._sep is None and self._networks:
+            networks = next(iter(self._networks.values()))
+            degrees = np.diff(networks.pointer).astype(np.float64)
+            self._sep = np.zeros(len(degrees))
+            for start, stop in self.nodes.ranges():
+                order = start + np.argsort(degrees[start:stop], kind="stable")
+                self._sep[order] = decayed(degrees[order])
+        return self._sep
+
     def ends(self, leaves: Sequence[Leaf], user: int, item: int) -> Ends | None:
         """The linear networks among the leaves with the walks of a pair; None if there are none."""
-        networks = [leaf for leaf in leaves if isinstance(leaf.scorer, PropagationScorer)]
-        first = [leaf for leaf in networks if leaf.scorer is networks[0].scorer]
-        networks = [leaf for leaf in networks if same_graph(_network(leaf), _network(first[0]))]
+        linear = [leaf for leaf in leaves if isinstance(leaf.scorer, PropagationScorer)]
+        networks = [leaf for leaf in linear if same_graph(_network(leaf), _network(linear[0]))]
         if not networks:
             return None
         key = tuple(id(leaf.scorer) for leaf in networks)
@@ -130,18 +176,15 @@ class Explainer:
         self, explanation: PairExplanation, ends: Ends, num_paths: int, renormalise: bool
     ) -> PairExplanation:
         layers = _layers(ends)
-        found = find_paths(
-            ends.networks, ends.factors, ends.user_reach, ends.item_reach, num_paths, _PRODUCTS
-        )
-        joined, inner = _joined(ends)
+        found = find_paths(ends, num_paths, _PRODUCTS)
         return replace(
             explanation,
             layers=layers,
             beside_layers=explanation.score - sum(layer.share for layer in layers),
             attributes=self._attributes(ends),
             paths=self._paths(found, ends, renormalise),
-            joined=joined,
-            apart=inner - joined,
+            linked=found.linked,
+            apart=sum(layer.share for layer in layers) - found.linked,
             paths_complete=found.complete,
             path_bound=found.bound,
         )
@@ -153,11 +196,7 @@ class Explainer:
                 relations=(steps := _steps(route, ends.networks)),
                 share=route.share,
                 carried=carried(ends, route.edges),
-                text=" ".join(
-                    part
-                    for node, step in zip(nodes, (*steps, None), strict=True)
-                    for part in (node.name, f"[{step.type}]" if step else "")
-                ).strip(),
+                text=path_text(nodes, steps, self.language),
                 drop_renormalised=renormalised_drop(ends, route.edges) if renormalise else None,
             )
             for route in found.routes
@@ -188,7 +227,7 @@ class Explainer:
         )
 
 
-def _network(leaf: Leaf):  # type: ignore[no-untyped-def]
+def _network(leaf: Leaf) -> LinearNetwork:
     assert isinstance(leaf.scorer, PropagationScorer)
     return leaf.scorer.network
 
@@ -242,7 +281,9 @@ def _layers(ends: Ends) -> tuple[LayerShare, ...]:
     return tuple(LayerShare(a, b, float(total[a, b])) for a in range(count) for b in range(count))
 
 
-def _rows(ends: Ends, scorer: PropagationScorer, number: int, levels, z: Floats) -> Floats:  # type: ignore[no-untyped-def]
+def _rows(
+    ends: Ends, scorer: PropagationScorer, number: int, levels: Sequence[Walks], z: Floats
+) -> Floats:
     """A node's rows of X, P X, …, P^L X over L + 1; the last is what is left of z, (L + 1, d)."""
     count = ends.networks.num_layers + 1
     rows = []
@@ -253,31 +294,7 @@ def _rows(ends: Ends, scorer: PropagationScorer, number: int, levels, z: Floats)
     return np.stack(rows)
 
 
-def _joined(ends: Ends) -> tuple[float, float]:
-    """What walks bring that meet in a node, and what all bring, in the score."""
-    joined = inner = 0.0
-    scaled = ends.factors / (ends.networks.num_layers + 1) ** 2
-    size = ends.networks.squared.shape[1]
-    for number, (factor, scorer) in enumerate(zip(scaled, ends.networks.scorers, strict=True)):
-        sums = [
-            np.bincount(
-                np.concatenate([level.ends for level in reach.levels]),
-                np.concatenate([level.weights[number] for level in reach.levels]),
-                minlength=size,
-            )
-            for reach in (ends.user_reach, ends.item_reach)
-        ]
-        joined += float(factor * (sums[0] * sums[1]) @ ends.networks.squared[number])
-        z_u, z_i = embeddings(scorer, ends.user, ends.item)
-        inner += float(ends.factors[number] * (z_u @ z_i))
-    return joined, inner
-
-
 def _steps(route: Route, networks: Networks) -> tuple[PathStep, ...]:
     """A message named `rev_X` to the node before runs against a fact X that leads onwards."""
     names = [networks.relation_names[kind] for kind in route.kinds]
     return tuple(PathStep(name.removeprefix("rev_"), name.startswith("rev_")) for name in names)
-
-
-#: The relationship type of what users took.
-INTERACTED = INTERACTION_TYPES[Split.TRAIN]

@@ -27,6 +27,19 @@ class PathNode:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class PathStep:
+    """One edge of a path.
+
+    Attributes:
+        type: Relationship type.
+        forward: Whether the path runs along the stated direction.
+    """
+
+    type: str
+    forward: bool
+
+
 class NodeSpace:
     """The numbering of a network: users, then items, then entities.
 
@@ -63,3 +76,16 @@ class NodeSpace:
         """The number of a node; raises VocabularyError if the id is unknown."""
         start = next(start for start, each in self._starts if each is label)
         return start + self._vocabularies[label].index(node_id)
+
+    def number_of(self, label: NodeLabel, index: int) -> int:
+        """The number of the node with an index within its label."""
+        return next(start for start, each in self._starts if each is label) + index
+
+    def ids(self, label: NodeLabel) -> tuple[str, ...]:
+        """The ids of a label, in index order."""
+        return self._vocabularies[label].ids
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Where the numbers of each label begin and end."""
+        starts = [start for start, _ in self._starts]
+        return list(zip(starts, [*starts[1:], self.size], strict=True))

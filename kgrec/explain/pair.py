@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from kgrec.explain.nodes import PathNode
+from kgrec.explain.counterfactual import Counterfactual
+from kgrec.explain.nodes import PathNode, PathStep
 from kgrec.explain.reasons import OwnItem
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
@@ -97,26 +98,14 @@ class AttributeShare:
 
 
 @dataclass(frozen=True)
-class PathStep:
-    """One edge of a path.
-
-    Attributes:
-        type: Relationship type.
-        forward: Whether the path runs along the stated direction.
-    """
-
-    type: str
-    forward: bool
-
-
-@dataclass(frozen=True)
 class PathShare:
     """A path from the user to the item, and what it brings.
 
     Attributes:
         nodes: From the user to the item.
         relations: One step fewer.
-        share: What this path brings; shares of different paths add up.
+        share: What its two ends say to each other (`kgrec.explain.paths`); shares of different
+            paths add up.
         carried: What everything brings that passes over an edge of this path: what the score loses
             when these facts are removed, with weights and norms held.
         text: The path in words.
@@ -149,12 +138,14 @@ class PairExplanation:
         beside_layers: What no layer of a network accounts for: popularity, centring, other models.
         attributes: Entities and items that the item is connected to, by the size of their share.
         paths: The heaviest paths, the largest share first.
-        joined: What all walks bring that meet in a node; of this the paths are part.
-        apart: What the networks bring by the likeness of different nodes: no path leads there.
+        linked: What all paths bring together; these are the heaviest of them.
+        apart: What the networks bring without a path: messages whose senders the graph does not
+            join, and what user and item are by themselves.
         paths_complete: Whether no other path can have a larger share than the last one.
         path_bound: No path that is missing has a larger share in size.
         own_items_exact: Whether the shares of own items follow from the score's formula.
         relations_exact: The same for relations.
+        counterfactuals: Where the item would stand without some own items.
     """
 
     user_id: str
@@ -169,12 +160,13 @@ class PairExplanation:
     beside_layers: float
     attributes: tuple[AttributeShare, ...]
     paths: tuple[PathShare, ...]
-    joined: float
+    linked: float
     apart: float
     paths_complete: bool
     path_bound: float
     own_items_exact: bool
     relations_exact: bool
+    counterfactuals: tuple[Counterfactual, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON values."""
@@ -189,6 +181,7 @@ def explain_pair(
     *,
     language: str = "en",
     renormalise: bool = False,
+    num_counterfactuals: int = 3,
 ) -> PairExplanation:
     """Explains the score of one user and one item.
 
@@ -199,6 +192,7 @@ def explain_pair(
         num_paths: At most so many paths.
         language: Of the paths' words: "en" or "zh".
         renormalise: Whether each path's drop in a renormalised graph is computed as well.
+        num_counterfactuals: At most so many.
 
     Raises:
         VocabularyError: If the user or the item is unknown.
@@ -207,5 +201,9 @@ def explain_pair(
     from kgrec.explain.explainer import Explainer
 
     return Explainer(getattr(served, "run", served), language=language).pair(
-        user_id, item_id, num_paths, renormalise=renormalise
+        user_id,
+        item_id,
+        num_paths,
+        renormalise=renormalise,
+        num_counterfactuals=num_counterfactuals,
     )

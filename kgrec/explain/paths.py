@@ -1,25 +1,28 @@
-"""The paths of the graph that bring most to a score, found without looking at all of them.
+"""The paths of the graph that bring most to a score.
 
-A trained linear network gives z_v = 1/(L + 1) Σ_α w(α) x_end(α) over the walks α of at most L edges
-from v, w being the product of the edges' weights. So
+In a trained linear network a user and an item hear their neighbours, z_v = s_v + Σ_{e → v} a_e y_e
+(`kgrec.model.graph_scorer`), so their product is a sum over pairs of one message each,
 
-    ⟨z_u, z_i⟩ = 1/(L + 1)² Σ_α Σ_β w(α) w(β) ⟨x_end(α), x_end(β)⟩
+    ⟨z_u, z_i⟩ = ⟨s_u, s_i⟩ + ⟨s_u, z_i - s_i⟩ + ⟨z_u - s_u, s_i⟩ + Σ_f Σ_l a_f a_l ⟨y_f, y_l⟩
 
-over walks α from the user and β from the item. Where both end at one node they are joined: a *path*
-u … m … i, on which the features of m travel to both. A path of n edges may be cut at several of its
-nodes, as long as neither side is longer than L; all cuts together are what the path brings:
+over the edges f that arrive at the user and l that arrive at the item. Where the graph joins the
+two senders, or they are one node, f and l are the ends of a *path* u - j - e - i or u - j - i, and
 
-    share(π) = 1/(L + 1)² Σ_cuts w(α) w(β) |x_m|²
+    share(path) = a_f a_l ⟨y_j, y_e⟩
 
-Terms in which the walks end at different nodes are the likeness of what these nodes have learned:
-no path of the graph, and told apart. Paths that meet a node twice are left out of the search.
+is what its ends say to each other. Shares of different pairs of ends add up, and with the pairs
+that no path joins and the terms of s they add up to the score. Several edges between j and e are
+one path, told by the heaviest. (Walks of both sides that meet in a node, with |x_m|² as what they
+share, would be paths too; but of a score they make up a thousandth, see docs/explanations.md.)
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from kgrec.explain.walks import Floats, Ints, Networks, Reach, Walks
+from kgrec.explain.deletion import Ends
+from kgrec.explain.walks import Floats, Ints, Networks
 
 
 @dataclass(frozen=True)
@@ -45,224 +48,149 @@ class Found:
 
     Attributes:
         routes: By the size of their shares, the largest first.
-        complete: Whether no other path can have a larger share than the last of these.
+        linked: The sum of the shares of all paths that were looked at.
         bound: No path that is missing has a larger share in size.
+        complete: Whether the bound is not above the last share.
     """
 
     routes: tuple[Route, ...]
-    complete: bool
+    linked: float
     bound: float
+    complete: bool
 
 
 @dataclass(frozen=True, eq=False)
-class _Sides:
-    """The walks of both sides, each in one sequence; the item's by their end and by weight.
+class _Links:
+    """Pairs of messages that a path joins, each once.
 
     Attributes:
-        user: int64 (n, 2), length and place of each walk that can be joined.
-        item: int64 (n', 2), the same of the item's.
-        high: float64 (n,), what a walk of the user has before the weight of the item's.
-        low: float64 (n',), the weights of the item's.
-        first: int64 (n,), where the item's walks to the same end begin,
-        stop: int64 (n,), and where they end.
+        first: int64 (p,), row among the user's edges.
+        last: int64 (p,), row among the item's edges.
+        middle: int64 (p,), the edge between their senders; -1 if they are one node.
     """
 
-    user: Ints
-    item: Ints
-    high: Floats
-    low: Floats
     first: Ints
-    stop: Ints
+    last: Ints
+    middle: Ints
 
 
-def find_paths(
-    networks: Networks,
-    factors: Floats,
-    user: Reach,
-    item: Reach,
-    most: int,
-    budget: int = 200_000,
-) -> Found:
+def find_paths(ends: Ends, most: int, budget: int = 2_000_000) -> Found:
     """Finds the paths of the largest shares.
 
-    One term of a share is a product of two walks that end at one node. With the walks by weight,
-    products above a threshold τ are found without the others, and a path none of whose terms is
-    above τ has a share of at most c τ, c the largest number of cuts. So terms down to the k-th
-    share, divided by c, hold all paths that can be among the first k.
+    No path is built but those that are given: products of messages are made for all pairs at once,
+    and looked up where the graph joins the senders. |a_f| |y_j| bounds what any path over f can
+    have, so when there are more pairs than the budget, the user's edges are followed from the
+    largest bound on, until the budget is spent or no edge can lead to a path among the k.
 
     Args:
-        networks: The networks; shares are sums over them.
-        factors: float64 (m,), what ⟨z_u, z_i⟩ of each is multiplied by in the score.
-        user: The walks of the user.
-        item: The walks of the item.
+        ends: The pair, with its networks.
         most: k.
-        budget: At most so many products are looked at; then the threshold stays higher.
-
-    References:
-        Fagin, Lotem, Naor, "Optimal aggregation algorithms for middleware", JCSS 2003.
+        budget: At most so many pairs of messages, and so many edges between senders.
     """
-    cuts = networks.num_layers + 1
-    scaled = factors / cuts**2
-    sides = _sides(networks, np.abs(scaled), user, item)
-    lost = _lost(networks, np.abs(scaled), user, item)
-    best = sides.high * sides.low[sides.first] if len(sides.high) else sides.high
-    if most < 1 or not len(best):
-        return Found((), lost == 0.0, cuts * lost)
-    # A path has up to c terms, so so many terms hold k paths unless some meet a node twice.
-    enough = min(cuts * most, len(best))
-    threshold = float(np.partition(best, -enough)[-enough])
-    while True:
-        pairs, reached = _pairs(sides, threshold, budget)
-        routes = _routes(networks, scaled, (user, item), sides, pairs, most)
-        last = abs(routes[-1].share) if len(routes) == most else 0.0
-        if last >= cuts * reached or reached > threshold or threshold <= 0.0:
-            break
-        threshold = last / cuts  # 0 if there are fewer than k: then all are looked at
-    bound = max(cuts * reached if reached > 0 else 0.0, cuts * lost)
-    return Found(tuple(routes), bound <= last * (1 + 1e-9), bound)
+    networks = ends.networks
+    last = _edges(networks, ends.item, ends.user)
+    first = _edges(networks, ends.user, ends.item)
+    sizes = [_sizes(ends, edges) for edges in (first, last)]  # (m, f), (m, l)
+    reach = sizes[1].max(axis=1, initial=0.0)  # (m,)
+    bounds = (np.abs(ends.factors)[:, None] * sizes[0] * reach[:, None]).sum(axis=0)  # (f,)
+    order = np.argsort(-bounds, kind="stable")
+    first, bounds = first[order], bounds[order]
+    taken = _affordable(networks, first, len(last), budget)
+    table = _products(ends, first[:taken], last)  # (taken, l)
+    links = _links(networks, first[:taken], last)
+    shares = table[links.first, links.last]
+    chosen = _largest(np.abs(shares), most)
+    routes = tuple(_route(ends, first, last, links, row, float(shares[row])) for row in chosen)
+    bound = float(bounds[taken]) if taken < len(first) else 0.0
+    kth = abs(routes[-1].share) if len(routes) == most and routes else 0.0
+    return Found(routes, float(shares.sum()), bound, bound <= kth)
 
 
-def _sides(networks: Networks, factors: Floats, user: Reach, item: Reach) -> _Sides:
-    ends = np.concatenate([level.ends for level in user.levels])
-    high = np.concatenate(
-        [
-            (factors[:, None] * networks.squared[:, level.ends] * np.abs(level.weights)).sum(axis=0)
-            for level in user.levels
-        ]
-    )
-    low = np.concatenate([np.abs(level.weights).max(axis=0) for level in item.levels])
-    item_ends = np.concatenate([level.ends for level in item.levels])
-    order = np.lexsort((-low, item_ends))
-    low, item_ends = low[order], item_ends[order]
-    first = np.searchsorted(item_ends, ends, side="left")
-    stop = np.searchsorted(item_ends, ends, side="right")
-    kept = np.flatnonzero((stop > first) & (high > 0))
-    return _Sides(
-        _numbered(user)[kept], _numbered(item)[order], high[kept], low, first[kept], stop[kept]
-    )
-
-
-def _numbered(reach: Reach) -> Ints:
-    """Length and place of every walk, (n, 2)."""
-    return np.concatenate(
-        [
-            np.column_stack([np.full(len(level), length), np.arange(len(level))])
-            for length, level in enumerate(reach.levels)
-        ]
-    )
-
-
-def _pairs(sides: _Sides, threshold: float, budget: int) -> tuple[Ints, float]:
-    """Pairs of walks with a product of at least the threshold, (n, 2), and what it had to be."""
-    while True:
-        active = np.flatnonzero(sides.high * sides.low[sides.first] >= threshold)
-        at, found, total = sides.first[active], [], 0
-        while len(active) and total <= budget:  # the r-th heaviest of each end
-            found.append(np.column_stack([active, at]))
-            total += len(active)
-            at = at + 1
-            more = at < sides.stop[active]
-            active, at = active[more], at[more]
-            heavy = sides.high[active] * sides.low[at] >= threshold
-            active, at = active[heavy], at[heavy]
-        if total <= budget:
-            return np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64), threshold
-        threshold = max(4 * threshold, float(sides.high.max() * sides.low.max()) * 1e-9)
-
-
-def _routes(
-    networks: Networks,
-    scaled: Floats,
-    reaches: tuple[Reach, Reach],
-    sides: _Sides,
-    pairs: Ints,
-    most: int,
-) -> list[Route]:
-    """The paths that pairs of walks make, each once, the k of the largest shares."""
-    user, item = sides.user[pairs[:, 0]], sides.item[pairs[:, 1]]
-    best: dict[tuple[tuple[int, ...], tuple[int, ...]], Route] = {}
-    for ahead, back in sorted(set(zip(user[:, 0].tolist(), item[:, 0].tolist(), strict=True))):
-        if not ahead + back:
-            continue
-        rows = np.flatnonzero((user[:, 0] == ahead) & (item[:, 0] == back))
-        nodes, kinds, edges = _joined(
-            networks,
-            reaches[0].levels[ahead],
-            user[rows, 1],
-            reaches[1].levels[back],
-            item[rows, 1],
-        )
-        kept = _simple(nodes)
-        nodes, kinds, edges = nodes[kept], kinds[kept], edges[kept]
-        shares = path_shares(networks, scaled, nodes, kinds, edges)
-        # A path comes once a cut, so k paths are among the first k of each pair of lengths.
-        for row in np.argsort(-np.abs(shares), kind="stable")[:most].tolist():
-            route = Route(
-                tuple(nodes[row].tolist()),
-                tuple(kinds[row].tolist()),
-                tuple(edges[row].tolist()),
-                float(shares[row]),
-            )
-            best.setdefault((route.nodes, route.kinds), route)
-    order = sorted(best.values(), key=lambda r: (-abs(r.share), r.nodes, r.kinds))
-    return order[:most]
-
-
-def _joined(
-    networks: Networks, user: Walks, ahead: Ints, item: Walks, back: Ints
-) -> tuple[Ints, Ints, Ints]:
-    """Nodes (n, l + 1), relations and edges (n, l) of walks that end at one node, as paths."""
-    nodes = np.hstack([user.nodes[ahead], item.nodes[back][:, ::-1][:, 1:]])
-    from_user, from_item = user.edges[ahead], item.edges[back][:, ::-1]
-    kinds = np.hstack([networks.kind[from_user], networks.twin[networks.kind[from_item]]])
-    return nodes, kinds.astype(np.int64), np.hstack([from_user, from_item])
-
-
-def _simple(nodes: Ints) -> Ints:
-    """Rows that meet no node twice."""
-    ordered = np.sort(nodes, axis=1)
-    kept: Ints = np.flatnonzero((ordered[:, 1:] != ordered[:, :-1]).all(axis=1))
+def _edges(networks: Networks, node: int, other: int) -> Ints:
+    """The edges that arrive at a node, without those from itself and from the other end."""
+    into = networks.into(node)
+    edges = np.arange(into.start, into.stop)
+    kept: Ints = edges[~np.isin(networks.source[into], (node, other))]
     return kept
 
 
-def path_shares(
-    networks: Networks, scaled: Floats, nodes: Ints, kinds: Ints, edges: Ints
-) -> Floats:
-    """Gives the shares of paths of one length, all cuts together.
-
-    An edge and its twin have one norm, so a step weighs norm · weight of the relation that leads
-    to the user if the cut lies behind it, to the item if it lies before.
-
-    Args:
-        networks: The networks.
-        scaled: float64 (m,), the factors over (L + 1)².
-        nodes: int64 (n, l + 1).
-        kinds: int64 (n, l), as messages to the user have them.
-        edges: int64 (n, l).
-    """
-    length, layers = kinds.shape[1], networks.num_layers
-    norm = networks.norm[edges].astype(np.float64).prod(axis=1)  # (n,)
-    total = np.zeros(len(nodes))
-    for number, factor in enumerate(scaled.tolist()):
-        weight = networks.relation_weight[number]
-        to_user, to_item = weight[kinds], weight[networks.twin[kinds]]  # (n, l)
-        for cut in range(max(0, length - layers), min(length, layers) + 1):
-            product = to_user[:, :cut].prod(axis=1) * to_item[:, cut:].prod(axis=1)
-            total += factor * product * networks.squared[number, nodes[:, cut]]
-    out: Floats = total * norm
+def _messages(ends: Ends, number: int, edges: Ints) -> Floats:
+    """a_e y_e of edges in one network, (n, d)."""
+    networks = ends.networks
+    said = networks.scorers[number].message[torch.from_numpy(networks.source[edges])].numpy()
+    weight = networks.relation_weight[number, networks.kind[edges]] * networks.norm[edges]
+    out: Floats = said * weight[:, None]
     return out
 
 
-def _lost(networks: Networks, factors: Floats, user: Reach, item: Reach) -> float:
-    """No term with a walk that is missing is larger; 0 if none is missing."""
-    if user.dropped == item.dropped == 0.0:
-        return 0.0
-    heaviest = [
-        max(
-            reach.dropped,
-            *(float(np.abs(level.weights).max(initial=0.0)) for level in reach.levels),
-        )
-        for reach in (user, item)
-    ]
-    most = float((factors[:, None] * networks.squared).sum(axis=0).max(initial=0.0))
-    return most * max(user.dropped * heaviest[1], item.dropped * heaviest[0])
+def _sizes(ends: Ends, edges: Ints) -> Floats:
+    """|a_e y_e| in each network, (m, n)."""
+    return np.stack(
+        [
+            np.linalg.norm(_messages(ends, number, edges), axis=1)
+            for number in range(len(ends.networks.scorers))
+        ]
+    )
+
+
+def _affordable(networks: Networks, first: Ints, width: int, budget: int) -> int:
+    """How many of the user's edges can be followed, at least one."""
+    senders = networks.source[first]
+    degrees = networks.pointer[senders + 1].astype(np.int64) - networks.pointer[senders]
+    cost = np.cumsum(np.maximum(degrees, width))
+    return max(int(np.searchsorted(cost, budget, side="right")), min(1, len(first)))
+
+
+def _products(ends: Ends, first: Ints, last: Ints) -> Floats:
+    """What each pair of messages brings to the score, (f, l)."""
+    total = np.zeros((len(first), len(last)))
+    for number, factor in enumerate(ends.factors.tolist()):
+        total += factor * (_messages(ends, number, first) @ _messages(ends, number, last).T)
+    return total
+
+
+def _links(networks: Networks, first: Ints, last: Ints) -> _Links:
+    """Finds the pairs whose senders are one node or neighbours."""
+    senders = networks.source[last].astype(np.int64)
+    by_sender = np.argsort(senders, kind="stable")
+    ordered = senders[by_sender]
+    row, middle = networks.edges_into(networks.source[first].astype(np.int64))
+    row = np.concatenate([np.arange(len(first)), row])
+    reached = np.concatenate([networks.source[first], networks.source[middle]]).astype(np.int64)
+    middle = np.concatenate([np.full(len(first), -1), middle])
+    meets = networks.marked(senders)[reached]
+    row, reached, middle = row[meets], reached[meets], middle[meets]
+    start = np.searchsorted(ordered, reached, side="left")
+    counts = np.searchsorted(ordered, reached, side="right") - start
+    at = np.repeat(start - (counts.cumsum() - counts), counts) + np.arange(counts.sum())
+    pair, edge = np.repeat(row, counts), np.repeat(middle, counts)
+    end = by_sender[at]
+    weight = np.where(edge < 0, np.inf, networks.size_of(edge))
+    order = np.lexsort((edge, -weight, end, pair))  # the heaviest of several edges comes first
+    key = pair[order] * max(len(last), 1) + end[order]
+    kept = order[np.flatnonzero(np.diff(key, prepend=-1))]
+    return _Links(pair[kept], end[kept], edge[kept])
+
+
+def _largest(values: Floats, most: int) -> list[int]:
+    if most < 1 or not len(values):
+        return []
+    count = min(most, len(values))
+    found = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    chosen: list[int] = found[np.argsort(-values[found], kind="stable")][:count].tolist()
+    return chosen
+
+
+def _route(ends: Ends, first: Ints, last: Ints, links: _Links, row: int, share: float) -> Route:
+    networks = ends.networks
+    f, m, t = int(first[links.first[row]]), int(links.middle[row]), int(last[links.last[row]])
+    edges = (f, t) if m < 0 else (f, m, t)
+    between = (networks.source[f],) if m < 0 else (networks.source[f], networks.source[m])
+    # The user's and the middle edge lead towards the user, the item's leads to the item.
+    kinds = [*(networks.kind[edge] for edge in edges[:-1]), networks.twin[networks.kind[t]]]
+    return Route(
+        (ends.user, *(int(node) for node in between), ends.item),
+        tuple(int(kind) for kind in kinds),
+        edges,
+        share,
+    )

@@ -60,7 +60,6 @@ class Networks:
         num_layers: L.
         relation_weight: float64 (m, R).
         twin: int64 (R,), the relation that goes the other way.
-        squared: float64 (m, N), |x_v|² of each node's own features.
     """
 
     def __init__(self, scorers: Sequence[PropagationScorer]) -> None:
@@ -73,9 +72,6 @@ class Networks:
         self.kind, self.norm = first.kind.numpy(), first.norm.numpy()
         self.relation_weight = np.stack(
             [scorer.network.relation_weight.double().numpy() for scorer in scorers]
-        )
-        self.squared = np.stack(
-            [scorer.network.x.double().square().sum(dim=1).numpy() for scorer in scorers]
         )
         self.twin = _twins(self.relation_names)
 
@@ -111,6 +107,26 @@ class Networks:
         """The places of the edges that arrive at a node."""
         return slice(int(self.pointer[node]), int(self.pointer[node + 1]))
 
+    def size_of(self, edges: Ints) -> Floats:
+        """The mean of |a| over the networks, float64 (n,)."""
+        weights = np.abs(self.relation_weight).mean(axis=0)
+        out: Floats = weights[self.kind[edges]] * self.norm[edges]
+        return out
+
+    def marked(self, nodes: Ints) -> npt.NDArray[np.bool_]:
+        """Gives bool (N,), true at some nodes."""
+        mask = np.zeros(len(self.pointer) - 1, dtype=bool)
+        mask[nodes] = True
+        return mask
+
+    def edges_into(self, nodes: Ints) -> tuple[Ints, Ints]:
+        """The edges that arrive at nodes (n,): for each its row among them, and its place."""
+        starts = self.pointer[nodes].astype(np.int64)
+        counts = self.pointer[nodes + 1] - starts
+        shift = np.repeat(starts - (counts.cumsum() - counts), counts)
+        edges = shift + np.arange(len(shift), dtype=np.int64)
+        return np.repeat(np.arange(len(nodes)), counts), edges.astype(np.int64)
+
     def walk(self, root: int, budget: int) -> Reach:
         """Gives the walks of up to L edges from a node, at most `budget` of each length.
 
@@ -143,8 +159,7 @@ class Networks:
 
     def _further(self, walks: Walks, budget: int) -> tuple[Walks, float]:
         """Walks of one edge more, and the weight of the heaviest that was not followed."""
-        starts = self.pointer[walks.ends].astype(np.int64)
-        counts = self.pointer[walks.ends + 1] - starts
+        counts = self.pointer[walks.ends + 1].astype(np.int64) - self.pointer[walks.ends]
         kept, lost = np.arange(len(walks)), 0.0
         if counts.sum() > budget:
             weight = np.abs(walks.weights).max(axis=0)
@@ -152,10 +167,8 @@ class Networks:
             followed = int(np.searchsorted(counts[order].cumsum(), budget, side="right"))
             kept = np.sort(order[:followed])
             lost = float(weight[order[followed]])
-            starts, counts = starts[kept], counts[kept]
-        row = np.repeat(kept, counts)
-        shift = np.repeat(starts - (counts.cumsum() - counts), counts)
-        edges = shift + np.arange(len(row))
+        row, edges = self.edges_into(walks.ends[kept])
+        row = kept[row]
         return Walks(
             np.column_stack([walks.edges[row], edges]),
             np.column_stack([walks.nodes[row], self.source[edges].astype(np.int64)]),

@@ -75,21 +75,30 @@ class ColdCompletion(Wrapping):
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the wrapped scorer's logits (B, num_items), those of cold items completed."""
-        scores = self.scorer.score(user_indices)
+        own, lengths = self.history.take(user_indices.to(self.history.device))
+        return self.complete(self.scorer.score(user_indices), own, lengths)
+
+    def complete(self, scores: Tensor, own: Tensor, lengths: Tensor) -> Tensor:
+        """Gives the wrapped scorer's scores (B, num_items) with those of cold items completed.
+
+        Args:
+            scores: Of B users.
+            own: (m,) int64, the items of one user after the other.
+            lengths: (B,) int64, how many each has.
+        """
         if not scores.is_floating_point() or not len(scores):
             return scores
         made = self.completion
         warm = scores[:, made.warm]  # (B, w)
         deviation, mean = moments(warm)
-        standard = self._with_own((warm - mean) / deviation, user_indices)
+        standard = self._with_own((warm - mean) / deviation, own, lengths)
         cold = standard @ made.weights + made.bias  # (B, c)
         scores = scores.clone()
         scores[:, made.cold] = mean + torch.where(deviation.isfinite(), deviation, 0.0) * cold
         return scores
 
-    def _with_own(self, standard: Tensor, user_indices: Tensor) -> Tensor:
+    def _with_own(self, standard: Tensor, items: Tensor, lengths: Tensor) -> Tensor:
         """Adds β to the warm items that the users have."""
-        items, lengths = self.history.take(user_indices.to(self.history.device))
         row = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
         column = self._is_warm[items] - 1
         there = column >= 0

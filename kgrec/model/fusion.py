@@ -1,6 +1,6 @@
 """Several scorers as one: scores standardised, weighted and summed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import torch
@@ -110,9 +110,13 @@ class Fusion:
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the weighted sum of standardised scores (B, num_items) float32."""
+        return self.combine(lambda part: part.score(user_indices))
+
+    def combine(self, scores_of: Callable[[Scorer], Tensor]) -> Tensor:
+        """Gives the weighted sum of standardised scores (B, num_items), asked part by part."""
         total: Tensor | None = None
         for name, weight in self._used():
-            scores = self.parts[name].score(user_indices)
+            scores = scores_of(self.parts[name])
             scale, shift = self._affine_of(name, weight, scores)
             scores = (scores - shift).mul_(scale)
             total = scores if total is None else total.add_(scores)

@@ -136,6 +136,14 @@ class PropagationScorer:
             by_relation=self._by_relation(user_index, items),
         )
 
+    def brought_by(self, user_index: int, own_items: Tensor) -> Tensor:
+        """Gives what some own items bring to the user's embedding, (d,)."""
+        edges = slice(int(self.pointer[user_index]), int(self.pointer[user_index + 1]))
+        kept = self.kind[edges] == self._relation(_TO_USER)
+        kept &= torch.isin(self.source[edges], own_items.to(self.source) + self._num_users)
+        heard = self.weight[edges][kept] @ self.message[self.source[edges][kept]]
+        return heard / self.user_norm[user_index]
+
     def _by_relation(self, user_index: int, items: Tensor) -> Tensor:
         """What each relation brings to the items' embeddings: (k, 1 + R), first the own part."""
         user = self.user_embedding[user_index]  # (d,)

@@ -69,97 +69,111 @@ def test_every_way_of_adding_up_gives_every_score(scorer: Scorer) -> None:
         assert sum(own.share for own in found.own_items) + found.rest == score
         assert sum(found.relations.values()) == score
         assert sum(layer.share for layer in found.layers) + found.beside_layers == score
-        assert found.joined + found.apart + found.beside_layers == score
+        assert found.linked + found.apart + found.beside_layers == score
 
 
-def every_path(
-    scorer: PropagationScorer, user: int, item: int
-) -> dict[tuple[tuple[int, ...], tuple[int, ...]], float]:
-    """The shares of all paths without a node twice, by walking everywhere."""
-    network, layers = scorer.network, scorer.network.num_layers
-    into: dict[int, list[tuple[int, int, float]]] = {}
-    for source, target, kind, weight in zip(
-        network.source.tolist(), network.target.tolist(), network.kind.tolist(),
-        network.weight.tolist(), strict=True,
-    ):  # fmt: skip
-        into.setdefault(target, []).append((source, kind, weight))
-    twin = {
-        number: scorer.relation_names.index(
-            name.removeprefix("rev_") if name.startswith("rev_") else f"rev_{name}"
-        )
-        for number, name in enumerate(scorer.relation_names)
-    }
-
-    def walks(root: int) -> list[tuple[tuple[int, ...], tuple[int, ...], float]]:
-        levels = [[((root,), (), 1.0)]]
-        for _ in range(layers):
-            levels.append(
-                [
-                    ((*nodes, source), (*kinds, kind), weight * a)
-                    for nodes, kinds, weight in levels[-1]
-                    for source, kind, a in into.get(nodes[-1], [])
-                ]
-            )
-        return [walk for level in levels for walk in level]
-
-    total: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
-    node = scorer.num_users + item
+def every_path(scorer: PropagationScorer, user: int, item: int) -> dict[tuple[int, int], float]:
+    """What each pair of edges into user and item brings that the graph joins, one by one."""
+    network, target = scorer.network, scorer.num_users + item
+    into: dict[int, list[tuple[int, int]]] = {}
+    for edge, (source, node) in enumerate(
+        zip(network.source.tolist(), network.target.tolist(), strict=True)
+    ):
+        into.setdefault(node, []).append((edge, source))
     norms = float(scorer.user_norm[user] * scorer.item_norm[item])
-    for (a, ka, wa), (b, kb, wb) in product(walks(user), walks(node)):
-        nodes = (*a, *reversed(b[:-1]))
-        if a[-1] != b[-1] or len(set(nodes)) < len(nodes):
-            continue
-        kinds = (*ka, *(twin[kind] for kind in reversed(kb)))
-        square = float(network.x[a[-1]].square().sum())
-        share = wa * wb * square / (layers + 1) ** 2 / norms
-        total[nodes, kinds] = total.get((nodes, kinds), 0.0) + share
+    total = {}
+    for (first, j), (last, e) in product(into.get(user, []), into.get(target, [])):
+        joined = j == e or e in [source for _, source in into.get(j, [])]
+        if joined and j not in (user, target) and e not in (user, target):
+            said = float(scorer.message[j] @ scorer.message[e])
+            total[first, last] = float(network.weight[first] * network.weight[last]) * said / norms
     return total
 
 
+def ends_of(scorer: Scorer, user: int, item: int):
+    return Explainer(Toy(scorer)).ends(leaves_of(scorer, user, item)[0], user, item)
+
+
 @pytest.mark.parametrize(("layers", "temperature"), [(1, 0.2), (2, 0.2), (2, None), (3, 0.2)])
-def test_the_heaviest_paths_are_those_of_all_walks(layers: int, temperature: float | None) -> None:
+def test_the_heaviest_paths_are_those_of_all_pairs(layers: int, temperature: float | None) -> None:
     scorer = network(0, layers, temperature)
-    explainer = Explainer(Toy(scorer))
-    pairs = [(0, 3), (5, 7), (12, 0), (13, 10), (2, 10)]
-    for user, item in pairs if layers < 3 else pairs[1:2]:  # walking everywhere takes its time
+    for user, item in product(range(GRAPH.num_users), range(GRAPH.num_items)):
         wanted = every_path(scorer, user, item)
         heaviest = sorted(map(abs, wanted.values()), reverse=True)[:8]
-        ends = explainer.ends(leaves_of(scorer, user, item)[0], user, item)
-        found = find_paths(ends.networks, ends.factors, ends.user_reach, ends.item_reach, 8)
+        found = find_paths(ends_of(scorer, user, item), 8)
         assert found.complete
-        assert [abs(route.share) for route in found.routes] == pytest.approx(heaviest, rel=1e-5)
+        assert [abs(route.share) for route in found.routes] == pytest.approx(heaviest, abs=1e-6)
+        assert found.linked == pytest.approx(sum(wanted.values()), abs=1e-5)
         for route in found.routes:
-            assert wanted[route.nodes, route.kinds] == pytest.approx(route.share, rel=1e-5)
-        if layers < 3:
-            count = len(wanted) + 1
-            every = find_paths(ends.networks, ends.factors, ends.user_reach, ends.item_reach, count)
-            assert len(every.routes) == len(wanted)
-            assert every.complete
+            share = wanted[route.edges[0], route.edges[-1]]
+            assert route.share == pytest.approx(share, abs=1e-6)
+
+
+def test_paths_are_paths_of_the_graph() -> None:
+    scorer = network(0)
+    net = scorer.network
+    columns = (net.source.tolist(), net.target.tolist(), net.kind.tolist())
+    facts = set(zip(*columns, strict=True))
+    found = find_paths(ends_of(scorer, 5, 7), 1000)
+    assert {len(route.edges) for route in found.routes} == {2, 3}
+    for route in found.routes:
+        assert route.nodes[0] == 5
+        assert route.nodes[-1] == GRAPH.num_users + 7
+        assert len(set(route.nodes)) == len(route.nodes)
+        for before, after, kind in zip(route.nodes, route.nodes[1:], route.kinds, strict=False):
+            assert (after, before, kind) in facts
+
+
+def test_a_spent_budget_is_told_and_its_bound_holds() -> None:
+    scorer = network(0)
+    whole = find_paths(ends_of(scorer, 5, 7), 10)
+    some = find_paths(ends_of(scorer, 5, 7), 10, budget=60)
+    assert whole.complete
+    assert not some.complete
+    kept = {route.edges for route in some.routes}
+    missed = [route for route in whole.routes if route.edges not in kept]
+    assert missed
+    assert max(abs(route.share) for route in missed) <= some.bound
+
+
+def test_a_share_is_what_the_two_messages_say_to_each_other() -> None:
+    """Without the one, without the other, without both: what is left is the pair's."""
+    scorer = network(0)
+    user, item = 5, 7
+    node, network_ = GRAPH.num_users + item, scorer.network
+    z_u = scorer.user_embedding[user] * scorer.user_norm[user]
+    z_i = scorer.item_embedding[item] * scorer.item_norm[item]
+    norms = float(scorer.user_norm[user] * scorer.item_norm[item])
+    route = find_paths(ends_of(scorer, user, item), 1).routes[0]
+    first, last = route.edges[0], route.edges[-1]
+    assert int(network_.target[first]) == user
+    assert int(network_.target[last]) == node
+    less_u = z_u - network_.weight[first] * scorer.message[network_.source[first].item()]
+    less_i = z_i - network_.weight[last] * scorer.message[network_.source[last].item()]
+    left = float(z_u @ z_i - less_u @ z_i - z_u @ less_i + less_u @ less_i) / norms
+    assert route.share == pytest.approx(left, abs=1e-5)
 
 
 def test_shares_of_an_ensemble_add_up_over_its_members() -> None:
     scorer = fusion()
     leaves, _ = leaves_of(scorer, 3, 8)
-    explainer = Explainer(Toy(scorer))
-    ends = explainer.ends(leaves, 3, 8)
     wanted: dict = {}
     for leaf in leaves:
         if isinstance(leaf.scorer, PropagationScorer):
             for path, share in every_path(leaf.scorer, 3, 8).items():
                 wanted[path] = wanted.get(path, 0.0) + leaf.scale * share
     heaviest = sorted(map(abs, wanted.values()), reverse=True)[:6]
-    found = find_paths(ends.networks, ends.factors, ends.user_reach, ends.item_reach, 6)
-    assert [abs(route.share) for route in found.routes] == pytest.approx(heaviest, rel=1e-5)
+    found = find_paths(ends_of(scorer, 3, 8), 6)
+    assert [abs(route.share) for route in found.routes] == pytest.approx(heaviest, abs=1e-6)
 
 
 @pytest.mark.parametrize("renormalise", [False, True])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_removing_a_path_costs_what_it_carries(layers: int, renormalise: bool) -> None:
     scorer = network(0, layers)
-    explainer = Explainer(Toy(scorer))
     for user, item in [(0, 3), (5, 7), (2, 10)]:
-        ends = explainer.ends(leaves_of(scorer, user, item)[0], user, item)
-        found = find_paths(ends.networks, ends.factors, ends.user_reach, ends.item_reach, 6)
+        ends = ends_of(scorer, user, item)
+        found = find_paths(ends, 6)
         for route in found.routes:
             gone = np.array(route.edges)
             gone = torch.from_numpy(np.concatenate([gone, ends.networks.twins_of(gone)]))
@@ -177,10 +191,13 @@ def test_removing_a_path_costs_what_it_carries(layers: int, renormalise: bool) -
 
 
 def test_attributes_add_up_to_their_relation() -> None:
-    found = explain_pair(Toy(network(1)), "u3", "i8")
-    by_relation: dict[str, float] = {}
-    for each in found.attributes:
-        by_relation[each.relation] = by_relation.get(each.relation, 0.0) + each.share
-    assert {"GENRE", "DIRECTED_BY"} & set(by_relation)
-    for relation, share in by_relation.items():
-        assert share == pytest.approx(found.relations[relation], abs=1e-5)
+    told = set()
+    for item in range(GRAPH.num_items):
+        found = explain_pair(Toy(network(1)), "u3", f"i{item}", 0, num_counterfactuals=0)
+        by_relation: dict[str, float] = {}
+        for each in found.attributes:
+            by_relation[each.relation] = by_relation.get(each.relation, 0.0) + each.share
+        for relation, share in by_relation.items():
+            assert share == pytest.approx(found.relations[relation], abs=1e-5, rel=1e-5)
+        told |= set(by_relation)
+    assert {"GENRE", "DIRECTED_BY", "FEATURES", "SEQUEL"} <= told

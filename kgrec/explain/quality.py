@@ -1,0 +1,240 @@
+"""How good explanations are, over many pairs.
+
+Fidelity asks the model: take away what an explanation names, and see how the score falls; or leave
+nothing else, and see how much of it is left. Path metrics ask people's interests: are linked
+interactions recent, are shared entities known, are the paths of many kinds.
+
+References:
+    Deletion and sufficiency: DeYoung et al., "ERASER", ACL 2020, arXiv:1911.03429.
+    Recency, popularity, diversity: Balloccu et al., "Post processing recommender systems with
+    knowledge graphs for recency, popularity, and diversity of explanations", SIGIR 2022,
+    arXiv:2204.11241; as in hopwise 0.9.1 (LIR, SEP, LID, SED, PTD, PTC, PPT).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kgrec.explain.averages import decayed
+from kgrec.explain.counterfactual import scores_without
+from kgrec.explain.explainer import Explainer
+from kgrec.explain.pair import PairExplanation, PathShare
+from kgrec.model.scorer import Scorer
+from kgrec.schema import NodeLabel
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Metrics over pairs; means over those that have a value.
+
+    Attributes:
+        pairs: Number of pairs.
+        paths: Number of their paths.
+        values: By name; a metric without any value is absent.
+    """
+
+    pairs: int
+    paths: int
+    values: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The metrics as JSON values."""
+        return asdict(self)
+
+
+def sample_pairs(scorer: Scorer, users: int, *, seed: int) -> list[tuple[int, int]]:
+    """Draws users with a history, each with the first item that would be recommended.
+
+    Args:
+        scorer: What serves.
+        users: At most so many.
+        seed: Of the draw.
+    """
+    lengths = scorer.history.lengths.numpy()  # type: ignore[attr-defined]
+    known = np.flatnonzero(lengths > 0)
+    drawn = np.random.default_rng(seed).permutation(known)[:users]
+    pairs = []
+    for user in drawn.tolist():
+        scores = scorer.score(torch.tensor([user]))[0].clone()
+        scores[scorer.history.row(user)] = -torch.inf  # type: ignore[attr-defined]
+        pairs.append((user, int(scores.argmax())))
+    return pairs
+
+
+def judge_explanations(
+    explainer: Explainer,
+    pairs: Sequence[tuple[int, int]],
+    *,
+    num_paths: int = 5,
+    num_own: int = 5,
+    times: Mapping[tuple[int, int], float] | None = None,
+) -> Quality:
+    """Judges the explanations of pairs of indices.
+
+    Args:
+        explainer: What explains.
+        pairs: Users and items.
+        num_paths: Paths of an explanation.
+        num_own: Own items that an explanation names, for deletion and sufficiency.
+        times: When a user took an item, by indices; without them there is no recency.
+    """
+    users, items = explainer.ids(NodeLabel.USER), explainer.ids(NodeLabel.ITEM)
+    found = [
+        explainer.pair(users[u], items[i], num_paths, renormalise=True, num_counterfactuals=0)
+        for u, i in pairs
+    ]
+    values = _fidelity(explainer, pairs, num_own) | _agreement(found)
+    values |= path_metrics(
+        [each.paths for each in found], explainer.degree, _recency(explainer, times)
+    )
+    kept = {name: value for name, value in values.items() if np.isfinite(value)}
+    return Quality(len(found), sum(len(each.paths) for each in found), kept)
+
+
+def _fidelity(
+    explainer: Explainer, pairs: Sequence[tuple[int, int]], num_own: int
+) -> dict[str, float]:
+    """Asks the model without the named own items, and with no others; how few hold nine tenths."""
+    scorer, items = explainer.scorer, explainer.index(NodeLabel.ITEM)
+    users = explainer.ids(NodeLabel.USER)
+    deletion, insertion, needed = [], [], []
+    for user, item in pairs:
+        own = explainer.pair(
+            users[user], explainer.ids(NodeLabel.ITEM)[item], 0, num_counterfactuals=0
+        ).own_items
+        places = torch.tensor([items[one.item_id] for one in own], dtype=torch.int64)
+
+        def left(gone: torch.Tensor, user: int = user, item: int = item) -> float:
+            return float(scores_without(scorer, user, gone)[item])
+
+        whole, nothing = left(places[:0]), left(places)
+        if whole - nothing <= 1e-6:
+            continue
+        deletion.append((whole - left(places[:num_own])) / (whole - nothing))
+        insertion.append((left(places[num_own:]) - nothing) / (whole - nothing))
+        shares = np.array([max(one.share, 0.0) for one in own])
+        if shares.sum() > 0:
+            reached = shares.cumsum() >= 0.9 * shares.sum()
+            needed.append((1 + int(np.argmax(reached))) / len(shares))
+    return {
+        "fidelity_deletion": _mean(deletion),
+        "fidelity_insertion": _mean(insertion),
+        "sparsity": 1 - _mean(needed),
+    }
+
+
+def _agreement(found: Sequence[PairExplanation]) -> dict[str, float]:
+    """How claims of paths stand to what the score loses without their facts."""
+    paths = [path for each in found for path in each.paths]
+    drops = [path.drop_renormalised or 0.0 for path in paths]
+    carried = [path.carried for path in paths]
+    linked = [
+        each.linked / inner
+        for each in found
+        if (inner := sum(layer.share for layer in each.layers)) > 0
+    ]
+    return {
+        "rank_correlation_share_carried": rank_correlation([p.share for p in paths], carried),
+        "rank_correlation_share_renormalised": rank_correlation([p.share for p in paths], drops),
+        "rank_correlation_carried_renormalised": rank_correlation(carried, drops),
+        "linked_share_of_networks": _mean(linked),
+        "paths_complete": _mean([float(each.paths_complete) for each in found]),
+    }
+
+
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's: the correlation of ranks, equals sharing theirs; NaN for fewer than three."""
+    if len(one) < 3:
+        return float("nan")
+    ranks = [_ranks(np.asarray(values)) for values in (one, other)]
+    if min(rank.std() for rank in ranks) == 0:
+        return float("nan")
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def path_metrics(
+    lists: Iterable[Sequence[PathShare]],
+    degree: Callable[[PathShare], tuple[str, float] | None],
+    recency: Callable[[PathShare], float | None],
+) -> dict[str, float]:
+    """Gives LIR, SEP, LID, SED, PTD, PTC and PPT of lists of paths, one list an explanation.
+
+    The linked interaction is the path's first step, the shared entity its last node but one, its
+    type the relation of its last step, its pattern all relations.
+
+    Args:
+        lists: The paths of each explanation.
+        degree: The type of a path's shared entity and its popularity in [0, 1].
+        recency: How recent a path's linked interaction is, in [0, 1]; None where unknown.
+    """
+    told = [list(paths) for paths in lists if paths]
+    every = [path for paths in told for path in paths]
+    types = {path.relations[-1].type for path in every}
+    patterns = {_pattern(path) for path in every}
+    recent = [value for path in every if (value := recency(path)) is not None]
+    popular = [found[1] for path in every if (found := degree(path)) is not None]
+    return {
+        "linked_interaction_recency": _mean(recent),
+        "shared_entity_popularity": _mean(popular),
+        "linked_interaction_diversity": _mean([_distinct(p, lambda x: x.nodes[1]) for p in told]),
+        "shared_entity_diversity": _mean([_distinct(p, lambda x: x.nodes[-2]) for p in told]),
+        "path_type_diversity": _mean(
+            [len({x.relations[-1].type for x in p}) / min(len(p), len(types)) for p in told]
+        ),
+        "path_type_concentration": _mean(
+            [_simpson([x.relations[-1].type for x in p]) for p in told]
+        ),
+        "path_pattern_diversity": _mean(
+            [len({_pattern(x) for x in p}) / min(len(p), len(patterns)) for p in told]
+        ),
+    }
+
+
+def _recency(
+    explainer: Explainer, times: Mapping[tuple[int, int], float] | None
+) -> Callable[[PathShare], float | None]:
+    if times is None:
+        return lambda path: None  # noqa: ARG005
+    users, items = explainer.ids(NodeLabel.USER), explainer.ids(NodeLabel.ITEM)
+    by_user: dict[str, list[tuple[float, str]]] = {}
+    for (user, item), time in times.items():
+        by_user.setdefault(users[user], []).append((time, items[item]))
+    known: dict[tuple[str, str], float] = {}
+    for user_id, taken in by_user.items():
+        taken.sort()
+        values = decayed(np.array([time for time, _ in taken]))
+        for (_, item_id), value in zip(taken, values.tolist(), strict=True):
+            known[user_id, item_id] = value
+    return lambda path: known.get((path.nodes[0].id, path.nodes[1].id))
+
+
+def _pattern(path: PathShare) -> tuple[tuple[str, bool], ...]:
+    return tuple((step.type, step.forward) for step in path.relations)
+
+
+def _distinct(paths: Sequence[PathShare], what: Callable[[PathShare], object]) -> float:
+    return len({what(path) for path in paths}) / len(paths)
+
+
+def _simpson(kinds: Sequence[str]) -> float:
+    count = len(kinds)
+    if count < 2:
+        return 0.0
+    return 1 - sum(n * (n - 1) for n in Counter(kinds).values()) / (count * (count - 1))
+
+
+def _ranks(values: Floats) -> Floats:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    out: Floats = (counts.cumsum() - (counts - 1) / 2)[place]
+    return out
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
