@@ -39,7 +39,11 @@ def everything_read(store: GraphStore, dataset: Dataset) -> dict[str, Any]:
     for query in queries(store.capabilities.engine):
         for user in users[:3]:
             for item in items[:3]:
-                values = {"user": user, "item": item, "own": items, "limit": 1000}
+                values = {
+                    "user": user, "item": item, "own": items, "limit": 1000, "since": 0, "until": 9,
+                    "before": 0, "nodes": [["User", user], ["Item", item]],
+                    "steps": [[0, "User", user, 0.5], [1, "Item", item, 0.5]],
+                }  # fmt: skip
                 given = {name: values[name] for name in query.parameters if name in values}
                 told[f"{query.name} {sorted(given.items())}"] = store.read(query.name, **given)
     graph = fetch_graph(store)
