@@ -144,12 +144,12 @@ def read_facts(
         StoreError: If the graph cannot be read, has no relationships, or is kgrec's own.
     """
     notes: list[str] = []
-    labels = _names(store, "inspect_labels", notes)
-    if any(name.startswith("KgrecGraph") for name in labels):
+    if store.read("graph_state"):  # a label stays in the list when its nodes are gone
         raise StoreError(
             f"the graph in {store.uri} is kgrec's own, made by kgrec ingest; expected one that "
             f"others made; look at it with kgrec status"
         )
+    labels = _names(store, "inspect_labels", notes)
     labels = [name for name in labels if not name.lower().startswith("kgrec")]
     types = _names(store, "inspect_types", notes)
     types = [name for name in types if not name.lower().startswith("kgrec_")]
