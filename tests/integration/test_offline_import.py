@@ -100,7 +100,7 @@ def test_the_importer_makes_the_graph_of_the_dataset(
             assert store.read("constraint_names") == []
             report = ingest(given, store)
             assert (report.written, report.removed, report.changed) == (0, 0, False)
-            assert len(store.read("constraint_names")) == 6
+            assert len(store.read("constraint_names")) == 8
             assert_holds(store, given, provenance=True)
             other = random_dataset(1)
             ingest(other, store)
