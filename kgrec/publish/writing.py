@@ -141,6 +141,6 @@ def _write_batch(
     store.write("retire_publication", id=publication.id)
     raise StoreError(
         f"{missing:,} of {len(rows):,} {counter} edges have an end that is not in the graph in "
-        f"{store.uri}, though its version is the run's: somebody else deleted nodes; run kgrec "
-        f"ingest, then kgrec publish again"
+        f"{store.uri}, though its version is the run's: somebody else deleted nodes; move the "
+        f"graph away or empty the database, run kgrec ingest, then kgrec publish again"
     )
