@@ -11,7 +11,7 @@ import typer
 
 from kgrec.cli.bench_modes import bench_attacks, bench_augment, silent, tell
 from kgrec.cli.options import AsJson, Overrides
-from kgrec.cli.output import Reporter, to_json
+from kgrec.cli.output import Reporter, to_json, write_whole
 from kgrec.config.bench import read_bench
 
 if TYPE_CHECKING:
@@ -132,12 +132,6 @@ def _write(report: dict[str, Any], out: Path) -> None:
     from kgrec.bench.markdown import to_markdown
     from kgrec.bench.picture import draw_bench
 
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        ("results.json", to_json(report) + "\n"),
-        ("README.md", to_markdown(report)),
-    ):
-        part = out / f".{name}.part"  # killed while it writes, the earlier rows stay
-        part.write_text(text, encoding="utf-8")
-        part.replace(out / name)
+    write_whole(out / "results.json", to_json(report) + "\n")
+    write_whole(out / "README.md", to_markdown(report))
     draw_bench(out / "accuracy.png", report)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgrec.cli.output import Reporter, print_line, to_json
+from kgrec.cli.output import Reporter, print_line, to_json, write_whole
 from kgrec.config.bench import BenchConfig
 
 if TYPE_CHECKING:
@@ -85,9 +85,8 @@ def _command() -> str:
 
 
 def _write(out: Path, name: str, report: Mapping[str, Any], page: str) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{name}.json").write_text(to_json(report) + "\n", encoding="utf-8")
-    (out / f"{name}.md").write_text(page, encoding="utf-8")
+    write_whole(out / f"{name}.json", to_json(report) + "\n")
+    write_whole(out / f"{name}.md", page)
 
 
 def _shown(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":

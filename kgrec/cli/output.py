@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -83,6 +84,14 @@ class Reporter:
             for part in shown:
                 console.print(part)
         self._stdout.flush()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file in place of an earlier one, which stays if this process is killed meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def to_json(value: Mapping[str, Any]) -> str:

@@ -72,11 +72,3 @@ def add_adversarial(
         (config.weight * loss()).backward()  # type: ignore[no-untyped-call]
     finally:
         network.perturbation = None
-
-
-@torch.no_grad()
-def random_perturbation(network: GraphNetwork, epsilon: float, seed: int) -> Tensor:
-    """Gives pushes of length ε in random directions, (N, d): what noise does, for comparison."""
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(network.embedding.shape, generator=generator)
-    return perturbation(noise.to(network.embedding.device), epsilon)
