@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kgrec.bench.seeds import joinable, joined
 from kgrec.errors import DataError
 
 Report = dict[str, Any]
@@ -43,7 +44,8 @@ def read_earlier(path: Path) -> Report | None:
 def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Report:
     """Gives the report with the earlier rows that it has nothing as good for.
 
-    A model's rows, those of its parts included, are taken from the run that fitted it with more
+    A model's rows, those of its parts included, are joined with the earlier ones of other seeds if
+    it is the same model (`joinable`); else they are taken from the run that fitted it with more
     seeds, of two with as many from the later one. Differences stay those to the kgrec that was
     fitted beside the row.
 
@@ -58,7 +60,11 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
     names = [name for name in dict.fromkeys([*models, *now, *then]) if name in now or name in then]
     rows: list[Report] = []
     for name in names:
-        rows += max(then.get(name, []), now.get(name, []), key=_num_seeds_then_later(now, name))
+        new, old = now.get(name, []), then.get(name, [])
+        if joinable(new, old):
+            rows += joined(new, old)
+        else:
+            rows += max(old, new, key=_num_seeds_then_later(now, name))
     failures = [note for note in report["notes"] if "has no result" in note]
     splits = {split["seed"]: split for split in [*earlier["splits"], *report["splits"]]}
     return {

@@ -134,7 +134,9 @@ def _difference(report: Report) -> list[str]:
         found = row.get("difference")
         if found:
             cells = (interval(found[name]) if name in found else "" for name in names)
-            rows.append([row["model"], *cells])
+            of = row.get("difference_seeds", row["seeds"])
+            told = "" if of == row["seeds"] else f" (seeds {', '.join(map(str, of))})"
+            rows.append([f"{row['model']}{told}", *cells])
     return table(["model minus kgrec", *names], rows)
 
 

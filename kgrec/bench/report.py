@@ -12,6 +12,7 @@ from kgrec.bench.machine import commit, machine, now, versions
 from kgrec.bench.peers import REFERENCE
 from kgrec.bench.reaching import GOAL, seconds_to_reach
 from kgrec.bench.run import Outcomes
+from kgrec.bench.seeds import spread
 from kgrec.bench.sets import SplitStore
 from kgrec.config.bench import BenchConfig
 from kgrec.evaluation.bootstrap import Interval, paired_bootstrap
@@ -112,8 +113,7 @@ def _measured(rows: Sequence[Row]) -> Report:
         "metrics": _spread([row.metrics for row in rows]),
         "valid": _spread([row.valid for row in rows]),
         "cohorts": {
-            cohort: _spread([row.cohorts[cohort] for row in rows if cohort in row.cohorts])
-            for cohort in cohorts
+            cohort: _spread([row.cohorts.get(cohort, {}) for row in rows]) for cohort in cohorts
         },
         "parameters": rows[0].parameters,
     }
@@ -148,16 +148,6 @@ def _reaching(outcome: Outcomes, goal: Outcomes) -> Report:
 def _spread(rows: Sequence[Mapping[str, float | None]]) -> dict[str, Report]:
     names = {name: None for row in rows for name in row}
     return {name: spread([row.get(name) for row in rows]) for name in names}
-
-
-def spread(values: Sequence[float | None]) -> Report:
-    """Gives `mean`, `sd` (of a sample; None of one value) and `values`."""
-    known = [float(value) for value in values if value is not None]
-    return {
-        "mean": float(np.mean(known)) if known else None,
-        "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
-        "values": list(values),
-    }
 
 
 def _differences(found: Mapping[int, Row], reference: Outcomes) -> dict[str, Report]:

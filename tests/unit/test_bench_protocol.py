@@ -13,7 +13,8 @@ from graphs import make_graph
 from kgrec.bench.fits import Result, Row
 from kgrec.bench.protocol import judge, seconds_to_score
 from kgrec.bench.reaching import seconds_to_reach
-from kgrec.bench.report import difference, spread
+from kgrec.bench.report import difference
+from kgrec.bench.seeds import spread
 from kgrec.bench.sets import amazon_book
 from kgrec.config.bench import BenchConfig, read_bench
 from kgrec.errors import ConfigError, DataError
