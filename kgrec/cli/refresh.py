@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kgrec.cli.completing import completed_by
 from kgrec.cli.options import AsJson, RunDirectory, StoreUri, with_store
 from kgrec.cli.output import Reporter
 from kgrec.errors import ConfigError
@@ -56,7 +57,7 @@ def refresh(
         if watch:
             _watch(loaded, settings, reporter, every, publish)
             return
-        with reporter.step("refresh") as said:
+        with reporter.step("refresh") as said, completed_by("refresh"):
             with open_store(settings.store, read_only=not publish) as opened:
                 report = refresh_run(loaded, opened, out, published=publish)
             said.append(_told(report))

@@ -17,7 +17,7 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run, refuse_foreign
 from kgrec.upkeep.fold import fold_run, folded_names, write_folded
-from kgrec.upkeep.republish import Republished, republish
+from kgrec.upkeep.republish import Republished, is_half_done, republish
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def refresh(
     before, clock = run.record["graph_version"], _Clock()
     with clock.step("graph"):
         graph = fetch_graph(store)
-    if graph.version == before and target.resolve() == run.directory.resolve():
+    same = graph.version == before and target.resolve() == run.directory.resolve()
+    if same and not (published and is_half_done(store, before)):
         return Refreshed(run, before, False, seconds=clock.seconds)
     with clock.step("fold"):
         folded = fold_run(run, graph)

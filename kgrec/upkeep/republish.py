@@ -4,8 +4,13 @@ Affected are users with other items than before, users whose list lost an item t
 users in whose list a new item has a place; items with other users than before, whose list of
 similar ones and whose vector are made anew; and the vectors of these users. Everybody else's
 scores move a little too, with degrees and popularity: that is left until `kgrec publish`.
+
+The publication notes from which version it is taken to which. A call that was killed is done again
+by the next one; if the graph has changed since, some lists may be of a version that nobody knows
+any more, and all of them are made anew.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,6 +36,9 @@ from kgrec.upkeep.fold import Folded
 #: Scores (users times items) that are looked through for places of new items; beyond, new items
 #: wait for the next full publication, but in the lists that are made anew.
 MOST_SCORES = 300_000_000
+
+#: Property of a publication: from which version it is taken to which.
+_NOTED = "refreshing"
 
 
 @dataclass(frozen=True)
@@ -78,33 +86,56 @@ def republish(store: GraphStore, folded: Folded, run: Run) -> Republished:
             f"nothing is published in {store.uri}, so nothing can be brought up to date; run "
             f"kgrec publish --run {run.directory} first"
         )
-    before = folded.run.record["graph_version"]
-    if publication.graph_version not in (before, run.record["graph_version"]):
+    before, now = (each.record["graph_version"] for each in (folded.run, run))
+    versions = _versions(publication, before, now)
+    if publication.graph_version not in versions:
         raise StoreError(
             f"publication {publication.id} is of graph version {publication.graph_version}, the "
             f"run of {before}: what changed since is not known; run kgrec publish --run "
             f"{run.directory}"
         )
+    note(store, publication, {_NOTED: versions})
+    every = not {before, now}.issuperset(versions)
     recommender = Recommender(run)
-    users, looked = _affected_users(store, folded, recommender, publication)
-    items = _affected_items(store, folded, recommender, publication)
+    users, looked = _affected_users(store, folded, recommender, publication, every)
+    items = _affected_items(store, folded, recommender, publication, every)
     top, similar = publication.top, publication.similar_top
     _replace(store, run, publication, "recommended", users,
              lambda part: user_lists(recommender, part, top))  # fmt: skip
     _replace(store, run, publication, "similar", items,
              lambda part: item_lists(recommender, part, similar))  # fmt: skip
-    vectors = _vectors(store, folded, run, publication)
-    noted = {"graph_version": run.record["graph_version"], "run": run.directory.resolve().name}
-    note(store, publication, noted)
+    vectors = _vectors(store, folded, run, publication, every)
+    noted = {"graph_version": now, "run": run.directory.resolve().name}
+    note(store, publication, {**noted, _NOTED: sorted({before, now}, key=versions.index)})
     store.checkpoint()
     return Republished(publication.id, len(users), len(items), vectors, looked)
 
 
+def is_half_done(store: GraphStore, version: str) -> bool:
+    """Whether a call that was killed has begun to take what is published from a version."""
+    publication = current(store)
+    if publication is None or publication.graph_version != version:
+        return False
+    return len(_versions(publication, version, version)) > 1
+
+
+def _versions(publication: Publication, before: str, now: str) -> list[str]:
+    """The version that a publication was of, and all that it was, or is, to be taken to."""
+    noted = publication.properties.get(_NOTED) or []
+    if noted[:1] != [before]:  # that came to its end
+        noted = [before]
+    return noted if now in noted else [*noted, now]
+
+
 def _affected_users(
-    store: GraphStore, folded: Folded, recommender: Recommender, publication: Publication
+    store: GraphStore,
+    folded: Folded,
+    recommender: Recommender,
+    publication: Publication,
+    every: bool,
 ) -> tuple[Tensor, bool]:
-    affected = folded.changed_users.clone()
-    affected |= _short(store, folded, publication, "recommended", publication.top)
+    length = sys.maxsize if every else publication.top
+    affected = folded.changed_users | _short(store, folded, publication, "recommended", length)
     new = folded.places[NodeLabel.ITEM] < 0
     if not bool(new.any()):
         return torch.nonzero(affected).squeeze(1), True
@@ -118,7 +149,11 @@ def _affected_users(
 
 
 def _affected_items(
-    store: GraphStore, folded: Folded, recommender: Recommender, publication: Publication
+    store: GraphStore,
+    folded: Folded,
+    recommender: Recommender,
+    publication: Publication,
+    every: bool,
 ) -> Tensor:
     if not publication.similar_top:
         return torch.empty(0, dtype=torch.int64)
@@ -126,19 +161,18 @@ def _affected_items(
         recommender.item_scores(torch.tensor([0]))
     except NotFittedError:
         return torch.empty(0, dtype=torch.int64)
-    affected = folded.changed_items | _short(
-        store, folded, publication, "similar", publication.similar_top
-    )
+    length = sys.maxsize if every else publication.similar_top
+    affected = folded.changed_items | _short(store, folded, publication, "similar", length)
     return torch.nonzero(affected).squeeze(1)
 
 
 def _short(
     store: GraphStore, folded: Folded, publication: Publication, counter: str, length: int
 ) -> Tensor:
-    """Says whose lists are too short, where items are gone and took their places with them."""
+    """Says whose lists are too short, as items are gone and took their places with them."""
     label = NodeLabel.USER if counter == "recommended" else NodeLabel.ITEM
     short = torch.zeros(len(folded.graph.vocabularies[label]), dtype=torch.bool)
-    if not folded.counts[str(NodeLabel.ITEM)]["gone"]:
+    if length < sys.maxsize and not folded.counts[str(NodeLabel.ITEM)]["gone"]:
         return short
     rows = store.read("list_sizes", names=edge_names(OWN, counter), run=publication.id)
     ids = [row["id"] for row in rows if row["count"] < length]
@@ -168,7 +202,9 @@ def _replace(
         replace_lists(store, publication, counter, made)
 
 
-def _vectors(store: GraphStore, folded: Folded, run: Run, publication: Publication) -> int:
+def _vectors(
+    store: GraphStore, folded: Folded, run: Run, publication: Publication, every: bool
+) -> int:
     vectors = run_vectors(run)
     if vectors is None or not publication.dimensions:
         return 0
@@ -177,7 +213,7 @@ def _vectors(store: GraphStore, folded: Folded, run: Run, publication: Publicati
         (NodeLabel.USER, folded.changed_users),
         (NodeLabel.ITEM, folded.changed_items),
     ):
-        rows = torch.nonzero(changed).squeeze(1)
+        rows = torch.nonzero(changed | every).squeeze(1)
         ids = run.vocabularies[label].ids
         matrix: npt.NDArray[np.float32] = vectors.of(label)[rows].numpy()
         if len(rows):
