@@ -4,9 +4,9 @@ Reads one JSON object a line: `arguments` of the command line, `environment`, an
 `[name, n, when, how]`. A name without a dot is a statement, one with dots a function; when it
 comes to the n-th call of it, the fork stops `before` or `after` it, or `within` the statement's
 transaction: it has run and is not committed. To stop is to `die`, by SIGKILL, to die when the
-embedded store is `saved`, or to `wait`: the line `{"stopped": true}` is written, and it goes on when
-a line is read. Writes in the end `code` (negative: the signal), `stdout`, `stderr` and `ran`, the
-names of the statements in their order.
+embedded store is `saved`, or to `wait`: the line `{"stopped": true}` is written, and it goes on
+when a line is read. Writes in the end `code` (negative: the signal), `stdout`, `stderr` and `ran`,
+the names of the statements in their order.
 """
 
 import functools
@@ -17,10 +17,12 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import neo4j
 import torch
+from neo4j.exceptions import DriverError, Neo4jError
 
 import kgrec.cli
 import kgrec.cli.steps
@@ -83,7 +85,7 @@ class Stop:
         """Runs a statement and stops before its commit, which never comes."""
         statement = store._statement(name)
         text = statement.fill(*(options.get(x) for x in ("key", "label", "dimensions", "names")))
-        with store._driver.session() as session:
+        with suppress(DriverError, Neo4jError), store._driver.session() as session:
             transaction = session.begin_transaction()
             transaction.run(neo4j.Query(text).text, statement.bind(params or {})).consume()
             self.now()
