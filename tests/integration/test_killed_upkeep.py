@@ -32,7 +32,7 @@ from kgrec.store.connect import open_store
 from kgrec.store.state import read_relations
 from kgrec.text.cache import VectorCache
 from kgrec.training.directory import Run, load_run
-from kgrec.updates import journal_folder, update
+from kgrec.updates import update
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.places import DERIVED_KEYS
