@@ -112,11 +112,12 @@ def republish(store: GraphStore, folded: Folded, run: Run) -> Republished:
 
 
 def is_half_done(store: GraphStore, version: str) -> bool:
-    """Whether a call that was killed has begun to take what is published from a version."""
+    """Whether a call that was killed took what is published away from a version of the graph."""
     publication = current(store)
-    if publication is None or publication.graph_version != version:
+    if publication is None:
         return False
-    return len(_versions(publication, version, version)) > 1
+    versions = _versions(publication, version, version)
+    return len(versions) > 1 and publication.graph_version in versions
 
 
 def _versions(publication: Publication, before: str, now: str) -> list[str]:

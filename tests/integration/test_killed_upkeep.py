@@ -11,10 +11,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import conftest
+import neo4j
 import neo4j_server
 import numpy as np
 import pytest
@@ -26,16 +28,18 @@ from kgrec.config import Config
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.texts import node_texts
 from kgrec.ingestion.tables import INTERACTION_KEYS
-from kgrec.publish import publish
+from kgrec.publish import State, publications, publish
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
+from kgrec.store.dialect import CypherStore
 from kgrec.store.state import read_relations
 from kgrec.text.cache import VectorCache
 from kgrec.training.directory import Run, load_run
 from kgrec.updates import update
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
-from kgrec.upkeep.places import DERIVED_KEYS
+from kgrec.upkeep.places import DERIVED_KEYS, edges_of
+from kgrec.upkeep.watching import watch
 
 CHILDREN = Path(__file__).with_name("upkeep_children.py")
 TOP, SIMILAR = 5, 3
@@ -363,6 +367,24 @@ def test_a_killed_forgetting(
     assert_completed(children, scene, wanted)
 
 
+def test_a_killed_retirement(tmp_path: Path, engine_uri: str, run: Run, children: Children) -> None:
+    config, _ = shop(tmp_path, engine_uri, run)
+    command = ["publish", "--retire", "current", "--store", config.store.uri]
+    killed = children.run(command, ("purge_edges", 1, "before"), "saved")
+    assert killed["code"] == -signal.SIGKILL
+    with open_store(config.store, read_only=True) as store:
+        assert [each.state for each in publications(store)] == [State.RETIRED]
+        assert store.read("published_recommendations", user="u1") == []
+    assert children.run(command)["code"] == 0
+    with open_store(config.store, read_only=True) as store:
+        assert publications(store) == []
+        assert edges_of(store, {NodeLabel.USER: frozenset(["u1"])}).keys() == {"INTERACTED"}
+        assert not any("_vector_" in row["name"] for row in store.read("index_names"))
+    said = children.run(command)
+    assert said["code"] == 1
+    assert "there is no current publication" in said["stderr"]
+
+
 def each_old_or_new(now: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Whether readers find every list as it was or as it will be."""
     return all(now[key] in (before.get(key, []), after.get(key, [])) for key in now)
@@ -414,4 +436,38 @@ def test_a_server_that_comes_back_is_waited_for(
     point = ("replace_edges", 2, "within")
     said = children.run(scene.command, point, "wait", meanwhile=server.come_back)
     assert said["code"] == 0, said["stderr"]
+    assert_same(scene, wanted)
+
+
+@pytest.mark.neo4j
+@OURS
+def test_watching_goes_on_when_the_server_comes_back(
+    tmp_path: Path, server: Server, run: Run, undisturbed: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = undisturbed(about_to_refresh, server.uri)
+    scene = about_to_refresh(tmp_path, server.uri, run)
+    connect, execute = neo4j.GraphDatabase.driver, CypherStore._execute
+    impatient = partial(connect, max_transaction_retry_time=1.0)
+    monkeypatch.setattr(neo4j.GraphDatabase, "driver", impatient)
+    left = ["replace_edges", "replace_edges"]
+
+    def dies(store: CypherStore, name: str, *args: Any, **options: Any) -> Any:
+        if name in left:
+            left.remove(name)
+            if not left:
+                server.die()
+        return execute(store, name, *args, **options)
+
+    waits = [server.come_back]
+
+    def wait(_: float) -> bool:
+        if waits:
+            waits.pop()()
+            return True
+        return False
+
+    monkeypatch.setattr(CypherStore, "_execute", dies)
+    (report,) = watch(load_run(scene.run), scene.config, every=7.0, published=True, wait=wait)
+    assert (left, waits) == ([], [])
+    assert report.run.record["graph_version"] == wanted.answer["graph_version"]
     assert_same(scene, wanted)
