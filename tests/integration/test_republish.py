@@ -139,7 +139,7 @@ def test_killed_after_publishing_the_next_refresh_completes_it(
     for step in ("replace_vectors", "write_folded"):
         with monkeypatch.context() as patch, open_store(config.store) as store:
 
-            def killed(*_: object) -> None:
+            def killed(*_: object, **__: object) -> None:
                 raise KeyboardInterrupt
 
             room = "republish" if step == "replace_vectors" else "refresh"
