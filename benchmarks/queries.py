@@ -5,7 +5,8 @@
     python benchmarks/queries.py --neo4j --edges 10M       as many interactions
     python benchmarks/queries.py --store bolt://HOST:PORT  a graph of this generator that is there
 
-The graph is that of benchmarks/store.py, with random text vectors on some items. Users are drawn
+The graph is that of benchmarks/store.py, with random text vectors on some items and a publication
+of random lists and vectors: 50 items for each of some users, 20 for each item. Users are drawn
 evenly, items by their popularity, so hubs are asked about as often as people ask about them. Every
 query is asked once to warm up; a time is that of the whole call, rows made. The CPU time is that of
 this process: all there is to the embedded engine, which other load does not lengthen as much.
@@ -15,6 +16,8 @@ import argparse
 import json
 import os
 import re
+import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -29,9 +32,13 @@ from rich.table import Table
 from store import generate
 
 from kgrec import queries
-from kgrec.data.tables import Dataset
+from kgrec.adopt import OWN
 from kgrec.errors import QueryTimedOut
 from kgrec.ingestion import ingest, write_offline
+from kgrec.publish.switching import begin, switch
+from kgrec.publish.target import Target
+from kgrec.publish.updating import replace_lists, replace_vectors
+from kgrec.publish.vectors import make_indexes
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -43,7 +50,9 @@ import neo4j_server
 DAY = 86_400
 END = 1_600_000_000  # when the generated interactions end
 
-Ask = Callable[[GraphStore], object]
+TOP, SIMILAR, DIMENSIONS = 50, 20, 64  # of what is published
+
+Ask = Callable[[GraphStore], Any]
 
 
 def asked(sizes: argparse.Namespace, calls: int, seed: int = 1) -> dict[str, list[Ask]]:
@@ -52,6 +61,7 @@ def asked(sizes: argparse.Namespace, calls: int, seed: int = 1) -> dict[str, lis
     users = [f"u{number:07d}" for number in rng.integers(0, sizes.users, calls)]
     items = [f"i{int(number):07d}" for number in sizes.items * rng.random(calls) ** 2]
     entities = [f"e{int(number):07d}" for number in sizes.entities * rng.random(calls) ** 2]
+    published = [f"u{number:07d}" for number in rng.integers(0, sizes.published, calls)]
     few = max(calls // 5, 3)  # what takes no id answers always the same
     q = queries
     return {
@@ -79,6 +89,11 @@ def asked(sizes: argparse.Namespace, calls: int, seed: int = 1) -> dict[str, lis
         "popular": [q.popular] * few,
         "popular, 30 days": [lambda s: q.popular(s, since=END - 30 * DAY, until=END)] * few,
         "trending, 30 days": [lambda s: q.trending(s, END - 30 * DAY, END)] * few,
+        "published_recommendations": [
+            lambda s, u=u: q.published_recommendations(s, u) for u in published
+        ],
+        "published_similar": [lambda s, i=i: q.published_similar(s, i) for i in items],
+        "recommend_filtered": [lambda s, u=u: q.recommend_filtered(s, u) for u in published],
         "random_walks, 20 x 5 of 4 steps": [
             lambda s, n=n: q.random_walks(s, [("User", u) for u in users[:20]], seed=n, walks=5)
             for n in range(few)
@@ -98,25 +113,53 @@ def measure(store: GraphStore, calls: dict[str, list[Ask]]) -> list[dict[str, An
     found = []
     for name, asks in calls.items():
         asks[0](store)
-        times, spent = [], []
+        times, spent, rows = [], [], []
         for ask in asks:
             start, before = time.perf_counter(), time.process_time()
             try:
-                ask(store)
+                rows.append(len(ask(store)))
             except QueryTimedOut:
                 print(f"{name}: stopped", file=sys.stderr)
             times.append(1000 * (time.perf_counter() - start))
             spent.append(1000 * (time.process_time() - before))
         p50, p95 = np.quantile(times, [0.5, 0.95])
         row = {"query": name, "calls": len(times), "p50_ms": p50, "p95_ms": p95}
-        found.append({**row, "cpu_p95_ms": np.quantile(spent, 0.95)})
+        row["cpu_p95_ms"] = np.quantile(spent, 0.95)
+        found.append({**row, "rows": float(np.mean(rows)) if rows else None})
+        print(f"{name}: {p50:.1f} / {p95:.1f} ms", file=sys.stderr)
     return found
 
 
-def add_vectors(store: GraphStore, dataset: Dataset, count: int, size: int = 384) -> None:
-    ids = dataset.nodes[NodeLabel.ITEM]["id"].tolist()[:count]
+def add_vectors(store: GraphStore, count: int, size: int = 384) -> None:
+    ids = [f"i{number:07d}" for number in range(count)]
     matrix = np.random.default_rng(0).normal(size=(len(ids), size)).astype(np.float32)
     store.write_vectors(NodeLabel.ITEM, ids, matrix)
+
+
+def add_publication(store: GraphStore, sizes: argparse.Namespace) -> None:
+    """Publishes random lists and vectors."""
+    rng = np.random.default_rng(0)
+    noted = {"run": "random", "graph_version": "", "created": "2026", "fingerprint": "random"}
+    noted |= {"top": TOP, "similar_top": SIMILAR, "slot": "a", "dimensions": DIMENSIONS}
+    publication = begin(store, "random", noted)
+    for label, counter, count, length in (
+        (NodeLabel.USER, "recommended", sizes.published, TOP),
+        (NodeLabel.ITEM, "similar", sizes.items, SIMILAR),
+    ):
+        ids = [f"{label[0].lower()}{number:07d}" for number in range(count)]
+        lists = {
+            key: [
+                (f"i{item:07d}", 1 / rank, rank, False)
+                for rank, item in enumerate(rng.choice(sizes.items, length, replace=False), 1)
+            ]
+            for key in ids
+        }
+        replace_lists(store, publication, counter, lists)
+        matrix = rng.normal(size=(count, DIMENSIONS)).astype(np.float32)
+        replace_vectors(store, publication, label, ids, matrix)
+    make_indexes(Target(store, OWN, publication, lambda _: None), DIMENSIONS)
+    switch(store, publication)
+    store.checkpoint()
 
 
 @contextmanager
@@ -130,18 +173,37 @@ def filled(options: argparse.Namespace, folder: Path) -> Iterator[str]:
         uri = f"embedded:{folder / 'graph.kgl'}"
         with open_store(uri) as store:
             ingest(dataset, store, progress=False)
-            add_vectors(store, dataset, options.vectors)
+            add_vectors(store, options.vectors)
+            add_publication(store, options)
         yield uri
         return
+    start = time.perf_counter()
     files = write_offline(dataset, folder / "files")
+    del dataset
+    told("files written", start, resource.RUSAGE_SELF)
+
+    def import_files(admin: neo4j_server.Admin) -> None:
+        start = time.perf_counter()
+        admin([*files.command[1:], "--max-off-heap-memory=2g"], files.folder)
+        told("files imported", start, resource.RUSAGE_CHILDREN)
+        shutil.rmtree(files.folder)
+
     with neo4j_server.running(
-        before=lambda admin: admin(files.command[1:], files.folder)
+        before=import_files, heap=options.heap, page_cache=options.page_cache
     ) as server:
         os.environ.update(server.environment())
         with open_store(server.uri) as store:
             store.apply_schema()
-            add_vectors(store, dataset, options.vectors)  # waits for all indexes
+            add_vectors(store, options.vectors)  # waits for all indexes
+            add_publication(store, options)
         yield server.uri
+
+
+def told(what: str, start: float, who: int) -> None:
+    """Says how long something took, and the most memory that this process or its children held."""
+    scale = 2**30 if sys.platform == "darwin" else 2**20
+    peak = resource.getrusage(who).ru_maxrss / scale
+    print(f"{what}: {time.perf_counter() - start:.1f} s, {peak:.1f} GB at most", file=sys.stderr)
 
 
 def edges(text: str) -> int:
@@ -164,7 +226,10 @@ def main() -> None:
     parser.add_argument("--entities", type=int, default=30_000)
     parser.add_argument("--attributes", type=int, default=300_000)
     parser.add_argument("--vectors", type=int, default=20_000, help="items with a text vector")
+    parser.add_argument("--published", type=int, default=5_000, help="users with a list")
     parser.add_argument("--calls", type=int, default=30)
+    parser.add_argument("--heap", default="1g", help="of the server")
+    parser.add_argument("--page-cache", default="256m", help="of the server")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     options.users = options.users or max(options.interactions // 30, 1)
@@ -178,9 +243,10 @@ def main() -> None:
         print(json.dumps(result, indent=2))
         return
     title = f"{engine}, {options.interactions:,} interactions, load {load:.0f} before"
-    table = Table("query", "calls", "p50, ms", "p95, ms", "p95, CPU ms", title=title, box=None)
+    names = ("query", "calls", "rows", "p50, ms", "p95, ms", "p95, CPU ms")
+    table = Table(*names, title=title, box=None)
     for row in rows:
-        times = (f"{row[name]:.1f}" for name in ("p50_ms", "p95_ms", "cpu_p95_ms"))
+        times = (f"{row[name]:.1f}" for name in ("rows", "p50_ms", "p95_ms", "cpu_p95_ms"))
         table.add_row(row["query"], str(row["calls"]), *times)
     Console(width=100).print(table)
 

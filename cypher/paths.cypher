@@ -19,11 +19,16 @@ CALL (u, i, relations) {
   ORDER BY d, labels(a)[0], a.id, startNode(x) = u, type(x)
   LIMIT $max_degree
 }
-CALL (u, i, relations, x, a, d) {
+WITH u, i, relations, collect([x, a, d]) AS firsts
+CALL (u, i, relations, firsts) {
+  UNWIND firsts AS first
+  WITH u, i, relations, first[0] AS x, first[1] AS a, first[2] AS d
   MATCH (a)-[y]-(i)
   WHERE type(y) = 'INTERACTED' OR (type(y) IN relations AND NOT a:User)
   RETURN [u, a, i] AS nodes, [x, y] AS edges, 1.0 * d AS degrees
   UNION ALL
+  UNWIND firsts AS first
+  WITH u, i, relations, first[0] AS x, first[1] AS a, first[2] AS d
   MATCH (a)-[y]-(b)-[z]-(i)
   WHERE $hops >= 3 AND b <> u AND b <> a AND b <> i
     AND (type(y) = 'INTERACTED'
@@ -36,26 +41,77 @@ CALL (u, i, relations, x, a, d) {
   WHERE e <= $max_degree
   RETURN [u, a, b, i] AS nodes, [x, y, z] AS edges, 1.0 * d * e AS degrees
   UNION ALL
-  MATCH (a)-[y]-(b)
-  WHERE $hops >= 4 AND b <> u AND b <> a AND b <> i
-    AND (type(y) = 'INTERACTED'
-         OR (type(y) IN relations AND NOT ((a:User AND b:Item) OR (a:Item AND b:User))))
+  // Four hops are two from the user and two from the item that meet in b. The latter are looked
+  // for from the item, or, if it has more edges than the user has walks to a b, from there.
+  WITH u, i, relations, firsts
+  WHERE $hops >= 4 AND size(firsts) > 0
+  WITH u, i, relations, firsts,
+       COUNT { (i)--() } <= reduce(n = 0, first IN firsts | n + first[2]) AS back
+  CALL (u, i, relations, firsts, back) {
+    UNWIND firsts AS first
+    WITH u, i, relations, first[0] AS x, first[1] AS a, first[2] AS d
+    MATCH (a)-[y]-(b)
+    WHERE b <> u AND b <> a AND b <> i
+      AND (type(y) = 'INTERACTED'
+           OR (type(y) IN relations AND NOT ((a:User AND b:Item) OR (a:Item AND b:User))))
+    RETURN b, [x, a, y, d] AS near, null AS far
+    UNION ALL
+    WITH u, i, relations, back
+    WHERE back
+    MATCH (i)-[w]-(c)
+    WHERE c <> u AND c <> i
+      AND (type(w) = 'INTERACTED' OR (type(w) IN relations AND NOT c:User))
+      AND (NOT c:Entity OR COUNT { (c)--() } <= 10 * $max_degree)
+    WITH u, i, relations, w, c,
+         CASE WHEN c:Entity THEN COUNT { MATCH (c)-[r]-() WHERE type(r) IN relations }
+         ELSE 1 + COUNT { (c)-[:INTERACTED]-() } END AS f
+    WHERE f <= $max_degree
+    MATCH (c)-[z]-(b)
+    WHERE b <> u AND b <> c AND b <> i
+      AND (type(z) = 'INTERACTED'
+           OR (type(z) IN relations AND NOT ((b:User AND c:Item) OR (b:Item AND c:User))))
+    RETURN b, null AS near, [z, c, w, f] AS far
+    UNION ALL
+    WITH u, i, relations, firsts, back
+    WHERE NOT back
+    UNWIND firsts AS first
+    WITH u, i, relations, first[1] AS a
+    MATCH (a)-[y]-(b)
+    WHERE b <> u AND b <> a AND b <> i
+      AND (type(y) = 'INTERACTED'
+           OR (type(y) IN relations AND NOT ((a:User AND b:Item) OR (a:Item AND b:User))))
+    WITH DISTINCT u, i, relations, b
+    WHERE NOT b:Entity OR COUNT { (b)--() } <= 10 * $max_degree
+    WITH u, i, relations, b,
+         CASE WHEN b:Entity THEN COUNT { MATCH (b)-[r]-() WHERE type(r) IN relations }
+         ELSE 1 + COUNT { (b)-[:INTERACTED]-() } END AS e
+    WHERE e <= $max_degree
+    MATCH (b)-[z]-(c)
+    WHERE c <> u AND c <> b AND c <> i
+      AND (type(z) = 'INTERACTED'
+           OR (type(z) IN relations AND NOT ((b:User AND c:Item) OR (b:Item AND c:User))))
+      AND (NOT c:Entity OR COUNT { (c)--() } <= 10 * $max_degree)
+    WITH i, relations, b, z, c,
+         CASE WHEN c:Entity THEN COUNT { MATCH (c)-[r]-() WHERE type(r) IN relations }
+         ELSE 1 + COUNT { (c)-[:INTERACTED]-() } END AS f
+    WHERE f <= $max_degree
+    MATCH (c)-[w]-(i)
+    WHERE type(w) = 'INTERACTED' OR (type(w) IN relations AND NOT c:User)
+    RETURN b, null AS near, [z, c, w, f] AS far
+  }
+  WITH u, i, relations, b, collect(near) AS nears, collect(far) AS fars
+  WHERE size(nears) > 0 AND size(fars) > 0
     AND (NOT b:Entity OR COUNT { (b)--() } <= 10 * $max_degree)
-  WITH u, a, i, x, y, b, d, relations,
+  WITH u, i, b, nears, fars,
        CASE WHEN b:Entity THEN COUNT { MATCH (b)-[r]-() WHERE type(r) IN relations }
        ELSE 1 + COUNT { (b)-[:INTERACTED]-() } END AS e
   WHERE e <= $max_degree
-  MATCH (b)-[z]-(c)-[w]-(i)
-  WHERE c <> u AND c <> a AND c <> b AND c <> i
-    AND (type(z) = 'INTERACTED'
-         OR (type(z) IN relations AND NOT ((b:User AND c:Item) OR (b:Item AND c:User))))
-    AND (type(w) = 'INTERACTED' OR (type(w) IN relations AND NOT c:User))
-    AND (NOT c:Entity OR COUNT { (c)--() } <= 10 * $max_degree)
-  WITH u, a, i, x, y, b, d, e, z, c, w,
-       CASE WHEN c:Entity THEN COUNT { MATCH (c)-[r]-() WHERE type(r) IN relations }
-       ELSE 1 + COUNT { (c)-[:INTERACTED]-() } END AS f
-  WHERE f <= $max_degree
-  RETURN [u, a, b, c, i] AS nodes, [x, y, z, w] AS edges, 1.0 * d * e * f AS degrees
+  UNWIND nears AS near
+  UNWIND fars AS far
+  WITH u, i, b, e, near, far
+  WHERE near[1] <> far[1]
+  RETURN [u, near[1], b, far[1], i] AS nodes, [near[0], near[2], far[0], far[2]] AS edges,
+         1.0 * near[3] * e * far[3] AS degrees
 }
 WITH nodes, [x IN edges | type(x)] AS types, degrees,
      [p IN range(0, size(edges) - 1) |

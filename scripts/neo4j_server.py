@@ -60,7 +60,7 @@ _CONF = """server.default_listen_address=127.0.0.1
 server.bolt.listen_address=127.0.0.1:{port}
 server.bolt.advertised_address=127.0.0.1:{port}
 server.http.enabled=false
-server.memory.pagecache.size=256m
+server.memory.pagecache.size={page_cache}
 dbms.usage_report.enabled=false
 dbms.security.auth_minimum_password_length=8
 """
@@ -75,7 +75,6 @@ _JVM = (
     "-Djdk.nio.maxCachedBufferSize=1024",
     "-Dlog4j2.disable.jmx=true",
     "-Dfile.encoding=UTF-8",
-    "-Xmx1g",
 )
 
 
@@ -100,6 +99,7 @@ class Server:
         password: Password.
         pid: Process id.
         home: Its directory; deleted when it is stopped.
+        heap: Most memory of its heap.
     """
 
     version: str
@@ -108,6 +108,7 @@ class Server:
     password: str
     pid: int
     home: str
+    heap: str = "1g"
 
     def environment(self) -> dict[str, str]:
         """What a command needs in its environment to find the server."""
@@ -126,11 +127,13 @@ class Admin:
         java: The `java` program.
         classpath: Where the jars are.
         home: The server's directory.
+        heap: Most memory of its heap.
     """
 
     java: Path
     classpath: str
     home: Path
+    heap: str = "1g"
 
     def __call__(self, arguments: Sequence[str], folder: Path | None = None) -> None:
         """Runs a command, in `folder` if one is given.
@@ -139,7 +142,7 @@ class Admin:
             ServerError: If it fails; shows what it said.
         """
         done = subprocess.run(
-            [str(self.java), *_JVM, "-cp", self.classpath, _ADMIN, *arguments],
+            [str(self.java), *_JVM, f"-Xmx{self.heap}", "-cp", self.classpath, _ADMIN, *arguments],
             cwd=folder,
             env=self.environment(),
             capture_output=True,
@@ -206,13 +209,19 @@ def _java_for(releases: Sequence[int], installed: Mapping[int, Path]) -> Path | 
 
 
 def start(
-    version: str = DEFAULT_VERSION, *, before: Callable[[Admin], None] | None = None
+    version: str = DEFAULT_VERSION,
+    *,
+    before: Callable[[Admin], None] | None = None,
+    heap: str = "1g",
+    page_cache: str = "256m",
 ) -> Server:
     """Starts a server with an empty database and waits until it answers.
 
     Args:
         version: Version of Neo4j.
         before: Called when all is ready for the server, for example to import a database.
+        heap: Most memory of its heap.
+        page_cache: Memory of its page cache.
 
     Raises:
         ServerError: If a JDK or Maven is missing, or the server does not answer in time.
@@ -230,9 +239,9 @@ def start(
     for folder in ("conf", "data", "logs", "plugins", "import", "run", "lib"):
         (home / folder).mkdir()
     port = _free_port()
-    (home / "conf" / "neo4j.conf").write_text(_CONF.format(port=port))
+    (home / "conf" / "neo4j.conf").write_text(_CONF.format(port=port, page_cache=page_cache))
     password = secrets.token_hex(16)  # one that begins with "-" would be taken for an option
-    admin = Admin(java, classpath, home)
+    admin = Admin(java, classpath, home, heap)
     try:
         admin(["dbms", "set-initial-password", password])
         if before is not None:
@@ -240,7 +249,7 @@ def start(
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
-    server = Server(version, f"bolt://127.0.0.1:{port}", "neo4j", password, 0, str(home))
+    server = Server(version, f"bolt://127.0.0.1:{port}", "neo4j", password, 0, str(home), heap)
     return _launched(server, admin, entry_point)
 
 
@@ -256,17 +265,18 @@ def restart(server: Server) -> Server:
     entry_point, releases = VERSIONS[server.version]
     java = _java_for(releases, find_java())
     assert java is not None  # it ran before
-    admin = Admin(java, str(assemble(server.version) / "*"), Path(server.home))
+    admin = Admin(java, str(assemble(server.version) / "*"), Path(server.home), server.heap)
     return _launched(server, admin, entry_point)
 
 
 def _launched(server: Server, admin: Admin, entry_point: str) -> Server:
     """Runs a server in its home and waits until it answers."""
     home = Path(server.home)
+    heap = f"-Xmx{admin.heap}"
     where = (f"--home-dir={home}", f"--config-dir={home / 'conf'}", "--console-mode")
     with (home / "logs" / "console.log").open("ab") as log:
         process = subprocess.Popen(
-            [str(admin.java), *_JVM, "-cp", admin.classpath, entry_point, *where],
+            [str(admin.java), *_JVM, heap, "-cp", admin.classpath, entry_point, *where],
             env=admin.environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -299,10 +309,14 @@ def stop(server: Server) -> None:
 
 @contextmanager
 def running(
-    version: str = DEFAULT_VERSION, *, before: Callable[[Admin], None] | None = None
+    version: str = DEFAULT_VERSION,
+    *,
+    before: Callable[[Admin], None] | None = None,
+    heap: str = "1g",
+    page_cache: str = "256m",
 ) -> Iterator[Server]:
     """A server for the time of a block; arguments as of `start`."""
-    server = start(version, before=before)
+    server = start(version, before=before, heap=heap, page_cache=page_cache)
     try:
         yield server
     finally:

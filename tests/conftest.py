@@ -117,6 +117,12 @@ def _emptied_neo4j(version: str, monkeypatch: pytest.MonkeyPatch) -> str:
         uri = _servers[version].uri
         for name, value in _servers[version].environment().items():
             monkeypatch.setenv(name, value)
+    empty_neo4j(uri)
+    return uri
+
+
+def empty_neo4j(uri: str) -> None:
+    """Deletes all that is in a server whose credentials are in the environment."""
     user, password = (os.environ.get(f"KGREC_NEO4J_{name}", "") for name in ("USER", "PASSWORD"))
     with neo4j.GraphDatabase.driver(
         uri, auth=(user or "neo4j", password), telemetry_disabled=True
@@ -131,4 +137,3 @@ def _emptied_neo4j(version: str, monkeypatch: pytest.MonkeyPatch) -> str:
         # Constraints may stay: every test makes the same ones. A vector index has one size.
         for record in driver.execute_query("SHOW VECTOR INDEXES YIELD name").records:
             driver.execute_query(f"DROP INDEX `{record['name']}`")
-    return uri

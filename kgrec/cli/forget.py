@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from kgrec.cli.completing import completed_by
 from kgrec.cli.options import AsJson, ConfigFile, StoreUri, load_config
 from kgrec.cli.output import Reporter
 from kgrec.errors import ConfigError, DataError
@@ -58,7 +59,7 @@ def forget(
             answer = {"label": str(target.label), "id": target.id, "readmitted": known}
             reporter.answer(answer, f"{target.label.lower()} {target.id} {told}")
             return
-        with reporter.step("forget") as said:
+        with reporter.step("forget") as said, completed_by("forget"):
             receipt = upkeep.forget(settings, target, run or (), progress=not as_json)
             said.append("gone" if receipt.found else "was forgotten before, and is not there")
         if retrain_exact:

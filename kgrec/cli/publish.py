@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from kgrec.cli.completing import completed_by
 from kgrec.cli.options import (
     AsJson,
     OptionalConfigFile,
@@ -92,7 +93,8 @@ def _publish(
     run = load_run(run_dir)
     given = run.config if config is None else load_config(config, None, None)
     settings, naming = _graph(given, uri)
-    with reporter.step("publish") as said, open_store(settings) as opened:
+    step = reporter.step("publish")
+    with step as said, completed_by("publish"), open_store(settings) as opened:
         shown = not reporter.as_json
         report = publish(
             run, opened, top=top, similar=similar, users=users, naming=naming, progress=shown
@@ -146,7 +148,8 @@ def _retire(name: str, settings: StoreConfig, naming: Naming, reporter: Reporter
     from kgrec.publish import publications, retire
     from kgrec.store.connect import open_store
 
-    with reporter.step("retire") as said, open_store(settings) as opened:
+    step = reporter.step("retire")
+    with step as said, completed_by("publish"), open_store(settings) as opened:
         wanted = None if name == _CURRENT else name
         gone = retire(opened, wanted, naming=naming, progress=not reporter.as_json)
         left = publications(opened)

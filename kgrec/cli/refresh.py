@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kgrec.cli.completing import completed_by
 from kgrec.cli.options import AsJson, RunDirectory, StoreUri, with_store
 from kgrec.cli.output import Reporter
 from kgrec.errors import ConfigError
@@ -48,6 +50,7 @@ def refresh(
         from kgrec.store.connect import open_store
         from kgrec.upkeep.fold import recovered_run
         from kgrec.upkeep.refresh import refresh as refresh_run
+        from kgrec.upkeep.republish import open_readers
 
         with reporter.step("load") as said:
             loaded = recovered_run(run)
@@ -56,9 +59,11 @@ def refresh(
         if watch:
             _watch(loaded, settings, reporter, every, publish)
             return
-        with reporter.step("refresh") as said:
-            with open_store(settings.store, read_only=not publish) as opened:
-                report = refresh_run(loaded, opened, out, published=publish)
+        with reporter.step("refresh") as said, completed_by("refresh"):
+            with ExitStack() as stack:
+                opened = stack.enter_context(open_store(settings.store, read_only=not publish))
+                into = stack.enter_context(open_readers(settings, opened)) if publish else None
+                report = refresh_run(loaded, opened, out, published=publish, readers=into)
             said.append(_told(report))
         reporter.answer(report.to_json(), f"run {report.run.directory}: {_told(report)}")
 

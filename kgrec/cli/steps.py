@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kgrec.cli.completing import completed_by
 from kgrec.cli.output import Reporter
 from kgrec.config import Config
 from kgrec.schema import Split
@@ -50,7 +51,8 @@ def bring_up_to_date(
 
     with reporter.step("ingest") as said, told_of_rows(reporter) as on_rows:
         intake = replace(intake or Intake(query=foreign_query), on_rows=on_rows)
-        report = update(config, intake, marks, offline=offline, progress=not reporter.as_json)
+        with completed_by("ingest"):
+            report = update(config, intake, marks, offline=offline, progress=not reporter.as_json)
         said.append(f"{config.store.uri if offline is None else offline}")
         said += [f"{load.source}: {load.rows:,} rows" for load in report.loads]
         if offline is None:

@@ -141,6 +141,9 @@ def retire(
         StoreError: If there is no such publication.
     """
     found = current(store) if publication_id is None else find(store, publication_id)
+    if found is None:  # a call that was killed may have left one that is retired and still there
+        left = (each for each in publications(store) if each.state is State.RETIRED)
+        found = next(left, None)
     if found is None:
         raise StoreError(
             f"there is no current publication in {store.uri}; expected one to take back; see "

@@ -116,6 +116,32 @@ def replace_vectors(
     return written
 
 
+def drop_vectors(
+    store: GraphStore,
+    publication: Publication,
+    label: NodeLabel,
+    ids: Sequence[str],
+    *,
+    naming: Naming,
+) -> None:
+    """Removes the vectors of users or items that have gone, but whose nodes are still there.
+
+    Args:
+        store: A store that is open for writing.
+        publication: The publication, as a rule the current one.
+        label: User or Item.
+        ids: Their ids.
+        naming: How the graph calls users, items and what is written.
+    """
+    values = naming.user_values if label is NodeLabel.USER else naming.item_values
+    names = vector_names(naming, label, publication.slot)
+    nothing = {vector_property(naming, publication.slot): None}
+    rows = [[value, nothing] for value in values(ids)]
+    for start in range(0, len(rows), VECTOR_ROWS):
+        part = rows[start : start + VECTOR_ROWS]
+        store.write("publish_vectors", names=names, run=publication.id, progress={}, rows=part)
+
+
 def _batches(lists: Mapping[str, Sequence[Place]], size: int) -> list[list[str]]:
     """Cuts lists into batches of about so many places, and no more heads."""
     batches: list[list[str]] = [[]]

@@ -8,7 +8,7 @@ tail with the internal ids of its heads, which are mapped to indices here.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import neo4j
@@ -88,6 +88,7 @@ class Neo4jStore(CypherStore):
         except (DriverError, Neo4jError, ValueError) as exc:
             self._driver.close()
             raise self._place.error(exc, "connecting") from exc
+        self._place = replace(self._place, answered=True)
         try:
             self.read("graph_state")  # the database exists and may be read
         except StoreError:
@@ -118,7 +119,7 @@ class Neo4jStore(CypherStore):
     ) -> None:
         """Loads into an empty graph; see `GraphStore.bulk_load`."""
         self._refuse_if_read_only()
-        count = on_rows or _ignore
+        count = on_rows or (lambda _: None)  # there may be no progress bar
         internal = {label: self._bulk_nodes(label, frame, count) for label, frame in nodes.items()}
         for key, frame in edges.items():
             self._bulk_edges(key, frame, internal[key.head], internal[key.tail], count)
@@ -294,6 +295,7 @@ class _Place:
     database_setting: str = "store.database"
     variables: str = "KGREC_NEO4J"
     remedy: str = 'start it with "docker compose up -d --wait"'
+    answered: bool = False
 
     def error(self, exc: Exception, doing: str) -> StoreError:
         """Gives the driver's error as kgrec's."""
@@ -302,8 +304,10 @@ class _Place:
                 f"{self.uri} refuses the credentials; set {self.variables}_USER and "
                 f"{self.variables}_PASSWORD to those of the server"
             )
-        if isinstance(exc, ServiceUnavailable | SessionExpired | ValueError):
-            return StoreUnavailable(f"no Neo4j answers at {self.uri}; {self.remedy}")
+        lost = isinstance(exc, ServiceUnavailable | SessionExpired | ValueError)
+        if lost or (isinstance(exc, TransientError) and "DatabaseUnavailable" in str(exc.code)):
+            still = " any more" if self.answered else ""
+            return StoreUnavailable(f"no Neo4j answers at {self.uri}{still}; {self.remedy}")
         if isinstance(exc, ClientError) and "DatabaseNotFound" in str(exc.code):
             return StoreUnavailable(
                 f"{self.uri} has no database {self.database!r}; check {self.database_setting}"
@@ -342,7 +346,3 @@ def _reading(driver: neo4j.Driver, place: _Place) -> neo4j.Session:
     return driver.session(
         database=place.database, default_access_mode=neo4j.READ_ACCESS, fetch_size=1_000
     )
-
-
-def _ignore(count: int) -> None:
-    """Stands in for a progress bar."""

@@ -183,7 +183,9 @@ def recovered_run(directory: Path) -> Run:
         # The record is written last, so what has one is whole.
         if not directory.exists() and (beside / "record.json").is_file():
             beside.rename(directory)
-    return load_run(directory)
+    run = load_run(directory)
+    shutil.rmtree(_beside(directory)[1], ignore_errors=True)  # the new run is in its place
+    return run
 
 
 def is_there(directory: Path) -> bool:

@@ -41,7 +41,7 @@ from kgrec.upkeep.places import (
     rows_left,
 )
 from kgrec.upkeep.receipt import Place, Receipt
-from kgrec.upkeep.republish import is_of, republish
+from kgrec.upkeep.republish import is_of, open_readers, republish
 
 logger = logging.getLogger(__name__)
 
@@ -240,8 +240,9 @@ class _Forgetting:
                 if removed or run.record["graph_version"] != graph.version:
                     folded = fold_run(run, graph)
                     fresh = folded.as_run(directory, names)
-                    if is_of(current(store), run):
-                        republish(store, folded, fresh)
+                    with open_readers(self._config, store) as readers:
+                        if is_of(current(readers.store), run):
+                            republish(readers, folded, fresh)
                     write_folded(fresh, folded)
                 left = in_run(recovered_run(directory), intent.gone) + drop_leftovers(directory)
                 places.append(Place("run", str(directory), removed, left))

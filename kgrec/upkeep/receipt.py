@@ -10,8 +10,9 @@ from kgrec.upkeep.intent import Target
 NOT_COVERED = (
     "your own files and graphs, which the rows were read from: they are yours; what they bring "
     "again of a forgotten id is dropped at intake",
-    "runs that were not named, copies and backups of journal, store and runs, and what a Neo4j "
-    "server keeps in its transaction logs until it prunes them",
+    "runs that were not named, and what of them is published in a graph that was adopted; copies "
+    "and backups of journal, store and runs, and what a Neo4j server keeps in its transaction logs "
+    "until it prunes them",
     "vectors in the text cache of texts that earlier versions of the graph told: they are kept "
     "under hashes and hold no id; remove the cache folder if they must go as well",
     "what training learned from the rows: item weights, factors and other nodes' features stay; "

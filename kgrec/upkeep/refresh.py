@@ -17,7 +17,7 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run, refuse_foreign
 from kgrec.upkeep.fold import fold_run, folded_names, write_folded
-from kgrec.upkeep.republish import Republished, republish
+from kgrec.upkeep.republish import Readers, Republished, is_half_done, republish
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,12 @@ class Refreshed:
 
 
 def refresh(
-    run: Run, store: GraphStore, out: Path | None = None, *, published: bool = False
+    run: Run,
+    store: GraphStore,
+    out: Path | None = None,
+    *,
+    published: bool = False,
+    readers: Readers | None = None,
 ) -> Refreshed:
     """Folds a run into the graph that a store holds now.
 
@@ -69,6 +74,7 @@ def refresh(
         store: Its graph, of any later version; open for writing if `published`.
         out: Where the new run goes; None replaces the run.
         published: Whether the current publication is brought up to date, where it is affected.
+        readers: Where it is; None is in `store`.
 
     Raises:
         StoreError: If the store has no whole graph, or nothing of the run is published in it.
@@ -79,7 +85,9 @@ def refresh(
     before, clock = run.record["graph_version"], _Clock()
     with clock.step("graph"):
         graph = fetch_graph(store)
-    if graph.version == before and target.resolve() == run.directory.resolve():
+    into = Readers(store) if readers is None else readers
+    same = graph.version == before and target.resolve() == run.directory.resolve()
+    if same and not (published and is_half_done(into.store, before)):
         return Refreshed(run, before, False, seconds=clock.seconds)
     with clock.step("fold"):
         folded = fold_run(run, graph)
@@ -87,7 +95,7 @@ def refresh(
     again = None
     if published:
         with clock.step("publish"):
-            again = republish(store, folded, fresh)
+            again = republish(into, folded, fresh)
     with clock.step("write"):
         write_folded(fresh, folded)
     return Refreshed(

@@ -4,33 +4,68 @@ Affected are users with other items than before, users whose list lost an item t
 users in whose list a new item has a place; items with other users than before, whose list of
 similar ones and whose vector are made anew; and the vectors of these users. Everybody else's
 scores move a little too, with degrees and popularity: that is left until `kgrec publish`.
+
+The publication notes from which version it is taken to which. A call that was killed is done again
+by the next one; if the graph has changed since, some lists may be of a version that nobody knows
+any more, and all of them are made anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kgrec.adopt import OWN
+from kgrec.adopt import OWN, Naming, graph_of_users
+from kgrec.config import Config
 from kgrec.errors import NotFittedError, StoreError
 from kgrec.publish import Publication, current
 from kgrec.publish.lists import TopLists, block_size, item_lists, user_lists
 from kgrec.publish.switching import note
-from kgrec.publish.updating import Place, replace_lists, replace_vectors
+from kgrec.publish.updating import Place, drop_vectors, replace_lists, replace_vectors
 from kgrec.publish.vectors import run_vectors
 from kgrec.publish.writing import edge_names
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
+from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
 from kgrec.upkeep.fold import Folded
 
 #: Scores (users times items) that are looked through for places of new items; beyond, new items
 #: wait for the next full publication, but in the lists that are made anew.
 MOST_SCORES = 300_000_000
+
+#: Property of a publication: from which version it is taken to which.
+_NOTED = "refreshing"
+
+
+@dataclass(frozen=True)
+class Readers:
+    """The graph in which readers find what is published.
+
+    Attributes:
+        store: kgrec's own, or that of others which it adopted; open for writing.
+        naming: How it calls users, items and what is written.
+    """
+
+    store: GraphStore
+    naming: Naming = OWN
+
+
+@contextmanager
+def open_readers(config: Config, store: GraphStore) -> Iterator[Readers]:
+    """Gives the graph that the settings' users read: the adopted one, or kgrec's own store."""
+    settings, naming = graph_of_users(config)
+    if naming.foreign:
+        with open_store(settings) as adopted:
+            yield Readers(adopted, naming)
+    else:
+        yield Readers(store)
 
 
 @dataclass(frozen=True)
@@ -61,126 +96,177 @@ def is_of(publication: Publication | None, run: Run) -> bool:
     )
 
 
-def republish(store: GraphStore, folded: Folded, run: Run) -> Republished:
+def republish(readers: Readers, folded: Folded, run: Run) -> Republished:
     """Replaces affected lists and vectors of the current publication.
 
     Args:
-        store: Open for writing, at the version of the folded run.
+        readers: Where it is; kgrec's own graph is at the version of the folded run.
         folded: The folding.
         run: What it gave.
 
     Raises:
         StoreError: If nothing is published, or what is was made of another run's version.
     """
-    publication = current(store)
+    store, publication = readers.store, current(readers.store)
     if publication is None:
         raise StoreError(
             f"nothing is published in {store.uri}, so nothing can be brought up to date; run "
             f"kgrec publish --run {run.directory} first"
         )
-    before = folded.run.record["graph_version"]
-    if publication.graph_version not in (before, run.record["graph_version"]):
+    before, now = (each.record["graph_version"] for each in (folded.run, run))
+    versions = _versions(publication, before, now)
+    if publication.graph_version not in versions:
         raise StoreError(
             f"publication {publication.id} is of graph version {publication.graph_version}, the "
             f"run of {before}: what changed since is not known; run kgrec publish --run "
             f"{run.directory}"
         )
-    recommender = Recommender(run)
-    users, looked = _affected_users(store, folded, recommender, publication)
-    items = _affected_items(store, folded, recommender, publication)
+    note(store, publication, {_NOTED: versions})
+    every = not {before, now}.issuperset(versions)
+    work = _Work(readers, folded, run, publication, every)
+    users, looked = work.affected_users()
+    items = work.affected_items()
     top, similar = publication.top, publication.similar_top
-    _replace(store, run, publication, "recommended", users,
-             lambda part: user_lists(recommender, part, top))  # fmt: skip
-    _replace(store, run, publication, "similar", items,
-             lambda part: item_lists(recommender, part, similar))  # fmt: skip
-    vectors = _vectors(store, folded, run, publication)
-    noted = {"graph_version": run.record["graph_version"], "run": run.directory.resolve().name}
-    note(store, publication, noted)
+    work.replace("recommended", users, lambda part: user_lists(work.recommender, part, top))
+    work.replace("similar", items, lambda part: item_lists(work.recommender, part, similar))
+    vectors = work.vectors()
+    noted = {"graph_version": now, "run": run.directory.resolve().name}
+    note(store, publication, {**noted, _NOTED: sorted({before, now}, key=versions.index)})
     store.checkpoint()
     return Republished(publication.id, len(users), len(items), vectors, looked)
 
 
-def _affected_users(
-    store: GraphStore, folded: Folded, recommender: Recommender, publication: Publication
-) -> tuple[Tensor, bool]:
-    affected = folded.changed_users.clone()
-    affected |= _short(store, folded, publication, "recommended", publication.top)
-    new = folded.places[NodeLabel.ITEM] < 0
-    if not bool(new.any()):
+def is_half_done(store: GraphStore, version: str) -> bool:
+    """Whether a call that was killed took what is published away from a version of the graph."""
+    publication = current(store)
+    if publication is None:
+        return False
+    versions = _versions(publication, version, version)
+    return len(versions) > 1 and publication.graph_version in versions
+
+
+def _versions(publication: Publication, before: str, now: str) -> list[str]:
+    """The version that a publication was of, and all that it was, or is, to be taken to."""
+    noted = publication.properties.get(_NOTED) or []
+    if noted[:1] != [before]:  # that came to its end
+        noted = [before]
+    return noted if now in noted else [*noted, now]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What there is to replace.
+
+    Attributes:
+        readers: Where.
+        folded: The folding.
+        run: What it gave.
+        publication: What is brought up to date.
+        every: Whether all that has a list is affected.
+    """
+
+    readers: Readers
+    folded: Folded
+    run: Run
+    publication: Publication
+    every: bool
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """Makes the lists."""
+        return Recommender(self.run)
+
+    def affected_users(self) -> tuple[Tensor, bool]:
+        """The indices of users with a new list, and whether all places of new items are found."""
+        affected = self.folded.changed_users | self._short("recommended", self.publication.top)
+        new = self.folded.places[NodeLabel.ITEM] < 0
+        if not bool(new.any()):
+            return torch.nonzero(affected).squeeze(1), True
+        scorer = self.run.scorer
+        if scorer.num_users * scorer.num_items > MOST_SCORES:
+            return torch.nonzero(affected).squeeze(1), False
+        for part in torch.split(torch.arange(scorer.num_users), block_size(scorer.num_items)):
+            found = user_lists(self.recommender, part, self.publication.top)
+            affected[torch.from_numpy(found.head[new.numpy()[found.item]])] = True
         return torch.nonzero(affected).squeeze(1), True
-    scorer = recommender.run.scorer
-    if scorer.num_users * scorer.num_items > MOST_SCORES:
-        return torch.nonzero(affected).squeeze(1), False
-    for part in torch.split(torch.arange(scorer.num_users), block_size(scorer.num_items)):
-        found = user_lists(recommender, part, publication.top)
-        affected[torch.from_numpy(found.head[new.numpy()[found.item]])] = True
-    return torch.nonzero(affected).squeeze(1), True
 
+    def affected_items(self) -> Tensor:
+        """The indices of items with a new list."""
+        length = self.publication.similar_top
+        if not length:
+            return torch.empty(0, dtype=torch.int64)
+        try:
+            self.recommender.item_scores(torch.tensor([0]))
+        except NotFittedError:
+            return torch.empty(0, dtype=torch.int64)
+        affected = self.folded.changed_items | self._short("similar", length)
+        return torch.nonzero(affected).squeeze(1)
 
-def _affected_items(
-    store: GraphStore, folded: Folded, recommender: Recommender, publication: Publication
-) -> Tensor:
-    if not publication.similar_top:
-        return torch.empty(0, dtype=torch.int64)
-    try:
-        recommender.item_scores(torch.tensor([0]))
-    except NotFittedError:
-        return torch.empty(0, dtype=torch.int64)
-    affected = folded.changed_items | _short(
-        store, folded, publication, "similar", publication.similar_top
-    )
-    return torch.nonzero(affected).squeeze(1)
-
-
-def _short(
-    store: GraphStore, folded: Folded, publication: Publication, counter: str, length: int
-) -> Tensor:
-    """Says whose lists are too short, where items are gone and took their places with them."""
-    label = NodeLabel.USER if counter == "recommended" else NodeLabel.ITEM
-    short = torch.zeros(len(folded.graph.vocabularies[label]), dtype=torch.bool)
-    if not folded.counts[str(NodeLabel.ITEM)]["gone"]:
+    def _short(self, counter: str, length: int) -> Tensor:
+        """Says whose lists lack places, as items are gone; all that have one if `every` is."""
+        known = self.folded.graph.vocabularies[_label(counter)]
+        short = torch.zeros(len(known), dtype=torch.bool)
+        gone = self._gone(NodeLabel.ITEM)
+        if not (gone or self.every):
+            return short
+        store, naming = self.readers.store, self.readers.naming
+        names, run = edge_names(naming, counter), self.publication.id
+        rows = store.read("list_sizes", names=names, run=run)
+        keys = [row["id"] for row in rows if self.every or row["count"] < length]
+        if naming.foreign and gone:  # the items may be there, and so the places
+            items = naming.item_values(gone)
+            rows = store.read("lists_with", names=names, run=run, items=items)
+            keys += [row["id"] for row in rows]
+        ids = [str(key) for key in keys]
+        short[torch.from_numpy(known.indices([key for key in ids if key in known]))] = True
         return short
-    rows = store.read("list_sizes", names=edge_names(OWN, counter), run=publication.id)
-    ids = [row["id"] for row in rows if row["count"] < length]
-    known = folded.graph.vocabularies[label]
-    short[torch.from_numpy(known.indices([key for key in ids if key in known]))] = True
-    return short
+
+    def _gone(self, label: NodeLabel) -> list[str]:
+        """The ids of nodes that the run no longer knows."""
+        known = self.run.vocabularies[label]
+        return [key for key in self.folded.run.vocabularies[label].ids if key not in known]
+
+    def replace(self, counter: str, heads: Tensor, lists: Callable[[Tensor], TopLists]) -> None:
+        """Replaces the lists of users (`recommended`) or items (`similar`)."""
+        store, naming = self.readers.store, self.readers.naming
+        label, run = _label(counter), self.run
+        head_ids, item_ids = run.vocabularies[label].ids, run.vocabularies[NodeLabel.ITEM].ids
+        for part in torch.split(heads, block_size(run.scorer.num_items)):
+            if not len(part):
+                continue
+            made: dict[str, list[Place]] = {head_ids[at]: [] for at in part.tolist()}
+            found = lists(part)
+            columns = (found.head, found.item, found.score, found.rank, found.cold)
+            for head, item, score, rank, cold in zip(*(x.tolist() for x in columns), strict=True):
+                made[head_ids[head]].append((item_ids[item], score, rank, cold))
+            replace_lists(store, self.publication, counter, made, naming=naming)
+        if naming.foreign and (gone := self._gone(label)):  # their nodes may be there
+            emptied: dict[str, list[Place]] = {key: [] for key in gone}
+            replace_lists(store, self.publication, counter, emptied, naming=naming)
+
+    def vectors(self) -> int:
+        """Replaces vectors; gives how many were written."""
+        vectors = run_vectors(self.run)
+        if vectors is None or not self.publication.dimensions:
+            return 0
+        store, naming, written = self.readers.store, self.readers.naming, 0
+        for label, changed in (
+            (NodeLabel.USER, self.folded.changed_users),
+            (NodeLabel.ITEM, self.folded.changed_items),
+        ):
+            rows = torch.nonzero(changed | self.every).squeeze(1)
+            ids = self.run.vocabularies[label].ids
+            matrix: npt.NDArray[np.float32] = vectors.of(label)[rows].numpy()
+            if len(rows):
+                chosen = [ids[row] for row in rows.tolist()]
+                written += replace_vectors(
+                    store, self.publication, label, chosen, matrix, naming=naming
+                )
+            if naming.foreign and (gone := self._gone(label)):
+                drop_vectors(store, self.publication, label, gone, naming=naming)
+        return written
 
 
-def _replace(
-    store: GraphStore,
-    run: Run,
-    publication: Publication,
-    counter: str,
-    heads: Tensor,
-    lists: Callable[[Tensor], TopLists],
-) -> None:
-    label = NodeLabel.USER if counter == "recommended" else NodeLabel.ITEM
-    head_ids, item_ids = run.vocabularies[label].ids, run.vocabularies[NodeLabel.ITEM].ids
-    for part in torch.split(heads, block_size(run.scorer.num_items)):
-        if not len(part):
-            continue
-        made: dict[str, list[Place]] = {head_ids[at]: [] for at in part.tolist()}
-        found = lists(part)
-        columns = (found.head, found.item, found.score, found.rank, found.cold)
-        for head, item, score, rank, cold in zip(*(x.tolist() for x in columns), strict=True):
-            made[head_ids[head]].append((item_ids[item], score, rank, cold))
-        replace_lists(store, publication, counter, made)
-
-
-def _vectors(store: GraphStore, folded: Folded, run: Run, publication: Publication) -> int:
-    vectors = run_vectors(run)
-    if vectors is None or not publication.dimensions:
-        return 0
-    written = 0
-    for label, changed in (
-        (NodeLabel.USER, folded.changed_users),
-        (NodeLabel.ITEM, folded.changed_items),
-    ):
-        rows = torch.nonzero(changed).squeeze(1)
-        ids = run.vocabularies[label].ids
-        matrix: npt.NDArray[np.float32] = vectors.of(label)[rows].numpy()
-        if len(rows):
-            chosen = [ids[row] for row in rows.tolist()]
-            written += replace_vectors(store, publication, label, chosen, matrix)
-    return written
+def _label(counter: str) -> NodeLabel:
+    """Whose lists these are."""
+    return NodeLabel.USER if counter == "recommended" else NodeLabel.ITEM

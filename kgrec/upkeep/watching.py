@@ -14,6 +14,7 @@ from kgrec.store.state import graph_version
 from kgrec.training.directory import Run
 from kgrec.updates import update
 from kgrec.upkeep.refresh import Refreshed, refresh
+from kgrec.upkeep.republish import open_readers
 
 logger = logging.getLogger(__name__)
 
@@ -84,5 +85,5 @@ def _fold_if_new(run: Run, config: Config, published: bool) -> Refreshed | None:
             return None
         if not published:
             return refresh(run, store)
-    with open_store(config.store) as store:
-        return refresh(run, store, published=True)
+    with open_store(config.store) as store, open_readers(config, store) as readers:
+        return refresh(run, store, published=True, readers=readers)

@@ -107,7 +107,7 @@ def test_the_page_runs_from_top_to_bottom(
     assert left.records == []
     assert [name for _, name in ran if not name.startswith("examples")] == [
         "inspect", "check", "ingest", "train", "evaluate", "recommend", "publish", "ingest",
-        "train", "publish", "publish", "publish",
+        "refresh", "train", "publish", "publish", "publish",
     ]  # fmt: skip
     assert excerpt() in (tmp_path / "movies.toml").read_text()
     thrillers, japanese, similar = answers

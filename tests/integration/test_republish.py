@@ -12,6 +12,7 @@ from test_refresh import deliver, trained
 
 from kgrec.cli import main
 from kgrec.config import Config
+from kgrec.data.journal.journal import Journal
 from kgrec.errors import StoreError
 from kgrec.publish import current, publish
 from kgrec.publish.lists import user_lists
@@ -20,6 +21,7 @@ from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run
+from kgrec.updates import Marks, journal_folder, update
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.influence import compare
 from kgrec.upkeep.intent import Target
@@ -137,7 +139,7 @@ def test_killed_after_publishing_the_next_refresh_completes_it(
     for step in ("replace_vectors", "write_folded"):
         with monkeypatch.context() as patch, open_store(config.store) as store:
 
-            def killed(*_: object) -> None:
+            def killed(*_: object, **__: object) -> None:
                 raise KeyboardInterrupt
 
             room = "republish" if step == "replace_vectors" else "refresh"
@@ -152,6 +154,45 @@ def test_killed_after_publishing_the_next_refresh_completes_it(
     assert now is not None
     assert now.graph_version == fresh.record["graph_version"]
     assert after["nova"] == wanted(fresh)["nova"]
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["other-data", "as-it-was"])
+@pytest.mark.parametrize("step", ["republish.replace_vectors", "refresh.write_folded"])
+def test_killed_and_then_other_data_comes(
+    tmp_path: Path, engine_uri: str, monkeypatch: pytest.MonkeyPatch, step: str, back: bool
+) -> None:
+    """What the killed call published is of a graph that is no more: all lists are made anew."""
+    config, run = published(tmp_path, engine_uri)
+    with open_store(config.store, read_only=True) as store:
+        before = lists(store)
+    rows = [f"u{user},i-new,buy,{9000 + user}" for user in range(12)]
+    deliver(config, "2", *rows, *(f"u1,i{n},buy,9001" for n in range(9, 20)))
+    with monkeypatch.context() as patch, open_store(config.store) as store:
+
+        def killed(*_: object, **__: object) -> None:
+            store.checkpoint()
+            raise KeyboardInterrupt
+
+        patch.setattr(f"kgrec.upkeep.{step}", killed)
+        with pytest.raises(KeyboardInterrupt):
+            refresh(load_run(run.directory), store, published=True)
+        assert lists(store)["u1"] != before["u1"]
+    with Journal(journal_folder(config)) as journal:
+        last = journal.manifest.loads[-1].load.number
+    update(config, marks=Marks(undo=(last,)), progress=False)
+    if not back:
+        deliver(config, "3", *(f"nova,i{n},buy,9001" for n in range(12)))
+    with open_store(config.store) as store:
+        refresh(load_run(run.directory), store, published=True)
+        after, now = lists(store), current(store)
+    fresh = load_run(run.directory)
+    assert now is not None
+    assert now.graph_version == fresh.record["graph_version"]
+    assert after == wanted(fresh)
+    if back:
+        assert after == before
+    with open_store(config.store) as store:
+        assert not refresh(fresh, store, published=True).changed
 
 
 def test_nothing_published_and_other_versions_are_told(tmp_path: Path) -> None:
