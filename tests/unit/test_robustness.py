@@ -10,10 +10,10 @@ import torch
 from graphs import behaviour, history_of, make_graph
 
 from kgrec.bench.attacks import Attack, attacked, with_noise
-from kgrec.bench.robustness import exposure, run_robustness
+from kgrec.bench.robustness import _cases, exposure, run_robustness
 from kgrec.bench.robustness_page import robustness_page
 from kgrec.config import Config, DefenceConfig
-from kgrec.config.bench import read_bench
+from kgrec.config.bench import BenchAttacksConfig, read_bench
 from kgrec.errors import ConfigError, DataError
 from kgrec.graph.data import GraphData
 from kgrec.model.ease import Ease
@@ -347,6 +347,26 @@ def test_suspects_do_not_depend_on_the_order_of_users(clean: GraphData) -> None:
     assert len(found.users) >= 40
     assert set(order.numpy()[again.users].tolist()) == set(found.users.tolist())
     assert again.targets.tolist() == found.targets.tolist()
+
+
+def test_more_targets_join_those_that_were_measured(clean: GraphData) -> None:
+    two, three = (
+        {case.key: case for case in _cases(clean, BenchAttacksConfig(targets=count), seed=0)}
+        for count in (2, 3)
+    )
+    attacks = {key for key, case in two.items() if case.attack is not None}
+    assert len(attacks) == 10
+    assert attacks <= set(three)
+    assert len(three) - len(two) == 5
+    key = next(iter(attacks))
+    same = [case.make(clean).train.item_index for case in (two[key], three[key])]
+    assert np.array_equal(*same)
+    # Without an attack all targets are asked for, so that is measured anew.
+    others = {key for key in two if key not in attacks}
+    assert len(others) == 5
+    assert not others & set(three)
+    longer = BenchAttacksConfig(targets=2, profile=20)
+    assert not attacks & {case.key for case in _cases(clean, longer, seed=0)}
 
 
 # --- the table -----------------------------------------------------------------------------------
