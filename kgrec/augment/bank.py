@@ -1,7 +1,7 @@
 """What is told to a generator of edges about a user and an item: what several scorers think."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor
 from kgrec.augment.unseen import USERS_AT_ONCE, Scores, unseen
 from kgrec.model.fusion import standardise
 from kgrec.model.incidence import Incidence
+
+#: Bytes of what was told that a bank remembers.
+_MOST_KEPT = 600_000_000
 
 
 class Told(Scores, Protocol):
@@ -32,6 +35,9 @@ class Bank:
     scorers: Mapping[str, Told]
     history: Incidence
     choosers: tuple[str, ...]
+    _kept: dict[tuple[int, bytes], tuple[Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def over(self, history: Incidence) -> Self:
         """Gives the same scorers for other users."""
@@ -43,36 +49,53 @@ class Bank:
         """Numbers that are told of a user and an item, f."""
         return len(self.scorers) + 1
 
-    def candidates(self, users: Tensor, count: int) -> Tensor:
-        """Gives for each user the unseen items with the best place among any chooser's.
+    def told(self, users: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Gives each user's candidates, and what is told of them; every scorer is asked once.
 
-        So each brings about as many, and what several rank high comes first.
+        Candidates are the unseen items with the best place among any chooser's. So each brings
+        about as many, and what several rank high comes first. What was given is remembered while
+        there is room, as a generator and what played against it are told the same.
 
         Args:
             users: (a,) int64.
             count: At most so many a user.
 
         Returns:
-            (a, min(count, num_items)) int64; -1 where a user has no item left.
+            Items (a, k) int64 with k = min(count, num_items), -1 where a user has no item left, and
+            what `features` tells of them, (a, k, f) float32.
         """
+        key = count, users.numpy().tobytes()
+        if key in self._kept:
+            return self._kept[key]
+        most = min(count, self.history.num_columns)
+        items = [torch.empty(0, most, dtype=torch.int64)]
+        told = [torch.empty(0, most, self.num_features)]
+        for block in torch.split(users, USERS_AT_ONCE):
+            known = {name: self.scorers[name].score(block) for name in self.choosers}
+            items.append(self._candidates(block, known, most))
+            scores = (
+                known[name] if name in known else scorer.score(block)
+                for name, scorer in self.scorers.items()
+            )
+            told.append(self._features(block, items[-1], scores))
+        found = torch.cat(items), torch.cat(told)
+        room = _MOST_KEPT - sum(each.nbytes for pair in self._kept.values() for each in pair)
+        if sum(each.nbytes for each in found) <= room:
+            self._kept[key] = found
+        return found
+
+    def _candidates(self, block: Tensor, scores: Mapping[str, Tensor], count: int) -> Tensor:
         num_items = self.history.num_columns
         places = torch.arange(num_items, dtype=torch.float32)
-
-        def best_place(block: Tensor) -> Tensor:
-            best = torch.full((len(block), num_items), torch.inf)
-            for number, name in enumerate(self.choosers):
-                ranked = self.scorers[name].score(block)
-                ranked = ranked.argsort(dim=1, descending=True, stable=True)
-                # A small step for each scorer: on one place the earlier one's item comes first.
-                place = (places + number / len(self.choosers)).expand_as(ranked)
-                best = torch.minimum(best, torch.empty_like(best).scatter_(1, ranked, place))
-            return -best
-
-        found = [torch.empty(0, min(count, num_items), dtype=torch.int64)]
-        for _, scores in unseen(best_place, self.history, users):
-            value, index = scores.topk(min(count, num_items), dim=1)
-            found.append(index.masked_fill_(value == -torch.inf, -1))
-        return torch.cat(found)
+        best = torch.full((len(block), num_items), torch.inf)
+        for number, name in enumerate(self.choosers):
+            ranked = scores[name].argsort(dim=1, descending=True, stable=True)
+            # A small step for each scorer: on one place the earlier one's item comes first.
+            place = (places + number / len(self.choosers)).expand_as(ranked)
+            best = torch.minimum(best, torch.empty_like(best).scatter_(1, ranked, place))
+        ((_, free),) = unseen(lambda _: -best, self.history, block)
+        value, index = free.topk(count, dim=1)
+        return index.masked_fill_(value == -torch.inf, -1)
 
     def features(self, users: Tensor, items: Tensor) -> Tensor:
         """Gives what is told of users (a,) and items (a, k), -1 for none: (a, k, f) float32.
@@ -81,16 +104,17 @@ class Bank:
         is known may have scores of 30; last comes log(1 + items the user has).
         """
         told = [torch.empty(0, items.shape[1], self.num_features)]
-        lengths = self.history.lengths.float().log1p()
         blocks = zip(
             torch.split(users, USERS_AT_ONCE), torch.split(items, USERS_AT_ONCE), strict=True
         )
         for block, candidates in blocks:
-            among = candidates.clamp(min=0)
-            columns = [
-                standardise(scorer.score(block)).gather(1, among).asinh_()
-                for scorer in self.scorers.values()
-            ]
-            columns.append(lengths[block, None].expand_as(columns[0]))
-            told.append(torch.stack(columns, dim=2))
+            scores = (scorer.score(block) for scorer in self.scorers.values())
+            told.append(self._features(block, candidates, scores))
         return torch.cat(told)
+
+    def _features(self, block: Tensor, items: Tensor, scores: Iterable[Tensor]) -> Tensor:
+        among = items.clamp(min=0)
+        columns = [standardise(each).gather(1, among).asinh_() for each in scores]
+        lengths = self.history.lengths[block].float().log1p()
+        columns.append(lengths[:, None].expand_as(columns[0]))
+        return torch.stack(columns, dim=2)

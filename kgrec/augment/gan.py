@@ -125,8 +125,7 @@ class Preferred:
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives (B, num_items) float32 for users (B,) int64; -inf where there is no candidate."""
         history = self.bank.history
-        items = self.bank.candidates(user_indices, self.count)  # (B, k)
-        told = self.bank.features(user_indices, items)
+        items, told = self.bank.told(user_indices, self.count)  # (B, k), (B, k, f)
         logits: Tensor = self.generator(told, self.noise[user_indices])
         scores = logits.new_full((len(items), history.num_columns + 1), -torch.inf)
         # Where there is no candidate, -1 is the column that is cut off.
@@ -160,8 +159,7 @@ class Classroom:
         popularity = Popularity(bank.history).item_score
         bank = bank.over(world.history)
         users = torch.arange(len(world.owner))
-        items = bank.candidates(users, count)
-        told = bank.features(users, items)
+        items, told = bank.told(users, count)
         real = _among(items, world.hidden)
         lessons = Lessons(told, real, items, popularity[items.clamp(min=0)])
         owners, place = torch.unique(world.owner, return_inverse=True)

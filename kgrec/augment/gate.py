@@ -1,7 +1,7 @@
 """Whether synthetic edges earn their place: every source against none, for every cohort."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -32,6 +32,7 @@ class Verdict:
         relative: The gain of sparse users as a share of what they have without.
         helps: Whether sparse users gain significantly, against the untouched networks too.
         harmed: What is significantly worse, against either.
+        trainings: From so many networks this is known.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Verdict:
     relative: float
     helps: bool
     harmed: tuple[str, ...]
+    trainings: int
 
     @property
     def sparse(self) -> Interval:
@@ -66,11 +68,26 @@ class Decision:
     verdicts: tuple[Verdict, ...]
     versus: Mapping[tuple[str, str], Interval]
 
+    @property
+    def leader(self) -> str | None:
+        """The source with the largest gain for sparse users among those that harm nobody."""
+        gaining = [v for v in self.verdicts if v.sparse.difference > 0 and not v.harmed]
+        best = max(gaining, key=lambda verdict: verdict.sparse.difference, default=None)
+        return None if best is None else best.source
+
+    def but_for(self, sure: "Decision") -> "Decision":
+        """Gives this one with the verdicts of another, and its pick, in the place of its own."""
+        known = {verdict.source: verdict for verdict in sure.verdicts}
+        verdicts = tuple(known.get(verdict.source, verdict) for verdict in self.verdicts)
+        return replace(self, picked=sure.picked, verdicts=verdicts)
+
     def words(self, whose: str = "networks") -> str:
         """Says what was picked and what the others were worth; `whose` NDCG was compared."""
+        most = max((v.trainings for v in self.verdicts), default=1)
         lines = [
             f"{v.source}: {v.sparse.difference:+.4f} [{v.sparse.low:+.4f}, {v.sparse.high:+.4f}] "
             f"NDCG@20 of the {whose} ({v.relative:+.1%}) for users with few interactions"
+            + (" (one alone)" if v.trainings < most else "")
             + (f"; harms {', '.join(v.harmed)}" if v.harmed else "")
             for v in self.verdicts
         ]
@@ -119,7 +136,8 @@ def decide(
         without = float(ndcg[NONE][:, cohorts[SPARSE]].mean())
         relative = found[NONE][SPARSE].difference / without if without else 0.0
         of_users = {cohort: found[NONE][cohort] for cohort in cohorts}
-        verdicts.append(Verdict(name, of_users, of_tail, relative, helps, tuple(harmed)))
+        trainings = len(ndcg[name])
+        verdicts.append(Verdict(name, of_users, of_tail, relative, helps, tuple(harmed), trainings))
     allowed = [verdict for verdict in verdicts if verdict.may_enter]
     best = max(allowed, key=lambda verdict: verdict.sparse.difference, default=None)
     versus = {

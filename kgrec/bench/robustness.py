@@ -4,13 +4,14 @@ How it goes: the set into a store -> settings are searched once, on clean data -
 noise of each share, each attack on each of its targets -> each case is fitted as it is, and once
 more with what the defence leaves of it -> NDCG@20 of real users on test, and how many real users
 who have not met the target see it among their first 20. What was measured is kept in a folder, so
-a killed run goes on where it was.
+a killed run goes on where it was, and one of more attacks or targets measures these alone.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +51,28 @@ class Case:
     Attributes:
         name: `clean`, `noise 5%`, `bandwagon push` …
         make: Makes its graph from the clean one.
-        target: Index of the attacked item; None without one.
+        asked: Indices of the items whose exposure is measured.
+        attack: What is done to the one item asked for; None without an attack.
     """
 
     name: str
     make: Callable[[GraphData], GraphData]
-    target: int | None = None
+    asked: tuple[int, ...]
+    attack: Attack | None = None
+
+    @property
+    def target(self) -> int | None:
+        """Index of the attacked item; None without one."""
+        return self.asked[0] if self.attack is not None else None
 
     @property
     def key(self) -> str:
         """Names its file."""
         plain = self.name.replace(" ", "-").replace("%", "")
-        return plain if self.target is None else f"{plain}-{self.target}"
+        if self.attack is None:
+            items = ",".join(map(str, self.asked))
+            return f"{plain}-{hashlib.sha256(items.encode()).hexdigest()[:8]}"
+        return f"{plain}-{self.attack.share:g}-{self.attack.profile}-{self.target}"
 
 
 def run_robustness(
@@ -96,18 +107,16 @@ def run_robustness(
     config = split.config.model_copy(update={"seed": bench.seeds[0]})
     with open_store(config.store, read_only=True) as store:
         graph = fetch_graph(store)
-    folder = work / "attacks" / _key(bench.attacks, config, graph)
+    folder = work / "attacks" / _key(config, graph)
     folder.mkdir(parents=True, exist_ok=True)
     found = find_settings(config, graph, folder)
     tell(f"settings found: {found.epochs} epochs, temperature {found.temperature:g}")
     cases = list(_cases(graph, bench.attacks, config.seed))
-    targets = sorted({case.target for case in cases if case.target is not None})
     measured = {}
     for case in cases:
         path = folder / f"{case.key}.json"
         if not path.is_file():
-            asked = [case.target] if case.target is not None else targets
-            write_json(path, _measure(case, graph, config, found, asked))
+            write_json(path, _measure(case, graph, config, found))
         measured[case.key] = read_json(path)
         tell(_line(case, measured[case.key]))
     return {
@@ -142,34 +151,28 @@ def exposure(scorer: Scorer, graph: GraphData, target: int, num_real: int) -> fl
 
 
 def _cases(graph: GraphData, attacks: BenchAttacksConfig, seed: int) -> Iterator[Case]:
-    yield Case("clean", lambda clean: clean)
-    for share in attacks.noise:
-        yield Case(f"noise {share:.0%}", lambda clean, s=share: with_noise(clean, s, seed))  # type: ignore[misc]
     popularity = np.bincount(graph.train.item_index, minlength=graph.num_items)
     rng = np.random.default_rng(seed)
     low, high = _PUSHED
     pushed = np.flatnonzero((popularity >= low) & (popularity <= high))
     nuked = np.argsort(-popularity, kind="stable")[:_NUKED]
-    chosen = {
-        True: rng.choice(pushed, min(attacks.targets, len(pushed)), replace=False),
-        False: rng.choice(nuked, min(attacks.targets, len(nuked)), replace=False),
-    }
-    for kind in attacks.kinds:
-        attack = Attack(kind, attacks.share, attacks.profile)
-        name = f"{kind} {'push' if attack.pushes else 'nuke'}"
-        for number, target in enumerate(chosen[attack.pushes].tolist()):
+    # Orders, not draws: the first targets are the same ones, however many are asked for.
+    order = {True: rng.permutation(pushed), False: rng.permutation(nuked)}
+    chosen = {push: items[: attacks.targets].tolist() for push, items in order.items()}
+    done = [Attack(kind, attacks.share, attacks.profile) for kind in attacks.kinds]
+    asked = tuple(sorted({item for attack in done for item in chosen[attack.pushes]}))
+    yield Case("clean", lambda clean: clean, asked)
+    for share in attacks.noise:
+        make = partial(with_noise, share=share, seed=seed)
+        yield Case(f"noise {share:.0%}", make, asked)
+    for attack in done:
+        name = f"{attack.kind} {'push' if attack.pushes else 'nuke'}"
+        for number, target in enumerate(chosen[attack.pushes]):
+            make = partial(attacked, attack=attack, target=target, seed=seed * 1000 + number)
+            yield Case(name, make, (target,), attack)
 
-            def make(
-                clean: GraphData, a: Attack = attack, t: int = target, n: int = number
-            ) -> GraphData:
-                return attacked(clean, a, t, seed * 1000 + n)
 
-            yield Case(name, make, target)
-
-
-def _measure(
-    case: Case, clean: GraphData, config: Config, found: Found, targets: Sequence[int]
-) -> Report:
+def _measure(case: Case, clean: GraphData, config: Config, found: Found) -> Report:
     """Fits and judges one case, without the defence and with it."""
     graph, num_real = case.make(clean), clean.num_users
     guard = config.model_copy(
@@ -195,7 +198,7 @@ def _measure(
             task = RankingTask(graph, Split.TEST, block_size=config.evaluation.block_size)
             out[f"{model}|{name}"] = {
                 "ndcg": float(task.run(scorer, (_K,))[f"ndcg@{_K}"].mean()),
-                "exposure": {str(t): exposure(scorer, graph, t, num_real) for t in targets},
+                "exposure": {str(t): exposure(scorer, graph, t, num_real) for t in case.asked},
             }
     return out
 
@@ -214,7 +217,7 @@ def _rows(cases: Sequence[Case], measured: Mapping[str, Report]) -> list[Report]
         for model in ("closed form", "network"):
             for guard in ("undefended", "defended"):
                 found = [each[f"{model}|{guard}"] for each in files]
-                clean = measured["clean"][f"{model}|undefended"]["exposure"]
+                clean = measured[cases[0].key][f"{model}|undefended"]["exposure"]
                 row: Report = {
                     "case": name,
                     "model": model,
@@ -250,7 +253,7 @@ def _line(case: Case, found: Report) -> str:
     return f"{case.key}: " + ", ".join(parts)
 
 
-def _key(attacks: BenchAttacksConfig, config: Config, graph: GraphData) -> str:
+def _key(config: Config, graph: GraphData) -> str:
     sections = config.model_dump(mode="json", exclude={"data", "store"})
-    about = [attacks.model_dump(mode="json"), sections, graph.version, code(), __version__]
+    about = [sections, graph.version, code(), __version__]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]

@@ -23,8 +23,8 @@ class DefenceConfig(Settings):
     Attributes:
         filter: Whether interactions of suspicious users are set aside before training. All that
             is set aside is named in the run's record; nothing leaves the store.
-        suspicious: So large a share of the users, those that others explain worst or that are most
-            alike, is looked at; none of them is set aside for that alone.
+        suspicious: So large a share of the users, those that others explain worst, is looked at,
+            and the worse half and quarter of these likewise; none is set aside for that alone.
         threshold: An item is taken for the target of an attack if so many deviations more of its
             users are among the suspicious than chance would bring; only the suspicious users of
             such an item are set aside.
@@ -32,6 +32,6 @@ class DefenceConfig(Settings):
     """
 
     filter: bool = False
-    suspicious: float = Field(0.1, gt=0, lt=0.5)
+    suspicious: float = Field(0.4, gt=0, lt=0.5)
     threshold: float = Field(7.0, gt=0)
     trusted: tuple[str, ...] = ()

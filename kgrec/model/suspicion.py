@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kgrec.model.ease import DOUBLE_UP_TO
 from kgrec.model.incidence import Incidence
@@ -13,18 +14,54 @@ from kgrec.model.spd import invert
 _USERS_AT_ONCE = 256
 #: What one item says of a user is cut here: a single rare item is no proof of anything.
 _MOST = 3.0
+#: A user with fewer items, or an item with fewer users, says nothing of how they go together.
+_LEAST = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What can be judged of a history: nobody can say what goes with an only item, or only user.
+
+    Attributes:
+        users: (a,) int64, users with at least two of these items, ascending.
+        items: (b,) int64, items that at least two users have, ascending.
+        owners: (b,) int64, how many users have each, those included who are not judged.
+        history: (a, b), who of them has what.
+    """
+
+    users: Tensor
+    items: Tensor
+    owners: Tensor
+    history: Incidence
+
+    @classmethod
+    def of(cls, history: Incidence) -> "Judged":
+        """Takes the users and items that can be judged.
+
+        Args:
+            history: What each user has.
+        """
+        owners = torch.bincount(history.columns, minlength=history.num_columns)
+        rows, columns = history.rows, history.columns
+        kept = owners[columns] >= _LEAST
+        known = torch.bincount(rows[kept], minlength=history.num_rows)
+        kept &= known[rows] >= _LEAST
+        users, row = torch.unique(rows[kept], return_inverse=True)
+        items, column = torch.unique(columns[kept], return_inverse=True)
+        inner = Incidence.from_pairs(row, column, len(users), len(items))
+        return cls(users, items, owners[items], inner)
 
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """How well the other users explain what each user has; NaN below two items.
+    """How well the other users explain what each judged user has.
 
     Attributes:
-        beyond: (num_users,) float64, the mean over a user's items of how many deviations more this
-            user is expected to have the item than users without it are; popularity says nothing.
+        beyond: (a,) float64, the mean over a user's items of how many deviations more this user is
+            expected to have the item than users without it are; popularity says nothing.
         beyond_error: Its standard error.
-        place: (num_users,) float64, the mean share of unseen items that are expected less than an
-            item the user has; here popularity counts.
+        place: (a,) float64, the mean share of unseen items that are expected less than an item the
+            user has; here popularity counts.
         place_error: Its standard error.
     """
 
@@ -34,7 +71,7 @@ class Explained:
     place_error: Tensor
 
 
-def explain_users(history: Incidence, ridge: float = 200.0) -> Explained:
+def explain_users(judged: Judged, ridge: float = 200.0) -> Explained:
     """Asks an item-item ridge regression (EASE) about every user, fitted without that user.
 
     With t = x P and h = t · x, taking the user out of the Gram matrix gives, by Sherman-Morrison,
@@ -46,23 +83,23 @@ def explain_users(history: Incidence, ridge: float = 200.0) -> Explained:
     who do not have the item; there, what one item says of a user is cut at 3 deviations.
 
     Args:
-        history: What each user has.
+        judged: What each user has; of one user at least.
         ridge: λ, positive.
 
     References:
         Steck, arXiv:1905.03375, eq. 8.
     """
-    dtype = torch.float64 if history.num_columns <= DOUBLE_UP_TO else torch.float32
-    gram = history.gram(dtype=dtype)
-    gram.diagonal().add_(ridge)
+    history, size = judged.history, judged.history.num_columns
+    gram = history.gram(dtype=torch.float64 if size <= DOUBLE_UP_TO else torch.float32)
+    # Users of a single item count for its popularity, and for nothing else.
+    gram.diagonal().copy_(judged.owners + ridge)
     inverse = invert(gram)
-    size = history.num_columns
     moments = torch.zeros(3, size, dtype=torch.float64)  # how many, their sum, sum of squares
     own, places = [], []
     for users in torch.split(torch.arange(history.num_rows), _USERS_AT_ONCE):
         items, lengths = history.take(users)
         rows = torch.repeat_interleave(torch.arange(len(users)), lengths)
-        scores, unseen = _without_each(inverse, rows, items, len(users))
+        scores, unseen = _without_each(inverse, rows, items, lengths)
         moments[0] += unseen.sum(dim=0)
         for power in (1, 2):
             moments[power] += torch.where(unseen, scores.pow(power), 0.0).sum(dim=0)
@@ -88,12 +125,13 @@ def _places(scores: Tensor, unseen: Tensor, rows: Tensor, items: Tensor) -> Tens
 
 
 def _without_each(
-    inverse: Tensor, rows: Tensor, items: Tensor, num_users: int
+    inverse: Tensor, rows: Tensor, items: Tensor, lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Standardised scores (B, n) of users, each left out of the fit, and which are unseen."""
-    x = inverse.new_zeros(num_users, len(inverse))
+    starts = lengths.cumsum(0) - lengths
+    t = functional.embedding_bag(items, inverse, starts, mode="sum")  # x P
+    x = torch.zeros_like(t)
     x[rows, items] = 1.0
-    t = x @ inverse
     left = (1 - (t * x).sum(dim=1, keepdim=True)).clamp(min=1e-9)
     scores = (x - (t / left) / (inverse.diagonal() + t.square() / left)).double()
     unseen = x == 0
@@ -104,32 +142,32 @@ def _without_each(
 
 
 def _mean_and_error(values: Tensor, history: Incidence) -> tuple[Tensor, Tensor]:
-    """The mean of each user's entries (n,), and its standard error; NaN below two."""
+    """The mean of each user's entries (a,), of which there are two at least, and its error."""
     number, rows = history.lengths.double(), history.rows
     total = torch.zeros(history.num_rows, dtype=torch.float64)
     mean = total.index_add(0, rows, values) / number
     square = total.index_add(0, rows, (values - mean[rows]).square())
-    error = (square / (number - 1) / number).sqrt()
-    few = number < 2
-    return mean.masked_fill(few, torch.nan), error.masked_fill(few, torch.nan)
+    return mean, (square / (number - 1) / number).sqrt()
 
 
-def alikeness(history: Incidence, neighbours: int = 10) -> Tensor:
+def alikeness(history: Incidence, neighbours: int = 10, shrink: float = 5.0) -> Tensor:
     """Gives how like each user is to the nearest other users, (num_users,) float64.
 
-    The mean cosine of the users' items with those of the `neighbours` nearest; 0 for users without
-    items. Profiles that were made from one recipe lie closer together than people do.
+    The mean of |a ∩ b| / √((|a| + shrink) (|b| + shrink)) over the `neighbours` nearest users, 0
+    for users without items. Profiles that were made from one recipe lie closer together than people
+    do. A plain cosine would find two users alike for one common item if that is all they have.
 
     Args:
         history: What each user has.
         neighbours: How many are looked at.
+        shrink: Items that everybody is taken to have beside those known, shared with nobody.
 
     References:
         DegSim: Chirita, Nejdl, Zamfir, "Preventing shilling attacks in online recommender systems",
         WIDM 2005.
     """
     by_item = history.transposed()
-    norm = history.lengths.double().clamp(min=1).sqrt()
+    norm = (history.lengths.double() + shrink).clamp(min=1).sqrt()
     found = torch.zeros(history.num_rows, dtype=torch.float64)
     most = min(neighbours, max(history.num_rows - 1, 1))
     for users in torch.split(torch.arange(history.num_rows), _USERS_AT_ONCE):

@@ -49,9 +49,9 @@ def harden(
     """Lets networks learn on with the edges of the source that the settings or the gate picked.
 
     For the gate all sources propose as many edges for the same users and go on from the same
-    networks for as long, and so does `none`. It judges the networks with a popularity term, not
-    their fusion with all other parts. Of a given source it says what it is worth; that one is
-    learned in any case.
+    network for as long, and so does `none`; the best one does so from all networks. It judges them
+    with a popularity term, not their fusion with all other parts. Of a given source it says what it
+    is worth; that one is learned in any case.
 
     Args:
         fitting: What was fitted so far.
@@ -140,23 +140,43 @@ def _gate(
     names: Sequence[str],
     go_on: GoOn,
 ) -> Decision | None:
-    """Judges each source on valid; None where valid has no user with few interactions."""
+    """Judges the sources on valid; None where valid has no user with few interactions.
+
+    All are tried on the first network. The one that gains most there, and harms nobody, is tried
+    on the others as well, and let in if it passes on all of them together.
+    """
     task = fitting.valid_task(_GATE_USERS)
     sparse = np.zeros(0, dtype=bool) if task is None else np.isin(task.users, proposals.plan.users)
     if task is None or not sparse.any():
         return None
     judge, epochs = _judge(fitting, task, scorers[0]), fitting.config.augment.epochs
-    judged = {UNTOUCHED: [judge(scorer) for scorer in scorers]}
-    for name in (NONE, *names):
-        edges = None if name == NONE else proposals.of(name)
-        # Of the trials only the numbers are kept: the picked one is trained again.
-        judged[name] = [judge(go_on(n, edges, epochs, keep=False)) for n in range(len(scorers))]
-    ndcg, tail = (
-        {name: np.stack([both[at] for both in values]) for name, values in judged.items()}
-        for at in (0, 1)
-    )
     cohorts = {**user_cohorts(fitting.graph.train, task.users), SPARSE: sparse}
-    return decide(ndcg, tail, cohorts, seed=fitting.config.seed)
+    judged: dict[str, list[tuple[FloatArray, FloatArray]]] = {}
+
+    def ask(names: Sequence[str], networks: Sequence[int]) -> Decision:
+        for name in (UNTOUCHED, NONE, *names):
+            edges = None if name in (UNTOUCHED, NONE) else proposals.of(name)
+            for number in networks:
+                scorer = scorers[number]
+                if name != UNTOUCHED:  # of the trials only the numbers are kept
+                    scorer = go_on(number, edges, epochs, keep=False)
+                judged.setdefault(name, []).append(judge(scorer))
+        ndcg, tail = (
+            {
+                name: np.stack([both[at] for both in judged[name]])
+                for name in (UNTOUCHED, NONE, *names)
+            }
+            for at in (0, 1)
+        )
+        return decide(ndcg, tail, cohorts, seed=fitting.config.seed)
+
+    every = range(len(scorers))
+    if len(names) == 1:
+        return ask(names, every)
+    first = ask(names, every[:1])
+    if first.leader is None or len(every) == 1:
+        return first
+    return first.but_for(ask((first.leader,), every[1:]))
 
 
 def _judge(
@@ -228,6 +248,7 @@ def _told(
                 "tail": None if verdict.tail is None else asdict(verdict.tail),
                 "helps": verdict.helps,
                 "harmed": list(verdict.harmed),
+                "networks": verdict.trainings,
             }
             for verdict in decision.verdicts
         },

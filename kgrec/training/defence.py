@@ -1,10 +1,10 @@
 """Sets interactions aside that look made up, before anything is learned from them.
 
-How it goes: history -> three suspicions of every user (`model.suspicion`), the largest of which
-counts -> a tenth of the users are suspicious, in any data -> items whose users are among them far
-more often than chance would bring are taken for targets -> the suspicious users of a target are
-set aside. People with strange tastes are strange each in their own way; the profiles of an attack
-share what they push.
+How it goes: history -> of every user how badly others explain what the user has, and how like the
+user is to others (`model.suspicion`) -> the most suspicious shares of the users, who exist in any
+data -> items whose users are among them far more often than chance would bring are taken for
+targets -> the suspicious users of a target are set aside. People with strange tastes are strange
+each in their own way; the profiles of an attack share what they push.
 """
 
 import logging
@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import rel_entr
 from scipy.stats import rankdata
 
 from kgrec.config import Config, DefenceConfig
 from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData, IndexArray
 from kgrec.model.incidence import Incidence
-from kgrec.model.suspicion import alikeness, explain_users
+from kgrec.model.suspicion import Judged, alikeness, explain_users
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.inner_split import history_of
 
@@ -29,6 +30,17 @@ logger = logging.getLogger(__name__)
 _NORMAL = 1.4826
 #: An item with fewer suspicious users is no target: too few to push anything.
 _LEAST = 3
+#: What others say of a user is compared with the so large share of the users who are nearest in
+#: number of items: the more of them, the more is there to explain one by another. It is wide, so
+#: that an attack does not fill it.
+_NEAREST = 1 / 3
+#: Of a target's users so large a share, the least unexpected, tell how many are real.
+_LAST = 0.25
+#: Who is this many robust deviations more like so large a share of the users, ten at least, than
+#: people are is too alike. Nobody was, on clean data (docs/robustness.md).
+_ALIKE, _ALIKE_TO, _ALIKE_TO_LEAST = 3.0, 0.01, 10
+#: Their share counts as this at least, or a few would make any item theirs.
+_ALIKE_LEAST = 0.02
 
 _Floats = npt.NDArray[np.float64]
 
@@ -38,7 +50,8 @@ class Suspects:
     """Who looks made up.
 
     Attributes:
-        suspicion: (num_users,) float64, deviations of the most suspicious of three signs.
+        suspicion: (num_users,) float64, robust deviations of the larger of two signs; 0 for users
+            who cannot be judged.
         excess: (num_items,) float64, by how many deviations more of an item's users are suspicious
             than chance would bring.
         targets: (t,) int64, items taken for the targets of an attack, the clearest first.
@@ -100,9 +113,13 @@ def defended(config: Config, graph: GraphData) -> tuple[GraphData, dict[str, Any
 def suspects(history: Incidence, config: DefenceConfig) -> Suspects:
     """Finds users who look made up.
 
-    A user's suspicion is the largest of three, each in robust deviations from the median of all:
-    the others explain the user's items badly (a) popularity aside, (b) popularity included, both
-    with the standard error that few items leave; (c) the user is very like ten others.
+    There are two signs, in robust deviations from the median. A user is *unexpected* as far as the
+    others explain the user's items badly, popularity aside and popularity included: the sum of
+    both, with the standard errors that few items leave, against users with about as many items.
+    And a user may be *too alike* to others. An attack whose profiles pass for people shows little
+    in each of them, but in many, so for each item three shares of the unexpected are looked at, and
+    the one that exceeds chance most counts. Of a target's users those are set aside who stand where
+    most are made up (`_reach`).
 
     Args:
         history: What each user has.
@@ -112,39 +129,110 @@ def suspects(history: Incidence, config: DefenceConfig) -> Suspects:
         Target items by the suspicious among their users: Zhou et al., "SVM-TIA: a shilling attack
         detection method based on SVM and target item analysis", Neurocomputing 2016.
     """
-    explained = explain_users(history)
-    signs = np.stack(
-        [
-            _below(explained.beyond.numpy(), explained.beyond_error.numpy()),
-            _below(explained.place.numpy(), explained.place_error.numpy()),
-            _below(-alikeness(history).numpy(), 0.0),
-        ]
-    )
-    suspicion = signs.max(axis=0)
-    place = (rankdata(suspicion) - 0.5) / len(suspicion)
-    suspicious = place > 1 - config.suspicious
-    item = history.columns.numpy()
-    count = np.bincount(item, minlength=history.num_columns)
-    among = np.bincount(item, suspicious[history.rows.numpy()], minlength=history.num_columns)
-    share = config.suspicious
-    chance = np.sqrt(share * (1 - share) * np.maximum(count, 1))
-    excess = np.where(among >= _LEAST, (among - share * count) / chance, 0.0)
+    judged = Judged.of(history)
+    size, number = history.num_columns, len(judged.users)
+    if not number:
+        empty = np.empty(0, dtype=np.int64)
+        return Suspects(np.zeros(history.num_rows), np.zeros(size), empty, empty)
+    unexpected, alike = _signs(judged)
+    place = (rankdata(unexpected) - 0.5) / number
+    groups = [(place > 1 - share, share) for share in _shares(config)]
+    groups.append((alike > _ALIKE, max(float((alike > _ALIKE).mean()), _ALIKE_LEAST)))
+    row, item = judged.history.rows.numpy(), judged.history.columns.numpy()
+    known = len(judged.items)
+    by_group = np.stack([_excess(row, item, known, *group) for group in groups])  # (g, b)
+    found = by_group.max(axis=0)  # (b,)
+    members = np.zeros(number, dtype=bool)
+    for target in np.flatnonzero(found > config.threshold):
+        group, share = groups[int(by_group[:, target].argmax())]
+        users = row[item == target]
+        if group is not groups[-1][0]:
+            group = place > 1 - _reach(place[users], share)
+        members[users[group[users]]] = True
+    excess, suspicion = np.zeros(size), np.zeros(history.num_rows)
+    excess[judged.items.numpy()] = found
+    users = judged.users.numpy()
+    suspicion[users] = np.maximum(unexpected, alike)
     targets = np.flatnonzero(excess > config.threshold)
     targets = targets[np.argsort(-excess[targets], kind="stable")]
-    of_target = history.rows.numpy()[np.isin(item, targets)]
-    users = np.unique(of_target[suspicious[of_target]])
-    return Suspects(suspicion, excess, targets, users)
+    return Suspects(suspicion, excess, targets, users[members])
 
 
-def _below(values: _Floats, error: _Floats | float) -> _Floats:
-    """By how many robust deviations values (n,) are below the median; 0 where there is none."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return np.zeros(len(values))
-    middle = np.median(known)
-    spread = _NORMAL * np.median(np.abs(known - middle))
-    deviations = (middle - values) / np.sqrt(spread**2 + np.square(error) + 1e-12)
-    return np.asarray(np.nan_to_num(deviations), dtype=np.float64)
+def _shares(config: DefenceConfig) -> tuple[float, ...]:
+    return config.suspicious, config.suspicious / 2, config.suspicious / 4
+
+
+def _reach(places: _Floats, share: float) -> float:
+    """Up to which share, from the most unexpected on, most of a target's users are made up.
+
+    Real users stand anywhere, so those in the last quarter tell how many stand in any tenth (one
+    more is counted, as none may be there by chance). Where twice as many do, half are made up.
+
+    Args:
+        places: (n,) float64, where its users stand among all users, 1 the most unexpected.
+        share: At which it was found.
+    """
+    per_tenth = 0.1 / _LAST * (1 + np.count_nonzero(places <= _LAST))
+    while share + 0.1 <= 1 - _LAST + 1e-9:
+        next_tenth = (places <= 1 - share) & (places > 0.9 - share)
+        if np.count_nonzero(next_tenth) < 2 * per_tenth:
+            break
+        share += 0.1
+    return share
+
+
+def _signs(judged: Judged) -> tuple[_Floats, _Floats]:
+    """How unexpected and how alike the judged users are, (a,) each, in robust deviations."""
+    told, lengths = explain_users(judged), judged.history.lengths.numpy()
+    unexpected = sum(
+        _below(values.numpy(), error.numpy(), lengths)
+        for values, error in (
+            (told.beyond, told.beyond_error),
+            (told.place, told.place_error),
+        )
+    )
+    neighbours = max(_ALIKE_TO_LEAST, round(_ALIKE_TO * len(judged.users)))
+    near = alikeness(judged.history, neighbours).numpy()
+    middle, spread = _middle_and_spread(near)
+    return np.asarray(unexpected), (near - middle) / np.sqrt(spread**2 + 1e-12)
+
+
+def _excess(
+    row: IndexArray, item: IndexArray, num_items: int, group: npt.NDArray[np.bool_], share: float
+) -> _Floats:
+    """By how many deviations more of each item's users are of a group than chance brings, (b,).
+
+    √(2 n KL(k / n ‖ share)) of n users, k of whom are of it: the signed root of the likelihood
+    ratio. (k - n share) / √(n share (1 - share)) would find 6 of 6 as striking as 29 of 100.
+    """
+    count = np.bincount(item, minlength=num_items)
+    among = np.bincount(item, group[row], minlength=num_items)
+    seen = among / np.maximum(count, 1)
+    divergence = rel_entr(seen, share) + rel_entr(1 - seen, 1 - share)
+    more = (among >= _LEAST) & (seen > share)
+    return np.where(more, np.sqrt(2 * count * np.maximum(divergence, 0.0)), 0.0)
+
+
+def _below(values: _Floats, error: _Floats, lengths: IndexArray) -> _Floats:
+    """By how many robust deviations values (a,) are below the median of users alike in length."""
+    order = np.argsort(lengths, kind="stable")
+    number = len(lengths)
+    found = np.zeros(number)
+    for length in np.unique(lengths):
+        first, last = (np.searchsorted(lengths[order], length, side) for side in ("left", "right"))
+        half = max(round(_NEAREST * number / 2), (last - first + 1) // 2, 1)
+        start = max(0, min((first + last) // 2 - half, number - 2 * half))
+        middle, spread = _middle_and_spread(values[order[start : start + 2 * half]])
+        same = order[first:last]
+        deviation = np.sqrt(spread**2 + np.square(error[same]) + 1e-12)
+        found[same] = (middle - values[same]) / deviation
+    return found
+
+
+def _middle_and_spread(values: _Floats) -> tuple[float, float]:
+    """The median, and what the standard deviation of a normal sample would be."""
+    middle = np.median(values)
+    return float(middle), float(_NORMAL * np.median(np.abs(values - middle)))
 
 
 def _told(

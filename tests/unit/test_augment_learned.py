@@ -143,3 +143,29 @@ def test_what_proposals_are_like_by_hand() -> None:
     assert told["proven"] == 0.5  # (0, 1) and (1, 3) of four
     assert told["foreseen"] == pytest.approx(2 / 3)  # of user 7 nothing was asked
     assert describe(edges, users_of, np.zeros(4, dtype=bool))["proven"] is None
+
+
+def test_what_is_told_is_asked_once_and_remembered() -> None:
+    class Counted(Ranks):
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def score(self, user_indices: torch.Tensor) -> torch.Tensor:
+            self.asked += 1
+            return super().score(user_indices)
+
+    first, second, third = Counted(), Counted(), Counted()
+    scorers = {"teacher": first, "knn": second, "like": third}
+    bank = Bank(scorers, KNOWN, ("teacher", "knn"))  # type: ignore[arg-type]
+    users = torch.tensor([2, 0])
+    items, told = bank.told(users, 4)
+    assert [each.asked for each in scorers.values()] == [1, 1, 1]
+    assert torch.equal(told, bank.features(users, items))
+    again = bank.told(users, 4)
+    assert again[0] is items
+    assert [each.asked for each in scorers.values()] == [2, 2, 2]  # by features alone
+    other, _ = bank.told(users, 3)
+    assert other.shape == (2, 3)
+    assert 8 not in items[1]  # what user 0 has
+    assert 0 not in items[0]
+    assert bank.over(KNOWN).told(users, 4)[0] is not items

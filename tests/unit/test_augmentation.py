@@ -9,6 +9,7 @@ import pytest
 import torch
 from graphs import behaviour, history_of, make_graph, relation
 
+from kgrec.augment.gate import NONE
 from kgrec.augment.world import masked_world
 from kgrec.config import Config
 from kgrec.errors import ShapeError
@@ -18,7 +19,8 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 from kgrec.model.text_likeness import TextLikeness
 from kgrec.schema import NodeLabel, Split
-from kgrec.training.augmentation import _judge
+from kgrec.training import augmentation
+from kgrec.training.augmentation import _gate, _judge
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.proposals import Proposals
 from kgrec.training.relation_rows import relation_rows
@@ -60,6 +62,56 @@ def test_what_a_source_brings_of_popularity_is_not_its_merit() -> None:
     with_term = [float(judge(scorer)[0].mean()) for scorer in (plain, leaning)]  # type: ignore[arg-type]
     assert alone(leaning) > 1.5 * alone(plain)
     assert with_term[1] < 1.1 * with_term[0]
+
+
+@pytest.mark.parametrize("luck", [False, True])
+def test_the_best_on_one_network_is_tried_on_the_others(
+    luck: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Gains on NDCG of 40 users, half of them sparse, by source and network.
+    gains = {"none": [0.0] * 3, "teacher": [0.05] * 3, "knn": [0.02] * 3, "random": [-0.05] * 3}
+    gains["worse"] = [-0.02] * 3
+    if luck:
+        gains["teacher"] = [0.05, -0.06, -0.06]
+    rng = np.random.default_rng(0)
+    base, asked = rng.uniform(0.1, 0.3, 40), []
+
+    def go_on(number: int, edges: Any, epochs: int, *, keep: bool) -> tuple[str, int]:
+        assert not keep
+        asked.append((edges or "none", number))
+        return asked[-1]
+
+    def judge(scorer: tuple[str, int]) -> tuple[np.ndarray, np.ndarray]:
+        gain = gains["none" if scorer[0] == "untouched" else scorer[0]][scorer[1]]
+        return base + gain + rng.normal(0, 0.005, 40), np.full(40, np.nan)
+
+    task = SimpleNamespace(users=np.arange(40))
+    monkeypatch.setattr(augmentation, "_judge", lambda *_: judge)
+    config = SimpleNamespace(augment=SimpleNamespace(epochs=2), seed=0)
+    graph = make_graph((40, 3, 0), [(user, user % 3) for user in range(40)])
+    fitting: Any = SimpleNamespace(valid_task=lambda _: task, config=config, graph=graph)
+    proposals: Any = SimpleNamespace(plan=SimpleNamespace(users=np.arange(20)), of=lambda n: n)
+    untouched: Any = [("untouched", number) for number in range(3)]
+    found = _gate(fitting, untouched, proposals, ("teacher", "knn", "random"), go_on)
+    assert found is not None
+    first = [("none", 0), ("teacher", 0), ("knn", 0), ("random", 0)]
+    others = [(name, number) for name in ("none", "teacher") for number in (1, 2)]
+    assert asked == first + others
+    assert [(v.source, v.trainings) for v in found.verdicts] == [
+        ("teacher", 3), ("knn", 1), ("random", 1)
+    ]  # fmt: skip
+    assert found.picked == (NONE if luck else "teacher")
+    wanted = np.mean(gains["teacher"])
+    assert found.verdicts[0].sparse.difference == pytest.approx(wanted, abs=0.004)
+    assert found.words().count("one alone") == 2
+    # A source that was asked for is tried on all; where none gains, nothing more is tried.
+    asked.clear()
+    alone = _gate(fitting, untouched, proposals, ("knn",), go_on)
+    assert alone is not None
+    assert alone.verdicts[0].trainings == 3
+    asked.clear()
+    _gate(fitting, untouched, proposals, ("random", "worse"), go_on)
+    assert {number for _, number in asked} == {0}
 
 
 def test_a_generator_is_told_of_the_same_relations_in_the_world_and_in_the_graph() -> None:
