@@ -25,13 +25,14 @@ WITH types, n, collect(s) AS walks
 MATCH (n)-[x]-(m)
 WHERE type(x) IN types
   AND (type(x) = 'INTERACTED' OR NOT ((n:User AND m:Item) OR (n:Item AND m:User)))
-WITH n, walks, type(x) AS type, startNode(x) = n AS outgoing, labels(m)[0] AS label, m
-ORDER BY type, outgoing DESC, label, m.id
-WITH n, walks, collect([label, m.id, CASE WHEN m:Item THEN m.title WHEN m:Entity THEN m.name END,
-                        type, outgoing]) AS options
+WITH n, walks, x, m
+ORDER BY type(x), startNode(x) = n DESC, labels(m)[0], m.id
+WITH n, walks, collect(x) AS edges, collect(m) AS tails
 UNWIND walks AS s
-WITH s[0] AS walk, options[toInteger(s[3] * size(options))] AS chosen
-RETURN walk, chosen[0] AS label, chosen[1] AS id, chosen[2] AS name, chosen[3] AS type,
-       chosen[4] AS outgoing
+WITH n, s[0] AS walk, edges, tails, toInteger(s[3] * size(tails)) AS drawn
+WITH n, walk, edges[drawn] AS x, tails[drawn] AS m
+RETURN walk, labels(m)[0] AS label, m.id AS id,
+       CASE WHEN m:Item THEN m.title WHEN m:Entity THEN m.name END AS name, type(x) AS type,
+       startNode(x) = n AS outgoing
 ORDER BY walk, label, id
 LIMIT $limit

@@ -41,6 +41,8 @@ from kgrec.upkeep.intent import Target
 from kgrec.upkeep.places import DERIVED_KEYS
 from kgrec.upkeep.watching import watch
 
+pytestmark = pytest.mark.timeout(900)
+
 CHILDREN = Path(__file__).with_name("upkeep_children.py")
 TOP, SIMILAR = 5, 3
 #: What stands for the forgotten user, and what only they said.
