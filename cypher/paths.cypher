@@ -47,7 +47,16 @@ CALL (u, i, relations, firsts) {
   WHERE $hops >= 4 AND size(firsts) > 0
   WITH u, i, relations, firsts,
        COUNT { (i)--() } <= reduce(n = 0, first IN firsts | n + first[2]) AS back
-  CALL (u, i, relations, firsts, back) {
+  CALL (u, relations, firsts) {
+    UNWIND firsts AS first
+    WITH u, relations, first[1] AS a
+    MATCH (a)-[y]-(b)
+    WHERE b <> u AND (type(y) = 'INTERACTED'
+                      OR (type(y) IN relations
+                          AND NOT ((a:User AND b:Item) OR (a:Item AND b:User))))
+    RETURN collect(DISTINCT labels(b)[0]) AS met
+  }
+  CALL (u, i, relations, firsts, back, met) {
     UNWIND firsts AS first
     WITH u, i, relations, first[0] AS x, first[1] AS a, first[2] AS d
     MATCH (a)-[y]-(b)
@@ -56,18 +65,18 @@ CALL (u, i, relations, firsts) {
            OR (type(y) IN relations AND NOT ((a:User AND b:Item) OR (a:Item AND b:User))))
     RETURN b, [x, a, y, d] AS near, null AS far
     UNION ALL
-    WITH u, i, relations, back
+    WITH u, i, relations, back, met
     WHERE back
     MATCH (i)-[w]-(c)
     WHERE c <> u AND c <> i
       AND (type(w) = 'INTERACTED' OR (type(w) IN relations AND NOT c:User))
       AND (NOT c:Entity OR COUNT { (c)--() } <= 10 * $max_degree)
-    WITH u, i, relations, w, c,
+    WITH u, i, relations, met, w, c,
          CASE WHEN c:Entity THEN COUNT { MATCH (c)-[r]-() WHERE type(r) IN relations }
          ELSE 1 + COUNT { (c)-[:INTERACTED]-() } END AS f
     WHERE f <= $max_degree
     MATCH (c)-[z]-(b)
-    WHERE b <> u AND b <> c AND b <> i
+    WHERE labels(b)[0] IN met AND b <> u AND b <> c AND b <> i
       AND (type(z) = 'INTERACTED'
            OR (type(z) IN relations AND NOT ((b:User AND c:Item) OR (b:Item AND c:User))))
     RETURN b, null AS near, [z, c, w, f] AS far

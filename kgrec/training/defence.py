@@ -39,6 +39,8 @@ _LAST = 0.25
 #: Who is this many robust deviations more like so large a share of the users, ten at least, than
 #: people are is too alike. Nobody was, on clean data (docs/robustness.md).
 _ALIKE, _ALIKE_TO, _ALIKE_TO_LEAST = 3.0, 0.01, 10
+#: People differ so much at least; where most are alike to nobody the median deviation says nothing.
+_ALIKE_SPREAD = 0.03
 #: Their share counts as this at least, or a few would make any item theirs.
 _ALIKE_LEAST = 0.02
 
@@ -194,7 +196,7 @@ def _signs(judged: Judged) -> tuple[_Floats, _Floats]:
     neighbours = max(_ALIKE_TO_LEAST, round(_ALIKE_TO * len(judged.users)))
     near = alikeness(judged.history, neighbours).numpy()
     middle, spread = _middle_and_spread(near)
-    return np.asarray(unexpected), (near - middle) / np.sqrt(spread**2 + 1e-12)
+    return np.asarray(unexpected), (near - middle) / max(spread, _ALIKE_SPREAD)
 
 
 def _excess(

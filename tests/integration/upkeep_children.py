@@ -75,7 +75,7 @@ class Stop:
             if here == "within" and isinstance(store, Neo4jStore):
                 self._within(store, name, params, options)
             answer = execute(store, name, params, **options)
-            if here is not None and here != "before":
+            if here == "after" or (here == "within" and not isinstance(store, Neo4jStore)):
                 self.now(store)
             return answer
 

@@ -19,7 +19,7 @@ from kgrec.graph.data import GraphData
 from kgrec.model.ease import Ease
 from kgrec.model.suspicion import Judged, alikeness, explain_users
 from kgrec.schema import NodeLabel, Split
-from kgrec.training.defence import _excess, _reach, defended, suspects
+from kgrec.training.defence import _excess, _reach, _signs, defended, suspects
 from kgrec.training.fit import fit
 
 USERS, ITEMS = 600, 200
@@ -329,6 +329,18 @@ def test_a_few_users_alike_are_less_striking_than_many() -> None:
     assert many == pytest.approx((200 * divergence) ** 0.5)
     assert many > six
     assert chance == 0.0
+
+
+def test_where_most_are_alike_to_one_other_a_third_reader_is_not_too_alike() -> None:
+    # A hundred couples with two books each; the last book has three more readers.
+    pairs = [(user, 2 * (user // 2) + half) for user in range(200) for half in (0, 1)]
+    pairs += [(user, 199) for user in (0, 2, 4)]
+    _, alike = _signs(Judged.of(history_of(make_graph((200, 200, 0), pairs))))
+    # To ten: one couple's likeness, and two readers more; the middle user has the couple alone.
+    couple, theirs, reader = 2 / 7, 2 / (7 * 8) ** 0.5, 1 / 8
+    wanted = (theirs + 2 * reader + 1 / (7 * 8) ** 0.5 * 2 - couple) / 10 / 0.03
+    assert alike[0] == pytest.approx(wanted)
+    assert alike.max() < 3
 
 
 def test_suspects_do_not_depend_on_the_order_of_users(clean: GraphData) -> None:
