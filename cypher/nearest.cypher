@@ -1,9 +1,10 @@
-// purpose: The nodes nearest to a vector, by the store's vector index.
+// purpose: The nodes nearest to a vector; the embedded engine compares them all.
 // use: export
 // parameters: vector, limit = 10
 // columns: id, score
 // writes: no
-CALL db.index.vector.queryNodes('kgrec_{{label}}_embedding', $limit, $vector)
-YIELD node, score
-RETURN node.id AS id, score
+MATCH (n:{{label}})
+WHERE n.embedding IS NOT NULL
+RETURN n.id AS id, cosine(n.embedding, $vector) AS score
 ORDER BY score DESC, id
+LIMIT $limit

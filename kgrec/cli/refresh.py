@@ -30,6 +30,10 @@ def refresh(
         bool,
         typer.Option("--publish", help="Bring the lists and vectors that it affects up to date."),
     ] = False,
+    ingest: Annotated[
+        bool,
+        typer.Option("--ingest", help="Take in new data first, while the store is open."),
+    ] = False,
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Go on: take in new data and fold it in, until Ctrl-C."),
@@ -47,6 +51,7 @@ def refresh(
     with Reporter(as_json) as reporter:
         from kgrec.store.connect import open_store
         from kgrec.upkeep.fold import recovered_run
+        from kgrec.upkeep.keeping import KeptGraph
         from kgrec.upkeep.refresh import refresh as refresh_run
 
         with reporter.step("load") as said:
@@ -56,10 +61,16 @@ def refresh(
         if watch:
             _watch(loaded, settings, reporter, every, publish)
             return
-        with reporter.step("refresh") as said:
-            with open_store(settings.store, read_only=not publish) as opened:
-                report = refresh_run(loaded, opened, out, published=publish)
-            said.append(_told(report))
+        graphs = KeptGraph(settings)
+        with open_store(settings.store, read_only=not (publish or ingest)) as opened:
+            if ingest:
+                with reporter.step("ingest") as said:
+                    told = graphs.take_in(lambda: opened)
+                    said.append(f"{len(told.loads)} loads, graph version {told.version}")
+            with reporter.step("refresh") as said:
+                report = refresh_run(loaded, opened, out, published=publish, graphs=graphs)
+                said.append(_told(report))
+        graphs.write()
         reporter.answer(report.to_json(), f"run {report.run.directory}: {_told(report)}")
 
 

@@ -13,7 +13,13 @@ from kgrec.adopt import OWN, Naming
 from kgrec.errors import StoreError
 from kgrec.publish.publication import Publication
 from kgrec.publish.switching import note
-from kgrec.publish.vectors import VECTOR_ROWS, vector_names, vector_property, vector_rows
+from kgrec.publish.vectors import (
+    VECTOR_ROWS,
+    drop_indexes,
+    vector_names,
+    vector_property,
+    vector_rows,
+)
 from kgrec.publish.writing import EDGE_ROWS, edge_names
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
@@ -102,6 +108,8 @@ def replace_vectors(
         )
     values = naming.user_values if label is NodeLabel.USER else naming.item_values
     names = vector_names(naming, label, publication.slot)
+    if not store.capabilities.vector_index:
+        drop_indexes(store, naming, publication.slot)  # which earlier versions of kgrec made
     written = 0
     for start in range(0, len(ids), VECTOR_ROWS):
         part = slice(start, start + VECTOR_ROWS)

@@ -7,14 +7,16 @@ Published first, as readers wait for that; a process killed in between does the 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.store.base import GraphStore
+from kgrec.store.state import graph_version
 from kgrec.training.directory import Run, refuse_foreign
 from kgrec.upkeep.fold import fold_run, folded_names, write_folded
 from kgrec.upkeep.republish import Republished, republish
@@ -60,7 +62,12 @@ class Refreshed:
 
 
 def refresh(
-    run: Run, store: GraphStore, out: Path | None = None, *, published: bool = False
+    run: Run,
+    store: GraphStore,
+    out: Path | None = None,
+    *,
+    published: bool = False,
+    graphs: Callable[[GraphStore], GraphData] = fetch_graph,
 ) -> Refreshed:
     """Folds a run into the graph that a store holds now.
 
@@ -69,6 +76,7 @@ def refresh(
         store: Its graph, of any later version; open for writing if `published`.
         out: Where the new run goes; None replaces the run.
         published: Whether the current publication is brought up to date, where it is affected.
+        graphs: Gives the graph that a store holds; one that keeps it need not read it.
 
     Raises:
         StoreError: If the store has no whole graph, or nothing of the run is published in it.
@@ -77,10 +85,10 @@ def refresh(
     target = run.directory if out is None else out
     refuse_foreign(target)
     before, clock = run.record["graph_version"], _Clock()
+    if graph_version(store) == before and target.resolve() == run.directory.resolve():
+        return Refreshed(run, before, False)
     with clock.step("graph"):
-        graph = fetch_graph(store)
-    if graph.version == before and target.resolve() == run.directory.resolve():
-        return Refreshed(run, before, False, seconds=clock.seconds)
+        graph = graphs(store)
     with clock.step("fold"):
         folded = fold_run(run, graph)
         fresh = folded.as_run(target, folded_names(folded))
