@@ -1,4 +1,4 @@
-"""A graph in a file: its arrays, ids and properties, so that the next process need not read a store.
+"""A graph in a file: arrays, ids and properties, so that the next process need not read a store.
 
 One safetensors file, replaced as a whole. Nodes are Parquet tables within it. It may be deleted at
 any time; who reads it asks `graph.patch.is_current` whether it is still what the store holds.

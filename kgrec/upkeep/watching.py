@@ -100,5 +100,6 @@ def _fold_if_new(
     run: Run, store: GraphStore, graphs: KeptGraph, published: bool
 ) -> Refreshed | None:
     if graph_version(store) == run.record["graph_version"]:
+        graphs(store)  # read now, so that what comes next need not wait for it
         return None
     return refresh(run, store, published=published, graphs=graphs)
