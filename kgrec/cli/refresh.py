@@ -52,7 +52,6 @@ def refresh(
         from kgrec.store.connect import open_store
         from kgrec.upkeep.fold import recovered_run
         from kgrec.upkeep.keeping import KeptGraph
-        from kgrec.upkeep.refresh import refresh as refresh_run
 
         with reporter.step("load") as said:
             loaded = recovered_run(run)
@@ -68,7 +67,7 @@ def refresh(
                     told = graphs.take_in(lambda: opened)
                     said.append(f"{len(told.loads)} loads, graph version {told.version}")
             with reporter.step("refresh") as said:
-                report = refresh_run(loaded, opened, out, published=publish, graphs=graphs)
+                report = graphs.fold_in(loaded, opened, out, published=publish)
                 said.append(_told(report))
         graphs.write()
         reporter.answer(report.to_json(), f"run {report.run.directory}: {_told(report)}")

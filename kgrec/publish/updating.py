@@ -51,6 +51,20 @@ def replace_lists(
     Raises:
         StoreError: If the publication was retired meanwhile.
     """
+    written = write_places(store, publication, counter, lists, naming=naming)
+    recount(store, publication, counter, naming=naming)
+    return written
+
+
+def write_places(
+    store: GraphStore,
+    publication: Publication,
+    counter: str,
+    lists: Mapping[str, Sequence[Place]],
+    *,
+    naming: Naming = OWN,
+) -> int:
+    """Does as `replace_lists`, but for the count on the publication: for many calls in a row."""
     values = naming.user_values if counter == "recommended" else naming.item_values
     written = 0
     for ids in _batches(lists, EDGE_ROWS):
@@ -70,10 +84,20 @@ def replace_lists(
             rows=rows,
         )
         written += answer[0]["written"]
+    return written
+
+
+def recount(
+    store: GraphStore, publication: Publication, counter: str, *, naming: Naming = OWN
+) -> None:
+    """Notes on a publication how many edges it has.
+
+    Raises:
+        StoreError: If the publication was retired meanwhile.
+    """
     names = edge_names(naming, counter)
     count = store.read("count_published", names=names, run=publication.id)[0]["count"]
     note(store, publication, {counter: count})
-    return written
 
 
 def replace_vectors(

@@ -152,8 +152,10 @@ def clear_slot(store: GraphStore, naming: Naming, slot: str) -> None:
 
 def drop_indexes(store: GraphStore, naming: Naming, slot: str) -> None:
     """Removes the indexes of the vectors of a place."""
+    known = {row["name"] for row in store.read("index_names")}
     for label in (NodeLabel.USER, NodeLabel.ITEM):
-        store.write("drop_vector_slot_index", names=vector_names(naming, label, slot))
+        if vector_index(label, slot) in known:
+            store.write("drop_vector_slot_index", names=vector_names(naming, label, slot))
 
 
 def make_indexes(target: Target, dimensions: int) -> None:

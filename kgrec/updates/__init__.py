@@ -83,8 +83,8 @@ def update(
         intake: Tables from Python, replaced sources, mended rejects.
         marks: Loads to take back or to count again; with any, no source is read.
         offline: Writes files for Neo4j's offline importer into this folder instead of the store.
-        store: Gives the settings' store, open for writing, where that is the caller's business; it
-            stays open. Asked only where something is to be written or looked at.
+        store: Gives the settings' store, open for writing, where it is the caller who
+            checkpoints and closes it; asked only where there is something to write or to look at.
         progress: Whether bars are shown on a terminal.
 
     Raises:

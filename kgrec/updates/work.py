@@ -33,8 +33,8 @@ class StoreWork:
         journal: The loads.
         report: Takes what deriving finds.
         progress: Whether bars are shown on a terminal.
-        store: Gives the settings' store, open for writing, which is the caller's to close; None
-            opens it here.
+        store: Gives the settings' store, open for writing, which is the caller's to checkpoint and
+            to close; None opens it here.
 
     Attributes:
         applied: The changes that were written to the store; None if none were, or others as well.
@@ -113,9 +113,10 @@ class StoreWork:
             return planned, False
         with self._open() as store:
             record, changed = self._written(planned, held, store)
-            store.checkpoint()
         if embedded is not None:
-            record = replace(record, stamp=stamp_of(embedded))
+            # A store that the caller goes on to write has not come to its file yet.
+            stamp = None if self._store is not None else stamp_of(embedded)
+            record = replace(record, stamp=stamp)
         self._journal.update(self._journal.manifest.with_graph(self._uri, record))
         return record, changed
 
@@ -141,7 +142,9 @@ class StoreWork:
             return planned, False
         if as_held and isinstance(planned, Changes):
             assert held is not None
-            apply_changes(planned, store, progress=self._progress)
+            # A caller who goes on to write would write the whole file twice.
+            own = self._store is None
+            apply_changes(planned, store, checkpoint=own, progress=self._progress)
             self.applied = planned
             return (
                 replace(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 from kgrec.config import Config, StoreConfig
@@ -15,7 +16,9 @@ from kgrec.graph.kept import NAME, read_graph, write_graph
 from kgrec.graph.patch import is_current, patched
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
+from kgrec.training.directory import Run
 from kgrec.updates import UpdateReport, update
+from kgrec.upkeep.refresh import Refreshed, refresh
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +86,7 @@ class KeptGraph:
         self._changes: list[Changes | None] = []
 
     def take_in(self, store: Callable[[], GraphStore], *, progress: bool = False) -> UpdateReport:
-        """Takes in what is new, as `update`, and remembers what that changes.
+        """Takes in what is new, as `update`, and remembers what that changes; then `fold_in`.
 
         Args:
             store: Gives the settings' store, open for writing.
@@ -93,6 +96,22 @@ class KeptGraph:
         if report.changed:
             self._changes.append(report.changes)
         return report
+
+    def fold_in(
+        self, run: Run, store: GraphStore, out: Path | None = None, *, published: bool = False
+    ) -> Refreshed:
+        """Folds a run into the graph that a store holds now, as `refresh`.
+
+        What was taken in before comes to an embedded store's file with the lists that follow from
+        it, and comes there as well if these cannot be made.
+        """
+        try:
+            if not published:
+                store.checkpoint()  # before the run says so
+            return refresh(run, store, out, published=published, graphs=self)
+        except Exception:
+            store.checkpoint()  # any list that was replaced is whole
+            raise
 
     def __call__(self, store: GraphStore) -> GraphData:
         """Gives the graph that a store holds; raises as `fetch_graph`."""

@@ -19,7 +19,7 @@ from kgrec.errors import NotFittedError, StoreError
 from kgrec.publish import Publication, current
 from kgrec.publish.lists import TopLists, block_size, item_lists, user_lists
 from kgrec.publish.switching import note
-from kgrec.publish.updating import Place, replace_lists, replace_vectors
+from kgrec.publish.updating import Place, recount, replace_vectors, write_places
 from kgrec.publish.vectors import run_vectors
 from kgrec.publish.writing import edge_names
 from kgrec.recommend import Recommender
@@ -165,7 +165,9 @@ def _replace(
         columns = (found.head, found.item, found.score, found.rank, found.cold)
         for head, item, score, rank, cold in zip(*(x.tolist() for x in columns), strict=True):
             made[head_ids[head]].append((item_ids[item], score, rank, cold))
-        replace_lists(store, publication, counter, made)
+        write_places(store, publication, counter, made)
+    if len(heads):
+        recount(store, publication, counter)
 
 
 def _vectors(store: GraphStore, folded: Folded, run: Run, publication: Publication) -> int:

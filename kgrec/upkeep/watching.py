@@ -13,7 +13,7 @@ from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
 from kgrec.training.directory import Run
 from kgrec.upkeep.keeping import KeptGraph, KeptStore
-from kgrec.upkeep.refresh import Refreshed, refresh
+from kgrec.upkeep.refresh import Refreshed
 
 logger = logging.getLogger(__name__)
 
@@ -102,4 +102,4 @@ def _fold_if_new(
     if graph_version(store) == run.record["graph_version"]:
         graphs(store)  # read now, so that what comes next need not wait for it
         return None
-    return refresh(run, store, published=published, graphs=graphs)
+    return graphs.fold_in(run, store, published=published)
