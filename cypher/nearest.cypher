@@ -1,10 +1,9 @@
-// purpose: The nodes nearest to a vector; the embedded engine compares them all.
+// purpose: The nodes nearest to a vector, by the store's vector index.
 // use: export
 // parameters: vector, limit = 10
 // columns: id, score
 // writes: no
-MATCH (n:{{label}})
-WHERE n.embedding IS NOT NULL
-RETURN n.id AS id, cosine(n.embedding, $vector) AS score
+CALL db.index.vector.queryNodes('kgrec_{{label}}_embedding', $limit, $vector)
+YIELD node, score
+RETURN node.id AS id, score
 ORDER BY score DESC, id
-LIMIT $limit
