@@ -46,7 +46,7 @@ from kgrec.store.connect import open_store
 from kgrec.training.directory import LAYOUT, Run, load_run, write_run
 from kgrec.training.inner_split import history_of
 from kgrec.updates import update
-from kgrec.upkeep.refresh import refresh
+from kgrec.upkeep.keeping import KeptGraph
 from kgrec.upkeep.watching import watch
 
 CONFIG = """\
@@ -207,10 +207,12 @@ def apart(config: Config, run: Run) -> Run:
     opened = time.perf_counter()
     with open_store(config.store) as store:
         seconds["open"] = time.perf_counter() - opened
-        report = refresh(run, store, published=True)
+        graphs = KeptGraph(config)
+        report = graphs.fold_in(run, store, published=True)
     seconds |= report.seconds
-    visible = time.perf_counter() - started - seconds["write"]
-    told("apart", report.to_json() | {"seconds": seconds}, visible, time.process_time() - busy)
+    visible, cpu = time.perf_counter() - started - seconds["write"], time.process_time() - busy
+    told("apart", report.to_json() | {"seconds": seconds}, visible, cpu)
+    graphs.write()
     return report.run
 
 

@@ -7,6 +7,7 @@ any time; who reads it asks `graph.patch.is_current` whether it is still what th
 import io
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,15 @@ NAME = "graph.safetensors"
 _Arrays = dict[str, npt.NDArray[Any]]
 
 
-def write_graph(path: Path, graph: GraphData) -> bool:
+def write_graph(path: Path, graph: GraphData, note: Mapping[str, Any] | None = None) -> bool:
     """Writes a graph, whole or not at all; gives whether it could be.
 
     Properties that no Parquet column holds as they are (a column of numbers and words) cannot.
+
+    Args:
+        path: The file.
+        graph: The graph.
+        note: JSON values that `read_note` gives back.
 
     Raises:
         OSError: If the file cannot be written.
@@ -66,7 +72,11 @@ def write_graph(path: Path, graph: GraphData) -> bool:
     save_file(
         {name: _narrow(np.ascontiguousarray(array)) for name, array in arrays.items()},
         part,
-        metadata={"layout": LAYOUT, "graph": json.dumps(told)},
+        metadata={
+            "layout": LAYOUT,
+            "graph": json.dumps(told),
+            "note": json.dumps(dict(note or {})),
+        },
     )
     part.replace(path)
     return True
@@ -86,6 +96,16 @@ def read_graph(path: Path) -> GraphData | None:
     except (OSError, SafetensorError, ValueError, KeyError, pa.ArrowException) as exc:
         logger.warning("%s cannot be read (%s); the graph is read from the store", path, exc)
         return None
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Gives what was noted on a graph's file; nothing if there is none that can be read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            found: dict[str, Any] = json.loads((file.metadata() or {}).get("note", "{}"))
+    except (OSError, SafetensorError, ValueError):
+        return {}
+    return found
 
 
 def _graph(told: dict[str, Any], arrays: _Arrays) -> GraphData:

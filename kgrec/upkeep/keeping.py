@@ -6,13 +6,17 @@ from pathlib import Path
 from types import TracebackType
 
 from kgrec.config import Config, StoreConfig
+from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.journal import Journal
+from kgrec.data.journal.manifest import GraphRecord
 from kgrec.data.journal.place import graph_address, journal_folder
+from kgrec.data.settings import view_settings
 from kgrec.data.tables import Changes
+from kgrec.data.view.delta import derive_changes
 from kgrec.errors import DataError, StoreBusy
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
-from kgrec.graph.kept import NAME, read_graph, write_graph
+from kgrec.graph.kept import NAME, read_graph, read_note, write_graph
 from kgrec.graph.patch import is_current, patched
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -72,8 +76,9 @@ class KeptStore:
 class KeptGraph:
     """A graph as arrays that follows what is taken in, instead of being read again.
 
-    It lies beside the journal as well, so that the next process finds it. What it gives is what
-    `fetch_graph` would give; where that cannot be told, it is read.
+    It lies beside the journal as well, so that the next process finds it and derives what came
+    since from the journal's rows. What it gives is what `fetch_graph` would give: versions are
+    hashes of all nodes and edges. Where that cannot be told, the store is read.
 
     Args:
         config: The settings.
@@ -118,11 +123,34 @@ class KeptGraph:
         graph = self._graph or read_graph(self._path)
         changes, self._changes = self._changes, []
         for each in changes:
-            graph = None if graph is None or each is None else patched(graph, each)
+            after = None if graph is None or each is None else patched(graph, each)
+            if after is None:
+                break
+            graph = after
+        if graph is not None and not is_current(graph, store):
+            graph = self._followed(graph)
         if graph is None or not is_current(graph, store):
             graph = fetch_graph(store)
         self._graph = graph
         return graph
+
+    def _followed(self, graph: GraphData) -> GraphData | None:
+        """The graph after what others took in, by the journal; None if that is not told."""
+        config, note = self._config, read_note(self._path)
+        settings = view_settings(config.data, config.seed)
+        if (note.get("version"), note.get("settings")) != (graph.version, settings):
+            return None
+        relations = sorted(graph.relations + graph.identities, key=lambda each: each.key)
+        catalogue = tuple((each.name, each.key, each.role) for each in relations)
+        held = GraphRecord(graph.version, settings, tuple(note["loads"]), catalogue, 0, 0)
+        names = frozenset(source.name for source in config.data.all_sources())
+        try:
+            with Journal(self._path.parent, names) as journal:
+                changes = derive_changes(journal, held, config.data, config.seed, Report())
+        except (StoreBusy, DataError) as exc:
+            logger.debug("what was taken in is not told: %s", exc)
+            return None
+        return None if changes is None else patched(graph, changes)
 
     def write(self) -> None:
         """Writes it beside the journal, for the next process; if it cannot, that is no error."""
@@ -134,6 +162,7 @@ class KeptGraph:
             with Journal(folder) as journal:
                 held = journal.manifest.graphs.get(graph_address(self._config))
                 if held is not None and held.version == graph.version:
-                    write_graph(self._path, graph)
+                    note = {"version": held.version, "settings": held.settings, "loads": held.loads}
+                    write_graph(self._path, graph, note)
         except (StoreBusy, DataError, OSError) as exc:
             logger.warning("the graph is not kept for the next process: %s", exc)

@@ -168,6 +168,9 @@ def test_kept_beside_the_journal_it_serves_the_next_process(
     day(tmp_path / "shop", 3, some_rows(3, count=12))
     update(config, progress=False)  # by another process, which keeps nothing
     process(4)
+    assert len(reads) == 1
+    write(tmp_path / "shop" / "items2.csv", "id,title,brand", ["i1,Another Title,brand9"])
+    process(14)  # a title is no delivery of interactions
     assert len(reads) == 2
     (journal_folder(config) / NAME).write_bytes(b"damaged")
     with pytest.MonkeyPatch.context() as patch:
