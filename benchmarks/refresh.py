@@ -6,19 +6,26 @@
 50,000 users, 20,000 items and 1.5M interactions are generated, loaded and published once; then
 deliveries of 1,000 interactions come. The run is one of the right shape, not one that was trained
 to be good: a network of 64 channels and two layers, factorisation, popularity; with `--dense`, a
-dense closed form of all items (1.6 GB) as well. Prints one JSON object a delivery: seconds of each
-step, `visible` being all up to the published lists, the processor's own seconds of everything, and
-the load of the machine.
+dense closed form of all items (1.6 GB) as well.
+
+Three ways are measured, each with deliveries of its own: `watch`, one process that keeps the store
+(`kgrec refresh --watch --publish`); `once`, a process for each delivery (`kgrec refresh --ingest
+--publish`), its start included; `apart`, `kgrec ingest` and then `kgrec refresh --publish`, in this
+process, but with the store opened by each. Prints one JSON object a delivery: seconds of each step,
+`visible` being all from the file's arrival to the lists in the saved store, `cpu` the processor's
+own seconds of all of it, and the load of the machine.
 """
 
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +46,8 @@ from kgrec.store.connect import open_store
 from kgrec.training.directory import LAYOUT, Run, load_run, write_run
 from kgrec.training.inner_split import history_of
 from kgrec.updates import update
-from kgrec.upkeep.refresh import refresh
+from kgrec.upkeep.keeping import KeptGraph
+from kgrec.upkeep.watching import watch
 
 CONFIG = """\
 [store]
@@ -138,28 +146,82 @@ def main() -> None:
             publish(run, store, top=20, similar=1, users=some, progress=False)
             show(step="publish", seconds=time.perf_counter() - started, users=len(some))
         del graph
-        for number in range(1, given.deliveries + 1):
-            write_day(given.out, number, given.delta, given.users, given.items)
-            run = deliver(config, run)
+        waiting = iter(range(1, 1 + 3 * given.deliveries))
+
+        def arrive() -> None:
+            write_day(given.out, next(waiting), given.delta, given.users, given.items)
+
+        run = watched(config, run, arrive, given.deliveries)
+        for _ in range(given.deliveries):
+            arrive()
+            once(run)
+        run = load_run(run.directory)
+        for _ in range(given.deliveries):
+            arrive()
+            run = apart(config, run)
 
 
-def deliver(config: Config, run: Run) -> Run:
-    """Takes one delivery in and measures each step."""
+def watched(config: Config, run: Run, arrive: Callable[[], None], deliveries: int) -> Run:
+    """Deliveries to a process that watches; the first round, which opens the store, is apart."""
+    started, busy, left = time.perf_counter(), time.process_time(), deliveries
+
+    def wait(_: float) -> bool:
+        nonlocal started, busy, left
+        if left == deliveries:
+            show(step="begin to watch", seconds=time.perf_counter() - started)
+        left -= 1
+        if left < 0:
+            return False
+        arrive()
+        started, busy = time.perf_counter(), time.process_time()
+        return True
+
+    for report in watch(run, config, every=10.0, published=True, wait=wait):
+        visible = time.perf_counter() - started - report.seconds["write"]
+        told("watch", report.to_json(), visible, time.process_time() - busy)
+        run = report.run
+    return run
+
+
+def once(run: Run) -> None:
+    """A delivery to a command."""
+    command = [sys.executable, "-m", "kgrec.cli", "refresh", "--run", str(run.directory)]
+    # As anywhere but in many containers, Python keeps what it compiled: the first call is slower.
+    settings = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    busy, started = os.times(), time.perf_counter()
+    said = subprocess.run(
+        [*command, "--ingest", "--publish", "--json"],
+        check=True,
+        stdout=subprocess.PIPE,
+        env=settings,
+    ).stdout
+    visible, after = time.perf_counter() - started, os.times()
+    cpu = sum(after[at] - busy[at] for at in (2, 3))  # of children: user, system
+    told("once", json.loads(said), visible, cpu)
+
+
+def apart(config: Config, run: Run) -> Run:
+    """A delivery that is taken in and, the store opened again, folded in."""
     started, busy = time.perf_counter(), time.process_time()
-    update(config, progress=False)
-    taken = time.perf_counter() - started
+    seconds = {"ingest": update(config, progress=False).seconds}
     opened = time.perf_counter()
     with open_store(config.store) as store:
-        opening = time.perf_counter() - opened
-        report = refresh(run, store, published=True)
-    steps = {"ingest": taken, "open": opening, **report.seconds}
-    visible = sum(value for name, value in steps.items() if name != "write")
-    assert report.published is not None
-    show(
-        step="delivery", **steps, visible=visible, lists=report.published.users,
-        vectors=report.published.vectors, cpu=time.process_time() - busy, load=os.getloadavg()[0],
-    )  # fmt: skip
+        seconds["open"] = time.perf_counter() - opened
+        graphs = KeptGraph(config)
+        report = graphs.fold_in(run, store, published=True)
+    seconds |= report.seconds
+    visible, cpu = time.perf_counter() - started - seconds["write"], time.process_time() - busy
+    told("apart", report.to_json() | {"seconds": seconds}, visible, cpu)
+    graphs.write()
     return report.run
+
+
+def told(way: str, report: dict[str, Any], visible: float, cpu: float) -> None:
+    show(
+        way=way, **report["seconds"], visible=visible, cpu=cpu,
+        lists=report["published"]["users"], vectors=report["published"]["vectors"],
+        load=os.getloadavg()[0],
+    )  # fmt: skip
 
 
 def show(**told: object) -> None:

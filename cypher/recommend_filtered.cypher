@@ -22,6 +22,6 @@ WHERE NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) }
   AND all(a IN $attributes WHERE EXISTS {
     MATCH (i)-[x]-(e:Entity) WHERE a[0] = type(x) AND e.id IN a[1]
   })
-RETURN i.id AS id, i.title AS title, score AS cosine
+RETURN i.id AS id, i.title AS title, 2 * score - 1 AS cosine
 ORDER BY cosine DESC, id
 SKIP $skip LIMIT $limit

@@ -78,7 +78,9 @@ def assert_published(store: GraphStore, run: Run, top: int, similar: int) -> Pub
     assert rows == [{"here": 100, "there": 0}]
     names = {row["name"] for row in store.read("index_names")}
     assert {name for name in names if "_vector_" in name} == {
-        f"kgrec_{label}_vector_{found.slot}" for label in ("user", "item")
+        f"kgrec_{label}_vector_{found.slot}"
+        for label in ("user", "item")
+        if store.capabilities.vector_index
     }
     assert store.read("recommend_filtered", user="u1")
     return found

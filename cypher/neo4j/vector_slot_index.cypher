@@ -1,4 +1,4 @@
-// purpose: As the common one, with the vectors as they are: else 5.26 gives scores of coarser ones.
+// purpose: Makes the vector index of one of two places, unquantized: else 5.26 scores coarser vectors.
 // use: schema
 // writes: yes
 CREATE VECTOR INDEX {{index}} IF NOT EXISTS FOR (n:{{node}}) ON (n.{{vector}})

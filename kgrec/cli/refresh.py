@@ -32,6 +32,10 @@ def refresh(
         bool,
         typer.Option("--publish", help="Bring the lists and vectors that it affects up to date."),
     ] = False,
+    ingest: Annotated[
+        bool,
+        typer.Option("--ingest", help="Take in new data first, while the store is open."),
+    ] = False,
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Go on: take in new data and fold it in, until Ctrl-C."),
@@ -49,7 +53,7 @@ def refresh(
     with Reporter(as_json) as reporter:
         from kgrec.store.connect import open_store
         from kgrec.upkeep.fold import recovered_run
-        from kgrec.upkeep.refresh import refresh as refresh_run
+        from kgrec.upkeep.keeping import KeptGraph
         from kgrec.upkeep.republish import open_readers
 
         with reporter.step("load") as said:
@@ -59,12 +63,19 @@ def refresh(
         if watch:
             _watch(loaded, settings, reporter, every, publish)
             return
-        with reporter.step("refresh") as said, completed_by("refresh"):
-            with ExitStack() as stack:
-                opened = stack.enter_context(open_store(settings.store, read_only=not publish))
+        graphs = KeptGraph(settings)
+        with completed_by("refresh"), ExitStack() as stack:
+            writes = publish or ingest
+            opened = stack.enter_context(open_store(settings.store, read_only=not writes))
+            if ingest:
+                with reporter.step("ingest") as said:
+                    told = graphs.take_in(lambda: opened)
+                    said.append(f"{len(told.loads)} loads, graph version {told.version}")
+            with reporter.step("refresh") as said:
                 into = stack.enter_context(open_readers(settings, opened)) if publish else None
-                report = refresh_run(loaded, opened, out, published=publish, readers=into)
-            said.append(_told(report))
+                report = graphs.fold_in(loaded, opened, out, published=publish, readers=into)
+                said.append(_told(report))
+        graphs.write()
         reporter.answer(report.to_json(), f"run {report.run.directory}: {_told(report)}")
 
 

@@ -91,10 +91,13 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
             expect(changes.rows)
             write_changes(changes, store, catalogue, on_rows)
     _finish(store, target)
+    store.checkpoint()
     return _reported(dataset.fingerprint, written, removed, start, True)
 
 
-def apply_changes(changes: Changes, store: GraphStore, *, progress: bool = True) -> IngestReport:
+def apply_changes(
+    changes: Changes, store: GraphStore, *, checkpoint: bool = True, progress: bool = True
+) -> IngestReport:
     """Brings a graph from one version to another without looking at the rest of it.
 
     Killed on the way, it leaves a graph that readers refuse and that `ingest` completes.
@@ -102,6 +105,7 @@ def apply_changes(changes: Changes, store: GraphStore, *, progress: bool = True)
     Args:
         changes: The changes.
         store: A store that is open for writing and holds the version they apply to.
+        checkpoint: Whether the store is checkpointed; else that is left to the caller.
         progress: Whether a bar is shown on stderr, if that is a terminal.
 
     Raises:
@@ -133,6 +137,8 @@ def apply_changes(changes: Changes, store: GraphStore, *, progress: bool = True)
         expect(changes.rows)
         write_changes(changes, store, catalogue, on_rows)
     _finish(store, target)
+    if checkpoint:
+        store.checkpoint()
     return _reported(changes.version, *_counts(changes), start, True)
 
 
@@ -163,7 +169,6 @@ def _finish(store: GraphStore, target: GraphState) -> None:
             f"expected {target}, got {found}; run kgrec ingest again, one at a time"
         )
     write_state(store, GraphState(target.version, READY, target.interaction_properties))
-    store.checkpoint()
 
 
 def _either(*names: tuple[str, ...]) -> tuple[str, ...]:

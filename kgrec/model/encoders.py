@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.nn import RGATConv
 
 from kgrec.model.adjacency import RelationAdjacency
 from kgrec.model.graph_tensors import Block, GraphTensors
@@ -94,6 +93,8 @@ class RelationAttention(nn.Module):
     edge_type: Tensor
 
     def __init__(self, graph: GraphTensors, channels: int, num_layers: int, heads: int) -> None:
+        from torch_geometric.nn import RGATConv  # seconds to import, and all else does without
+
         super().__init__()
         self.num_judged = graph.num_users + graph.num_items
         self.register_buffer("edge_index", graph.edge_index, persistent=False)

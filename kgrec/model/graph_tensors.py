@@ -1,11 +1,22 @@
 """The graph as tensors: all of it, and what is drawn of it for a batch."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch_geometric.data import HeteroData
-from torch_geometric.data.storage import EdgeStorage
+
+if TYPE_CHECKING:  # seconds to import, and serving a run does without
+    from torch_geometric.data import HeteroData
+    from torch_geometric.data.storage import EdgeStorage
+
+#: Edges of one type: head label, name, tail label, `edge_index` int64 (2, e), role.
+TypedEdges = tuple[str, str, str, Tensor, str]
+
+_LABELS = ("User", "Item", "Entity")
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class GraphTensors:
     text: Tensor | None = None
 
     @classmethod
-    def from_hetero(cls, data: HeteroData, *, use_graph: bool = True) -> "GraphTensors":
+    def from_hetero(cls, data: HeteroData, *, use_graph: bool = True) -> GraphTensors:
         """Flattens a HeteroData with node types User, Item, Entity.
 
         Edge types of one name and role share one relation, hence one weight; a name that a second
@@ -46,38 +57,59 @@ class GraphTensors:
             data: The graph; edge types come in both directions (`rev_` marks the reverse).
             use_graph: Whether relations take part; interactions and behaviours always do.
         """
+        edges = [
+            (*kind, data[kind].edge_index, _role(kind[1], data[kind])) for kind in data.edge_types
+        ]
+        text = None
+        if all("text" in data[label] for label in _LABELS):
+            text = {label: data[label].text for label in _LABELS}
+        counts = {label: int(data[label].num_nodes) for label in _LABELS}
+        return cls.from_edges(counts, edges, text, use_graph=use_graph)
+
+    @classmethod
+    def from_edges(
+        cls,
+        counts: Mapping[str, int],
+        edges: Iterable[TypedEdges],
+        text: Mapping[str, Tensor] | None = None,
+        *,
+        use_graph: bool = True,
+    ) -> GraphTensors:
+        """Flattens edge sets, as `from_hetero` does those of a HeteroData.
+
+        Args:
+            counts: The number of nodes of User, Item, Entity.
+            edges: Edge sets, both directions of each; indices count within their labels.
+            text: Per label float32 (n, c); None without text features.
+            use_graph: Whether relations take part; interactions and behaviours always do.
+        """
         offset, total = {}, 0
-        for label in ("User", "Item", "Entity"):
+        for label in _LABELS:
             offset[label] = total
-            total += int(data[label].num_nodes)
+            total += counts[label]
         names: dict[tuple[str, str], str] = {}  # of each edge type's name and role
         index, kinds = [], []
-        for head, name, tail in data.edge_types:
-            store = data[head, name, tail]
-            role = _role(name, store)
+        for head, name, tail, edge_index, role in edges:
             if not use_graph and role == "relation":
                 continue
             if (name, role) not in names:
                 taken = name in names.values()
                 names[name, role] = f"{name}_{role.upper()}" if taken else name
             kind = list(names).index((name, role))
-            index.append(store.edge_index + torch.tensor([[offset[head]], [offset[tail]]]))
-            kinds.append(torch.full((store.edge_index.shape[1],), kind))
-        text = None
-        if all("text" in data[label] for label in offset):
-            text = torch.cat([data[label].text for label in offset])
+            index.append(edge_index + torch.tensor([[offset[head]], [offset[tail]]]))
+            kinds.append(torch.full((edge_index.shape[1],), kind))
         return cls(
-            num_users=int(data["User"].num_nodes),
-            num_items=int(data["Item"].num_nodes),
+            num_users=counts["User"],
+            num_items=counts["Item"],
             num_nodes=total,
             edge_index=torch.cat(index, dim=1),
             edge_type=torch.cat(kinds),
             relation_names=tuple(names.values()),
             relation_signs=tuple(-1 if role == "negative" else 1 for _, role in names),
-            text=text,
+            text=None if text is None else torch.cat([text[label] for label in _LABELS]),
         )
 
-    def to(self, device: torch.device) -> "GraphTensors":
+    def to(self, device: torch.device) -> GraphTensors:
         """The same graph on a device."""
         return replace(
             self,

@@ -13,7 +13,13 @@ from kgrec.adopt import OWN, Naming
 from kgrec.errors import StoreError
 from kgrec.publish.publication import Publication
 from kgrec.publish.switching import note
-from kgrec.publish.vectors import VECTOR_ROWS, vector_names, vector_property, vector_rows
+from kgrec.publish.vectors import (
+    VECTOR_ROWS,
+    drop_indexes,
+    vector_names,
+    vector_property,
+    vector_rows,
+)
 from kgrec.publish.writing import EDGE_ROWS, edge_names
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
@@ -45,6 +51,20 @@ def replace_lists(
     Raises:
         StoreError: If the publication was retired meanwhile.
     """
+    written = write_places(store, publication, counter, lists, naming=naming)
+    recount(store, publication, counter, naming=naming)
+    return written
+
+
+def write_places(
+    store: GraphStore,
+    publication: Publication,
+    counter: str,
+    lists: Mapping[str, Sequence[Place]],
+    *,
+    naming: Naming = OWN,
+) -> int:
+    """Does as `replace_lists`, but for the count on the publication: for many calls in a row."""
     values = naming.user_values if counter == "recommended" else naming.item_values
     written = 0
     for ids in _batches(lists, EDGE_ROWS):
@@ -64,10 +84,20 @@ def replace_lists(
             rows=rows,
         )
         written += answer[0]["written"]
+    return written
+
+
+def recount(
+    store: GraphStore, publication: Publication, counter: str, *, naming: Naming = OWN
+) -> None:
+    """Notes on a publication how many edges it has.
+
+    Raises:
+        StoreError: If the publication was retired meanwhile.
+    """
     names = edge_names(naming, counter)
     count = store.read("count_published", names=names, run=publication.id)[0]["count"]
     note(store, publication, {counter: count})
-    return written
 
 
 def replace_vectors(
@@ -102,6 +132,8 @@ def replace_vectors(
         )
     values = naming.user_values if label is NodeLabel.USER else naming.item_values
     names = vector_names(naming, label, publication.slot)
+    if not store.capabilities.vector_index:
+        drop_indexes(store, naming, publication.slot)  # which earlier versions of kgrec made
     written = 0
     for start in range(0, len(ids), VECTOR_ROWS):
         part = slice(start, start + VECTOR_ROWS)

@@ -1,8 +1,9 @@
-"""The vectors of a run, and writing them to nodes with their index.
+"""The vectors of a run, and writing them to nodes.
 
-Vectors stand in one of two places that take turns, the properties `vector_a` and `vector_b`, each
-with its own index a label: those of the current publication are read while the next ones are
-written to the other place.
+Vectors stand in one of two places that take turns, the properties `vector_a` and `vector_b`: those
+of the current publication are read while the next ones are written to the other place. On a server
+each has its own index a label. The embedded engine would build an index anew whenever the file is
+opened, 2 s for 10,000 vectors, and compares as many in 20 ms.
 """
 
 from dataclasses import dataclass
@@ -141,17 +142,27 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
 
 def clear_slot(store: GraphStore, naming: Naming, slot: str) -> None:
     """Removes the vectors of a place, and their indexes."""
+    drop_indexes(store, naming, slot)
     for label in (NodeLabel.USER, NodeLabel.ITEM):
         names = vector_names(naming, label, slot)
-        store.write("drop_vector_slot_index", names=names)
         cleared = CLEAR_ROWS
         while cleared == CLEAR_ROWS:
             cleared = store.write("purge_vectors", names=names, limit=CLEAR_ROWS)[0]["cleared"]
 
 
+def drop_indexes(store: GraphStore, naming: Naming, slot: str) -> None:
+    """Removes the indexes of the vectors of a place."""
+    known = {row["name"] for row in store.read("index_names")}
+    for label in (NodeLabel.USER, NodeLabel.ITEM):
+        if vector_index(label, slot) in known:
+            store.write("drop_vector_slot_index", names=vector_names(naming, label, slot))
+
+
 def make_indexes(target: Target, dimensions: int) -> None:
-    """Makes the indexes of a publication's vectors, and waits until they are filled."""
+    """Makes the indexes of a publication's vectors, where the engine has any, and awaits them."""
     store, slot = target.store, target.publication.slot
+    if not store.capabilities.vector_index:
+        return
     for label in (NodeLabel.USER, NodeLabel.ITEM):
         names = vector_names(target.naming, label, slot)
         store.write("vector_slot_index", names=names, dimensions=dimensions)

@@ -139,8 +139,9 @@ def recommend_filtered(
 ) -> QueryResult[NearItem]:
     """Gives the items nearest to a user by the published vectors that meet all constraints.
 
-    Where a filter leaves little of the published lists, the vector index still has more: it
-    proposes `fetch` items, of which the constraints, and what the user knows, leave some.
+    Where a filter leaves little of the published lists, the vectors still have more: the
+    `fetch` nearest items are looked at, of which the constraints, and what the user knows, leave
+    some. Neo4j finds them by its index, which is approximate; the embedded engine compares all.
 
     Args:
         store: Open for reading.

@@ -28,7 +28,7 @@ class Capabilities:
     Attributes:
         engine: "embedded" or "neo4j".
         version: Version of the engine.
-        vector_index: Whether vectors can be queried by similarity in the store.
+        vector_index: Whether vectors have an index; without one a query compares them all.
         concurrent_writers: Whether several processes may write at once.
     """
 
@@ -171,6 +171,23 @@ class GraphStore(Protocol):
 
     def checkpoint(self) -> None:
         """Makes all acknowledged writes durable and visible to new readers."""
+
+    def rest(self, *, failed: bool = False) -> None:
+        """Checkpoints and lets others write until `resume`, without closing.
+
+        Args:
+            failed: Whether what was written since the last checkpoint is to be forgotten.
+        """
+
+    def untouched(self) -> bool:
+        """Whether it can be told that nobody wrote since `rest`."""
+
+    def resume(self) -> None:
+        """Goes on after `rest`, with what others wrote meanwhile.
+
+        Raises:
+            StoreBusy: If another process writes the embedded store.
+        """
 
     def close(self) -> None:
         """Releases the store; safe to call twice."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from kgrec.errors import SchemaError, ShapeError, StoreError
 from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, EdgeKey, NodeLabel
-from kgrec.store.base import Row
+from kgrec.store.base import Capabilities, Row
 from kgrec.store.cypher import Statement, get_statement, queries
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,11 @@ class CypherStore(ABC):
     @abstractmethod
     def uri(self) -> str:
         """The address without credentials."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the engine offers."""
 
     @abstractmethod
     def _run(self, text: str, params: Mapping[str, Any], *, writes: bool) -> list[Row]:
@@ -160,7 +165,7 @@ class CypherStore(ABC):
     def write_vectors(
         self, label: NodeLabel, ids: Sequence[str], matrix: npt.NDArray[np.float32]
     ) -> None:
-        """Writes one vector a node and makes the vector index; see `GraphStore.write_vectors`.
+        """Writes one vector a node and makes their index; see `GraphStore.write_vectors`.
 
         Raises:
             ShapeError: If the matrix is not (len(ids), d), or has a value that is not finite.
@@ -177,7 +182,7 @@ class CypherStore(ABC):
             stop = start + self.vector_block
             rows = list(zip(ids[start:stop], matrix[start:stop].tolist(), strict=True))
             self._execute("write_vectors", {"rows": [list(row) for row in rows]}, label=label)
-        if len(ids):
+        if len(ids) and self.capabilities.vector_index:
             self._execute("vector_index", label=label, dimensions=matrix.shape[1])
 
     def clear_vectors(self, label: NodeLabel) -> None:
@@ -201,6 +206,18 @@ class CypherStore(ABC):
     def checkpoint(self) -> None:
         """Makes all acknowledged writes durable and visible to new readers."""
         logger.debug("every write to %s is durable when acknowledged", self.uri)
+
+    def rest(self, *, failed: bool = False) -> None:
+        """Lets others write; a server does so at any time. See `GraphStore.rest`."""
+        logger.debug("%s rests, failed=%s", self.uri, failed)
+
+    def untouched(self) -> bool:
+        """A server does not tell; see `GraphStore.untouched`."""
+        return False
+
+    def resume(self) -> None:
+        """Goes on after `rest`; see `GraphStore.resume`."""
+        logger.debug("%s goes on", self.uri)
 
     def _statement(self, name: str) -> Statement:
         return get_statement(self._engine, name)

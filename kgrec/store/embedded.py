@@ -23,6 +23,7 @@ from kgrec.schema import DISPLAY_PROPERTY, EdgeKey, NodeLabel
 from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, Row
 from kgrec.store.blocks import EDGE_BLOCK, edge_block
 from kgrec.store.dialect import CypherStore
+from kgrec.store.lease import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ class EmbeddedStore(CypherStore):
         super().__init__("embedded", read_only=read_only)
         self.path = Path(path)
         self._dirty = False
+        self._lease: Lease | None = None  # the engine's own until the first rest
+        self._resting = False
+        self._left: tuple[int, ...] | None = None
         # Statements about labels that have no node yet are normal here.
         kglite.set_query_warning_policy("silent")
         self._graph: Any = _open(self.path, read_only)
@@ -65,7 +69,7 @@ class EmbeddedStore(CypherStore):
         return Capabilities(
             engine="embedded",
             version=importlib.metadata.version("kglite"),
-            vector_index=True,
+            vector_index=False,  # the engine would build one anew whenever the file is opened
             concurrent_writers=False,
         )
 
@@ -124,8 +128,42 @@ class EmbeddedStore(CypherStore):
             with _translated(f"writing {self.path}"), warnings.catch_warnings():
                 # Some nodes have a vector and some have none: such a column is read onto the heap.
                 warnings.simplefilter("ignore", kglite.MappedFallbackWarning)
-                self._graph.save()
+                # Once it rested, the engine no longer knows where the graph belongs.
+                self._graph.save(*([] if self._lease is None else [str(self.path)]))
             self._dirty = False
+
+    def rest(self, *, failed: bool = False) -> None:
+        """Gives the file back and keeps the graph in memory; see `GraphStore.rest`."""
+        if self._read_only or self._graph is None:
+            return
+        if failed and self._dirty:
+            self._dirty = False
+            self._release()  # the graph in memory is not that of the file
+            return
+        self.checkpoint()
+        if not Lease.possible:
+            self._release()
+            return
+        if self._lease is None:
+            self._give_back()
+            self._lease = Lease(self.path)
+        self._left, self._resting = _stamp(self.path), True
+        self._lease.give_back()
+
+    def untouched(self) -> bool:
+        """Whether the file is the one that was left; see `GraphStore.untouched`."""
+        return self._resting and self._left is not None and self._left == _stamp(self.path)
+
+    def resume(self) -> None:
+        """Takes the file again, which is read again only if others wrote it meanwhile."""
+        if self._resting and self._lease is not None:
+            self._lease.take()
+            if self.untouched():
+                self._resting = False
+                return
+            self._release()
+        if self._graph is None:
+            self._graph = _open(self.path, self._read_only)
 
     def close(self) -> None:
         """Checkpoints what was written and releases the file; safe to call twice."""
@@ -177,13 +215,22 @@ class EmbeddedStore(CypherStore):
 
     def _writable(self) -> Any:
         self._refuse_if_read_only()
+        if self._resting:
+            raise StoreError(f"{self.uri} rests, and others may write it; resume before writing")
         return self._opened()
 
     def _release(self) -> None:
-        graph, self._graph = self._graph, None
-        if graph is not None and not self._read_only:
+        if self._lease is not None:
+            self._lease.give_back()
+        elif self._graph is not None:
+            self._give_back()
+        self._graph = self._lease = None
+        self._resting = False
+
+    def _give_back(self) -> None:
+        if not self._read_only:
             # Leaving the engine's block with an error gives the lease back without a save.
-            graph.__exit__(StoreError, StoreError("released"), None)
+            self._graph.__exit__(StoreError, StoreError("released"), None)
 
 
 class _translated:  # noqa: N801 - reads as a clause: with _translated(...)
@@ -242,6 +289,15 @@ def _open(path: Path, read_only: bool) -> Any:
         raise StoreUnavailable(
             f"cannot open the graph {path}: {_one_line(exc)}; check the path and its permissions"
         ) from exc
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """What changes whenever a file is replaced; None if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def _one_line(error: BaseException) -> str:

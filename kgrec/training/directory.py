@@ -21,9 +21,7 @@ from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion, scorer_kind
 from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel, Role
-from kgrec.training.augment_picture import draw_augment
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
-from kgrec.training.picture import draw_training
 from kgrec.vocabulary import Vocabulary
 
 #: What a run serves.
@@ -173,6 +171,10 @@ def write_run(
     space: TextSpace | None = None,
 ) -> None:
     """Writes settings, names, scorer, dislikes, picture, scalars and, last, the record."""
+    # Matplotlib takes half a second to import, and those who read a run do without.
+    from kgrec.training.augment_picture import draw_augment
+    from kgrec.training.picture import draw_training
+
     write_served(partial, config, graph, scorer, display_names(graph), space)
     draw_training(partial / "training.png", record)
     if "augment" in record:

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from kgrec import __version__
 from kgrec.config import Config
 from kgrec.graph.data import GraphData
-from kgrec.schema import NodeLabel
 from kgrec.training.directory import (
     LAYOUT,
     Run,
@@ -17,6 +14,7 @@ from kgrec.training.directory import (
     refuse_foreign,
     write_run,
 )
+from kgrec.training.fan_out import items_per_entity
 from kgrec.training.fit import choose_device, fit
 
 
@@ -52,25 +50,3 @@ def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bo
     write_run(partial, config, graph, fitted.scorer, record, fitted.space)
     publish(partial, run_dir)
     return load_run(run_dir)
-
-
-def items_per_entity(graph: GraphData) -> dict[str, float]:
-    """Gives by relationship type how many items an entity has on average; few tell more.
-
-    Reviews and queries are left out: they are no knowledge to give reasons with, and may be
-    somebody else's words.
-    """
-    told = ~graph.text_entities()
-    edges: dict[str, list[tuple[int, int]]] = {}
-    for relation in graph.relations:
-        ends = {relation.key.head: relation.head_index, relation.key.tail: relation.tail_index}
-        if NodeLabel.ENTITY in ends and NodeLabel.ITEM in ends:
-            entity = ends[NodeLabel.ENTITY]
-            entity = entity[told[entity]]
-            if len(entity):
-                count = (len(entity), len(np.unique(entity)))
-                edges.setdefault(relation.key.type, []).append(count)
-    return {
-        kind: sum(count for count, _ in pairs) / sum(entities for _, entities in pairs)
-        for kind, pairs in edges.items()
-    }

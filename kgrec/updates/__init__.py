@@ -9,7 +9,7 @@ after it the store is derived from the journal again.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Manifest
 from kgrec.data.journal.place import journal_folder
 from kgrec.data.loads import Load
+from kgrec.data.tables import Changes
 from kgrec.errors import DataError
+from kgrec.store.base import GraphStore
 from kgrec.updates.work import StoreWork
 
 __all__ = ["Marks", "UpdateReport", "foreign_query", "journal_folder", "update"]
@@ -43,6 +45,7 @@ class UpdateReport:
         findings: What cleaning mended, left out or refused.
         rejects: Folder of the rows that were refused; None if none was.
         seconds: How long it took.
+        changes: What was written to the store, where that is known without comparing all of it.
     """
 
     version: str
@@ -53,6 +56,7 @@ class UpdateReport:
     findings: Report
     rejects: Path | None
     seconds: float
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ def update(
     marks: Marks | None = None,
     *,
     offline: Path | None = None,
+    store: Callable[[], GraphStore] | None = None,
     progress: bool = True,
 ) -> UpdateReport:
     """Takes in what is new and brings the store to it.
@@ -78,6 +83,8 @@ def update(
         intake: Tables from Python, replaced sources, mended rejects.
         marks: Loads to take back or to count again; with any, no source is read.
         offline: Writes files for Neo4j's offline importer into this folder instead of the store.
+        store: Gives the settings' store, open for writing, where it is the caller who
+            checkpoints and closes it; asked only where there is something to write or to look at.
         progress: Whether bars are shown on a terminal.
 
     Raises:
@@ -93,7 +100,7 @@ def update(
     names = frozenset(source.name for source in config.data.all_sources())
     with (
         Journal(journal_folder(config), names) as journal,
-        StoreWork(config, journal, report, progress) as work,
+        StoreWork(config, journal, report, progress, store) as work,
         Rejects(journal.forgotten.named_in) as rejects,
     ):
         with journal.staging() as staging:
@@ -118,7 +125,7 @@ def update(
         loads = tuple(loaded.load for loaded in staging.loads)
     return UpdateReport(
         record.version, record.nodes, record.edges, loads, changed, report, kept,
-        time.perf_counter() - started,
+        time.perf_counter() - started, work.applied,
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """What an update does with a store: how it differs from the journal, and making it equal."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
@@ -32,15 +33,29 @@ class StoreWork:
         journal: The loads.
         report: Takes what deriving finds.
         progress: Whether bars are shown on a terminal.
+        store: Gives the settings' store, open for writing, which is the caller's to checkpoint and
+            to close; None opens it here.
+
+    Attributes:
+        applied: The changes that were written to the store; None if none were, or others as well.
     """
 
-    def __init__(self, config: Config, journal: Journal, report: Report, progress: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        report: Report,
+        progress: bool,
+        store: Callable[[], GraphStore] | None = None,
+    ) -> None:
         self._config = config
         self._journal = journal
         self._report = report
         self._progress = progress
         self._settings = view_settings(config.data, config.seed)
         self._uri = graph_address(config)
+        self._store = store
+        self.applied: Changes | None = None
         self._pool = ThreadPoolExecutor(1)
         self._opening: Future[GraphStore] | None = None
 
@@ -55,7 +70,7 @@ class StoreWork:
 
     def open_early(self) -> None:
         """Begins to open a store that will have to change: a large file takes half a second."""
-        if self._uri in self._journal.manifest.graphs:
+        if self._store is None and self._uri in self._journal.manifest.graphs:
             self._opening = self._pool.submit(open_store, self._config.store)
 
     def plan(self, *, whole: bool = False) -> Dataset | Changes | GraphRecord:
@@ -96,13 +111,19 @@ class StoreWork:
         if isinstance(planned, GraphRecord) and stamp is not None and stamp == planned.stamp:
             # Opening a large file takes seconds; one that nobody touched holds what it held.
             return planned, False
-        opening = self._opening
-        with open_store(self._config.store) if opening is None else opening.result() as store:
+        with self._open() as store:
             record, changed = self._written(planned, held, store)
         if embedded is not None:
-            record = replace(record, stamp=stamp_of(embedded))
+            # A store that the caller goes on to write has not come to its file yet.
+            stamp = None if self._store is not None else stamp_of(embedded)
+            record = replace(record, stamp=stamp)
         self._journal.update(self._journal.manifest.with_graph(self._uri, record))
         return record, changed
+
+    def _open(self) -> AbstractContextManager[GraphStore]:
+        if self._store is not None:
+            return nullcontext(self._store())
+        return open_store(self._config.store) if self._opening is None else self._opening.result()
 
     def _written(
         self,
@@ -121,7 +142,10 @@ class StoreWork:
             return planned, False
         if as_held and isinstance(planned, Changes):
             assert held is not None
-            apply_changes(planned, store, progress=self._progress)
+            # A caller who goes on to write would write the whole file twice.
+            own = self._store is None
+            apply_changes(planned, store, checkpoint=own, progress=self._progress)
+            self.applied = planned
             return (
                 replace(
                     held,

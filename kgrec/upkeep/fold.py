@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kgrec.errors import RunError, ShapeError
 from kgrec.graph.data import GraphData
-from kgrec.graph.tensors import build_hetero
+from kgrec.graph.tensors import typed_edges
 from kgrec.graph.texts import display_names, text_space
 from kgrec.model.folding import NewGraph, changed_ends, fold
 from kgrec.model.network import GraphTensors
@@ -30,9 +30,9 @@ from kgrec.training.directory import (
     refuse_foreign,
     write_served,
 )
+from kgrec.training.fan_out import items_per_entity
 from kgrec.training.inner_split import history_of, time_ranks
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.run import items_per_entity
 from kgrec.upkeep.cold import complete_new_items
 from kgrec.vocabulary import Vocabulary
 
@@ -133,9 +133,7 @@ def fold_run(run: Run, graph: GraphData) -> Folded:
         history,
         lambda: time_ranks(graph.train, history),
         lambda: relation_rows(graph),
-        lambda: GraphTensors.from_hetero(
-            build_hetero(graph, texts.of_new()), use_graph=run.config.model.use_graph
-        ),
+        lambda: _tensors(graph, texts.of_new(), use_graph=run.config.model.use_graph),
     )
     try:
         scorer = fold(run.scorer, new)
@@ -224,6 +222,14 @@ class _Texts:
             label: matrix * (self._places[label] < 0).numpy()[:, None].astype(np.float32)
             for label, matrix in every.items()
         }
+
+
+def _tensors(graph: GraphData, texts: TextFeatures | None, *, use_graph: bool) -> GraphTensors:
+    counts = {str(label): len(graph.vocabularies[label]) for label in NodeLabel}
+    text = None
+    if texts is not None:
+        text = {str(label): torch.from_numpy(matrix) for label, matrix in texts.items()}
+    return GraphTensors.from_edges(counts, typed_edges(graph), text, use_graph=use_graph)
 
 
 def _places(old: Vocabulary, new: Vocabulary) -> Tensor:

@@ -21,6 +21,7 @@ from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.place import journal_folder
 from kgrec.errors import DataError
 from kgrec.graph.fetch import fetch_graph
+from kgrec.graph.kept import NAME
 from kgrec.graph.texts import display_names, node_texts
 from kgrec.publish import current
 from kgrec.schema import NodeLabel
@@ -140,6 +141,7 @@ class _Forgetting:
                 write_intent(folder, intent, keys)
                 journal.forgotten = journal.forgotten.with_ids(gone)
                 write_forgotten(folder, journal.forgotten)
+                (folder / NAME).unlink(missing_ok=True)
                 self._on_step("journal")
                 journal.update(journal.manifest)
             places.append(Place("journal", str(folder), removed, rows_left(folder, gone)))

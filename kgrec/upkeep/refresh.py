@@ -7,14 +7,16 @@ Published first, as readers wait for that; a process killed in between does the 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.store.base import GraphStore
+from kgrec.store.state import graph_version
 from kgrec.training.directory import Run, refuse_foreign
 from kgrec.upkeep.fold import fold_run, folded_names, write_folded
 from kgrec.upkeep.republish import Readers, Republished, is_half_done, republish
@@ -66,6 +68,7 @@ def refresh(
     *,
     published: bool = False,
     readers: Readers | None = None,
+    graphs: Callable[[GraphStore], GraphData] = fetch_graph,
 ) -> Refreshed:
     """Folds a run into the graph that a store holds now.
 
@@ -75,6 +78,7 @@ def refresh(
         out: Where the new run goes; None replaces the run.
         published: Whether the current publication is brought up to date, where it is affected.
         readers: Where it is; None is in `store`.
+        graphs: Gives the graph that a store holds; one that keeps it need not read it.
 
     Raises:
         StoreError: If the store has no whole graph, or nothing of the run is published in it.
@@ -83,12 +87,12 @@ def refresh(
     target = run.directory if out is None else out
     refuse_foreign(target)
     before, clock = run.record["graph_version"], _Clock()
-    with clock.step("graph"):
-        graph = fetch_graph(store)
     into = Readers(store) if readers is None else readers
-    same = graph.version == before and target.resolve() == run.directory.resolve()
+    same = graph_version(store) == before and target.resolve() == run.directory.resolve()
     if same and not (published and is_half_done(into.store, before)):
-        return Refreshed(run, before, False, seconds=clock.seconds)
+        return Refreshed(run, before, False)
+    with clock.step("graph"):
+        graph = graphs(store)
     with clock.step("fold"):
         folded = fold_run(run, graph)
         fresh = folded.as_run(target, folded_names(folded))

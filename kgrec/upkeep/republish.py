@@ -26,7 +26,7 @@ from kgrec.errors import NotFittedError, StoreError
 from kgrec.publish import Publication, current
 from kgrec.publish.lists import TopLists, block_size, item_lists, user_lists
 from kgrec.publish.switching import note
-from kgrec.publish.updating import Place, drop_vectors, replace_lists, replace_vectors
+from kgrec.publish.updating import Place, drop_vectors, recount, replace_vectors, write_places
 from kgrec.publish.vectors import run_vectors
 from kgrec.publish.writing import edge_names
 from kgrec.recommend import Recommender
@@ -239,10 +239,11 @@ class _Work:
             columns = (found.head, found.item, found.score, found.rank, found.cold)
             for head, item, score, rank, cold in zip(*(x.tolist() for x in columns), strict=True):
                 made[head_ids[head]].append((item_ids[item], score, rank, cold))
-            replace_lists(store, self.publication, counter, made, naming=naming)
+            write_places(store, self.publication, counter, made, naming=naming)
         if naming.foreign and (gone := self._gone(label)):  # their nodes may be there
             emptied: dict[str, list[Place]] = {key: [] for key in gone}
-            replace_lists(store, self.publication, counter, emptied, naming=naming)
+            write_places(store, self.publication, counter, emptied, naming=naming)
+        recount(store, self.publication, counter, naming=naming)
 
     def vectors(self) -> int:
         """Replaces vectors; gives how many were written."""

@@ -9,17 +9,19 @@ from kgrec.config import Config
 from kgrec.data.journal.manifest import stamp_of
 from kgrec.data.reading.files import find_files
 from kgrec.errors import ConfigError, DataError, StoreBusy, StoreUnavailable
-from kgrec.store.connect import open_store
+from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
 from kgrec.training.directory import Run
-from kgrec.updates import update
-from kgrec.upkeep.refresh import Refreshed, refresh
-from kgrec.upkeep.republish import open_readers
+from kgrec.upkeep.keeping import KeptGraph, KeptStore
+from kgrec.upkeep.refresh import Refreshed
+from kgrec.upkeep.republish import is_half_done, open_readers
 
 logger = logging.getLogger(__name__)
 
 #: Waits for so many seconds; False ends the watching.
 Wait = Callable[[float], bool]
+
+_Files = frozenset[tuple[str, object]]
 
 
 def sleep(seconds: float) -> bool:
@@ -37,6 +39,9 @@ def watch(
     compares the graph's version with the run's, which others may have changed as well. A store that
     is busy is looked at again in the next round, a file that is refused when a file has changed.
 
+    The store and the graph's arrays stay in memory. Between rounds others may write the store; an
+    embedded one is then read again, and is not looked at while its file stays as it is.
+
     Args:
         run: The run; each report holds the next one.
         config: The settings whose sources are watched and whose store is polled.
@@ -47,27 +52,36 @@ def watch(
     Raises:
         RunError: If the run cannot be folded.
     """
-    seen: frozenset[tuple[str, object]] | None = None
-    while True:
-        files = looked_at(config)
-        try:
-            if files and files != seen:
-                update(config, progress=False)
-                seen = files
-            report = _fold_if_new(run, config, published)
+    seen: _Files | None = None
+    store, graphs = KeptStore(config.store), KeptGraph(config)
+    try:
+        while True:
+            files = looked_at(config)
+            report = None
+            try:
+                new = bool(files) and files != seen
+                if new or not store.untouched():
+                    with store as opened:
+                        seconds = _take_in(graphs, opened) if new else {}
+                        seen = files
+                        report = _fold_if_new(run, config, opened, graphs, published)
+            except (StoreBusy, StoreUnavailable) as error:
+                logger.warning("%s; looked at again in %g s", error, every)
+            except (DataError, ConfigError) as error:
+                seen = files  # the same files would be refused again
+                logger.warning("%s; looked at again when a file changes", error)
             if report is not None:
                 run = report.run
+                report.seconds.update(seconds)
                 yield report
-        except (StoreBusy, StoreUnavailable) as error:
-            logger.warning("%s; looked at again in %g s", error, every)
-        except (DataError, ConfigError) as error:
-            seen = files  # the same files would be refused again
-            logger.warning("%s; looked at again when a file changes", error)
-        if not wait(every):
-            return
+                graphs.write()
+            if not wait(every):
+                return
+    finally:
+        store.close()
 
 
-def looked_at(config: Config) -> frozenset[tuple[str, object]]:
+def looked_at(config: Config) -> _Files:
     """Gives the files of all sources with their size, times and inode."""
     found: set[tuple[str, object]] = set()
     for source in config.data.all_sources():
@@ -79,11 +93,20 @@ def looked_at(config: Config) -> frozenset[tuple[str, object]]:
     return frozenset(found)
 
 
-def _fold_if_new(run: Run, config: Config, published: bool) -> Refreshed | None:
-    with open_store(config.store, read_only=True) as store:
-        if graph_version(store) == run.record["graph_version"]:
+def _take_in(graphs: KeptGraph, store: GraphStore) -> dict[str, float]:
+    return {"ingest": graphs.take_in(lambda: store).seconds}
+
+
+def _fold_if_new(
+    run: Run, config: Config, store: GraphStore, graphs: KeptGraph, published: bool
+) -> Refreshed | None:
+    version = run.record["graph_version"]
+    same = graph_version(store) == version
+    if same:
+        graphs(store)  # read now, so that what comes next need not wait for it
+    if not published:
+        return None if same else graphs.fold_in(run, store)
+    with open_readers(config, store) as readers:
+        if same and not is_half_done(readers.store, version):
             return None
-        if not published:
-            return refresh(run, store)
-    with open_store(config.store) as store, open_readers(config, store) as readers:
-        return refresh(run, store, published=True, readers=readers)
+        return graphs.fold_in(run, store, published=True, readers=readers)

@@ -192,6 +192,47 @@ def test_some_users_only_and_no_similar_items(store: GraphStore, tmp_path: Path,
         publish(run, store, top=0, progress=False)
 
 
+def test_vector_indexes_of_earlier_versions_go(tmp_path: Path, run: Run) -> None:
+    """The embedded engine had an index of each label, which made opening the file slow."""
+
+    def indexed(uri: str) -> set[str]:
+        with open_store(uri, read_only=True) as store:
+            found = store.read("recommend_filtered", user="u1", limit=5)
+            assert [row["id"] for row in found] == nearest
+            return {row["name"] for row in store.read("index_names") if "vector" in row["name"]}
+
+    uri = f"embedded:{tmp_path / 'graph.kgl'}"
+    with open_store(uri) as store:
+        fill(store, tmp_path)
+        published = publish(run, store, top=5, similar=3, progress=False).publication
+        nearest = [row["id"] for row in store.read("recommend_filtered", user="u1", limit=5)]
+    old = {f"kgrec_{label}_vector_a" for label in ("user", "item")}
+
+    def make_old() -> None:
+        with open_store(uri) as store:
+            for label in ("User", "Item"):
+                text = (
+                    f"CREATE VECTOR INDEX kgrec_{label.lower()}_vector_a FOR (n:{label}) "
+                    f"ON (n.vector_a) OPTIONS {{indexConfig: {{`vector.dimensions`: 32, "
+                    f"`vector.similarity_function`: 'cosine'}}}}"
+                )
+                store._run(text, {}, writes=True)  # type: ignore[attr-defined]
+
+    make_old()
+    assert indexed(uri) == old
+    vectors = run_vectors(run)
+    assert vectors is not None
+    with open_store(uri) as store:
+        matrix = vectors.user[:1].numpy()
+        replace_vectors(store, published, USER, run.vocabularies[USER].ids[:1], matrix)
+    assert indexed(uri) == set()
+    make_old()
+    with open_store(uri) as store:
+        publish(run, store, top=7, similar=3, progress=False)
+        assert_published(store, run, 7, 3)
+    assert indexed(uri) == set()
+
+
 def test_lists_and_vectors_are_replaced_in_place(
     store: GraphStore, tmp_path: Path, run: Run
 ) -> None:

@@ -27,13 +27,18 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
 
 
-def trained(tmp_path: Path, uri: str, **sections: dict[str, object]) -> tuple[Config, Run]:
+def trained(
+    tmp_path: Path, uri: str, *, only: tuple[str, ...] = (), **sections: dict[str, object]
+) -> tuple[Config, Run]:
+    """A run on the shop; `only` names the kinds of source that it has, none is all."""
     if uri.startswith("embedded"):
         uri = f"embedded:{tmp_path / 'kept' / 'graph.kgl'}"
     config = build_shop(tmp_path / "sources", uri)
     tree = config.model_dump()
     for section, values in sections.items():
         tree[section] |= values
+    if only:
+        tree["data"]["sources"] = [x for x in tree["data"]["sources"] if x["kind"] in only]
     config = Config.build(tree)
     update(config)
     with open_store(config.store, read_only=True) as store:

@@ -14,22 +14,29 @@ from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.journal.journal import Journal
 from kgrec.errors import StoreError
+from kgrec.graph.fetch import fetch_graph
 from kgrec.publish import current, publish
 from kgrec.publish.lists import user_lists
 from kgrec.recommend import Recommender
 from kgrec.schema import EdgeKey, NodeLabel
+from kgrec.store import embedded
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
+from kgrec.store.state import graph_version
 from kgrec.training.directory import Run, load_run
 from kgrec.updates import Marks, journal_folder, update
+from kgrec.upkeep import keeping
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.influence import compare
 from kgrec.upkeep.intent import Target
+from kgrec.upkeep.keeping import KeptGraph
 from kgrec.upkeep.refresh import refresh
 from kgrec.upkeep.watching import looked_at, watch
 
 RECOMMENDED = EdgeKey("RECOMMENDED", NodeLabel.USER, NodeLabel.ITEM)
 TOP = 5
+#: Kinds of source without those that make every delivery concern the whole graph.
+PLAIN = ("interactions", "users", "items", "triples")
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +44,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
 
 
-def published(tmp_path: Path, uri: str) -> tuple[Config, Run]:
-    config, run = trained(tmp_path, uri)
+def published(tmp_path: Path, uri: str, only: tuple[str, ...] = ()) -> tuple[Config, Run]:
+    config, run = trained(tmp_path, uri, only=only)
     with open_store(config.store) as store:
         publish(run, store, top=TOP, similar=3, progress=False)
     return config, run
@@ -244,6 +251,91 @@ def test_watching_takes_in_what_comes_and_folds_it_in(tmp_path: Path, engine_uri
     assert load_run(run.directory).record == reports[-1].run.record
 
 
+def test_a_watching_process_reads_the_graph_once(
+    tmp_path: Path, engine_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, run = published(
+        tmp_path, engine_uri, only=("interactions", "users", "items", "triples")
+    )
+    read: list[str] = []
+
+    def opened(kind: str, really: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*values: Any, **options: Any) -> Any:
+            read.append(kind)
+            return really(*values, **options)
+
+        return counted
+
+    monkeypatch.setattr(keeping, "open_store", opened("store", open_store))
+    monkeypatch.setattr(keeping, "fetch_graph", opened("graph", fetch_graph))
+    monkeypatch.setattr("kgrec.store.embedded._open", opened("file", embedded._open))
+
+    def another_process() -> None:
+        deliver(config, "4", "u5,i2,buy,9200", "u5,i3,buy,9200", "u5,i4,buy,9200")
+        read.append("other")
+
+    head = "user,item,behaviour,time\n"
+    rows = [f"u{n},i{m},buy,9{n}0{m}\n" for n in (1, 2) for m in range(9)]
+    wait = steps(
+        lambda: (tmp_path / "sources" / "day-2.csv").write_text(head + "".join(rows[:9])),
+        lambda: (tmp_path / "sources" / "day-3.csv").write_text(head + "".join(rows[9:])),
+        lambda: read.append("quiet"),
+        another_process,
+    )
+    reports = list(watch(run, config, every=7.0, published=True, wait=wait))
+    assert len(reports) == 3
+    assert all({"ingest", "graph", "fold", "publish", "write"} == set(r.seconds) for r in reports)
+    file = ["file"] if engine_uri.startswith("embedded") else []
+    # The other process opens the file as well, and then it is opened again; what that process took
+    # in is told by the journal.
+    assert read == ["store", *file, "graph", "quiet", *file, "other", *file]
+    with open_store(config.store, read_only=True) as store:
+        found = lists(store)
+        for report, user in zip(reports, ("u1", "u2", "u5"), strict=True):
+            assert found[user] == wanted(report.run)[user]
+
+
+def test_what_was_taken_in_stays_if_nothing_is_published(tmp_path: Path) -> None:
+    config, run = trained(tmp_path, "embedded:")
+    path = tmp_path / "sources" / "day-2.csv"
+    path.write_text("user,item,behaviour,time\nnova,i1,buy,9000\nnova,i2,buy,9001\n")
+    graphs = KeptGraph(config)
+    with pytest.raises(StoreError, match="nothing is published"):
+        taken_in_and_folded(config, run, graphs)
+    with open_store(config.store, read_only=True) as store:
+        version = graph_version(store)
+    assert version != run.record["graph_version"]
+    report = update(config)
+    assert (report.version, report.changed) == (version, False)
+
+
+def test_killed_before_the_file_is_written_the_next_update_completes_it(tmp_path: Path) -> None:
+    config, run = published(tmp_path, "embedded:", only=PLAIN)
+    path = tmp_path / "sources" / "day-2.csv"
+    path.write_text("user,item,behaviour,time\nnova,i1,buy,9000\nnova,i2,buy,9001\n")
+    with pytest.raises(KeyboardInterrupt), open_store(config.store) as store:
+        interrupted(store, KeptGraph(config))
+    with open_store(config.store, read_only=True) as store:
+        assert graph_version(store) == run.record["graph_version"]  # the file is the old one
+    report = update(config)
+    assert report.changed
+    with open_store(config.store) as store:
+        assert graph_version(store) == report.version != run.record["graph_version"]
+        refresh(run, store, published=True)
+        assert lists(store)["nova"] == wanted(load_run(run.directory))["nova"]
+
+
+def taken_in_and_folded(config: Config, run: Run, graphs: KeptGraph) -> None:
+    with open_store(config.store) as store:
+        graphs.take_in(lambda: store)
+        graphs.fold_in(run, store, published=True)
+
+
+def interrupted(store: GraphStore, graphs: KeptGraph) -> None:
+    graphs.take_in(lambda: store)
+    raise KeyboardInterrupt
+
+
 def test_what_is_looked_at_are_the_sources_files(tmp_path: Path) -> None:
     config, _ = trained(tmp_path, "embedded:")
     before = looked_at(config)
@@ -269,6 +361,11 @@ def test_the_commands(
     assert (code, said["changed"], said["nodes"]["User"]["new"]) == (0, True, 1)
     code, said = answer(capsys, "refresh", *place)
     assert (code, said["published"]) == (0, None)
+    rows = "user,item,behaviour,time\nstella,i1,buy,9000\nstella,i2,buy,9001\nstella,i3,buy,9002\n"
+    (tmp_path / "sources" / "day-8.csv").write_text(rows)
+    code, said = answer(capsys, "refresh", *place, "--ingest")
+    assert (code, said["nodes"]["User"]["new"]) == (0, 1)
+    assert answer(capsys, "refresh", *place, "--ingest")[1]["changed"] is False
     assert answer(capsys, "refresh", *place, "--every", "0")[0] == 2
     assert answer(capsys, "refresh", *place, "--watch", "--out", "x")[0] == 2
 

@@ -23,3 +23,10 @@ def test_importing_kgrec_imports_nothing_heavy() -> None:
     code = f"import kgrec, sys; print(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_refreshing_imports_no_more_than_it_needs() -> None:
+    heavy = {"torch_geometric", "matplotlib", "transformers", "neo4j", "scipy.stats"}
+    code = f"import kgrec.upkeep.watching, sys; print(sorted({heavy} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

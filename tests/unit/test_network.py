@@ -21,7 +21,7 @@ from torch import nn
 from kgrec.config import ClosedFormConfig, TextConfig
 from kgrec.errors import ShapeError
 from kgrec.graph.data import GraphData, Interactions
-from kgrec.graph.tensors import build_hetero
+from kgrec.graph.tensors import build_hetero, typed_edges
 from kgrec.graph.texts import node_texts
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.schema import NodeLabel, Role, Split
@@ -262,6 +262,25 @@ def test_hetero_data_holds_both_directions_of_every_edge_set() -> None:
     assert data["Item", "rev_INTERACTED", "User"].edge_index.tolist() == [[0], [0]]
     roles = [data[kind].role for kind in data.edge_types]
     assert roles == ["target", "target", "relation", "relation"]
+
+
+@pytest.mark.parametrize("use_graph", [True, False])
+@pytest.mark.parametrize("text", [0, 3])
+def test_tensors_are_those_of_the_hetero_data(text: int, use_graph: bool) -> None:
+    graph = random_graph(4)
+    wanted = tensors_of(graph, use_graph=use_graph, text=text)
+    rng = np.random.default_rng(text)
+    counts = {str(label): len(graph.vocabularies[label]) for label in NodeLabel}
+    features = {
+        label: torch.from_numpy(rng.normal(size=(count, text)).astype(np.float32))
+        for label, count in counts.items()
+    }
+    found = GraphTensors.from_edges(
+        counts, typed_edges(graph), features if text else None, use_graph=use_graph
+    )
+    for name, value in vars(wanted).items():
+        mine = getattr(found, name)
+        assert torch.equal(mine, value) if isinstance(value, torch.Tensor) else mine == value, name
 
 
 @pytest.mark.parametrize("encoder", ["propagation", "attention"])

@@ -12,8 +12,13 @@ WITH slot, collect(DISTINCT k.edge_type) AS negative
 MATCH (u:User {id: $user})
 WITH u, slot, negative, CASE slot WHEN 'a' THEN u.vector_a ELSE u.vector_b END AS vector
 WHERE vector IS NOT NULL
-CALL db.index.vector.queryNodes('kgrec_item_vector_' + slot, $fetch, vector)
-YIELD node AS i, score
+MATCH (i:Item)
+WITH u, negative, vector, i, CASE slot WHEN 'a' THEN i.vector_a ELSE i.vector_b END AS other
+WHERE other IS NOT NULL
+WITH u, negative, i, cosine(other, vector) AS score
+ORDER BY score DESC, i.id
+LIMIT $fetch
+WITH u, negative, i, score
 WHERE NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) }
   AND NOT EXISTS { MATCH (u)-[y]->(i) WHERE type(y) IN negative }
   AND ($available IS NULL OR i[$available] = true OR i[$available] > 0)
@@ -22,6 +27,6 @@ WHERE NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) }
   AND all(a IN $attributes WHERE EXISTS {
     MATCH (i)-[x]-(e:Entity) WHERE a[0] = type(x) AND e.id IN a[1]
   })
-RETURN i.id AS id, i.title AS title, 2 * score - 1 AS cosine
+RETURN i.id AS id, i.title AS title, score AS cosine
 ORDER BY cosine DESC, id
 SKIP $skip LIMIT $limit
