@@ -29,7 +29,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "text": {"enabled": False},
     "model": {"channels": 8},
     "training": {"epochs": 2, "ensemble": 1},
+    # What is left is the network, which has vectors.
     "closed_form": {"enabled": False},
+    "user_side": {"enabled": False},
+    "factors": {"enabled": False},
+    "directed": {"enabled": False},
     "cold": {"enabled": False},
 }
 
