@@ -13,6 +13,7 @@ from kgrec.config import Config
 from kgrec.data.journal.erasing import is_placeholder
 from kgrec.data.journal.forgotten import read_forgotten
 from kgrec.data.journal.place import journal_folder
+from kgrec.graph.kept import NAME
 from kgrec.publish import current
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
@@ -106,10 +107,15 @@ def published(store: GraphStore) -> dict[str, Any]:
 
 
 def _journal(config: Config, target: Target | None) -> dict[str, Any]:
-    """The files of the journal; names of files and ids that stand for nothing are drawn."""
+    """The files of the journal; names of files and ids that stand for nothing are drawn.
+
+    The graph's arrays may lie there or not: they only save reading the store.
+    """
     folder = journal_folder(config)
     found: dict[str, Any] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock"):
+        if path.name == NAME:
+            continue
         name = _DRAWN.sub("drawn", str(path.relative_to(folder)))
         found[name] = _content(path)
     tree = found["journal.json"]
