@@ -42,7 +42,7 @@ def refresh(
     ] = False,
     every: Annotated[
         float, typer.Option("--every", metavar="SECONDS", help="How often to look.")
-    ] = 10.0,
+    ] = 2.0,
     as_json: AsJson = False,
 ) -> None:
     """Fold new data into a trained run without training."""
