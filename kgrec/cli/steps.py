@@ -74,7 +74,7 @@ def fetch(config: Config, reporter: Reporter) -> GraphData:
 
 
 def write_vectors(config: Config, graph: GraphData, reporter: Reporter) -> None:
-    """Writes the text vectors to the nodes, where the store's vector index finds them."""
+    """Writes the text vectors to the nodes, where queries by vector find them."""
     from kgrec.graph.vectors import write_text_vectors
     from kgrec.store.connect import open_store
 

@@ -161,7 +161,7 @@ class GraphStore(Protocol):
     def write_vectors(
         self, label: NodeLabel, ids: Sequence[str], matrix: npt.NDArray[np.float32]
     ) -> None:
-        """Writes one vector a node (n, d) and makes the vector index."""
+        """Writes one vector a node (n, d) and their index, where the store has any."""
 
     def clear_vectors(self, label: NodeLabel) -> None:
         """Removes the vectors of a label."""
