@@ -92,29 +92,23 @@ def _accuracy(report: Report) -> list[str]:
 
 
 def _cost(report: Report) -> list[str]:
+    done = [row for row in report["rows"] if "metrics" in row]
+    timed = any("to_ease" in row["seconds"] for row in done)
+    head = ["model", "seconds to train", *(["seconds to EASE's valid NDCG@20"] if timed else [])]
     rows = []
-    for row in report["rows"]:
-        if "metrics" not in row:
-            continue
+    for row in done:
         seconds = row["seconds"]
         rows.append(
             [
                 row["model"],
                 plus_minus(seconds.get("train"), "{:,.1f}"),
-                _reached(seconds.get("to_ease")),
+                *([_reached(seconds.get("to_ease"))] if timed else []),
                 plus_minus(row.get("peak_memory_mb"), "{:,.0f}"),
                 plus_minus(seconds["score"], "{:,.2f}"),
                 f"{row['parameters']:,}",
             ]
         )
-    head = [
-        "model",
-        "seconds to train",
-        "seconds to EASE's valid NDCG@20",
-        "peak memory, MB",
-        "seconds to score all users",
-    ]
-    return table([*head, "parameters"], rows)
+    return table([*head, "peak memory, MB", "seconds to score all users", "parameters"], rows)
 
 
 def _reached(value: Report | None) -> str:

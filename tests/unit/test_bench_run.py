@@ -322,7 +322,7 @@ def test_what_draws_nothing_is_fitted_once_for_a_split_of_all_seeds(
 def test_a_refit_is_judged_on_test_with_what_it_learned(sample: Path, tmp_path: Path) -> None:
     overrides = ("bench.refit=true", "bench.seeds=[0]", 'bench.models=["ease"]')
     bench, settings = read_bench(sample / "sample.toml", overrides)
-    outcomes, _ = run_fits(bench, settings, data=sample, work=tmp_path / "work", launch=here)
+    outcomes, splits = run_fits(bench, settings, data=sample, work=tmp_path / "work", launch=here)
     result = outcomes[0].results[0]
     graph = graph_of(tmp_path, 0)
     joined = graph.with_valid()
@@ -337,6 +337,11 @@ def test_a_refit_is_judged_on_test_with_what_it_learned(sample: Path, tmp_path: 
     row = result.rows[""]
     assert row.metrics["ndcg@20"] == pytest.approx(expected["ndcg@20"])
     assert row.valid == {}
+    report = build_bench_report(bench, outcomes, splits, "x")
+    assert "to_ease" not in report["rows"][0]["seconds"]  # valid was learned from
+    page = to_markdown(report)
+    assert "EASE's valid" not in page
+    assert "not reached" not in page
 
 
 # --- what fails ----------------------------------------------------------------------------------
