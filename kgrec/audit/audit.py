@@ -11,6 +11,7 @@ import numpy as np
 
 from kgrec.audit.folds import audit_folds
 from kgrec.audit.likeness import Likeness, relation_likeness
+from kgrec.audit.names import Joined, same_links
 from kgrec.audit.trials import ALL, FitModel, Trials, relations_in_use
 from kgrec.audit.variants import permuted, relation_sizes, without_relation
 from kgrec.audit.verdict import Findings, Verdict, judge
@@ -52,7 +53,8 @@ class Audit:
         folds: Held-out parts that were judged.
         permutations: Shuffles that were fitted for each of them.
         fits: Models that were fitted.
-        edges: Number of edges by relation, inverses joined.
+        edges: Number of edges by relation; inverses, and relations with the same links (`a = b`,
+            see `same_links`), are one.
         users: Number of judged users by cohort; cohorts without any are left out.
         means: By variant (`graph`, `no graph`, `permuted`, `without <relation>`) and metric.
         differences: By variant other than `graph`, metric and cohort: graph minus variant, with
@@ -92,7 +94,9 @@ class Audit:
         """Gives everything as plain values, ready for JSON."""
         plain = asdict(self)
         for name, found in self.likeness.items():
-            plain["likeness"][name] |= {"z": found.z, "alike": found.alike}
+            plain["likeness"][name] |= {
+                "z": found.z, "enough": found.enough, "alike": found.alike
+            }  # fmt: skip
         return {**plain, "split": str(self.split)}
 
 
@@ -142,17 +146,20 @@ def audit_graph(
     started = time.perf_counter()
     config = audited_settings(config, full)
     folds = audit_folds(graph, split, _inner_folds(graph, split, inner_folds), config.seed)
-    edges = relation_sizes(graph)
+    joined = same_links(graph)
+    edges = relation_sizes(graph, joined)
     with progress_bar("audit graph", None, shown=progress) as advance:
         trials = Trials(config, folds, fit_model, advance)
         trials.run(GRAPH, lambda fold, _: fold)
         if edges:
             _run_controls(trials, permutations)
         scorers = trials.scorers[GRAPH] if scorer is None else [scorer]
-        used = relations_in_use(scorers, graph, network=config.fusion.network)
+        used = relations_in_use(scorers, graph, joined, network=config.fusion.network)
         for name in used[:most_relations]:
-            trials.run(f"without {name}", _without(name))
-        likeness = relation_likeness(graph, shuffles=_SHUFFLES, seed=config.seed, advance=advance)
+            trials.run(f"without {name}", _without(name, joined))
+        likeness = relation_likeness(
+            graph, joined, shuffles=_SHUFFLES, seed=config.seed, advance=advance
+        )
     users, differences = trials.differences(GRAPH, graph, config.seed)
     unused = tuple(name for name in edges if name not in used)
     verdict = _verdict(edges, differences, unused, likeness)
@@ -186,8 +193,8 @@ def _run_controls(trials: Trials, permutations: int) -> None:
         trials.run(PERMUTED, _permuted(first))
 
 
-def _without(name: str) -> Callable[[GraphData, int], GraphData]:
-    return lambda fold, _: without_relation(fold, name)
+def _without(name: str, joined: Joined) -> Callable[[GraphData, int], GraphData]:
+    return lambda fold, _: without_relation(fold, name, joined)
 
 
 def _permuted(first: int) -> Callable[[GraphData, int], GraphData]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kgrec.audit.folds import mean_over_folds
-from kgrec.audit.variants import relation_name, relation_sizes
+from kgrec.audit.names import NONE_JOINED, Joined, relation_name
+from kgrec.audit.variants import relation_sizes
 from kgrec.config import Config
 from kgrec.evaluation.bootstrap import Interval, paired_bootstrap
 from kgrec.evaluation.cohorts import user_cohorts
@@ -111,7 +112,11 @@ class Trials:
 
 
 def relations_in_use(
-    scorers: Iterable[Scorer], graph: GraphData, *, network: bool = True
+    scorers: Iterable[Scorer],
+    graph: GraphData,
+    joined: Joined = NONE_JOINED,
+    *,
+    network: bool = True,
 ) -> list[str]:
     """Gives the relations to which any of the scorers gives weight, the largest first.
 
@@ -120,10 +125,11 @@ def relations_in_use(
     Args:
         scorers: Fusions or single scorers.
         graph: Has the relations.
+        joined: Relations that are one.
         network: Whether a fusion's network is asked too.
     """
     mute = {"popularity", "user_side", "factors", "directed"} | (set() if network else {"network"})
-    sizes = relation_sizes(graph)
+    sizes = relation_sizes(graph, joined)
     used: set[str] = set()
     for scorer in scorers:
         parts: Mapping[str, Scorer] = getattr(scorer, "parts", {"": scorer})
@@ -135,7 +141,7 @@ def relations_in_use(
             if weights is None:
                 used |= set(sizes)
             else:
-                used |= {relation_name(key) for key, value in weights.items() if value > 0}
+                used |= {relation_name(key, joined) for key, value in weights.items() if value > 0}
     return sorted(used & set(sizes), key=lambda name: (-sizes[name], name))
 
 

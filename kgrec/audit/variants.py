@@ -6,48 +6,38 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from kgrec.audit.names import NONE_JOINED, Joined, relation_name
 from kgrec.graph.data import GraphData, IndexArray, RelationEdges
 from kgrec.schema import Role
 
-_INVERSE = "rev_"
 #: Rounds in which every edge is offered a partner and half of the allowed swaps are made.
 _ROUNDS = 20
 
 
-def relation_name(name: str) -> str:
-    """The name under which a relation and its inverse (`rev_` before it) are one."""
-    return name.removeprefix(_INVERSE)
-
-
-def relation_sizes(graph: GraphData) -> dict[str, int]:
+def relation_sizes(graph: GraphData, joined: Joined = NONE_JOINED) -> dict[str, int]:
     """Gives the relations of knowledge, inverses joined, with their number of edges."""
     sizes: dict[str, int] = {}
     for relation in graph.relations:
         if relation.role is Role.RELATION:
-            name = relation_name(relation.name)
+            name = relation_name(relation.name, joined)
             sizes[name] = sizes.get(name, 0) + len(relation)
     return dict(sorted(sizes.items()))
 
 
-def without_relations(graph: GraphData, names: Iterable[str]) -> GraphData:
-    """The same graph without relations of knowledge; behaviours of the same name stay.
+def without_relation(graph: GraphData, name: str, joined: Joined = NONE_JOINED) -> GraphData:
+    """The same graph without a relation of knowledge; behaviours of the same name stay.
 
     Args:
         graph: The graph.
-        names: As `relation_sizes` gives them; inverses go with them.
+        name: As `relation_sizes` gives it; its inverse, and what it is joined with, go with it.
+        joined: As it was given there.
     """
-    dropped = set(names)
     kept = tuple(
         r
         for r in graph.relations
-        if r.role is not Role.RELATION or relation_name(r.name) not in dropped
+        if r.role is not Role.RELATION or relation_name(r.name, joined) != name
     )
     return replace(graph, relations=kept)
-
-
-def without_relation(graph: GraphData, name: str) -> GraphData:
-    """The same graph without one relation and its inverse."""
-    return without_relations(graph, (name,))
 
 
 def without_behaviours(graph: GraphData) -> GraphData:

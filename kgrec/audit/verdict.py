@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kgrec.audit.likeness import Likeness
+from kgrec.audit.names import EQUALS
 from kgrec.audit.trials import ALL
 from kgrec.evaluation.bootstrap import Interval
 
@@ -31,7 +32,7 @@ class Findings:
     """The numbers that a verdict is made of.
 
     Attributes:
-        edges: Number of edges by relation, inverses joined.
+        edges: Number of edges by relation; relations with the same links are one, `a = b`.
         without_graph: By cohort of users, NDCG@20 with the graph minus that without.
         over_permuted: By cohort, NDCG@20 with the graph minus that with its edges shuffled.
         worth: By relation, NDCG@20 with the graph minus that without the relation; the relations
@@ -70,6 +71,7 @@ def judge(findings: Findings) -> Verdict:
         sentences.append(f"It is {signed(shuffled)} better than its own edges shuffled.")
     sentences += _cohorts(findings.without_graph)
     sentences += _relations(findings)
+    sentences += _joined(findings)
     sentences += _links(findings, alarm)
     return Verdict(alarm, tuple(sentences))
 
@@ -148,6 +150,15 @@ def _relations(findings: Findings) -> list[str]:
         verb = "gets" if len(findings.unused) == 1 else "get"
         said.append(f"{_listed(findings.unused)} {verb} no weight.")
     return said
+
+
+def _joined(findings: Findings) -> list[str]:
+    """Says which relations were judged as one."""
+    names = [name for name in findings.edges if EQUALS in name]
+    if not names:
+        return []
+    verb = "holds" if len(names) == 1 else "hold"
+    return [f"{_listed(names)} {verb} the same links under several names, judged as one."]
 
 
 def _links(findings: Findings, alarm: bool) -> list[str]:

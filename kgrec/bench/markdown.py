@@ -50,8 +50,7 @@ def _lines(report: Report) -> Iterator[str]:
     ):
         yield from _section(f"NDCG@{longest(report)}, {what}", _cohorts(report, kind))
     if "audit" in report:
-        sentences = report["audit"]["verdict"]["sentences"]
-        yield from _section("Graph audit", [f"- {sentence}" for sentence in sentences])
+        yield from _section("Graph audit", audit_section(report["audit"]))
     yield from _section("Settings", _settings(report))
     yield from _section("Machine", _machine(report))
 
@@ -154,6 +153,58 @@ def _cohorts(report: Report, kind: str) -> list[str]:
         for row in rows
     ]
     return table(["model", *head], body) if names else []
+
+
+def audit_section(audit: Report) -> list[str]:
+    """Gives the verdict, what the graph adds by cohort of users, and what each relation adds."""
+    return list(_audit(audit))
+
+
+def _audit(audit: Report) -> Iterator[str]:
+    yield from (f"- {sentence}" for sentence in audit["verdict"]["sentences"])
+    model = "the whole model" if audit["whole"] else "the closed form"
+    parts = " and parts of train" if audit["folds"] > 1 else ""
+    origin = f"; {audit['date'][:10]}, commit {audit['commit']}" if "date" in audit else ""
+    yield (
+        f"- {audit['fits']} fits of {model}, judged on {audit['split']}{parts} "
+        f"({audit['folds']} in all), {audit['permutations']} shuffles each, "
+        f"{audit['seconds']:,.0f} s{origin}."
+    )
+    if not audit["differences"]:
+        return
+    sides = [(other, m) for other in ("no graph", "permuted") for m in ("ndcg@20", "recall@20")]
+    head = ["users", "number", *(f"{metric} - {other}'s" for other, metric in sides)]
+    rows = [
+        [
+            cohort.removeprefix("users/"),
+            f"{number:,}",
+            *(interval(audit["differences"][other][metric][cohort]) for other, metric in sides),
+        ]
+        for cohort, number in audit["users"].items()
+    ]
+    yield from ("", *table(head, rows), "")
+    yield from _relations(audit)
+
+
+def _relations(audit: Report) -> list[str]:
+    """What was left out in turn, the best first, then the others."""
+
+    def order(name: str) -> tuple[float, str]:
+        found = audit["differences"].get(f"without {name}")
+        return (-found["ndcg@20"]["all users"]["difference"] if found else 1.0, name)
+
+    rows = []
+    for name in sorted(audit["edges"], key=order):
+        found = audit["differences"].get(f"without {name}")
+        worth = "not tried" if name in audit["skipped"] else "no weight"
+        if found:
+            worth = interval(found["ndcg@20"]["all users"])
+        alike = audit["likeness"].get(name, {"enough": False})
+        told = "too few" if not alike["enough"] else f"z {alike['z']:.1f}"
+        if alike["enough"] and alike["shuffled"] > 0:
+            told = f"× {alike['real'] / alike['shuffled']:.1f}, {told}"
+        rows.append([name, f"{audit['edges'][name]:,}", worth, told])
+    return table(["relation", "edges", "worth in ndcg@20", "items alike, to shuffled"], rows)
 
 
 def _settings(report: Report) -> list[str]:

@@ -124,7 +124,7 @@ def _audited(report: dict[str, Any], split: SplitStore, reporter: Reporter) -> l
     with open_store(split.config.store, read_only=True) as store:
         graph = fetch_graph(store)
     found = audit_graph(split.config, graph, None, reporter, split=Split.TEST)
-    report["audit"] = found.to_dict()
+    report["audit"] = {**found.to_dict(), "date": report["date"], "commit": report["commit"]}
     return ["", audit_view(found)]
 
 

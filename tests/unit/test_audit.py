@@ -19,7 +19,7 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.popularity import Popularity
 from kgrec.schema import Split
 from kgrec.training.fit import Fitted, fit
-from tests.graphs import behaviour, history_of, make_graph, relation
+from tests.graphs import ENTITY, ITEM, behaviour, history_of, make_graph, relation
 
 NUM_USERS, NUM_ITEMS, TASTES = 150, 120, 30
 CONFIG = Config(
@@ -47,6 +47,22 @@ def taste_graph(seed: int = 0, *, shuffled: bool = False) -> GraphData:
         valid,
     )
     return permuted(graph, seed + 1) if shuffled else graph
+
+
+def test_a_relation_that_is_there_twice_is_worth_what_it_is_once() -> None:
+    graph = taste_graph()
+    makes = [(item % TASTES, item) for item in range(NUM_ITEMS)]
+    twice = replace(graph, relations=(*graph.relations, relation("makes", makes, ENTITY, ITEM)))
+    once, both = (
+        audit_graph(CONFIG, each, permutations=1, inner_folds=1, progress=False)
+        for each in (graph, twice)
+    )
+    assert both.edges == {"made_by = makes": 2 * NUM_ITEMS, "shelf": NUM_ITEMS}
+    worth = both.worth()["made_by = makes"]
+    assert worth.low > 0.02
+    assert worth.difference == pytest.approx(once.worth()["made_by"].difference, rel=0.2)
+    assert any("made_by = makes holds the same links" in s for s in both.verdict.sentences)
+    assert both.likeness["made_by = makes"].alike
 
 
 def test_a_graph_of_tastes_helps_and_its_relation_is_named() -> None:

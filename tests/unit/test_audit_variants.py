@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.audit.folds import audit_folds, mean_over_folds
+from kgrec.audit.names import same_links
 from kgrec.audit.variants import (
     permuted,
     relation_sizes,
@@ -140,6 +141,36 @@ def test_a_relation_leaves_with_its_inverse_and_behaviours_stay() -> None:
         ("genre", Role.RELATION),
         ("likes", Role.EVIDENCE),
     ]
+
+
+@pytest.mark.parametrize(("shared", "one"), [(18, True), (17, False)])
+def test_relations_with_nine_tenths_of_their_links_in_common_are_one(
+    shared: int, one: bool
+) -> None:
+    links = [(item, item // 2) for item in range(18)]
+    other = [(entity, item) for item, entity in links[:shared]]  # seen from the other end
+    other += [(12, 3), (13, 3)]
+    graph = make_graph(
+        (2, 18, 14),
+        (),
+        (
+            relation("written_by", links),
+            relation("wrote", other, ENTITY, ITEM),
+            relation("rev_genre", [(9, 0), (9, 1)], ENTITY, ITEM),
+            relation("genre", [(0, 9)]),  # half of its inverse's: one for its name
+            behaviour("genre", links),
+        ),
+    )
+    joined = same_links(graph)
+    if not one:
+        assert joined == {}
+        return
+    assert joined == dict.fromkeys(("wrote", "written_by"), "wrote = written_by")
+    assert relation_sizes(graph, joined) == {"genre": 3, "wrote = written_by": 18 + 20}
+    left = without_relation(graph, "wrote = written_by", joined).relations
+    assert [(r.name, r.role) for r in left] == [
+        ("rev_genre", Role.RELATION), ("genre", Role.RELATION), ("genre", Role.EVIDENCE)
+    ]  # fmt: skip
 
 
 def numbers(graph: GraphData, split: Split | None = None) -> set[int]:

@@ -8,6 +8,7 @@ from kgrec.audit.audit import Audit
 from kgrec.audit.likeness import Likeness
 from kgrec.audit.trials import ALL
 from kgrec.audit.verdict import Verdict
+from kgrec.bench.markdown import audit_section
 from kgrec.cli.audit_view import audit_view
 from kgrec.cli.output import to_json
 from kgrec.evaluation.bootstrap import Interval
@@ -69,6 +70,20 @@ def test_the_alarm_stands_first_and_the_best_relation_above_the_others() -> None
     assert order == ["author", "rating", "[year]"]
     assert "1-5" in lines
     assert "closed form, 18 fits on 3 folds (valid and parts of train), 2 shuffles" in text
+
+
+def test_a_benchmarks_page_has_the_same_rows_in_the_same_order() -> None:
+    lines = audit_section(audit(alarm=True).to_dict())
+    assert lines[0] == "- ALARM: look."
+    assert "18 fits of the closed form, judged on valid and parts of train (3 in all)" in lines[1]
+    gain, chance = "+0.0123 [+0.0103, +0.0143]", "-0.0002 [-0.0010, +0.0006]"
+    assert f"| all users | 1,234 | {gain} | {gain} | {gain} | {gain} |" in lines
+    assert lines[-3:] == [
+        f"| author | 900 | {gain} | × 10.0, z 18.0 |",
+        f"| rating | 40 | {chance} | × 1.0, z 0.0 |",
+        "| [year] | 7 | no weight | too few |",
+    ]
+    assert len(audit_section(audit(alarm=False, edges={}).to_dict())) == 2
 
 
 def test_without_a_graph_there_are_words_only() -> None:

@@ -246,6 +246,10 @@ def test_an_audit_is_in_the_answer_and_on_the_page(sample: Path, tmp_path: Path)
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == report
     (sentence,) = audit["verdict"]["sentences"]
     assert f"\n## Graph audit\n\n- {sentence}\n" in page.read_text()
+    assert (audit["date"], audit["commit"]) == (report["date"], report["commit"])
+    gain = audit["differences"]["no graph"]["ndcg@20"]["all users"]
+    told = f"{gain['difference']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
+    assert f"| all users | {NUM_USERS} | {told} |" in page.read_text()
 
 
 # --- kept results --------------------------------------------------------------------------------
