@@ -46,8 +46,8 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
 
     A model's rows, those of its parts included, are joined with the earlier ones of other seeds if
     it is the same model (`joinable`); else they are taken from the run that fitted it with more
-    seeds, of two with as many from the later one. Differences stay those to the kgrec that was
-    fitted beside the row.
+    seeds, of two with as many from one that fitted kgrec beside it, then from the later one.
+    Differences stay those to the kgrec that was fitted beside the row.
 
     Args:
         report: Of this run.
@@ -64,7 +64,7 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
         if joinable(new, old):
             rows += joined(new, old)
         else:
-            rows += max(old, new, key=_num_seeds_then_later(now, name))
+            rows += max(old, new, key=_most_told(now, name))
     failures = [note for note in report["notes"] if "has no result" in note]
     splits = {split["seed"]: split for split in [*earlier["splits"], *report["splits"]]}
     return {
@@ -107,11 +107,11 @@ def _by_model(rows: Sequence[Report]) -> dict[str, list[Report]]:
     return found
 
 
-def _num_seeds_then_later(now: Mapping[str, list[Report]], name: str) -> Any:
-    """A key: rows of more seeds first, then those of this run."""
+def _most_told(now: Mapping[str, list[Report]], name: str) -> Any:
+    """A key: rows of more seeds first, then those compared with kgrec, then those of this run."""
 
-    def key(rows: list[Report]) -> tuple[int, bool]:
+    def key(rows: list[Report]) -> tuple[int, bool, bool]:
         seeds = len(rows[0]["seeds"]) if rows else -1
-        return seeds, rows is now.get(name)
+        return seeds, any(row.get("difference") for row in rows), rows is now.get(name)
 
     return key
