@@ -11,7 +11,7 @@ import numpy as np
 
 from kgrec.audit.folds import audit_folds
 from kgrec.audit.likeness import Likeness, relation_likeness
-from kgrec.audit.names import Joined, same_links
+from kgrec.audit.names import Joined, relation_name, same_links
 from kgrec.audit.trials import ALL, FitModel, Trials, relations_in_use
 from kgrec.audit.variants import permuted, relation_sizes, without_relation
 from kgrec.audit.verdict import Findings, Verdict, judge
@@ -94,9 +94,7 @@ class Audit:
         """Gives everything as plain values, ready for JSON."""
         plain = asdict(self)
         for name, found in self.likeness.items():
-            plain["likeness"][name] |= {
-                "z": found.z, "enough": found.enough, "alike": found.alike
-            }  # fmt: skip
+            plain["likeness"][name] |= {"z": found.z, "alike": found.alike}
         return {**plain, "split": str(self.split)}
 
 
@@ -157,9 +155,8 @@ def audit_graph(
         used = relations_in_use(scorers, graph, joined, network=config.fusion.network)
         for name in used[:most_relations]:
             trials.run(f"without {name}", _without(name, joined))
-        likeness = relation_likeness(
-            graph, joined, shuffles=_SHUFFLES, seed=config.seed, advance=advance
-        )
+        alone = relation_likeness(graph, shuffles=_SHUFFLES, seed=config.seed, advance=advance)
+    likeness = _largest(alone, joined)
     users, differences = trials.differences(GRAPH, graph, config.seed)
     unused = tuple(name for name in edges if name not in used)
     verdict = _verdict(edges, differences, unused, likeness)
@@ -183,6 +180,14 @@ def _verdict(
     return judge(
         Findings(edges, ndcg.get(NONE, {}), ndcg.get(PERMUTED, {}), worth, unused, likeness)
     )
+
+
+def _largest(alone: Mapping[str, Likeness], joined: Joined) -> dict[str, Likeness]:
+    """Of relations that are one, the largest speaks: both together would count each link twice."""
+    found: dict[str, Likeness] = {}
+    for name, likeness in sorted(alone.items(), key=lambda entry: -entry[1].memberships):
+        found.setdefault(relation_name(name, joined), likeness)
+    return found
 
 
 def _run_controls(trials: Trials, permutations: int) -> None:

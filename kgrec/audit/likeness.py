@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.audit.names import NONE_JOINED, Joined, relation_name
+from kgrec.audit.names import relation_name
 from kgrec.audit.variants import permuted, without_behaviours
 from kgrec.graph.data import GraphData
 from kgrec.model.ease import Ease
@@ -59,10 +59,17 @@ class Likeness:
         """Whether the items are more alike than shuffled ones: surely, and by a fifth or more."""
         return self.z >= _SURE and self.real - self.shuffled >= _MORE * abs(self.shuffled)
 
+    @property
+    def words(self) -> str:
+        """Times the shuffled mean and standard deviations from it: `× 10.0, z 18.0`."""
+        if not self.enough:
+            return "too few"
+        times = f"× {self.real / self.shuffled:.1f}, " if self.shuffled > 0 else ""
+        return f"{times}z {self.z:.1f}"
+
 
 def relation_likeness(
     graph: GraphData,
-    joined: Joined = NONE_JOINED,
     *,
     shuffles: int = 8,
     seed: int = 0,
@@ -76,7 +83,6 @@ def relation_likeness(
 
     Args:
         graph: The graph; held-out interactions are not looked at.
-        joined: Relations that are one.
         shuffles: How many, 2 or more.
         seed: Of the shuffles.
         advance: Is called after each shuffle.
@@ -88,10 +94,10 @@ def relation_likeness(
         return {}  # spares the inverse
     place = _places(graph)
     alike = _partial_correlations(graph, place)
-    real = _means(graph, joined, alike, place)
+    real = _means(graph, alike, place)
     found: dict[str, list[float]] = {name: [] for name in real}
     for number in range(shuffles):
-        means = _means(permuted(graph, seed + number), joined, alike, place)
+        means = _means(permuted(graph, seed + number), alike, place)
         for name in found:
             found[name].append(means[name][1] if name in means else 0.0)
         advance(f"shuffle {number + 1}")
@@ -120,9 +126,7 @@ def _places(graph: GraphData) -> Tensor:
     return place
 
 
-def _means(
-    graph: GraphData, joined: Joined, alike: Tensor, place: Tensor
-) -> dict[str, tuple[int, float]]:
+def _means(graph: GraphData, alike: Tensor, place: Tensor) -> dict[str, tuple[int, float]]:
     """Gives memberships and their mean likeness by relation."""
     totals: dict[str, tuple[int, float]] = {}
     for relation in relation_rows(without_behaviours(graph)):
@@ -131,7 +135,7 @@ def _means(
         rows = Incidence.from_pairs(
             relation.rows.rows[there], item[there], relation.rows.num_rows, len(alike)
         )
-        name = relation_name(relation.name, joined)
+        name = relation_name(relation.name)
         count, total = totals.get(name, (0, 0.0))
         more, sum_of_means = _sum(rows, alike)
         totals[name] = count + more, total + sum_of_means

@@ -28,9 +28,9 @@ def relation_name(name: str, joined: Joined = NONE_JOINED) -> str:
 def same_links(graph: GraphData) -> dict[str, str]:
     """Finds relations that say the same: nearly the same pairs of nodes, whichever way round.
 
-    Many graphs hold a relation twice, once from either end (Book-Crossing's "has author" and "is
-    author of"). The model needs one of the two, and does as well with the other: left out one at a
-    time, both would look worthless.
+    Some graphs hold a relation twice, once from either end (Book-Crossing's `0` and `1`). The model
+    needs one of the two, and does as well with the other: left out one at a time, both would look
+    worthless.
 
     Returns:
         By relation without its `rev_`, the name of all that share its links, `a = b`.

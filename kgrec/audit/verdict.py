@@ -1,6 +1,6 @@
 """What the numbers of an audit mean, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kgrec.audit.likeness import Likeness
@@ -175,6 +175,11 @@ def _links(findings: Findings, alarm: bool) -> list[str]:
 
 def _judged(findings: Findings) -> dict[str, Likeness]:
     return {name: found for name, found in (findings.likeness or {}).items() if found.enough}
+
+
+def best_first(names: Iterable[str], worth: Mapping[str, float]) -> list[str]:
+    """Gives relations in the order they are told: those of most worth, then those not left out."""
+    return sorted(names, key=lambda name: (name not in worth, -worth.get(name, 0.0), name))
 
 
 def signed(got: Interval) -> str:

@@ -1,7 +1,15 @@
 """A benchmark's report as Markdown."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
+
+from kgrec.audit.likeness import Likeness
+from kgrec.audit.trials import ALL
+from kgrec.audit.verdict import best_first
+
+#: What a likeness is made of; the rest of its JSON follows from it.
+_LIKENESS = tuple(field.name for field in fields(Likeness))
 
 Report = Mapping[str, Any]
 
@@ -188,22 +196,18 @@ def _audit(audit: Report) -> Iterator[str]:
 
 def _relations(audit: Report) -> list[str]:
     """What was left out in turn, the best first, then the others."""
-
-    def order(name: str) -> tuple[float, str]:
-        found = audit["differences"].get(f"without {name}")
-        return (-found["ndcg@20"]["all users"]["difference"] if found else 1.0, name)
-
+    all_of = {
+        name: audit["differences"][f"without {name}"]["ndcg@20"][ALL]
+        for name in audit["edges"]
+        if f"without {name}" in audit["differences"]
+    }
     rows = []
-    for name in sorted(audit["edges"], key=order):
-        found = audit["differences"].get(f"without {name}")
-        worth = "not tried" if name in audit["skipped"] else "no weight"
-        if found:
-            worth = interval(found["ndcg@20"]["all users"])
-        alike = audit["likeness"].get(name, {"enough": False})
-        told = "too few" if not alike["enough"] else f"z {alike['z']:.1f}"
-        if alike["enough"] and alike["shuffled"] > 0:
-            told = f"× {alike['real'] / alike['shuffled']:.1f}, {told}"
-        rows.append([name, f"{audit['edges'][name]:,}", worth, told])
+    for name in best_first(audit["edges"], {n: got["difference"] for n, got in all_of.items()}):
+        untried = "not tried" if name in audit["skipped"] else "no weight"
+        worth = interval(all_of[name]) if name in all_of else untried
+        found = audit["likeness"].get(name)
+        alike = Likeness(*(found[each] for each in _LIKENESS)).words if found else "too few"
+        rows.append([name, f"{audit['edges'][name]:,}", worth, alike])
     return table(["relation", "edges", "worth in ndcg@20", "items alike, to shuffled"], rows)
 
 

@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from kgrec.audit.verdict import best_first
+
 if TYPE_CHECKING:
     from kgrec.audit.audit import Audit
     from kgrec.evaluation.bootstrap import Interval
@@ -60,10 +62,8 @@ def relations_table(audit: Audit) -> Table:
     table.add_column("worth in NDCG@20", justify="right")
     table.add_column("items alike, to shuffled", justify="right")
     worth = audit.worth()
-    ordered = sorted(
-        audit.edges, key=lambda name: (-worth[name].difference if name in worth else 0.0, name)
-    )
-    for name in sorted(ordered, key=lambda name: name not in worth):
+    gains = {name: got.difference for name, got in worth.items()}
+    for name in best_first(audit.edges, gains):
         if name in worth:
             value = difference(worth[name])
         else:
@@ -83,10 +83,7 @@ def _alike(audit: Audit, name: str) -> str:
     found = audit.likeness.get(name)
     if found is None or not found.enough:
         return "[dim]too few[/dim]"
-    text = f"z {found.z:.1f}"
-    if found.shuffled > 0:
-        text = f"× {found.real / found.shuffled:.1f}, {text}"
-    return text if found.alike else f"[red]{text}[/red]"
+    return found.words if found.alike else f"[red]{found.words}[/red]"
 
 
 def _table(title: str) -> Table:
