@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgrec.bench.seeds import joinable, joined
+from kgrec.bench.seeds import joinable, joined, with_differences
 from kgrec.errors import DataError
 
 Report = dict[str, Any]
@@ -47,7 +47,8 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
     A model's rows, those of its parts included, are joined with the earlier ones of other seeds if
     it is the same model (`joinable`); else they are taken from the run that fitted it with more
     seeds, of two with as many from one that fitted kgrec beside it, then from the later one.
-    Differences stay those to the kgrec that was fitted beside the row.
+    Differences stay those to the kgrec that was fitted beside the row; where there was none, those
+    of the other run, if its row has the same numbers.
 
     Args:
         report: Of this run.
@@ -64,7 +65,8 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
         if joinable(new, old):
             rows += joined(new, old)
         else:
-            rows += max(old, new, key=_most_told(now, name))
+            better = max(old, new, key=_most_told(now, name))
+            rows += with_differences(better, old if better is new else new)
     failures = [note for note in report["notes"] if "has no result" in note]
     splits = {split["seed"]: split for split in [*earlier["splits"], *report["splits"]]}
     return {

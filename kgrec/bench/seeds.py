@@ -86,6 +86,30 @@ def _join(now: Report, then: Report) -> Report:
     return out
 
 
+def with_differences(rows: Sequence[Report], other: Sequence[Report]) -> list[Report]:
+    """Gives rows that were not compared with kgrec the comparison that another run's rows have.
+
+    Only where both runs measured the very same metrics in all seeds that were compared; these are
+    `difference_seeds`.
+    """
+    compared = {row["model"]: row for row in other if row.get("difference")}
+    return [
+        _with_difference(row, compared[row["model"]])
+        if row["model"] in compared and not row.get("difference")
+        else row
+        for row in rows
+    ]
+
+
+def _with_difference(row: Report, compared: Report) -> Report:
+    seeds = _compared(compared)
+    for name in row["metrics"]:
+        new, old = (_by_seed(each, ("metrics", name)) or {} for each in (row, compared))
+        if any(seed not in new or new[seed] != old.get(seed) for seed in seeds):
+            return row
+    return {**row, "difference": compared["difference"], "difference_seeds": seeds}
+
+
 def _compared(row: Report) -> list[int]:
     """The seeds that a row's differences are of."""
     return list(row["difference_seeds"] if "difference_seeds" in row else row["seeds"])

@@ -42,6 +42,21 @@ def test_of_a_seed_that_both_have_the_later_value_counts() -> None:
     assert found["metrics"]["ndcg@20"]["values"] == [0.1, 0.3, 0.5]
 
 
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [({0: 0.1, 1: 0.3}, True), ({1: 0.3, 0: 0.1}, True), ({0: 0.2, 1: 0.3}, False)],
+)
+def test_a_row_of_the_same_numbers_keeps_its_comparison_with_kgrec(
+    now: dict[int, float], *, kept: bool
+) -> None:
+    then = row("slim", {0: 0.1})
+    new = report([row("slim", now, difference={})])
+    (found,) = with_earlier(new, report([then]), ["slim"])["rows"]
+    assert found["metrics"]["ndcg@20"]["values"] == list(now.values())
+    assert found["difference"] == (then["difference"] if kept else {})
+    assert found.get("difference_seeds") == ([0] if kept else None)
+
+
 def test_differences_are_of_the_row_with_more_seeds_and_the_page_says_so() -> None:
     mine = {"ndcg@20": {"difference": -0.3, "low": -0.4, "high": -0.2}}
     new = row("slim", {1: 0.3, 2: 0.5}, difference=mine)
