@@ -75,8 +75,20 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
         "seeds": sorted({*report["seeds"], *(seed for row in rows for seed in row["seeds"])}),
         "splits": [splits[seed] for seed in sorted(splits)],
         "rows": rows,
-        "notes": [*failures, *origin_notes(rows)],
+        "notes": [*failures, *ended_notes(rows), *origin_notes(rows)],
     }
+
+
+def ended_notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Says which models were still being trained when their minutes were over."""
+    for row in rows:
+        for seed, chosen in row.get("chosen", {}).items():
+            if isinstance(chosen, Mapping) and chosen.get("stopped_by") == "minutes":
+                yield (
+                    f"{row['model']}, seed {seed}, was ended by the limit on minutes after "
+                    f"{chosen['epochs']} epochs, its best in epoch {chosen['best_epoch']}: with "
+                    f"more time it may be better."
+                )
 
 
 def origin_notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kgrec.bench.earlier import ORIGINS, origin_notes
+from kgrec.bench.earlier import ORIGINS, ended_notes, origin_notes
 from kgrec.bench.fits import Result, Row
 from kgrec.bench.machine import commit, machine, now, versions
 from kgrec.bench.peers import REFERENCE
@@ -74,7 +74,7 @@ def build_bench_report(
         ],
         "settings": settings,
         "rows": rows,
-        "notes": [*_failures(outcomes), *origin_notes(rows)],
+        "notes": [*_failures(outcomes), *ended_notes(rows), *origin_notes(rows)],
     }
 
 

@@ -102,6 +102,16 @@ def test_notes_say_of_how_many_commits_the_rows_are_and_what_failed_now() -> Non
     assert list(origin_notes([row("ease", [0], "one"), row("slim", [0], "one")])) == []
 
 
+def test_notes_say_which_models_were_ended_by_the_limit_on_minutes() -> None:
+    ended = {"stopped_by": "minutes", "epochs": 4, "best_epoch": 3}
+    chosen = {"0": ended, "1": {**ended, "stopped_by": "patience"}, "2": None}
+    earlier = report([row("als", [0, 1, 2], "one", chosen=chosen)])
+    assert with_earlier(report([row("ease", [0], "one")]), earlier, MODELS)["notes"] == [
+        "als, seed 0, was ended by the limit on minutes after 4 epochs, its best in epoch 3: with "
+        "more time it may be better."
+    ]
+
+
 def test_what_is_no_report_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     assert read_earlier(path) is None

@@ -229,7 +229,7 @@ def run_driver(
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     log = work / "driver.log"
     with (
-        log.open("w", encoding="utf-8") as file,
+        log.open("w", encoding="utf-8", buffering=1) as file,  # a line is there when it is said
         progress_bar(f"hopwise {job.parent.name}", total) as advance,
         subprocess.Popen(
             command, cwd=work, env=variables, text=True, errors="replace",
