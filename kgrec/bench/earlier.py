@@ -46,9 +46,9 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
 
     A model's rows, those of its parts included, are joined with the earlier ones of other seeds if
     it is the same model (`joinable`); else they are taken from the run that fitted it with more
-    seeds, of two with as many from one that fitted kgrec beside it, then from the later one.
-    Differences stay those to the kgrec that was fitted beside the row; where there was none, those
-    of the other run, if its row has the same numbers.
+    seeds, of two with as many from the later one. Differences stay those to the kgrec that was
+    fitted beside the row; where there was none, those of the other run, if its row has the same
+    numbers.
 
     Args:
         report: Of this run.
@@ -65,7 +65,7 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
         if joinable(new, old):
             rows += joined(new, old)
         else:
-            better = max(old, new, key=_most_told(now, name))
+            better = max(old, new, key=_num_seeds_then_later(now, name))
             rows += with_differences(better, old if better is new else new)
     failures = [note for note in report["notes"] if "has no result" in note]
     splits = {split["seed"]: split for split in [*earlier["splits"], *report["splits"]]}
@@ -121,11 +121,11 @@ def _by_model(rows: Sequence[Report]) -> dict[str, list[Report]]:
     return found
 
 
-def _most_told(now: Mapping[str, list[Report]], name: str) -> Any:
-    """A key: rows of more seeds first, then those compared with kgrec, then those of this run."""
+def _num_seeds_then_later(now: Mapping[str, list[Report]], name: str) -> Any:
+    """A key: rows of more seeds first, then those of this run."""
 
-    def key(rows: list[Report]) -> tuple[int, bool, bool]:
+    def key(rows: list[Report]) -> tuple[int, bool]:
         seeds = len(rows[0]["seeds"]) if rows else -1
-        return seeds, any(row.get("difference") for row in rows), rows is now.get(name)
+        return seeds, rows is now.get(name)
 
     return key

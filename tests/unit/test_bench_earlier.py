@@ -53,23 +53,6 @@ def test_the_rows_of_more_seeds_stay_and_of_as_many_the_later_ones(
     assert found == [("kgrec", stays), (f"kgrec/{part}", stays)]  # never parts of two fits
 
 
-@pytest.mark.parametrize(
-    ("now", "then", "stays"),
-    [
-        ({}, {"difference": {"ndcg@20": {}}}, "old"),
-        ({"difference": {"ndcg@20": {}}}, {"difference": {"ndcg@20": {}}}, "new"),
-        ({"difference": {"ndcg@20": {}}}, {}, "new"),
-    ],
-)
-def test_of_as_many_seeds_those_that_were_compared_with_kgrec_stay(
-    now: dict[str, Any], then: dict[str, Any], stays: str
-) -> None:
-    earlier = report([row("slim", [0, 1], "old", **then)])
-    found = with_earlier(report([row("slim", [0, 1], "new", **now)]), earlier, MODELS)
-    assert models(found) == [("slim", stays)]
-    assert "difference" in found["rows"][0]
-
-
 def test_seeds_and_splits_are_those_of_all_rows() -> None:
     splits = [{"seed": 0, "graph_version": "v0"}, {"seed": 1, "graph_version": "v1"}]
     earlier = report([row("kgrec", [0, 1], "old")], splits=splits, seeds=[0, 1])

@@ -44,7 +44,13 @@ def test_of_a_seed_that_both_have_the_later_value_counts() -> None:
 
 @pytest.mark.parametrize(
     ("now", "kept"),
-    [({0: 0.1, 1: 0.3}, True), ({1: 0.3, 0: 0.1}, True), ({0: 0.2, 1: 0.3}, False)],
+    [
+        ({0: 0.1, 1: 0.3}, True),
+        ({1: 0.3, 0: 0.1}, True),
+        ({0: 0.2, 1: 0.3}, False),
+        ({0: 0.1}, True),  # of as many seeds the later row stays, and
+        ({0: 0.2}, False),  # is not told by what an earlier fit was compared with
+    ],
 )
 def test_a_row_of_the_same_numbers_keeps_its_comparison_with_kgrec(
     now: dict[int, float], *, kept: bool
