@@ -264,6 +264,25 @@ class TestFit:
         self.use(monkeypatch, tmp_path, source)
         fit_hopwise("LightGCN", graph, 0, tmp_path / "work", threads=2)
 
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [(None, "glibc.malloc.hugetlb=1"), ("glibc.malloc.check=1", "glibc.malloc.check=1")],
+    )
+    def test_asks_for_large_pages_unless_the_caller_says_otherwise(
+        self,
+        graph: GraphData,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        said: str | None,
+        told: str,
+    ) -> None:
+        monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+        if said is not None:
+            monkeypatch.setenv("GLIBC_TUNABLES", said)
+        source = f"import os\nassert os.environ['GLIBC_TUNABLES'] == {told!r}\n" + DRIVER
+        self.use(monkeypatch, tmp_path, source)
+        fit_hopwise("LightGCN", graph, 0, tmp_path / "work", threads=1)
+
     def test_without_valid_wants_a_number_of_epochs(self, graph: GraphData, tmp_path: Path) -> None:
         alone = replace(graph, held_out={})
         with pytest.raises(ConfigError, match="no valid pairs to stop on"):
