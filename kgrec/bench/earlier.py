@@ -54,6 +54,9 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
         report: Of this run.
         earlier: Of the run before. If it is of other data or refits otherwise, nothing is taken.
         models: The order of the models.
+
+    Returns:
+        The report; `has_earlier` says whether any row is not of this run alone.
     """
     if not _comparable(report, earlier):
         return report
@@ -75,6 +78,7 @@ def with_earlier(report: Report, earlier: Report, models: Sequence[str]) -> Repo
         "seeds": sorted({*report["seeds"], *(seed for row in rows for seed in row["seeds"])}),
         "splits": [splits[seed] for seed in sorted(splits)],
         "rows": rows,
+        "has_earlier": any(row not in report["rows"] for row in rows),
         "notes": [*failures, *ended_notes(rows), *origin_notes(rows)],
     }
 

@@ -37,7 +37,10 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"# {report['name']}"
     yield ""
     seeds = ", ".join(map(str, report["seeds"]))
-    yield f"Made by `{report['command']}` on {report['date'][:10]}, seeds {seeds}."
+    made = "Made"
+    if report.get("has_earlier"):
+        made = "Made by several runs (Settings says of which day each row is), the last"
+    yield f"{made} by `{report['command']}` on {report['date'][:10]}, seeds {seeds}."
     yield ""
     yield from (f"- {sentence}" for sentence in report["protocol"])
     if report["refit"]:
@@ -88,14 +91,14 @@ def _accuracy(report: Report) -> list[str]:
     }
     rows = []
     for row in report["rows"]:
-        cells = [row["model"]]
+        cells = [row["model"], str(len(row["seeds"]))]
         for name in names:
             found = row.get("metrics", {}).get(name)
             cell = "failed" if found is None else plus_minus(found, "{:.4f}")
             top = found is not None and found["mean"] is not None and found["mean"] >= best[name]
             cells.append(f"**{cell}**" if top else cell)
         rows.append(cells)
-    return table(["model", *names], rows)
+    return table(["model", "seeds", *names], rows)
 
 
 def _cost(report: Report) -> list[str]:

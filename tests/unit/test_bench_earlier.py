@@ -31,6 +31,7 @@ def test_other_models_rows_stay_in_the_order_of_the_settings() -> None:
     earlier = report([row("slim", [0], "old"), row("kgrec", [0], "old")])
     found = with_earlier(report([row("ease", [0], "new")]), earlier, MODELS)
     assert models(found) == [("kgrec", "old"), ("ease", "new"), ("slim", "old")]
+    assert found["has_earlier"]
 
 
 def test_a_model_that_has_left_the_settings_stays_last() -> None:
@@ -67,6 +68,12 @@ def test_seeds_and_splits_are_those_of_all_rows() -> None:
 def test_nothing_is_taken_of_other_data_or_another_protocol(other: dict[str, Any]) -> None:
     new = report([row("ease", [0], "new")])
     assert with_earlier(new, report([row("kgrec", [0], "old")], **other), MODELS) == new
+
+
+def test_a_run_that_fitted_everything_again_has_nothing_earlier() -> None:
+    new = report([row("kgrec", [0, 1], "new"), row("ease", [0], "new")])
+    found = with_earlier(new, report([row("kgrec", [0], "old"), row("ease", [0], "old")]), MODELS)
+    assert not found["has_earlier"]
 
 
 def test_the_audit_stays_until_there_is_another() -> None:

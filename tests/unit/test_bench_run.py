@@ -381,7 +381,7 @@ def test_a_model_that_fails_is_a_row_that_says_so(
     assert "difference" not in popularity  # kgrec was not fitted
     page = to_markdown(report)
     assert "broken, seed 0, has no result: the loss is no longer finite" in page
-    assert "| broken | failed |" in page
+    assert "| broken | 0 | failed |" in page
     assert any(line.startswith("broken, seed 0: the loss") for line in told)
 
 

@@ -76,7 +76,15 @@ def test_differences_are_of_the_row_with_more_seeds_and_the_page_says_so() -> No
     assert found["difference_seeds"] == [0]
     page = to_markdown(report([found]))
     assert "| slim (seeds 0) | " in page
-    assert "| slim | 0.3000 ± 0.2000 |" in page
+    assert "| slim | 3 | **0.3000 ± 0.2000** |" in page
+
+
+def test_the_page_says_whether_its_command_made_all_rows() -> None:
+    made = "by `kgrec bench` on 2026-11-01, seeds 0."
+    rows = [row("slim", {0: 0.1})]
+    assert f"\nMade {made}\n" in to_markdown(report(rows))
+    several = "Made by several runs (Settings says of which day each row is), the last"
+    assert f"\n{several} {made}\n" in to_markdown(report(rows, has_earlier=True))
 
 
 def test_seconds_to_a_goal_that_one_run_did_not_measure_are_the_others() -> None:
@@ -114,14 +122,14 @@ def test_only_the_same_model_with_new_seeds_on_both_sides_is_joined() -> None:
     assert not joinable([], [row("slim", {0: 0.1})])
 
 
-def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def report(rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     machine = {"processor": "p", "cores": 2, "memory_gb": 1, "threads": 1, "system": "s",
                "cuda": None}  # fmt: skip
     return {
         "name": "set", "command": "kgrec bench", "date": "2026-11-01", "protocol": [],
         "refit": False, "seeds": sorted({s for each in rows for s in each["seeds"]}),
         "splits": [{"seed": 0, "graph_version": "v0"}], "settings": {}, "rows": rows, "notes": [],
-        "machine": machine, "versions": {}, "commit": "c1",
+        "machine": machine, "versions": {}, "commit": "c1", **more,
     }  # fmt: skip
 
 
