@@ -102,11 +102,10 @@ def _carry_out(
         return None
     if result is None:
         raise RunError(f"no result in {order.folder}; run the benchmark again")
-    tell(
-        f"{order.model}, seed {seed}: "
-        + ", ".join(f"{name} {value:.4f}" for name, value in result.rows[""].valid.items())
-        + f" on valid; {result.train_seconds:.1f} s, {result.peak_memory_mb:.0f} MB"
-    )
+    valid = ", ".join(f"{name} {value:.4f}" for name, value in result.rows[""].valid.items())
+    judged = f"{valid} on valid; " if valid else ""  # after a refit valid judges nothing
+    cost = f"{result.train_seconds:.1f} s, {result.peak_memory_mb:.0f} MB"
+    tell(f"{order.model}, seed {seed}: {judged}{cost}")
     return result
 
 

@@ -1,6 +1,7 @@
 """A whole benchmark on a generated sample: what it writes, keeps, resumes and survives."""
 
 import json
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -333,8 +334,12 @@ def test_what_draws_nothing_is_fitted_once_for_a_split_of_all_seeds(
 def test_a_refit_is_judged_on_test_with_what_it_learned(sample: Path, tmp_path: Path) -> None:
     overrides = ("bench.refit=true", "bench.seeds=[0]", 'bench.models=["ease"]')
     bench, settings = read_bench(sample / "sample.toml", overrides)
-    outcomes, splits = run_fits(bench, settings, data=sample, work=tmp_path / "work", launch=here)
+    told: list[str] = []
+    outcomes, splits = run_fits(
+        bench, settings, data=sample, work=tmp_path / "work", launch=here, tell=told.append
+    )
     result = outcomes[0].results[0]
+    assert re.fullmatch(r"ease, seed 0: [\d.]+ s, \d+ MB", told[-1])  # valid judges nothing now
     graph = graph_of(tmp_path, 0)
     joined = graph.with_valid()
     scorer = Ease.fit(

@@ -46,7 +46,7 @@ class Fits:
             seconds=10.0 * len(self.asked),
             cpu_seconds=3.0,
             evaluation_seconds=2.0,
-            peak_memory_mb=99.0,
+            peak_memory_mb=100.0 - len(self.asked),
             parameters=7,
             settings={"learning_rate": 0.001},
             epochs=2,
@@ -90,7 +90,8 @@ def test_a_refit_learns_from_valid_for_the_best_epochs(fits: Fits, tmp_path: Pat
     assert len(second["graph"].train) == 3
     assert second["epochs"] == 1
     assert first["work"] != second["work"]
-    assert fit.seconds == 10.0  # of the search
+    assert fit.seconds == 10.0 + 20.0  # of the search and the refit
+    assert fit.peak_memory_mb == 99.0  # the larger of the two
     # The refit's popularity counts the pair of valid: all three items once.
     assert fit.scorer.score(torch.tensor([0]))[0].unique().numel() == 1
 
