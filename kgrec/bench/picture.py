@@ -1,10 +1,14 @@
 """A benchmark in one picture: accuracy against the time it took."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from kgrec.bench.markdown import longest
 from kgrec.bench.peers import REFERENCE
@@ -12,6 +16,15 @@ from kgrec.bench.peers import REFERENCE
 _OWN, _OTHER = "#C44E52", "#4C72B0"
 #: Shorter trainings are drawn here: a logarithm has no zero.
 _LEAST_SECONDS = 0.01
+#: Where a name may stand about its point, in points, with its horizontal and vertical alignment;
+#: the first place that is free is taken.
+_PLACES = [
+    (6 * right, up, "left" if right > 0 else "right", "bottom" if up > 0 else "top")
+    for up in (4, -4, 13, -13, 22, -22)
+    for right in (1, -1)
+]
+#: Half of a point's width and height, in pixels.
+_RADIUS = 6
 
 
 def draw_bench(path: Path, report: dict[str, Any]) -> None:
@@ -28,6 +41,7 @@ def draw_bench(path: Path, report: dict[str, Any]) -> None:
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
+    points = {}
     for row in report["rows"]:
         seconds = row.get("seconds", {}).get("train")
         accuracy = row.get("metrics", {}).get(metric)
@@ -38,11 +52,47 @@ def draw_bench(path: Path, report: dict[str, Any]) -> None:
         axes.errorbar(
             x, y, yerr=accuracy["sd"], fmt="s" if own else "o", color=_OWN if own else _OTHER
         )
-        axes.annotate(row["model"], (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8)
+        points[row["model"]] = (x, y)
     axes.set_xscale("log")
     axes.set_xlabel("seconds to train, search included")
     axes.set_ylabel(f"test NDCG@{longest(report)}")
     axes.set_title(report["name"])
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
+    figure.draw_without_rendering()  # names are placed by pixels, which the layout decides
+    name_points(axes, points)
     figure.savefig(path, dpi=120, metadata={"Software": None})
+
+
+def name_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> list[Annotation]:
+    """Writes each point's name beside it, over no other name or point, if there is a place.
+
+    Args:
+        axes: Laid out, with the points drawn.
+        points: Where they are, (x, y) in the axes' data, by name.
+
+    Returns:
+        The names as they stand, in the order of `points`.
+    """
+    taken = [_square(axes.transData.transform(point)) for point in points.values()]
+    names = []
+    for name, point in points.items():
+        label = axes.annotate(name, point, xytext=(0, 0), textcoords="offset points", fontsize=8)
+        trials = []
+        for right, up, horizontal, vertical in _PLACES:
+            label.xyann = (right, up)
+            label.set(ha=horizontal, va=vertical)
+            box = label.get_window_extent()
+            outside = not (axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1)
+            trials.append(sum(map(box.overlaps, taken)) + outside)
+        right, up, horizontal, vertical = _PLACES[trials.index(min(trials))]
+        label.xyann = (right, up)
+        label.set(ha=horizontal, va=vertical)
+        taken.append(label.get_window_extent())
+        names.append(label)
+    return names
+
+
+def _square(center: Any) -> Bbox:
+    x, y = center
+    return Bbox.from_extents(x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS)
