@@ -1,8 +1,8 @@
 """A benchmark in one picture: accuracy against the time it took."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,9 +16,10 @@ from kgrec.bench.peers import REFERENCE
 _OWN, _OTHER = "#C44E52", "#4C72B0"
 #: Shorter trainings are drawn here: a logarithm has no zero.
 _LEAST_SECONDS = 0.01
+_Place = tuple[float, float, Literal["left", "right"], Literal["bottom", "top"]]
 #: Where a name may stand about its point, in points, with its horizontal and vertical alignment;
 #: the first place that is free is taken.
-_PLACES = [
+_PLACES: list[_Place] = [
     (6 * right, up, "left" if right > 0 else "right", "bottom" if up > 0 else "top")
     for up in (4, -4, 13, -13, 22, -22)
     for right in (1, -1)
@@ -78,19 +79,29 @@ def name_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> list[A
     names = []
     for name, point in points.items():
         label = axes.annotate(name, point, xytext=(0, 0), textcoords="offset points", fontsize=8)
-        trials = []
-        for right, up, horizontal, vertical in _PLACES:
-            label.xyann = (right, up)
-            label.set(ha=horizontal, va=vertical)
-            box = label.get_window_extent()
-            outside = not (axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1)
-            trials.append(sum(map(box.overlaps, taken)) + outside)
-        right, up, horizontal, vertical = _PLACES[trials.index(min(trials))]
-        label.xyann = (right, up)
-        label.set(ha=horizontal, va=vertical)
-        taken.append(label.get_window_extent())
+        taken.append(_put_freely(label, axes, taken))
         names.append(label)
     return names
+
+
+def _put_freely(label: Annotation, axes: Axes, taken: Sequence[Bbox]) -> Bbox:
+    """Moves a name to the first place where it covers the least, and gives what it covers."""
+    free = min(_PLACES, key=lambda place: _crossed(axes, _put(label, place), taken))
+    return _put(label, free)
+
+
+def _put(label: Annotation, place: _Place) -> Bbox:
+    """Moves a name to a place, and gives what it covers there, in pixels."""
+    right, up, horizontal, vertical = place
+    label.xyann = (right, up)
+    label.set(ha=horizontal, va=vertical)
+    return label.get_window_extent()
+
+
+def _crossed(axes: Axes, box: Bbox, taken: Sequence[Bbox]) -> int:
+    """How many names and points a name would stand over; leaving the axes counts as one."""
+    within = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+    return sum(map(box.overlaps, taken)) + (not within)
 
 
 def _square(center: Any) -> Bbox:

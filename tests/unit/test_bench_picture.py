@@ -1,11 +1,16 @@
 """Where a benchmark's picture writes the models' names."""
 
 import itertools
+from collections.abc import Mapping
+from pathlib import Path
 
+import pytest
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kgrec.bench.picture import name_points
+from kgrec.bench import picture
+from kgrec.bench.picture import draw_bench, name_points
 
 
 def figure_with(points: dict[str, tuple[float, float]]) -> Figure:
@@ -43,3 +48,23 @@ def test_a_name_that_has_room_stands_right_above_its_point() -> None:
     box = name.get_window_extent()
     assert 0 < box.x0 - x < 15
     assert 0 < box.y0 - y < 15
+
+
+def test_every_model_that_was_trained_has_its_name_at_its_seconds_and_accuracy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[Mapping[str, tuple[float, float]]] = []
+
+    def remember(_: Axes, points: Mapping[str, tuple[float, float]]) -> None:
+        named.append(points)
+
+    monkeypatch.setattr(picture, "name_points", remember)
+    accuracy = {"ndcg@20": {"mean": 0.3, "sd": None}}
+    rows = [
+        {"model": "ease", "seconds": {"train": {"mean": 9.0}}, "metrics": accuracy},
+        {"model": "popularity", "seconds": {"train": {"mean": 0.0}}, "metrics": accuracy},
+        {"model": "kgrec/network", "seconds": {}, "metrics": accuracy},  # a part
+        {"model": "mcclk"},  # failed
+    ]
+    draw_bench(tmp_path / "accuracy.png", {"name": "set", "rows": rows})
+    assert named == [{"ease": (9.0, 0.3), "popularity": (0.01, 0.3)}]
