@@ -12,7 +12,7 @@ from kgrec.bench.machine import commit, machine, now, versions
 from kgrec.bench.peers import REFERENCE
 from kgrec.bench.reaching import GOAL, seconds_to_reach
 from kgrec.bench.run import Outcomes
-from kgrec.bench.seeds import spread
+from kgrec.bench.seeds import spread, status
 from kgrec.bench.sets import SplitStore
 from kgrec.config.bench import BenchConfig
 from kgrec.evaluation.bootstrap import Interval, paired_bootstrap
@@ -42,7 +42,7 @@ def build_bench_report(
     Returns:
         `name`, `command`, `date`, `commit`, `machine`, `versions`, `protocol`, `refit`, `seeds`,
         `splits` (`seed`, `graph_version`, counts), `settings` (kgrec's that are not defaults),
-        `rows` and `notes`. A row has `model`, `settings`, `status` (`done`, `partly`, `failed`),
+        `rows` and `notes`. A row has `model`, `settings`, `status` (as `seeds.status` says),
         `errors` by seed, `seeds`, `seeded`, and of what is done `metrics`, `cohorts`, `valid`
         (name to `mean`, `sd`, `values`), `seconds` (`train`, `score`, without a refit `to_ease`,
         see `seconds_to_reach`), `peak_memory_mb`, `base_memory_mb` (held before the fit began),
@@ -88,7 +88,7 @@ def _rows(outcome: Outcomes, reference: Outcomes | None, bench: BenchConfig) -> 
         row: Report = {
             "model": label,
             "settings": f"part of {outcome.peer.name}" if name else outcome.peer.settings,
-            "status": _status(len(found), len(bench.seeds)),
+            "status": status(found, outcome.errors),
             "errors": {str(seed): error for seed, error in outcome.errors.items()},
             "seeds": list(found),
             "seeded": outcome.peer.seeded or bench.split_seeds,
@@ -100,12 +100,6 @@ def _rows(outcome: Outcomes, reference: Outcomes | None, bench: BenchConfig) -> 
             if reference is not None and label != REFERENCE:
                 row["difference"] = _differences(found, reference)
         yield row
-
-
-def _status(done: int, wanted: int) -> str:
-    if not done:
-        return "failed"
-    return "done" if done == wanted else "partly"
 
 
 def _measured(rows: Sequence[Row]) -> Report:

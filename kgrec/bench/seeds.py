@@ -4,7 +4,7 @@ Fits of slow models are spread over runs, and over machines. A row of one run an
 are one row of all their seeds, if they are of the same model with the same settings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,16 @@ def spread(values: Sequence[float | None]) -> Report:
         "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
         "values": list(values),
     }
+
+
+def status(seeds: Collection[int], errors: Collection[Any]) -> str:
+    """Says of a row with results of these seeds and errors of others how it went.
+
+    `failed` without any result, `partly` where a seed that was asked for failed, else `done`.
+    """
+    if not seeds:
+        return "failed"
+    return "partly" if errors else "done"
 
 
 def joinable(now: Sequence[Report], then: Sequence[Report]) -> bool:
@@ -76,7 +86,7 @@ def _join(now: Report, then: Report) -> Report:
         out["chosen"] = {**then.get("chosen", {}), **now["chosen"]}
     errors = {**then.get("errors", {}), **now.get("errors", {})}
     out["errors"] = {seed: error for seed, error in errors.items() if int(seed) not in seeds}
-    out["status"] = "partly" if out["errors"] else "done"
+    out["status"] = status(seeds, out["errors"])
     out["origin"] = {
         what: sorted({*then["origin"].get(what, ()), *said}) for what, said in now["origin"].items()
     }

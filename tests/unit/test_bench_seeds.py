@@ -7,7 +7,7 @@ import pytest
 
 from kgrec.bench.earlier import with_earlier
 from kgrec.bench.markdown import to_markdown
-from kgrec.bench.seeds import joinable, joined, spread
+from kgrec.bench.seeds import joinable, joined, spread, status
 
 
 def row(model: str, by_seed: dict[int, float], **more: Any) -> dict[str, Any]:
@@ -102,6 +102,16 @@ def test_errors_stay_of_seeds_that_have_no_result() -> None:
     old = row("slim", {0: 0.1}, errors={"1": "killed", "2": "killed"}, status="partly")
     (found,) = joined([row("slim", {1: 0.3})], [old])
     assert (found["errors"], found["status"]) == ({"2": "killed"}, "partly")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "errors", "said"),
+    [([], {"0": "x"}, "failed"), ([0], {"1": "x"}, "partly"), ([0], {}, "done")],
+)
+def test_a_row_is_done_where_nothing_failed(
+    seeds: list[int], errors: dict[str, str], said: str
+) -> None:
+    assert status(seeds, errors) == said
 
 
 def test_parts_are_joined_with_theirs() -> None:
