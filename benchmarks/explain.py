@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from kgrec.explain.explainer import Explainer
-from kgrec.explain.quality import sample_pairs
+from kgrec.explanation.explainer import Explainer
+from kgrec.explanation.quality import sample_pairs
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import PropagationScorer
 from kgrec.model.incidence import Incidence

@@ -41,7 +41,7 @@ from kgrec.model.network import GraphNetwork, GraphTensors
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.wmf import WeightedMF
-from kgrec.publish import publish
+from kgrec.publication import publish
 from kgrec.store.connect import open_store
 from kgrec.training.directory import LAYOUT, Run, load_run, write_run
 from kgrec.training.inner_split import history_of

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.errors import ConfigError, NotFittedError
-from kgrec.explain.connections import Connection, fetch_connections
-from kgrec.explain.reasons import Explanation, Reason, explain_scores
+from kgrec.explanation.connections import Connection, fetch_connections
+from kgrec.explanation.reasons import Explanation, Reason, explain_scores
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion

@@ -8,7 +8,7 @@ from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
-from kgrec.publish import Publication, current, publications
+from kgrec.publication import Publication, current, publications
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore

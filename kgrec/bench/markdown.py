@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from kgrec.audit.likeness import Likeness
-from kgrec.audit.trials import ALL
-from kgrec.audit.verdict import best_first
+from kgrec.auditing.likeness import Likeness
+from kgrec.auditing.trials import ALL
+from kgrec.auditing.verdict import best_first
 
 #: What a likeness is made of; the rest of its JSON follows from it.
 _LIKENESS = tuple(field.name for field in fields(Likeness))

@@ -9,10 +9,10 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from kgrec.audit.verdict import best_first
+from kgrec.auditing.verdict import best_first
 
 if TYPE_CHECKING:
-    from kgrec.audit.audit import Audit
+    from kgrec.auditing.audit import Audit
     from kgrec.evaluation.bootstrap import Interval
 
 

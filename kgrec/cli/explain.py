@@ -13,8 +13,8 @@ from kgrec.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kgrec.explain.pair import PairExplanation
-    from kgrec.explain.quality import Quality
+    from kgrec.explanation.pair import PairExplanation
+    from kgrec.explanation.quality import Quality
 
 _MOST_SHOWN = 8
 
@@ -41,8 +41,8 @@ def explain(
     if not metrics and (user is None or item is None):
         raise ConfigError("nothing to explain; give --user ID and --item ID, or --metrics N")
     with Reporter(as_json) as reporter:
-        from kgrec.explain.explainer import Explainer
-        from kgrec.explain.quality import judge_explanations, sample_pairs
+        from kgrec.explanation.explainer import Explainer
+        from kgrec.explanation.quality import judge_explanations, sample_pairs
         from kgrec.training.directory import load_run
 
         served = load_run(run)

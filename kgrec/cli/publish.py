@@ -25,7 +25,7 @@ from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from kgrec.adopt import Naming
-    from kgrec.publish import Publication
+    from kgrec.publication import Publication
 
 _CURRENT = "current"
 
@@ -86,7 +86,7 @@ def _publish(
     uri: str | None,
     reporter: Reporter,
 ) -> None:
-    from kgrec.publish import publish
+    from kgrec.publication import publish
     from kgrec.store.connect import open_store
     from kgrec.training.directory import load_run
 
@@ -145,7 +145,7 @@ def _of_settings(config: Path | None, uri: str | None) -> tuple[StoreConfig, Nam
 
 
 def _retire(name: str, settings: StoreConfig, naming: Naming, reporter: Reporter) -> None:
-    from kgrec.publish import publications, retire
+    from kgrec.publication import publications, retire
     from kgrec.store.connect import open_store
 
     step = reporter.step("retire")
@@ -165,7 +165,7 @@ def _retire(name: str, settings: StoreConfig, naming: Naming, reporter: Reporter
 
 
 def _list(settings: StoreConfig, reporter: Reporter) -> None:
-    from kgrec.publish import publications
+    from kgrec.publication import publications
     from kgrec.store.connect import open_store
 
     with open_store(settings, read_only=True) as opened:

@@ -15,7 +15,7 @@ from kgrec.config import Config
 from kgrec.schema import Split
 
 if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help` need not wait
-    from kgrec.audit.audit import Audit
+    from kgrec.auditing.audit import Audit
     from kgrec.data.intake import Intake
     from kgrec.graph.data import GraphData
     from kgrec.store.base import GraphStore
@@ -102,7 +102,7 @@ def audit_graph(
     split: Split = Split.VALID,
 ) -> Audit:
     """Measures what the graph is worth to a model like the run's, which keeps what was found."""
-    from kgrec.audit.audit import audit_graph
+    from kgrec.auditing.audit import audit_graph
     from kgrec.training.checkpoint import write_json
 
     with reporter.step("audit") as said:

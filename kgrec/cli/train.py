@@ -11,7 +11,7 @@ from kgrec.cli.output import Reporter
 from kgrec.config import Config
 
 if TYPE_CHECKING:
-    from kgrec.audit.audit import Audit
+    from kgrec.auditing.audit import Audit
 
 Augment = Annotated[
     str | None,

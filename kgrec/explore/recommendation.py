@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from kgrec.errors import ConfigError
-from kgrec.explain.connections import Connection, fetch_connections
-from kgrec.explain.explainer import Explainer
-from kgrec.explain.pair import PathShare
+from kgrec.explanation.connections import Connection, fetch_connections
+from kgrec.explanation.explainer import Explainer
+from kgrec.explanation.pair import PathShare
 from kgrec.explore.around import builder_of
 from kgrec.explore.subgraph import TOGETHER, Builder, Key, Part, Subgraph, Trail, node_key
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kgrec.audit.trials import ALL
+from kgrec.auditing.trials import ALL
 from kgrec.data.card.markup import Column, figure, shown, table
 from kgrec.evaluation.bootstrap import Interval
 from kgrec.explore.svg import legend, subgraph_svg

@@ -23,7 +23,7 @@ from kgrec.errors import DataError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.kept import NAME
 from kgrec.graph.texts import display_names, node_texts
-from kgrec.publish import current
+from kgrec.publication import current
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store

@@ -23,12 +23,12 @@ from torch import Tensor
 from kgrec.adopt import OWN, Naming, graph_of_users
 from kgrec.config import Config
 from kgrec.errors import NotFittedError, StoreError
-from kgrec.publish import Publication, current
-from kgrec.publish.lists import TopLists, block_size, item_lists, user_lists
-from kgrec.publish.switching import note
-from kgrec.publish.updating import Place, drop_vectors, recount, replace_vectors, write_places
-from kgrec.publish.vectors import run_vectors
-from kgrec.publish.writing import edge_names
+from kgrec.publication import Publication, current
+from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
+from kgrec.publication.switching import note
+from kgrec.publication.updating import Place, drop_vectors, recount, replace_vectors, write_places
+from kgrec.publication.vectors import run_vectors
+from kgrec.publication.writing import edge_names
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore

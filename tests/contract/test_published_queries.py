@@ -17,12 +17,12 @@ from graph_oracle import random_dataset
 from kgrec.adopt import OWN
 from kgrec.data.tables import Dataset
 from kgrec.ingestion import ingest
-from kgrec.publish import current, publications, retire
-from kgrec.publish.publication import Publication
-from kgrec.publish.switching import begin, switch
-from kgrec.publish.target import Target
-from kgrec.publish.vectors import make_indexes, vector_names, vector_property
-from kgrec.publish.writing import edge_names
+from kgrec.publication import current, publications, retire
+from kgrec.publication.publication import Publication
+from kgrec.publication.switching import begin, switch
+from kgrec.publication.target import Target
+from kgrec.publication.vectors import make_indexes, vector_names, vector_property
+from kgrec.publication.writing import edge_names
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.base import GraphStore
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from kgrec.errors import KgrecError
-from kgrec.publish import publish, purging, saving, writing
+from kgrec.publication import publish, purging, saving, writing
 from kgrec.store.connect import open_store
 from kgrec.store.dialect import CypherStore
 from kgrec.store.embedded import EmbeddedStore

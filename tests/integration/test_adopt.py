@@ -16,8 +16,8 @@ from kgrec.adopt import graph_of_users
 from kgrec.cli.app import main
 from kgrec.config import Config
 from kgrec.errors import ConfigError, DataError, StoreError, StoreUnavailable
-from kgrec.publish import preparing
-from kgrec.publish.preparing import prepare
+from kgrec.publication import preparing
+from kgrec.publication.preparing import prepare
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 

@@ -19,7 +19,7 @@ import pytest
 from published import assert_published, expected, fill, seen, small_run
 
 from kgrec.errors import StoreError
-from kgrec.publish import publications, publish, writing
+from kgrec.publication import publications, publish, writing
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run

@@ -28,7 +28,7 @@ from kgrec.config import Config
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.texts import node_texts
 from kgrec.ingestion.tables import INTERACTION_KEYS
-from kgrec.publish import State, publications, publish
+from kgrec.publication import State, publications, publish
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.store.dialect import CypherStore

@@ -15,7 +15,7 @@ import pytest
 
 from kgrec.cli.app import main
 from kgrec.config import Config
-from kgrec.publish import purging
+from kgrec.publication import purging
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "neo4j.md").read_text(encoding="utf-8")

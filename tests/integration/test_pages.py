@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny import build_tiny
 
-from kgrec.audit.trials import ALL
+from kgrec.auditing.trials import ALL
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.load import load_dataset

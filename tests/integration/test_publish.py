@@ -16,9 +16,9 @@ from kgrec.data.tables import Dataset
 from kgrec.errors import ConfigError, RunError, StoreError, VocabularyError
 from kgrec.graph.fetch import fetch_graph, graph_summary
 from kgrec.ingestion import graph_version, ingest
-from kgrec.publish import State, current, publications, publish, purging, retire
-from kgrec.publish.updating import replace_lists, replace_vectors
-from kgrec.publish.vectors import run_vectors
+from kgrec.publication import State, current, publications, publish, purging, retire
+from kgrec.publication.updating import replace_lists, replace_vectors
+from kgrec.publication.vectors import run_vectors
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -169,7 +169,7 @@ def test_a_batch_whose_answer_got_lost_is_not_written_twice(
             repeated.append(name)
         return execute(name, *args, **options)
 
-    monkeypatch.setattr("kgrec.publish.writing.EDGE_ROWS", 100)
+    monkeypatch.setattr("kgrec.publication.writing.EDGE_ROWS", 100)
     with monkeypatch.context() as patch:
         patch.setattr(store, "_execute", twice)
         publish(run, store, top=5, similar=3, progress=False)

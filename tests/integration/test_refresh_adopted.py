@@ -12,8 +12,8 @@ from kgrec.adopt import graph_of_users
 from kgrec.cli.app import main
 from kgrec.config import Config
 from kgrec.graph.fetch import fetch_graph
-from kgrec.publish import publish
-from kgrec.publish.lists import item_lists, user_lists
+from kgrec.publication import publish
+from kgrec.publication.lists import item_lists, user_lists
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store

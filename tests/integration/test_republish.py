@@ -15,8 +15,8 @@ from kgrec.config import Config
 from kgrec.data.journal.journal import Journal
 from kgrec.errors import StoreError
 from kgrec.graph.fetch import fetch_graph
-from kgrec.publish import current, publish
-from kgrec.publish.lists import user_lists
+from kgrec.publication import current, publish
+from kgrec.publication.lists import user_lists
 from kgrec.recommend import Recommender
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store import embedded

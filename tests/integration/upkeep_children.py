@@ -26,12 +26,12 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 import kgrec.cli
 import kgrec.cli.steps
-import kgrec.publish
+import kgrec.publication
 import kgrec.text.encoder
 import kgrec.upkeep.forget
 import kgrec.upkeep.refresh
 from kgrec.ingestion import writing
-from kgrec.publish import updating
+from kgrec.publication import updating
 from kgrec.store.dialect import CypherStore
 from kgrec.store.embedded import EmbeddedStore
 from kgrec.store.neo4j import Neo4jStore

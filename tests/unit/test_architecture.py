@@ -18,11 +18,11 @@ MAX_FUNCTION_LINES = 60
 _BASE = {"errors", "schema", "config", "vocabulary", "progress"}
 _BELOW_FACADE = _BASE | {
     "data", "store", "ingestion", "updates", "text", "resolution", "graph", "model", "evaluation",
-    "augment", "training", "explain", "audit", "bench",
+    "augment", "training", "explanation", "auditing", "bench",
 }  # fmt: skip
 
 _ALL = _BELOW_FACADE | {
-    "queries", "explore", "recommend", "adopt", "publish", "upkeep", "report",
+    "queries", "explore", "recommend", "adopt", "publication", "upkeep", "report",
 }  # fmt: skip
 
 #: What each room may import of kgrec besides itself; docs/architecture.md says it in words.
@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": _BASE | {"graph", "model"},
     "augment": _BASE | {"graph", "model", "evaluation"},
     "training": _BASE | {"graph", "model", "evaluation", "augment"},
-    "audit": _BASE | {"graph", "model", "evaluation", "training"},
+    "auditing": _BASE | {"graph", "model", "evaluation", "training"},
     "bench": _BASE
     | {
         "data",
@@ -54,15 +54,15 @@ ALLOWED: dict[str, set[str]] = {
         "model",
         "evaluation",
         "training",
-        "audit",
+        "auditing",
     },
-    "explain": _BASE | {"graph", "model", "store", "text"},
+    "explanation": _BASE | {"graph", "model", "store", "text"},
     "queries": _BELOW_FACADE,
     "explore": _BELOW_FACADE,
     "recommend": _BELOW_FACADE | {"queries"},
     "adopt": _BASE | {"data", "store"},
-    "publish": _BELOW_FACADE | {"adopt", "queries", "recommend"},
-    "upkeep": _BELOW_FACADE | {"adopt", "queries", "recommend", "publish"},
+    "publication": _BELOW_FACADE | {"adopt", "queries", "recommend"},
+    "upkeep": _BELOW_FACADE | {"adopt", "queries", "recommend", "publication"},
     "report": _BELOW_FACADE | {"queries", "explore", "recommend"},
     "progress": set(),
     "__init__": _ALL,

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgrec.audit.audit import audit_graph, audited_settings
-from kgrec.audit.folds import audit_folds
-from kgrec.audit.likeness import relation_likeness
-from kgrec.audit.trials import ALL, relations_in_use
-from kgrec.audit.variants import permuted
+from kgrec.auditing.audit import audit_graph, audited_settings
+from kgrec.auditing.folds import audit_folds
+from kgrec.auditing.likeness import relation_likeness
+from kgrec.auditing.trials import ALL, relations_in_use
+from kgrec.auditing.variants import permuted
 from kgrec.config import ClosedFormConfig, Config, DataConfig, FusionConfig
 from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.ranking import RankingTask

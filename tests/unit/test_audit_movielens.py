@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kgrec.audit.audit import Audit, audit_graph
-from kgrec.audit.trials import ALL
-from kgrec.audit.variants import relation_sizes
+from kgrec.auditing.audit import Audit, audit_graph
+from kgrec.auditing.trials import ALL
+from kgrec.auditing.variants import relation_sizes
 from kgrec.config import ClosedFormConfig, Config, FusionConfig, StoreConfig
 from kgrec.data import movielens
 from kgrec.errors import DataError

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgrec.audit.folds import audit_folds, mean_over_folds
-from kgrec.audit.names import same_links
-from kgrec.audit.variants import (
+from kgrec.auditing.folds import audit_folds, mean_over_folds
+from kgrec.auditing.names import same_links
+from kgrec.auditing.variants import (
     permuted,
     relation_sizes,
     swapped_tails,

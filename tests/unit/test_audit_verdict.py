@@ -1,8 +1,8 @@
 """The words of an audit, for numbers made by hand."""
 
-from kgrec.audit.likeness import Likeness
-from kgrec.audit.trials import ALL
-from kgrec.audit.verdict import Findings, judge
+from kgrec.auditing.likeness import Likeness
+from kgrec.auditing.trials import ALL
+from kgrec.auditing.verdict import Findings, judge
 from kgrec.evaluation.bootstrap import Interval
 
 

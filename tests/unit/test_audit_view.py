@@ -4,10 +4,10 @@ import io
 
 from rich.console import Console, RenderableType
 
-from kgrec.audit.audit import Audit
-from kgrec.audit.likeness import Likeness
-from kgrec.audit.trials import ALL
-from kgrec.audit.verdict import Verdict
+from kgrec.auditing.audit import Audit
+from kgrec.auditing.likeness import Likeness
+from kgrec.auditing.trials import ALL
+from kgrec.auditing.verdict import Verdict
 from kgrec.bench.markdown import audit_section
 from kgrec.cli.audit_view import audit_view
 from kgrec.cli.output import to_json

@@ -13,7 +13,7 @@ from test_augmenter import settings, two_tastes
 
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import ConfigError
-from kgrec.explain.reasons import explain_scores
+from kgrec.explanation.reasons import explain_scores
 from kgrec.graph.data import Interactions
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.graph.texts import display_names

@@ -15,7 +15,7 @@ from rich.console import Console
 from tiny import NUM_ITEMS, NUM_USERS, build_tiny, group_of
 
 from kgrec import __version__
-from kgrec.audit.trials import ALL
+from kgrec.auditing.trials import ALL
 from kgrec.cli import main
 from kgrec.cli.demo import typical_user
 from kgrec.cli.options import absolute_uri, list_lengths, store_config

@@ -10,8 +10,8 @@ from graphs import history_of, random_graph, tensors_of
 
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import VocabularyError
-from kgrec.explain.connections import Connection, fetch_connections
-from kgrec.explain.reasons import explain_scores
+from kgrec.explanation.connections import Connection, fetch_connections
+from kgrec.explanation.reasons import explain_scores
 from kgrec.ingestion import ingest
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion

@@ -5,7 +5,7 @@ import torch
 from graphs import history_of, random_graph, tensors_of
 
 from kgrec.errors import ConfigError
-from kgrec.explain.gradients import integrated_gradients
+from kgrec.explanation.gradients import integrated_gradients
 from kgrec.model.graph_scorer import EmbeddingScorer
 from kgrec.model.network import GraphNetwork
 

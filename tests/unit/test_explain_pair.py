@@ -8,11 +8,11 @@ import pytest
 import torch
 from graphs import history_of, random_graph, tensors_of
 
-from kgrec.explain.deletion import carried, renormalised_drop
-from kgrec.explain.explainer import Explainer
-from kgrec.explain.leaves import leaves_of
-from kgrec.explain.pair import explain_pair
-from kgrec.explain.paths import find_paths
+from kgrec.explanation.deletion import carried, renormalised_drop
+from kgrec.explanation.explainer import Explainer
+from kgrec.explanation.leaves import leaves_of
+from kgrec.explanation.pair import explain_pair
+from kgrec.explanation.paths import find_paths
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import PropagationScorer

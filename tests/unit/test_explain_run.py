@@ -12,8 +12,8 @@ from tiny import build_tiny
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
-from kgrec.explain.explainer import Explainer
-from kgrec.explain.pair import explain_pair
+from kgrec.explanation.explainer import Explainer
+from kgrec.explanation.pair import explain_pair
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest

@@ -8,13 +8,18 @@ import torch
 from test_explain_pair import GRAPH, HISTORY, Toy, fusion, network
 
 from kgrec.errors import ConfigError
-from kgrec.explain.averages import decayed
-from kgrec.explain.counterfactual import rank_of, scores_without
-from kgrec.explain.explainer import Explainer
-from kgrec.explain.nodes import PathNode, PathStep
-from kgrec.explain.pair import PathShare
-from kgrec.explain.quality import judge_explanations, path_metrics, rank_correlation, sample_pairs
-from kgrec.explain.sentences import path_text, without_text
+from kgrec.explanation.averages import decayed
+from kgrec.explanation.counterfactual import rank_of, scores_without
+from kgrec.explanation.explainer import Explainer
+from kgrec.explanation.nodes import PathNode, PathStep
+from kgrec.explanation.pair import PathShare
+from kgrec.explanation.quality import (
+    judge_explanations,
+    path_metrics,
+    rank_correlation,
+    sample_pairs,
+)
+from kgrec.explanation.sentences import path_text, without_text
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.incidence import Incidence
 from kgrec.training.relation_rows import relation_rows

@@ -16,9 +16,9 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
 from kgrec.model.fusion import Fusion
 from kgrec.model.incidence import Incidence
-from kgrec.publish.lists import TopLists, block_size, item_lists, user_lists
-from kgrec.publish.lists import _top as top_of
-from kgrec.publish.vectors import run_vectors, vector_rows
+from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
+from kgrec.publication.lists import _top as top_of
+from kgrec.publication.vectors import run_vectors, vector_rows
 from kgrec.recommend import Recommendation, Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store

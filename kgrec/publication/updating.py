@@ -11,16 +11,16 @@ import numpy.typing as npt
 
 from kgrec.adopt import OWN, Naming
 from kgrec.errors import StoreError
-from kgrec.publish.publication import Publication
-from kgrec.publish.switching import note
-from kgrec.publish.vectors import (
+from kgrec.publication.publication import Publication
+from kgrec.publication.switching import note
+from kgrec.publication.vectors import (
     VECTOR_ROWS,
     drop_indexes,
     vector_names,
     vector_property,
     vector_rows,
 )
-from kgrec.publish.writing import EDGE_ROWS, edge_names
+from kgrec.publication.writing import EDGE_ROWS, edge_names
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 

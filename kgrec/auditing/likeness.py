@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.audit.names import relation_name
-from kgrec.audit.variants import permuted, without_behaviours
+from kgrec.auditing.names import relation_name
+from kgrec.auditing.variants import permuted, without_behaviours
 from kgrec.graph.data import GraphData
 from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence

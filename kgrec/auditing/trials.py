@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kgrec.audit.folds import mean_over_folds
-from kgrec.audit.names import NONE_JOINED, Joined, relation_name
-from kgrec.audit.variants import relation_sizes
+from kgrec.auditing.folds import mean_over_folds
+from kgrec.auditing.names import NONE_JOINED, Joined, relation_name
+from kgrec.auditing.variants import relation_sizes
 from kgrec.config import Config
 from kgrec.evaluation.bootstrap import Interval, paired_bootstrap
 from kgrec.evaluation.cohorts import user_cohorts

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kgrec.audit.likeness import Likeness
-from kgrec.audit.names import EQUALS
-from kgrec.audit.trials import ALL
+from kgrec.auditing.likeness import Likeness
+from kgrec.auditing.names import EQUALS
+from kgrec.auditing.trials import ALL
 from kgrec.evaluation.bootstrap import Interval
 
 #: Edges below which nobody can tell a graph from its permutation.

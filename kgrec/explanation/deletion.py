@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kgrec.explain.walks import Floats, Ints, Networks, Reach, Walks
+from kgrec.explanation.walks import Floats, Ints, Networks, Reach, Walks
 from kgrec.model.graph_scorer import PropagationScorer
 
 

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kgrec.explain.averages import decayed
-from kgrec.explain.counterfactual import scores_without
-from kgrec.explain.explainer import Explainer
-from kgrec.explain.pair import PairExplanation, PathShare
+from kgrec.explanation.averages import decayed
+from kgrec.explanation.counterfactual import scores_without
+from kgrec.explanation.explainer import Explainer
+from kgrec.explanation.pair import PairExplanation, PathShare
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kgrec.errors import StoreError
-from kgrec.publish.publication import Publication, find
+from kgrec.publication.publication import Publication, find
 from kgrec.store.base import GraphStore
 from kgrec.store.state import read_relations
 

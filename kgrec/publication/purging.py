@@ -4,10 +4,10 @@ import time
 
 from kgrec.adopt import Naming
 from kgrec.progress import Advance
-from kgrec.publish.publication import Publication, State, publications
-from kgrec.publish.saving import Saver
-from kgrec.publish.vectors import SLOTS, clear_slot
-from kgrec.publish.writing import edge_names
+from kgrec.publication.publication import Publication, State, publications
+from kgrec.publication.saving import Saver
+from kgrec.publication.vectors import SLOTS, clear_slot
+from kgrec.publication.writing import edge_names
 from kgrec.store.base import GraphStore
 
 #: Edges that a transaction of Neo4j deletes. The embedded engine has no use for batches: it looks

@@ -19,9 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from kgrec.explain.counterfactual import Counterfactual
-from kgrec.explain.nodes import PathNode, PathStep
-from kgrec.explain.reasons import OwnItem
+from kgrec.explanation.counterfactual import Counterfactual
+from kgrec.explanation.nodes import PathNode, PathStep
+from kgrec.explanation.reasons import OwnItem
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
 from kgrec.vocabulary import Vocabulary
@@ -104,7 +104,7 @@ class PathShare:
     Attributes:
         nodes: From the user to the item.
         relations: One step fewer.
-        share: What its two ends say to each other (`kgrec.explain.paths`); shares of different
+        share: What its two ends say to each other (`kgrec.explanation.paths`); shares of different
             paths add up.
         carried: What everything brings that passes over an edge of this path: what the score loses
             when these facts are removed, with weights and norms held.
@@ -198,7 +198,7 @@ def explain_pair(
         VocabularyError: If the user or the item is unknown.
         ConfigError: If the language is unknown.
     """
-    from kgrec.explain.explainer import Explainer
+    from kgrec.explanation.explainer import Explainer
 
     return Explainer(getattr(served, "run", served), language=language).pair(
         user_id,

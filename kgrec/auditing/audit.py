@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from kgrec.audit.folds import audit_folds
-from kgrec.audit.likeness import Likeness, relation_likeness
-from kgrec.audit.names import Joined, relation_name, same_links
-from kgrec.audit.trials import ALL, FitModel, Trials, relations_in_use
-from kgrec.audit.variants import permuted, relation_sizes, without_relation
-from kgrec.audit.verdict import Findings, Verdict, judge
+from kgrec.auditing.folds import audit_folds
+from kgrec.auditing.likeness import Likeness, relation_likeness
+from kgrec.auditing.names import Joined, relation_name, same_links
+from kgrec.auditing.trials import ALL, FitModel, Trials, relations_in_use
+from kgrec.auditing.variants import permuted, relation_sizes, without_relation
+from kgrec.auditing.verdict import Findings, Verdict, judge
 from kgrec.config import Config
 from kgrec.errors import ConfigError
 from kgrec.evaluation.bootstrap import Interval

@@ -17,9 +17,9 @@ from torch.nn import functional
 from kgrec.adopt import Naming
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
-from kgrec.publish.saving import Saver
-from kgrec.publish.switching import note, taken_back
-from kgrec.publish.target import Target
+from kgrec.publication.saving import Saver
+from kgrec.publication.switching import note, taken_back
+from kgrec.publication.target import Target
 from kgrec.schema import NodeLabel, quoted
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kgrec.adopt import Naming
 from kgrec.progress import Advance
-from kgrec.publish.publication import Publication
+from kgrec.publication.publication import Publication
 from kgrec.store.base import GraphStore
 
 

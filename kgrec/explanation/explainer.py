@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from kgrec.explain.averages import decayed
-from kgrec.explain.counterfactual import counterfactuals
-from kgrec.explain.deletion import Ends, carried, embeddings, renormalised_drop
-from kgrec.explain.languages import language_of
-from kgrec.explain.leaves import Leaf, leaves_of
-from kgrec.explain.nodes import NodeSpace, PathStep
-from kgrec.explain.pair import (
+from kgrec.explanation.averages import decayed
+from kgrec.explanation.counterfactual import counterfactuals
+from kgrec.explanation.deletion import Ends, carried, embeddings, renormalised_drop
+from kgrec.explanation.languages import language_of
+from kgrec.explanation.leaves import Leaf, leaves_of
+from kgrec.explanation.nodes import NodeSpace, PathStep
+from kgrec.explanation.pair import (
     AttributeShare,
     LayerShare,
     PairExplanation,
@@ -20,10 +20,10 @@ from kgrec.explain.pair import (
     PathShare,
     Served,
 )
-from kgrec.explain.paths import Found, Route, find_paths
-from kgrec.explain.reasons import OwnItem, relation_kind
-from kgrec.explain.sentences import path_text
-from kgrec.explain.walks import Floats, Networks, Walks, same_graph
+from kgrec.explanation.paths import Found, Route, find_paths
+from kgrec.explanation.reasons import OwnItem, relation_kind
+from kgrec.explanation.sentences import path_text
+from kgrec.explanation.walks import Floats, Networks, Walks, same_graph
 from kgrec.model.graph_scorer import PropagationScorer
 from kgrec.model.linear_network import LinearNetwork
 from kgrec.model.scorer import Contributions

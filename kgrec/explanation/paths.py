@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kgrec.explain.deletion import Ends
-from kgrec.explain.walks import Floats, Ints, Networks
+from kgrec.explanation.deletion import Ends
+from kgrec.explanation.walks import Floats, Ints, Networks
 
 
 @dataclass(frozen=True)

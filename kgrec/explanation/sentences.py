@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from kgrec.explain.languages import Language, Telling, language_of
-from kgrec.explain.nodes import PathNode, PathStep
+from kgrec.explanation.languages import Language, Telling, language_of
+from kgrec.explanation.nodes import PathNode, PathStep
 from kgrec.schema import NodeLabel
 from kgrec.text.templates import leads_on, relation_phrase
 

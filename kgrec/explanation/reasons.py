@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from kgrec.explain.connections import Connection
+from kgrec.explanation.connections import Connection
 from kgrec.model.scorer import Scorer
 from kgrec.schema import INTERACTION_TYPES, SYNTHETIC, NodeLabel, relation_type
 from kgrec.vocabulary import Vocabulary

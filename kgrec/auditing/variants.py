@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from kgrec.audit.names import NONE_JOINED, Joined, relation_name
+from kgrec.auditing.names import NONE_JOINED, Joined, relation_name
 from kgrec.graph.data import GraphData, IndexArray, RelationEdges
 from kgrec.schema import Role
 

@@ -20,19 +20,19 @@ import torch
 from kgrec.adopt import OWN, Naming
 from kgrec.errors import ConfigError, NotFittedError, StoreError
 from kgrec.progress import Advance, progress_bar
-from kgrec.publish.preparing import prepare
-from kgrec.publish.publication import (
+from kgrec.publication.preparing import prepare
+from kgrec.publication.publication import (
     Publication,
     State,
     current,
     find,
     publications,
 )
-from kgrec.publish.purging import purge, wait_for_readers
-from kgrec.publish.switching import begin, switch
-from kgrec.publish.target import Target
-from kgrec.publish.vectors import SLOTS, clear_slot, run_vectors, write_vectors
-from kgrec.publish.writing import edge_names, write_lists
+from kgrec.publication.purging import purge, wait_for_readers
+from kgrec.publication.switching import begin, switch
+from kgrec.publication.target import Target
+from kgrec.publication.vectors import SLOTS, clear_slot, run_vectors, write_vectors
+from kgrec.publication.writing import edge_names, write_lists
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kgrec.explain.deletion import Ends
-from kgrec.explain.nodes import NodeSpace, PathNode
-from kgrec.explain.sentences import without_text
+from kgrec.explanation.deletion import Ends
+from kgrec.explanation.nodes import NodeSpace, PathNode
+from kgrec.explanation.sentences import without_text
 from kgrec.model.cold import ColdCompletion
 from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion

@@ -13,11 +13,11 @@ import torch
 
 from kgrec.adopt import Naming
 from kgrec.errors import StoreError
-from kgrec.publish.lists import TopLists, block_size, item_lists, user_lists
-from kgrec.publish.publication import State, find
-from kgrec.publish.saving import Saver
-from kgrec.publish.switching import note, taken_back
-from kgrec.publish.target import Target
+from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
+from kgrec.publication.publication import State, find
+from kgrec.publication.saving import Saver
+from kgrec.publication.switching import note, taken_back
+from kgrec.publication.target import Target
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel, quoted
 
