@@ -1,22 +1,17 @@
 """The facade: load a run, ask for recommendations, be told why."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from kgrec.errors import ConfigError, NotFittedError
 from kgrec.explanation.connections import Connection, fetch_connections
 from kgrec.explanation.reasons import Explanation, Reason, explain_scores
-from kgrec.model.closed_form import ClosedForm
-from kgrec.model.cold_users import ColdUsers
-from kgrec.model.fusion import Fusion
-from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
-from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
@@ -176,7 +171,7 @@ class Recommender:
         if len(self.run.scorer.history.row(user_index)):
             return False
         scorer = self.run.scorer
-        if isinstance(scorer, ColdUsers) and scorer.knows(user_index):
+        if scorer.profile_views(user_index):
             return False
         return not (
             bool(self.run.observed[user_index]) and bool(scorer.part_weights.get("network"))
@@ -185,12 +180,10 @@ class Recommender:
     def item_scores(self, item_indices: Tensor) -> Tensor:
         """Gives how alike items (B,) int64 are to all, (B, num_items); raises NotFittedError."""
         parts = self.run.scorer.parts
-        network, closed = parts.get("network"), parts.get("closed_form")
-        if network is not None:
-            members = network.parts.values() if isinstance(network, Fusion) else [network]
-            return torch.stack([_cosine(member, item_indices) for member in members]).mean(dim=0)
-        if isinstance(closed, ClosedForm):
-            return closed.weights[item_indices]
+        for name in ("network", "closed_form"):
+            if name in parts:
+                with suppress(NotFittedError):
+                    return parts[name].item_likeness(item_indices)
         raise NotFittedError(
             f"run {self.run.directory} has neither network nor closed form, so items have no "
             f"similarity; train with fusion.network or closed_form.enabled"
@@ -244,12 +237,12 @@ class Recommender:
 
     def _alike(self, user: int, explanation: Explanation) -> tuple[Reason, ...]:
         """Says by what a cold user is like those who took the item, if that speaks for it."""
-        scorer = self.run.scorer
-        if not (isinstance(scorer, ColdUsers) and scorer.knows(user)):
+        views = self.run.scorer.profile_views(user)
+        if not views:
             return ()
         share = explanation.score - explanation.relations["self"]
-        told = ", ".join(scorer.profiles.views)
-        return (Reason(f"taken by users alike in {told}", share),) if share > 0 else ()
+        text = f"taken by users alike in {', '.join(views)}"
+        return (Reason(text, share),) if share > 0 else ()
 
     def _company(self, own_id: str, explanation: Explanation) -> str:
         """Says how many users took both items, where no path tells more."""
@@ -276,12 +269,6 @@ class Recommender:
             fan_out=self._fan_out,
             most=most,
         )
-
-
-def _cosine(network: Scorer, item_indices: Tensor) -> Tensor:
-    assert isinstance(network, PropagationScorer | EmbeddingScorer)
-    unit = functional.normalize(network.item_embedding, dim=1)
-    return unit[item_indices] @ unit.T
 
 
 def _check_k(k: int) -> None:

@@ -1,6 +1,6 @@
 """Variants of a graph, each fitted and judged on every fold."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -128,16 +128,13 @@ def relations_in_use(
         joined: Relations that are one.
         network: Whether a fusion's network is asked too.
     """
-    mute = {"popularity", "user_side", "factors", "directed"} | (set() if network else {"network"})
     sizes = relation_sizes(graph, joined)
     used: set[str] = set()
     for scorer in scorers:
-        parts: Mapping[str, Scorer] = getattr(scorer, "parts", {"": scorer})
-        shares: Mapping[str, float] = getattr(scorer, "part_weights", {})
-        for name, part in parts.items():
-            if not shares.get(name, 1.0) or name in mute:
+        for name, part in (scorer.parts or {"": scorer}).items():
+            if not scorer.part_weights.get(name, 1.0) or (name == "network" and not network):
                 continue
-            weights: Mapping[str, float] | None = getattr(part, "relation_weights", None)
+            weights = part.relation_weights
             if weights is None:
                 used |= set(sizes)
             else:

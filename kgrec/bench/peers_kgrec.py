@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from kgrec.bench.peer import Job, PeerFit
-from kgrec.model.scorer import Wrapping
 from kgrec.training.fit import fit
 
 
@@ -14,7 +13,7 @@ def fit_kgrec(job: Job) -> PeerFit:
     # No checkpoints: a resumed fit would not know how long it took.
     fitted = fit(config, job.graph, progress=False)
     parts = dict(fitted.parts)
-    if isinstance(fitted.scorer, Wrapping):
+    if fitted.scorer.innermost is not fitted.scorer:
         # What warm items lose to completed ones is seen beside it.
         parts["without_cold"] = fitted.scorer.innermost
     return PeerFit(fitted.scorer, parts=parts, chosen=fitted.record)

@@ -12,7 +12,7 @@ from kgrec.bench.sampling import Negatives
 from kgrec.bench.stopping import Stopping, train_until_best
 from kgrec.graph.data import GraphData
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.scorer import Contributions, Scorer
 from kgrec.training.inner_split import history_of
 
 FACTORS, NEGATIVES, BATCH, LEARNING_RATE = 32, 4, 1024, 0.001
@@ -74,7 +74,7 @@ class Network(nn.Module):
         return logits + hidden @ last + self.output.bias
 
 
-class NeuMfScorer(ByHistory):
+class NeuMfScorer(Scorer):
     """A trained NeuMF.
 
     Attributes:

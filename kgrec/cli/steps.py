@@ -139,7 +139,7 @@ def judge(
     with reporter.step("evaluate") as said:
         evaluation = evaluate(run.scorer, graph, split, **options)
         said.append(f"{evaluation.num_users:,} users of {split}")
-        parts = getattr(run.scorer, "parts", {})
+        parts = run.scorer.parts
         alone = {name: evaluate(part, graph, split, **options) for name, part in parts.items()}
     judged = {}
     if floors:

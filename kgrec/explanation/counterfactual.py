@@ -14,13 +14,7 @@ from torch import Tensor
 from kgrec.explanation.deletion import Ends
 from kgrec.explanation.nodes import NodeSpace, PathNode
 from kgrec.explanation.sentences import without_text
-from kgrec.model.cold import ColdCompletion
-from kgrec.model.cold_users import ColdUsers
-from kgrec.model.fusion import Fusion
-from kgrec.model.graph_scorer import PropagationScorer
-from kgrec.model.incidence import Incidence
-from kgrec.model.item_to_item import ItemToItem
-from kgrec.model.scorer import FromHistory, Scorer, Wrapping
+from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
 
 
@@ -43,45 +37,6 @@ class Counterfactual:
     rank: int
     score: float
     text: str
-
-
-def scores_without(scorer: Scorer, user_index: int, gone: Tensor) -> Tensor:
-    """Gives a user's scores (num_items,) without some of the user's items.
-
-    Models whose scores are no sums over own items keep theirs.
-
-    Args:
-        scorer: Any scorer.
-        user_index: The user.
-        gone: (g,) int64, own items that no longer speak for the user.
-    """
-    if isinstance(scorer, Fusion):
-        return scorer.combine(lambda part: scores_without(part, user_index, gone)[None])[0]
-    if isinstance(scorer, ColdCompletion):
-        own = scorer.history.row(user_index)
-        left = own[~torch.isin(own, gone)]
-        inner = scores_without(scorer.scorer, user_index, gone)[None]
-        return scorer.complete(inner, left, torch.tensor([len(left)]))[0]
-    knows = isinstance(scorer, ColdUsers) and scorer.knows(user_index)
-    if isinstance(scorer, Wrapping) and not knows:
-        return scores_without(scorer.scorer, user_index, gone)
-    if isinstance(scorer, FromHistory) and not isinstance(scorer, ItemToItem):
-        own = scorer.history.row(user_index)
-        left = own[~torch.isin(own, gone)]
-        history = Incidence(torch.tensor([0, len(left)]), left, scorer.num_items)
-        return scorer.over(history).score(torch.tensor([0]))[0]
-    return scorer.score(torch.tensor([user_index]))[0] - _said_by(scorer, user_index, gone)
-
-
-def _said_by(scorer: Scorer, user_index: int, gone: Tensor) -> Tensor:
-    """What some own items add to each item's score, (num_items,)."""
-    if isinstance(scorer, ItemToItem):
-        own, counts = scorer.own(user_index)
-        chosen = torch.isin(own, gone)
-        return counts[chosen] @ scorer.weights[own[chosen]]
-    if isinstance(scorer, PropagationScorer):
-        return scorer.item_embedding @ scorer.brought_by(user_index, gone)
-    return torch.zeros(scorer.num_items)
 
 
 def rank_of(scores: Tensor, item: int, met: Tensor) -> int:
@@ -152,8 +107,8 @@ def counterfactuals(
         if numbers in seen:
             continue
         seen.add(numbers)
-        gone = torch.tensor(numbers) - offset
-        after = scores_without(scorer, user, gone)
+        removed = torch.tensor(numbers) - offset
+        after = scorer.without(user, removed)
         rank = rank_of(after, item, met)
         items = tuple(nodes.node(number) for number in numbers)
         node = None if shared is None else nodes.node(shared)

@@ -10,7 +10,6 @@ from kgrec.explanation.averages import decayed
 from kgrec.explanation.counterfactual import counterfactuals
 from kgrec.explanation.deletion import Ends, carried, embeddings, renormalised_drop
 from kgrec.explanation.languages import language_of
-from kgrec.explanation.leaves import Leaf, leaves_of
 from kgrec.explanation.nodes import NodeSpace, PathStep
 from kgrec.explanation.pair import (
     AttributeShare,
@@ -26,7 +25,7 @@ from kgrec.explanation.sentences import path_text
 from kgrec.explanation.walks import Floats, Networks, Walks, same_graph
 from kgrec.model.graph_scorer import PropagationScorer
 from kgrec.model.linear_network import LinearNetwork
-from kgrec.model.scorer import Contributions
+from kgrec.model.scorer import Contributions, Leaf
 from kgrec.schema import NodeLabel
 
 #: Walks of one length, and pairs of messages, that are looked at.
@@ -77,7 +76,7 @@ class Explainer:
             VocabularyError: If the user or the item is unknown.
         """
         user, item = self._users.index(user_id), self._items.index(item_id)
-        leaves, constant = leaves_of(self.scorer, user, item)
+        leaves, constant = self.scorer.leaves(user, item)
         made = [leaf.scorer.contributions(user, torch.tensor([item])) for leaf in leaves]
         parts = _parts(leaves, made, constant)
         score = sum(part.share for part in parts)

@@ -21,7 +21,6 @@ import numpy.typing as npt
 import torch
 
 from kgrec.explanation.averages import decayed
-from kgrec.explanation.counterfactual import scores_without
 from kgrec.explanation.explainer import Explainer
 from kgrec.explanation.pair import PairExplanation, PathShare
 from kgrec.model.scorer import Scorer
@@ -57,13 +56,13 @@ def sample_pairs(scorer: Scorer, users: int, *, seed: int) -> list[tuple[int, in
         users: At most so many.
         seed: Of the draw.
     """
-    lengths = scorer.history.lengths.numpy()  # type: ignore[attr-defined]
+    lengths = scorer.history.lengths.numpy()
     known = np.flatnonzero(lengths > 0)
     drawn = np.random.default_rng(seed).permutation(known)[:users]
     pairs = []
     for user in drawn.tolist():
         scores = scorer.score(torch.tensor([user]))[0].clone()
-        scores[scorer.history.row(user)] = -torch.inf  # type: ignore[attr-defined]
+        scores[scorer.history.row(user)] = -torch.inf
         pairs.append((user, int(scores.argmax())))
     return pairs
 
@@ -112,7 +111,7 @@ def _fidelity(
         places = torch.tensor([items[one.item_id] for one in own], dtype=torch.int64)
 
         def left(gone: torch.Tensor, user: int = user, item: int = item) -> float:
-            return float(scores_without(scorer, user, gone)[item])
+            return float(scorer.without(user, gone)[item])
 
         whole, nothing = left(places[:0]), left(places)
         if whole - nothing <= 1e-6:

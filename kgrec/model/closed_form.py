@@ -10,9 +10,11 @@ from torch.nn import functional
 
 from kgrec.errors import ShapeError
 from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
+from kgrec.model.folding import NewGraph
 from kgrec.model.gram import RelationRows, kernel_gram, user_weights, weighted_gram
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem, recency_weights
+from kgrec.model.placing import take_rows, take_square
 from kgrec.model.scorer import Contributions
 
 
@@ -40,7 +42,7 @@ class Refinements:
     recency: float | None = None
 
 
-class ClosedForm(ItemToItem):
+class ClosedForm(ItemToItem, kind="ClosedForm"):
     """Scores x B with B = (I - P diag(P)⁻¹) diag(c), one ridge regression for each item.
 
         P = (G + Σ_r w_r A_rᵀA_r + λ I + p/(1-p) diag(G))⁻¹
@@ -63,6 +65,8 @@ class ClosedForm(ItemToItem):
         overfit towards the identity"; side information as extra rows: Jeunen et al., "Closed-form
         models for collaborative filtering with side-information", RecSys 2020.
     """
+
+    relation_weights: Mapping[str, float]
 
     def __init__(
         self,
@@ -152,6 +156,10 @@ class ClosedForm(ItemToItem):
             relations_exact=not self.relations,
         )
 
+    def item_likeness(self, item_indices: Tensor) -> Tensor:
+        """Gives the items' rows of B, what owning each adds to all, (B, num_items)."""
+        return self.weights[item_indices]
+
     def _inverse_columns(self, items: Tensor) -> Tensor:
         """Columns of P for items (k,), as (num_items, k)."""
         columns = -self.weights[:, items] * (self.diagonal[items] / self.item_scale[items])
@@ -176,6 +184,22 @@ class ClosedForm(ItemToItem):
             share = -change_outside / diagonal + outside * change_diagonal / diagonal.square()
             out.append(share * self.item_scale[items])
         return torch.stack(out, dim=1) if out else diagonal.new_zeros(len(items), 0)
+
+    def folded(self, graph: NewGraph) -> "ClosedForm":
+        """Keeps what was learned of items; the user's input is the new graph's."""
+        rows = {relation.name: relation for relation in graph.find_relations()}
+        relations = [rows[relation.name] for relation in self.relations if relation.name in rows]
+        return ClosedForm(
+            graph.history,
+            relations,
+            {relation.name: self.relation_weights[relation.name] for relation in relations},
+            self.ridge,
+            take_square(self.weights, graph.items),
+            take_rows(self.diagonal, graph.items, 1.0 / self.ridge),
+            take_rows(self.item_scale, graph.items, 1.0),
+            graph.entry_weights(self.refinements.recency),
+            self.refinements,
+        )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history, relations, B and the diagonal of P."""

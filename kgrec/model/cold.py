@@ -1,15 +1,24 @@
 """Scores for items that nobody has met yet: read off the items that are like them in content."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
+from kgrec.model.folding import NewGraph
 from kgrec.model.fusion import moments
-from kgrec.model.scorer import Contributions, Scorer, Wrapping
+from kgrec.model.placing import moved_to
+from kgrec.model.scorer import (
+    Contributions,
+    Scorer,
+    Wrapping,
+    described,
+    from_description,
+    under,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +53,7 @@ class Completion:
             )
 
 
-class ColdCompletion(Wrapping):
+class ColdCompletion(Wrapping, kind="ColdCompletion"):
     """A scorer whose cold items' scores are completed from its warm ones.
 
     With s_uw the wrapped scorer's scores of a user's warm items, m_u and d_u their mean and
@@ -66,12 +75,20 @@ class ColdCompletion(Wrapping):
     """
 
     def __init__(self, scorer: Scorer, completion: Completion) -> None:
-        self.scorer = scorer
+        super().__init__(scorer)
         self.completion = completion
         self._is_warm = torch.zeros(scorer.num_items, dtype=torch.int64)
         self._is_warm[completion.warm] = torch.arange(1, len(completion.warm) + 1)
         self._cold_place = torch.full((scorer.num_items,), -1)
         self._cold_place[completion.cold] = torch.arange(len(completion.cold))
+
+    def rewrapped(self, scorer: Scorer) -> "ColdCompletion":
+        """Completes the same items of another scorer."""
+        return ColdCompletion(scorer, self.completion)
+
+    def replaces(self, user_index: int, item_index: int) -> bool:  # noqa: ARG002
+        """Whether the item is cold."""
+        return int(self._cold_place[item_index]) >= 0
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the wrapped scorer's logits (B, num_items), those of cold items completed."""
@@ -104,6 +121,13 @@ class ColdCompletion(Wrapping):
         there = column >= 0
         standard[row[there], column[there]] += self.completion.own_weight
         return standard
+
+    def without(self, user_index: int, items: Tensor) -> Tensor:
+        """Completes what the wrapped scorer says without the items."""
+        own = self.history.row(user_index)
+        remaining = own[~torch.isin(own, items)]
+        scores = self.scorer.without(user_index, items)[None]
+        return self.complete(scores, remaining, torch.tensor([len(remaining)]))[0]
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes cold items through the warm ones they are made of.
@@ -150,35 +174,41 @@ class ColdCompletion(Wrapping):
             exact=given.exact,
         )
 
+    def folded(self, graph: NewGraph) -> "ColdCompletion":
+        """Keeps the cold items that are still there, made of the warm ones that are."""
+        old = self.completion
+        moved = moved_to(graph.items, self.num_items)
+        warm, cold = moved[old.warm], moved[old.cold]
+        warm_stays, cold_stays = warm >= 0, cold >= 0
+        completion = replace(
+            old,
+            warm=warm[warm_stays],
+            cold=cold[cold_stays],
+            weights=old.weights[warm_stays][:, cold_stays],
+            bias=old.bias[cold_stays],
+        )
+        return ColdCompletion(self.scorer.folded(graph), completion)
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the wrapped scorer's state and the completion."""
-        tensors, values = self.scorer.state()
-        made = self.completion
-        own = {name: getattr(made, name) for name in ("warm", "cold", "weights", "bias")}
-        return (
-            {f"scorer/{key}": tensor for key, tensor in tensors.items()} | own,
-            {
-                "kind": type(self.scorer).__name__,
-                "values": values,
-                "own_weight": made.own_weight,
-            },
-        )
+        tensors, values = described(self.scorer)
+        own = {
+            "warm": self.completion.warm,
+            "cold": self.completion.cold,
+            "weights": self.completion.weights,
+            "bias": self.completion.bias,
+        }
+        inner = {f"scorer/{key}": tensor for key, tensor in tensors.items()}
+        return inner | own, values | {"own_weight": self.completion.own_weight}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
-        from kgrec.model.fusion import scorer_kind  # the registry knows this class too
-
-        inner = {
-            key.removeprefix("scorer/"): tensor
-            for key, tensor in tensors.items()
-            if key.startswith("scorer/")
-        }
-        made = Completion(
+        completion = Completion(
             tensors["warm"], tensors["cold"], tensors["weights"], tensors["bias"],
             values["own_weight"],
         )  # fmt: skip
-        return cls(scorer_kind(values["kind"]).from_state(inner, values["values"]), made)
+        return cls(from_description(under("scorer", tensors), values), completion)
 
 
 def kernel_ridge(kernel: Tensor, across: Tensor, noise: Tensor) -> Tensor:

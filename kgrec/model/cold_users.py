@@ -1,14 +1,23 @@
 """Scores for users who have done nothing yet: read off the users who are like them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
-from kgrec.model.scorer import Contributions, Scorer, Wrapping
+from kgrec.model.folding import NewGraph
+from kgrec.model.placing import moved_to, take_rows
+from kgrec.model.scorer import (
+    Contributions,
+    Scorer,
+    Wrapping,
+    described,
+    from_description,
+    under,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +53,7 @@ class Profiles:
             )
 
 
-class ColdUsers(Wrapping):
+class ColdUsers(Wrapping, kind="ColdUsers"):
     """A scorer whose cold users' scores are expected from what is known of them.
 
         s_u = b + F_u D
@@ -65,14 +74,22 @@ class ColdUsers(Wrapping):
                 f"profiles over {len(profiles.base)} items, but the scorer has {scorer.num_items}; "
                 f"both must be fitted on one graph"
             )
-        self.scorer = scorer
+        super().__init__(scorer)
         self.profiles = profiles
         self._place = torch.full((scorer.num_users,), -1)
         self._place[profiles.cold] = torch.arange(len(profiles.cold))
 
-    def knows(self, user_index: int) -> bool:
-        """Whether a user's scores are expected from what is known of them."""
+    def rewrapped(self, scorer: Scorer) -> "ColdUsers":
+        """Expects the same of the cold users around another scorer."""
+        return ColdUsers(scorer, self.profiles)
+
+    def replaces(self, user_index: int, item_index: int = 0) -> bool:  # noqa: ARG002
+        """Whether the user is cold."""
         return int(self._place[user_index]) >= 0
+
+    def profile_views(self, user_index: int) -> tuple[str, ...]:
+        """Names the views of a cold user."""
+        return self.profiles.views if self.replaces(user_index) else ()
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the wrapped scorer's logits (B, num_items), the rows of cold users replaced."""
@@ -85,13 +102,19 @@ class ColdUsers(Wrapping):
             scores[rows.to(scores.device)] = expected.to(scores)
         return scores
 
+    def without(self, user_index: int, items: Tensor) -> Tensor:
+        """Asks the wrapped scorer; a cold user has nothing that could be missing."""
+        if self.replaces(user_index):
+            return super().without(user_index, items)
+        return self.scorer.without(user_index, items)
+
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes as the wrapped scorer does, of cold users into popularity and profile.
 
         A cold user has no own items: everything is in `rest`. By relation, `self` is what everybody
         is expected to like, `profile` what the user differs in.
         """
-        if not self.knows(user_index):
+        if not self.replaces(user_index):
             return self.scorer.contributions(user_index, item_indices)
         made = self.profiles
         items = item_indices.cpu()
@@ -108,31 +131,41 @@ class ColdUsers(Wrapping):
             by_relation=torch.stack([base, profile], dim=1),
         )
 
+    def folded(self, graph: NewGraph) -> "ColdUsers":
+        """Those who have items by now are served like all others; the rest keep their profiles."""
+        old = self.profiles
+        cold = moved_to(graph.users, self.num_users)[old.cold]
+        stays = cold >= 0
+        stays[stays.clone()] = graph.history.lengths[cold[stays]] == 0
+        profiles = replace(
+            old,
+            cold=cold[stays],
+            factors=old.factors[stays],
+            directions=take_rows(old.directions.mT, graph.items).mT.contiguous(),
+            base=take_rows(old.base, graph.items, float(old.base.min())),
+        )
+        return ColdUsers(self.scorer.folded(graph), profiles)
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the wrapped scorer's state and the profiles."""
-        tensors, values = self.scorer.state()
-        made = self.profiles
-        own = {name: getattr(made, name) for name in ("cold", "factors", "directions", "base")}
-        return (
-            {f"scorer/{key}": tensor for key, tensor in tensors.items()} | own,
-            {"kind": type(self.scorer).__name__, "values": values, "views": list(made.views)},
-        )
+        tensors, values = described(self.scorer)
+        own = {
+            "cold": self.profiles.cold,
+            "factors": self.profiles.factors,
+            "directions": self.profiles.directions,
+            "base": self.profiles.base,
+        }
+        inner = {f"scorer/{key}": tensor for key, tensor in tensors.items()}
+        return inner | own, values | {"views": list(self.profiles.views)}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
-        from kgrec.model.fusion import scorer_kind  # the registry knows this class too
-
-        inner = {
-            key.removeprefix("scorer/"): tensor
-            for key, tensor in tensors.items()
-            if key.startswith("scorer/")
-        }
-        made = Profiles(
+        profiles = Profiles(
             tensors["cold"],
             tensors["factors"],
             tensors["directions"],
             tensors["base"],
             tuple(values["views"]),
         )
-        return cls(scorer_kind(values["kind"]).from_state(inner, values["values"]), made)
+        return cls(from_description(under("scorer", tensors), values), profiles)

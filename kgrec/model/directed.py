@@ -6,9 +6,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, ShapeError
+from kgrec.model.folding import NewGraph
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem, recency_weights
+from kgrec.model.placing import take_square
+from kgrec.model.scorer import NO_WEIGHTS
 from kgrec.model.spd import solve
 
 #: Earlier interactions of longer histories are left out: the work grows with their cube.
@@ -17,7 +20,7 @@ _LONGEST = 500
 _PAIRS_AT_ONCE = 2_000_000
 
 
-class DirectedRidge(ItemToItem):
+class DirectedRidge(ItemToItem, kind="DirectedRidge"):
     """Scores x B, with B learned from every interaction and what came before it.
 
         B = (Σ_e d v_e v_eᵀ + λ I + κ diag)⁻¹ Σ_e d v_e 1_{item of e}ᵀ
@@ -31,6 +34,8 @@ class DirectedRidge(ItemToItem):
         entry_weights: What each entry counts in the input, (n,).
         recency: How many places back an entry counts 1/e of the latest; None if it is not known.
     """
+
+    relation_weights = NO_WEIGHTS
 
     def __init__(
         self,
@@ -78,6 +83,15 @@ class DirectedRidge(ItemToItem):
         gram.diagonal().add_(ridge + dropout / (1 - dropout) * own)
         weights = recency_weights(history, ranks, recency)
         return cls(history, solve(gram, cross), weights, recency)
+
+    def folded(self, graph: NewGraph) -> "DirectedRidge":
+        """Keeps what was learned of items; the user's input is the new graph's."""
+        if self.recency is None:
+            raise ShapeError("the directed ridge's recency was not kept; train again")
+        counts = graph.entry_weights(self.recency)
+        assert counts is not None
+        weights = take_square(self.weights, graph.items)
+        return DirectedRidge(graph.history, weights, counts, self.recency)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history and weights."""

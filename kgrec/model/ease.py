@@ -9,6 +9,7 @@ from torch import Tensor
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem
+from kgrec.model.scorer import NO_WEIGHTS
 from kgrec.model.spd import invert
 
 #: Up to so many items the inverse is made in float64: it costs seconds there.
@@ -68,7 +69,7 @@ def ease_weights(gram: Tensor, ridge: float, *, overwrite: bool = False) -> Tens
     return solve_ease(gram, ridge, overwrite=overwrite)[0]
 
 
-class Ease(ItemToItem):
+class Ease(ItemToItem, kind="Ease"):
     """Scores x B of users' binary histories x, with B from `ease_weights`.
 
     Made by `fit`; immutable. Memory is one dense (num_items, num_items) float32 matrix, time grows
@@ -78,6 +79,8 @@ class Ease(ItemToItem):
         history: The training items of each user.
         weights: B, (num_items, num_items) float32; row j is what owning j adds to every item.
     """
+
+    relation_weights = NO_WEIGHTS
 
     def __init__(self, history: Incidence, weights: Tensor) -> None:
         self.history = history

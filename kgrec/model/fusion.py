@@ -6,9 +6,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from kgrec.errors import RunError, ShapeError
-from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions, Scorer
+from kgrec.errors import ShapeError
+from kgrec.model.folding import NewGraph
+from kgrec.model.scorer import Contributions, Leaf, Scorer, described, from_description, under
 
 
 def standardise(scores: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def moments(scores: Tensor) -> tuple[Tensor, Tensor]:
     return deviation.masked_fill(flat, torch.inf), mean
 
 
-class Fusion:
+class Fusion(Scorer, kind="Fusion"):
     """Scores Σ_c α_c (s_c - mean_u(s_c)) / σ_c over parts c.
 
     σ_c is the standard deviation of the user's own scores, or one number for all users. A closed
@@ -58,27 +58,12 @@ class Fusion:
                 f"a fusion needs parts over the same users and items, each with a weight; got "
                 f"{sizes} and weights for {sorted(part_weights)}"
             )
+        self.history = next(iter(parts.values())).history
         self.parts = dict(parts)
         self.part_weights = {name: float(weight) for name, weight in part_weights.items()}
         self.part_scales = {
             name: float(scale) for name, scale in (part_scales or {}).items() if name in parts
         }
-
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return next(iter(self.parts.values())).num_users
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return next(iter(self.parts.values())).num_items
-
-    @property
-    def history(self) -> Incidence:
-        """The training items of each user."""
-        history: Incidence = next(iter(self.parts.values())).history  # type: ignore[attr-defined]
-        return history
 
     def without_idle_parts(self) -> "Fusion":
         """The same fusion without the parts of weight 0, which would only take room."""
@@ -102,18 +87,53 @@ class Fusion:
     def affine(self, user_index: int) -> list[tuple[str, Tensor, Tensor]]:
         """Gives name, scale and shift of each part: Σ scale (s - shift) is the user's score."""
         user = torch.tensor([user_index])
-        found = []
+        out = []
         for name, weight in self._used():
             scale, shift = self._affine_of(name, weight, self.parts[name].score(user))
-            found.append((name, scale[0, 0], shift[0, 0]))
-        return found
+            out.append((name, scale[0, 0], shift[0, 0]))
+        return out
 
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives the weighted sum of standardised scores (B, num_items) float32."""
-        return self.combine(lambda part: part.score(user_indices))
+        return self._combined(lambda part: part.score(user_indices))
 
-    def combine(self, scores_of: Callable[[Scorer], Tensor]) -> Tensor:
-        """Gives the weighted sum of standardised scores (B, num_items), asked part by part."""
+    def without(self, user_index: int, items: Tensor) -> Tensor:
+        """Asks every part, and standardises anew."""
+        return self._combined(lambda part: part.without(user_index, items)[None])[0]
+
+    def leaves(self, user_index: int, item_index: int) -> tuple[list[Leaf], float]:
+        """Gives the parts' leaves, scaled.
+
+        Standardising is affine once its means and deviations, which are the user's, are held; a
+        fusion of fusions is affine again.
+        """
+        out: list[Leaf] = []
+        constant = 0.0
+        for name, scale, shift in self.affine(user_index):
+            factor, offset = float(scale), float(shift)
+            part = self.parts[name]
+            if not part.parts:
+                out.append(Leaf(name, part, factor, offset))
+                continue
+            inner, added = part.leaves(user_index, item_index)
+            out += [
+                Leaf(f"{name}/{leaf.name}", leaf.scorer, factor * leaf.scale, leaf.shift)
+                for leaf in inner
+            ]
+            constant += factor * (added - offset)
+        return out, constant
+
+    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
+        """Gives those of all parts."""
+        return [pair for part in self.parts.values() for pair in part.embeddings()]
+
+    def item_likeness(self, item_indices: Tensor) -> Tensor:
+        """Gives the mean over parts, which must all compare items: those of an ensemble do."""
+        alike = [part.item_likeness(item_indices) for part in self.parts.values()]
+        return torch.stack(alike).mean(dim=0)
+
+    def _combined(self, scores_of: Callable[[Scorer], Tensor]) -> Tensor:
+        """The weighted sum of standardised scores (B, num_items), asked part by part."""
         total: Tensor | None = None
         for name, weight in self._used():
             scores = scores_of(self.parts[name])
@@ -133,6 +153,11 @@ class Fusion:
             first = _add(first, other)
         return first
 
+    def folded(self, graph: NewGraph) -> "Fusion":
+        """Folds every part; the weights stay."""
+        parts = {name: part.folded(graph) for name, part in self.parts.items()}
+        return Fusion(parts, self.part_weights, self.part_scales)
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the parts' states under their names."""
         tensors: dict[str, Tensor] = {}
@@ -142,58 +167,18 @@ class Fusion:
             "parts": {},
         }
         for name, part in self.parts.items():
-            part_tensors, part_values = part.state()
+            part_tensors, values["parts"][name] = described(part)
             tensors |= {f"{name}/{key}": tensor for key, tensor in part_tensors.items()}
-            values["parts"][name] = {"kind": type(part).__name__, "values": part_values}
         return tensors, values
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
-        parts: dict[str, Scorer] = {}
-        for name, part in values["parts"].items():
-            own = {
-                key.removeprefix(f"{name}/"): tensor
-                for key, tensor in tensors.items()
-                if key.startswith(f"{name}/")
-            }
-            parts[name] = scorer_kind(part["kind"]).from_state(own, part["values"])
+        parts = {
+            name: from_description(under(name, tensors), part)
+            for name, part in values["parts"].items()
+        }
         return cls(parts, values["part_weights"], values["part_scales"])
-
-
-def scorer_kind(name: str) -> type[Scorer]:
-    """Gives the scorer class of a name that a checkpoint carries.
-
-    Raises:
-        RunError: If there is none of that name.
-    """
-    # Imported here, as some of them wrap others and ask for their kinds themselves.
-    from kgrec.model.closed_form import ClosedForm
-    from kgrec.model.cold import ColdCompletion
-    from kgrec.model.cold_users import ColdUsers
-    from kgrec.model.directed import DirectedRidge
-    from kgrec.model.ease import Ease
-    from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
-    from kgrec.model.itemknn import ItemKNN
-    from kgrec.model.popularity import Popularity
-    from kgrec.model.sparse_closed_form import SparseClosedForm
-    from kgrec.model.user_side import UserSide
-    from kgrec.model.wmf import WeightedMF
-
-    kinds: dict[str, type[Scorer]] = {
-        kind.__name__: kind
-        for kind in (
-            Popularity, ItemKNN, Ease, ClosedForm, SparseClosedForm, UserSide, WeightedMF,
-            DirectedRidge, PropagationScorer, EmbeddingScorer, Fusion, ColdCompletion,
-            ColdUsers,
-        )
-    }  # fmt: skip
-    if name not in kinds:
-        raise RunError(
-            f"the run holds a scorer of kind {name!r}, expected one of {sorted(kinds)}; "
-            f"it may come from another version of kgrec: train again"
-        )
-    return kinds[name]
 
 
 def _affine(part: Contributions, scale: Tensor, shift: Tensor) -> Contributions:

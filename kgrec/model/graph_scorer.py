@@ -7,16 +7,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kgrec.model.folding import NewGraph
 from kgrec.model.incidence import Incidence
 from kgrec.model.linear_network import LinearNetwork, narrow
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.placing import take_rows
+from kgrec.model.scorer import Contributions, Scorer
 
 #: Interactions as a user receives them.
 _TO_USER = "rev_INTERACTED"
 
 
-class PropagationScorer:
+class PropagationScorer(Scorer, kind="PropagationScorer"):
     """Scores by the embeddings of linear propagation, which add up over edges.
 
     Every embedding is exactly its node's own part and its incoming edges':
@@ -34,7 +36,7 @@ class PropagationScorer:
         message: y of all nodes, (N, d).
         pointer: int32 (N + 1,), the incoming edges of each node.
         source: int32 (E,), where they come from.
-        kind: int16 (E,), their relation.
+        edge_type: int16 (E,), their relation.
         weight: (E,), a_e.
         item_bias: (I,), b.
         relation_names: The directed relations.
@@ -49,21 +51,20 @@ class PropagationScorer:
         self.popularity = float(values.get("popularity", 0.0))
         self.network = LinearNetwork.from_tensors(tensors, int(values["num_layers"]))
         self.pointer, self.source = self.network.pointer, self.network.source
-        self.kind, self.weight = self.network.kind, self.network.weight
+        self.edge_type, self.weight = self.network.kind, self.network.weight
         self.item_bias = tensors["item_bias"]
         self.relation_names = tuple(values["relation_names"])
         self.temperature: float | None = values["temperature"]
-        self._num_users, self._num_items = int(values["num_users"]), int(values["num_items"])
         self.history = Incidence(
-            tensors["history_pointer"], tensors["history_columns"], self._num_items
+            tensors["history_pointer"], tensors["history_columns"], int(values["num_items"])
         )
-        judged = self._num_users + self._num_items
+        judged = self.num_users + self.num_items
         self.message = self.network.message()
         self.own = self.network.x[:judged] / (self.network.num_layers + 1)
         z = self.own + self.network.propagate(self.message, judged)
-        user, item = z[: self._num_users], z[self._num_users :]
-        self.user_norm = torch.ones(self._num_users, device=z.device)
-        self.item_norm = torch.ones(self._num_items, device=z.device)
+        user, item = z[: self.num_users], z[self.num_users :]
+        self.user_norm = torch.ones(self.num_users, device=z.device)
+        self.item_norm = torch.ones(self.num_items, device=z.device)
         if self.temperature is not None:
             self.user_norm = user.norm(dim=1).clamp(min=1e-12) * self.temperature
             self.item_norm = item.norm(dim=1).clamp(min=1e-12)
@@ -106,16 +107,6 @@ class PropagationScorer:
         }
         return cls(tensors, values)
 
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return self._num_users
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return self._num_items
-
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives cosines over the temperature, or inner products, plus b, (B, num_items)."""
         user = self.user_embedding[user_indices.to(self.own.device)]
@@ -129,8 +120,8 @@ class PropagationScorer:
         parts = self.weight[edges, None] * self.message[self.source[edges]]  # (e, d)
         by_edge = target @ (parts / self.user_norm[user_index]).T  # (k, e)
         own_items = self.history.row(user_index)  # (h,)
-        from_items = self.kind[edges] == self._relation(_TO_USER)
-        place = torch.searchsorted(own_items, self.source[edges][from_items] - self._num_users)
+        from_items = self.edge_type[edges] == self._relation(_TO_USER)
+        place = torch.searchsorted(own_items, self.source[edges][from_items] - self.num_users)
         by_item = target.new_zeros(len(items), len(own_items))
         by_item.index_add_(1, place, by_edge[:, from_items])
         score = target @ self.user_embedding[user_index] + self.item_bias[items]  # (k,)
@@ -146,27 +137,75 @@ class PropagationScorer:
     def brought_by(self, user_index: int, own_items: Tensor) -> Tensor:
         """Gives what some own items bring to the user's embedding, (d,)."""
         edges = slice(int(self.pointer[user_index]), int(self.pointer[user_index + 1]))
-        kept = self.kind[edges] == self._relation(_TO_USER)
-        kept &= torch.isin(self.source[edges], own_items.to(self.source) + self._num_users)
-        heard = self.weight[edges][kept] @ self.message[self.source[edges][kept]]
-        return heard / self.user_norm[user_index]
+        is_own = self.edge_type[edges] == self._relation(_TO_USER)
+        is_own &= torch.isin(self.source[edges], own_items.to(self.source) + self.num_users)
+        message = self.weight[edges][is_own] @ self.message[self.source[edges][is_own]]
+        return message / self.user_norm[user_index]
+
+    def without(self, user_index: int, items: Tensor) -> Tensor:
+        """Takes off what the items bring to the user's embedding, its norm held."""
+        taken_off = self.item_embedding @ self.brought_by(user_index, items)
+        return self.score(torch.tensor([user_index]))[0] - taken_off
+
+    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
+        """Gives its users' and items' embeddings."""
+        return [(self.user_embedding, self.item_embedding)]
+
+    def item_likeness(self, item_indices: Tensor) -> Tensor:
+        """Gives the cosines of items (B,) with all, (B, num_items)."""
+        return cosines(self.item_embedding, item_indices)
 
     def _by_relation(self, user_index: int, items: Tensor) -> Tensor:
         """What each relation brings to the items' embeddings: (k, 1 + R), first the own part."""
         user = self.user_embedding[user_index]  # (d,)
-        nodes = items + self._num_users
+        nodes = items + self.num_users
         out = user.new_zeros(len(items), 1 + len(self.relation_names))
         out[:, 0] = self.own[nodes] @ user
         for row, node in enumerate(nodes.tolist()):
             edges = slice(int(self.pointer[node]), int(self.pointer[node + 1]))
             values = self.weight[edges] * (self.message[self.source[edges]] @ user)
-            out[row].index_add_(0, 1 + self.kind[edges].int(), values)
+            out[row].index_add_(0, 1 + self.edge_type[edges].int(), values)
         out /= self.item_norm[items, None]
         out[:, 0] += self.item_bias[items]
         return out
 
     def _relation(self, name: str) -> int:
         return self.relation_names.index(name)
+
+    def folded(self, graph: NewGraph) -> "PropagationScorer":
+        """Runs the trained network over the new graph, with its degrees.
+
+        Old nodes keep X. A new node has no free embedding: its X is that of its text, or zero, and
+        its neighbours do the rest. Edges of relations that training did not know pass no messages.
+        """
+        place, new = graph.nodes, graph.tensors
+        x = take_rows(self.network.x, place)
+        if self.project is not None and new.text is not None:
+            fresh = place < 0
+            if x is self.network.x and bool(fresh.any()):
+                x = x.clone()
+            x[fresh] = new.text[fresh] @ self.project
+        names = {name: number for number, name in enumerate(self.relation_names)}
+        kind = torch.tensor([names.get(name, -1) for name in new.relation_names])[new.edge_type]
+        known = kind >= 0
+        network = LinearNetwork.of_edges(
+            x,
+            new.edge_index[:, known],
+            kind[known],
+            self.network.relation_weight,
+            self.network.num_layers,
+        )
+        counts = torch.bincount(graph.history.columns, minlength=new.num_items).float()
+        _, values = self.state()
+        tensors = network.tensors() | {
+            "item_bias": self.popularity * torch.log1p(counts),
+            "history_pointer": graph.history.pointer,
+            "history_columns": graph.history.columns,
+        }
+        if self.project is not None:
+            tensors["project"] = self.project
+        sizes = {"num_users": new.num_users, "num_items": new.num_items}
+        return PropagationScorer(tensors, values | sizes)
 
     def to(self, device: torch.device) -> Self:
         """The same scorer on a device."""
@@ -188,8 +227,8 @@ class PropagationScorer:
             "relation_names": list(self.relation_names),
             "temperature": self.temperature,
             "popularity": self.popularity,
-            "num_users": self._num_users,
-            "num_items": self._num_items,
+            "num_users": self.num_users,
+            "num_items": self.num_items,
             "num_layers": self.network.num_layers,
         }
         return tensors, values
@@ -200,8 +239,10 @@ class PropagationScorer:
         return cls(tensors, values)
 
 
-class EmbeddingScorer(ByHistory):
+class EmbeddingScorer(Scorer, kind="EmbeddingScorer"):
     """Scores by embeddings alone, for encoders whose embeddings do not add up over edges.
+
+    An attention score is no sum over items or relations: everything is left in `rest`.
 
     Attributes:
         user_embedding: (U, d), normalised and over the temperature if the score is a cosine.
@@ -240,11 +281,22 @@ class EmbeddingScorer(ByHistory):
         user = self.user_embedding[user_indices.to(self.user_embedding.device)]
         return torch.addmm(self.item_bias, user, self.item_embedding.T)
 
-    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
-        """Leaves everything in `rest`: an attention score is no sum over items or relations."""
-        items = item_indices.to(self.item_embedding.device)
-        score = self.item_embedding[items] @ self.user_embedding[user_index]
-        return self._unexplained(user_index, score + self.item_bias[items])
+    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
+        """Gives its users' and items' embeddings."""
+        return [(self.user_embedding, self.item_embedding)]
+
+    def item_likeness(self, item_indices: Tensor) -> Tensor:
+        """Gives the cosines of items (B,) with all, (B, num_items)."""
+        return cosines(self.item_embedding, item_indices)
+
+    def folded(self, graph: NewGraph) -> "EmbeddingScorer":
+        """Old nodes keep their embeddings; new ones have none, and all their products are 0."""
+        return EmbeddingScorer(
+            take_rows(self.user_embedding, graph.users),
+            take_rows(self.item_embedding, graph.items),
+            take_rows(self.item_bias, graph.items),
+            graph.history,
+        )
 
     def to(self, device: torch.device) -> Self:
         """The same scorer on a device."""
@@ -269,3 +321,9 @@ class EmbeddingScorer(ByHistory):
         item = tensors["item_embedding"]
         history = Incidence(tensors["history_pointer"], tensors["history_columns"], len(item))
         return cls(tensors["user_embedding"], item, tensors["item_bias"], history)
+
+
+def cosines(embedding: Tensor, rows: Tensor) -> Tensor:
+    """Gives the cosines of rows (B,) int64 of an embedding (n, d) with all of it, (B, n)."""
+    unit = functional.normalize(embedding, dim=1)
+    return unit[rows] @ unit.T

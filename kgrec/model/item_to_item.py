@@ -61,6 +61,13 @@ class ItemToItem(FromHistory):
         start = int(self.history.pointer[user_index])
         return items, self.entry_weights[start : start + len(items)]
 
+    def without(self, user_index: int, items: Tensor) -> Tensor:
+        """Takes off what the items add."""
+        own, counts = self.own(user_index)
+        removed = torch.isin(own, items)
+        taken_off = counts[removed] @ self.weights[own[removed]]
+        return self.score(torch.tensor([user_index]))[0] - taken_off
+
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes into the user's own items, exactly; everything flows through interactions."""
         own, counts = self.own(user_index)

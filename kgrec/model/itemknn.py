@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from kgrec.errors import ConfigError
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions, FromHistory
+from kgrec.model.scorer import NO_WEIGHTS, Contributions, FromHistory
 
 #: Cells of the similarity matrix that `fit` holds at once.
 _CELLS_AT_ONCE = 25_000_000
@@ -18,7 +18,7 @@ _CELLS_AT_ONCE = 25_000_000
 _DENSE_UP_TO = 4_000
 
 
-class ItemKNN(FromHistory):
+class ItemKNN(FromHistory, kind="ItemKNN"):
     """Scores an item by its similarity to those of the user's items that are its neighbours.
 
     With c_ij users who took both and n_i who took i, sim(i, j) = c_ij / (√(n_i n_j) + shrink), and
@@ -32,6 +32,8 @@ class ItemKNN(FromHistory):
     References:
         Deshpande and Karypis, Item-based top-N recommendation algorithms, ACM TOIS 2004.
     """
+
+    relation_weights = NO_WEIGHTS
 
     def __init__(self, history: Incidence, influence: Incidence, similarity: Tensor) -> None:
         self.history = history

@@ -6,17 +6,20 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from kgrec.model.folding import NewGraph
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions, FromHistory
+from kgrec.model.scorer import NO_WEIGHTS, Contributions, FromHistory
 
 
-class Popularity(FromHistory):
+class Popularity(FromHistory, kind="Popularity"):
     """Scores every item by log(1 + its number of training users), for every user alike.
 
     Attributes:
         history: The training items of each user.
         item_score: (num_items,) float32.
     """
+
+    relation_weights = NO_WEIGHTS
 
     def __init__(self, history: Incidence) -> None:
         self.history = history
@@ -47,6 +50,10 @@ class Popularity(FromHistory):
         """Gives everything to `rest` and to "self": popularity knows nothing of the user."""
         score = self.item_score[item_indices.to(self.item_score.device)]
         return self._unexplained(user_index, score)
+
+    def folded(self, graph: NewGraph) -> "Popularity":
+        """Counts the new graph's users."""
+        return Popularity(graph.history)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the history; the counts follow from it."""

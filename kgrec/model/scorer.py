@@ -1,15 +1,28 @@
-"""The one seam of every model: scores for users over all items, and what a score is made of."""
+"""The one seam of every model: scores, what a score is made of, and what becomes of a model.
 
+A model's own file says all there is to know of it: how it scores, which part each own item has in a
+score, how it scores other users or a user without some items, how it is folded into another
+version of its graph, and how it is saved. Nothing elsewhere lists the models.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from importlib import import_module
+from pkgutil import iter_modules
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from kgrec.errors import ShapeError
+import kgrec.model
+from kgrec.errors import NotFittedError, RunError, ShapeError
 from kgrec.model.incidence import Incidence
+
+if TYPE_CHECKING:
+    from kgrec.model.folding import NewGraph
 
 
 @dataclass(frozen=True)
@@ -41,39 +54,59 @@ class Contributions:
     relations_exact: bool = True
 
 
-class Scorer(Protocol):
-    """Scores every item for a batch of users; fitted when made, immutable afterwards."""
-
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-
-    def score(self, user_indices: Tensor) -> Tensor:
-        """Gives logits (B, num_items) float32 for users (B,) int64; seen items are not masked."""
-
-    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
-        """Decomposes the scores of one user and items (k,) int64."""
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives tensors and JSON values from which `from_state` makes an equal scorer."""
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described."""
-
-
-class ByHistory:
-    """What all scorers over users' histories share.
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """One model of a fusion, for one user: it brings scale · (its score - shift).
 
     Attributes:
-        history: The training items of each user.
+        name: Its place in the fusion, such as "closed_form" or "network/0".
+        scorer: The model.
+        scale: What its scores are multiplied by.
+        shift: What is taken off before.
     """
 
+    name: str
+    scorer: "Scorer"
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+#: Of scorers that know nothing of relations.
+NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
+
+
+class Scorer(ABC):
+    """Scores every item for a batch of users; fitted when made, immutable afterwards.
+
+    A class that is saved in runs names its kind, `class Mine(Scorer, kind="Mine")`; a run's file
+    knows it by that. `score` is all that a model must have. Without more, nothing explains its
+    scores, and what it cannot do, being saved among it, raises an error that says so.
+
+    Attributes:
+        history: The training items of each user, (num_users, num_items).
+        parts: The scorers that it adds up, by name; none but in a fusion.
+        part_weights: Their weights.
+        relation_weights: Weights of the graph's relations by name, empty if it knows of none; None
+            if it has none by relation, but may use them all.
+    """
+
+    kind: ClassVar[str] = ""
     history: Incidence
+    parts: Mapping[str, "Scorer"] = MappingProxyType({})
+    part_weights: Mapping[str, float] = NO_WEIGHTS
+    relation_weights: Mapping[str, float] | None = None
+
+    def __init_subclass__(cls, kind: str = "", **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.kind = kind
+        if kind:
+            known = _KINDS.setdefault(kind, cls)
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise RunError(
+                    f"two scorers are of kind {kind!r}, {known.__module__}.{known.__qualname__} "
+                    f"and {cls.__module__}.{cls.__qualname__}; give one of them another kind"
+                )
+            _KINDS[kind] = cls
 
     @property
     def num_users(self) -> int:
@@ -84,6 +117,108 @@ class ByHistory:
     def num_items(self) -> int:
         """Number of items."""
         return self.history.num_columns
+
+    @property
+    def innermost(self) -> "Scorer":
+        """The scorer that all wrappings stand around; itself where there are none."""
+        return self
+
+    @abstractmethod
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives logits (B, num_items) float32 for users (B,) int64; seen items are not masked."""
+
+    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
+        """Decomposes the scores of one user and items (k,) int64; all in `rest` if nobody can."""
+        score = self.score(torch.tensor([user_index]))[0]
+        return self._unexplained(user_index, score[item_indices.to(score.device)])
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives tensors and JSON values from which `from_state` makes an equal scorer.
+
+        Raises:
+            RunError: If scorers of this class cannot be saved.
+        """
+        raise RunError(
+            f"a {type(self).__name__} cannot be saved; expected a class with a kind and the "
+            f"methods `state` and `from_state`"
+        )
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described; raises RunError likewise."""
+        raise RunError(
+            f"a {cls.__name__} cannot be read from {len(tensors)} tensors and {len(values)} "
+            f"values; expected a class with the methods `state` and `from_state`"
+        )
+
+    def over(self, history: Incidence) -> Self:
+        """Gives the same scorer for other users; what it learned of items stays.
+
+        Args:
+            history: What each of the other users has, over the same items.
+
+        Raises:
+            ShapeError: If its scores do not follow from a history alone, the items are not as many,
+                or a user's items do not count alike.
+        """
+        raise ShapeError(
+            f"a {type(self).__name__} learned of its {self.num_users} users by themselves, so it "
+            f"cannot score {history.num_rows} others; expected one that scores from histories, "
+            f"such as the closed form"
+        )
+
+    def without(self, user_index: int, items: Tensor) -> Tensor:
+        """Gives a user's scores (num_items,) as if the user did not have some own items.
+
+        What was trained is held. A model whose scores are no sums over own items keeps them.
+
+        Args:
+            user_index: The user.
+            items: (g,) int64, own items that no longer speak for the user.
+        """
+        del items
+        return self.score(torch.tensor([user_index]))[0]
+
+    def folded(self, graph: "NewGraph") -> "Scorer":
+        """Gives the scorer over another version of its graph, without training.
+
+        What was learned of items, of relations and of old nodes stays; what users have is the new
+        graph's. New users are served by what they have. New items have nothing that was learned:
+        item-to-item scorers and factors know nothing of them, a network embeds them by their text
+        and their edges. Nothing changes where the graph did not.
+
+        Raises:
+            ShapeError: If it cannot be folded, or needs times that are not there.
+        """
+        raise ShapeError(
+            f"a {type(self).__name__} cannot be folded into another graph of {len(graph.users)} "
+            f"users; expected a scorer with a method `folded`; train again"
+        )
+
+    def leaves(self, user_index: int, item_index: int) -> tuple[list[Leaf], float]:
+        """Gives the models whose shares add up to one score, and what is added to them.
+
+        Returns:
+            Leaves and a constant c: the score is Σ scale (s - shift) + c.
+        """
+        del user_index, item_index
+        return [Leaf("model", self)], 0.0
+
+    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
+        """Gives (num_users, d) and (num_items, d) of every network that it holds."""
+        return []
+
+    def item_likeness(self, item_indices: Tensor) -> Tensor:
+        """Gives how alike items (B,) int64 are to all, (B, num_items); raises NotFittedError."""
+        raise NotFittedError(
+            f"a {type(self).__name__} does not compare {len(item_indices)} items; expected a "
+            f"network or a dense closed form"
+        )
+
+    def profile_views(self, user_index: int) -> tuple[str, ...]:
+        """Names what a user is known by whose scores no interaction speaks for; none for others."""
+        del user_index
+        return ()
 
     def _by_own_items(self, user_index: int, by_item: Tensor) -> Contributions:
         """Scores that are sums over the user's own items, (k, h), through interactions alone."""
@@ -110,18 +245,61 @@ class ByHistory:
         )
 
 
-class FromHistory(ByHistory):
+#: Scorer classes by the kind that a file names.
+_KINDS: dict[str, type[Scorer]] = {}
+
+
+def scorer_kind(kind: str) -> type[Scorer]:
+    """Gives the scorer class of a kind that a file carries.
+
+    The files of `kgrec.model` are read if need be; what others made is known only if their module
+    was imported by whoever asks, never because a file names it.
+
+    Raises:
+        RunError: If there is none of that kind.
+    """
+    if kind not in _KINDS:
+        for module in iter_modules(kgrec.model.__path__, "kgrec.model."):
+            import_module(module.name)
+    if kind not in _KINDS:
+        raise RunError(
+            f"the run holds a scorer of kind {kind!r}, expected one of {sorted(_KINDS)}; import "
+            f"the module that has it first; if it comes from another version of kgrec, train again"
+        )
+    return _KINDS[kind]
+
+
+def described(scorer: Scorer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Gives a scorer's tensors, and its kind with its values: what `from_description` reads.
+
+    Raises:
+        RunError: If its class names no kind.
+    """
+    tensors, values = scorer.state()
+    if not scorer.kind:
+        raise RunError(
+            f"a {type(scorer).__name__} cannot be saved, as its class has no kind; expected "
+            f'class {type(scorer).__name__}(Scorer, kind="…")'
+        )
+    return tensors, {"kind": scorer.kind, "values": values}
+
+
+def from_description(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Scorer:
+    """Makes the scorer that `described` described; raises RunError if its kind is not there."""
+    return scorer_kind(values["kind"]).from_state(tensors, values["values"])
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gives the tensors whose names start with a prefix and a slash, by what follows."""
+    start = f"{prefix}/"
+    return {key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)}
+
+
+class FromHistory(Scorer):
     """What scorers share that know nothing of a user but the history: others may be asked about."""
 
     def over(self, history: Incidence) -> Self:
-        """Gives the same scorer for other users; what it learned of items stays.
-
-        Args:
-            history: What each of the other users has, over the same items.
-
-        Raises:
-            ShapeError: If the items are not as many, or a user's items do not count alike.
-        """
+        """Gives the same scorer for other users; raises ShapeError if it is of other items."""
         if history.num_columns != self.num_items:
             raise ShapeError(
                 f"a scorer of {self.num_items} items was asked of users of a catalogue of "
@@ -131,46 +309,54 @@ class FromHistory(ByHistory):
         other.history = history
         return other
 
+    def without(self, user_index: int, items: Tensor) -> Tensor:
+        """Scores the history without the items."""
+        own = self.history.row(user_index)
+        remaining = own[~torch.isin(own, items)]
+        history = Incidence(torch.tensor([0, len(remaining)]), remaining, self.num_items)
+        return self.over(history).score(torch.tensor([0]))[0]
 
-class Wrapping:
+
+class Wrapping(Scorer):
     """What scorers share that stand around another and change some of its scores.
 
     Attributes:
         scorer: The wrapped scorer.
     """
 
-    scorer: Scorer
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+        self.history = scorer.history
+        self.parts, self.part_weights = scorer.parts, scorer.part_weights
+        self.relation_weights = scorer.relation_weights
+
+    @abstractmethod
+    def rewrapped(self, scorer: Scorer) -> Self:
+        """Gives the same changes around another scorer of the same users and items."""
+
+    @abstractmethod
+    def replaces(self, user_index: int, item_index: int) -> bool:
+        """Whether it gives this score itself, instead of the wrapped scorer's."""
 
     @property
     def innermost(self) -> Scorer:
         """The scorer that all wrappings stand around."""
-        inner = self.scorer
-        return inner.innermost if isinstance(inner, Wrapping) else inner
+        return self.scorer.innermost
 
-    @property
-    def num_users(self) -> int:
-        """Number of users."""
-        return self.scorer.num_users
+    def leaves(self, user_index: int, item_index: int) -> tuple[list[Leaf], float]:
+        """Gives those of the wrapped scorer where its score stays, else this as one model."""
+        if self.replaces(user_index, item_index):
+            return super().leaves(user_index, item_index)
+        return self.scorer.leaves(user_index, item_index)
 
-    @property
-    def num_items(self) -> int:
-        """Number of items."""
-        return self.scorer.num_items
+    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
+        """Gives those of the wrapped scorer."""
+        return self.scorer.embeddings()
 
-    @property
-    def history(self) -> Incidence:
-        """The training items of each user."""
-        history: Incidence = self.scorer.history  # type: ignore[attr-defined]
-        return history
+    def item_likeness(self, item_indices: Tensor) -> Tensor:
+        """Gives what the wrapped scorer says."""
+        return self.scorer.item_likeness(item_indices)
 
-    @property
-    def parts(self) -> dict[str, Scorer]:
-        """The parts of the wrapped fusion; none if it is another scorer."""
-        parts: dict[str, Scorer] = getattr(self.scorer, "parts", {})
-        return parts
-
-    @property
-    def part_weights(self) -> dict[str, float]:
-        """Their weights."""
-        weights: dict[str, float] = getattr(self.scorer, "part_weights", {})
-        return weights
+    def profile_views(self, user_index: int) -> tuple[str, ...]:
+        """Names those of the wrapped scorer."""
+        return self.scorer.profile_views(user_index)

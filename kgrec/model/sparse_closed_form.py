@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
+from kgrec.model.folding import NewGraph
 from kgrec.model.gram import RelationRows
 from kgrec.model.incidence import Incidence
+from kgrec.model.placing import is_identity, moved_to, take_rows
 from kgrec.model.scorer import Contributions, FromHistory
 from kgrec.model.sparse_gram import sparse_gram
 from kgrec.model.sparse_inverse import sparse_inverse
 
 
-class SparseClosedForm(FromHistory):
+class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
     """Scores x B with B = I - P diag(P)⁻¹ where P approximates G⁻¹ on few cells a column.
 
     G = Xᵀ diag(d) X + Σ_r w_r A_rᵀ A_r + diag(λ + p / (1 - p) diag(Xᵀ diag(d) X)). Columns and rows
@@ -173,6 +175,30 @@ class SparseClosedForm(FromHistory):
         hubs = into_hub[columns]
         out[:, columns] = -self.hub_columns[own][:, hubs] / self.diagonal[items[columns]]
         return out.mul_(self.item_scale[items])
+
+    def folded(self, graph: NewGraph) -> "SparseClosedForm":
+        """Moves the cells and the hubs to where the items stand now."""
+        influence, weights = self.influence, self.weights
+        hubs, columns = self.hubs, self.hub_columns
+        if not is_identity(graph.items, self.num_items):
+            moved, width = moved_to(graph.items, self.num_items), len(graph.items)
+            row, column = moved[influence.rows], moved[influence.columns]
+            there = (row >= 0) & (column >= 0)
+            order = torch.argsort(row[there] * width + column[there])
+            influence = Incidence.from_pairs(row[there], column[there], width, width)
+            weights = weights[there][order]
+            stays = moved[hubs] >= 0
+            hubs, columns = moved[hubs[stays]], take_rows(columns[:, stays], graph.items)
+        return SparseClosedForm(
+            graph.history,
+            self.relation_names,
+            influence,
+            weights,
+            hubs,
+            columns,
+            take_rows(self.diagonal, graph.items, 1.0),
+            take_rows(self.item_scale, graph.items, 1.0),
+        )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history, the cells of B and the hubs' columns of P."""

@@ -8,11 +8,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
+from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions
+from kgrec.model.placing import moved_to, take_rows, take_square
+from kgrec.model.scorer import NO_WEIGHTS, Contributions, Scorer
 
 
-class UserSide(ByHistory):
+class UserSide(Scorer, kind="UserSide"):
     """Scores Wᵀ X: what a user would take from what each other user took.
 
     W minimises |D^½ (Xᵀ - Xᵀ W)|² + λ |W|² with a zero diagonal: the closed form of Xᵀ, items
@@ -28,6 +30,8 @@ class UserSide(ByHistory):
     References:
         Steck, arXiv:1905.03375, applied to the transposed matrix.
     """
+
+    relation_weights = NO_WEIGHTS
 
     def __init__(
         self,
@@ -82,6 +86,36 @@ class UserSide(ByHistory):
         score = self.score(torch.tensor([user_index]))[0, items]
         return self._unexplained(user_index, score, relation="INTERACTED")
 
+    def folded(self, graph: NewGraph) -> "UserSide":
+        """Users who are new or have other items are explained by the others anew, by the trained P.
+
+        With g_v = Σ_j d_j x_vj x_uj over old users v but u, and P u's row and column aside,
+        w = P g + W_u (P g)_u: the ridge regression of u on them.
+        """
+        weights = take_square(self.weights, graph.users)
+        diagonal, counted = self.diagonal, self.item_weight
+        users = torch.nonzero(changed_ends(self.history, graph)[0]).squeeze(1)
+        if diagonal is not None and counted is not None and len(users):
+            if weights is self.weights:
+                weights = weights.clone()
+            old_users = moved_to(graph.users, self.num_users)
+            gram = _beside(self.history, counted, graph, users)  # (U, k)
+            old = graph.users[users]  # (k,), -1 if new
+            at = torch.nonzero(old >= 0).squeeze(1)
+            gram[old[at], at] = 0.0
+            scaled = diagonal[:, None] * gram
+            solved = scaled - self.weights @ scaled  # P g
+            mine = solved[old[at], at]  # (P g)_u
+            solved[:, at] += self.weights[:, old[at]] * mine
+            solved[old[at], at] = 0.0
+            stays = torch.nonzero(old_users >= 0).squeeze(1)
+            weights[:, users] = 0.0
+            weights[old_users[stays][:, None], users[None, :]] = solved[stays]
+        diagonal = None if diagonal is None else take_rows(diagonal, graph.users, 0.0)
+        if counted is not None:
+            counted = take_rows(counted, graph.items, float(counted.max()))
+        return UserSide(graph.history, weights, diagonal, counted)
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history and weights."""
         tensors = {
@@ -99,3 +133,14 @@ class UserSide(ByHistory):
         history = Incidence(tensors["pointer"], tensors["columns"], int(values["num_items"]))
         kept = tensors.get("diagonal"), tensors.get("item_weight")
         return cls(history, tensors["weights"], *kept)
+
+
+def _beside(old: Incidence, counted: Tensor, graph: NewGraph, users: Tensor) -> Tensor:
+    """Gives Σ_j d_j x_vj x_uj of old users v and users u (k,) of the new graph, (U, k)."""
+    items, lengths = graph.history.take(users)
+    row = torch.repeat_interleave(torch.arange(len(users)), lengths)
+    place = graph.items[items]
+    there = place >= 0
+    taken = torch.zeros(old.num_columns, len(users))
+    taken[place[there], row[there]] = counted[place[there]]
+    return torch.nn.functional.embedding_bag(old.columns, taken, old.pointer[:-1], mode="sum")

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError
+from kgrec.model.folding import NewGraph
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Contributions, FromHistory
+from kgrec.model.placing import take_rows
+from kgrec.model.scorer import NO_WEIGHTS, Contributions, FromHistory
 
 #: Entries (rows times longest row) whose factors are gathered at once.
 _CELLS_AT_ONCE = 200_000
 
 
-class WeightedMF(FromHistory):
+class WeightedMF(FromHistory, kind="WeightedMF"):
     """Scores x_uᵀ y_j, with x_u solved from the user's items whenever it is asked for.
 
         min Σ_u (Σ_{j∈u} (1 - x_uᵀy_j)² + α Σ_j (x_uᵀy_j)²) + λ (Σ_u |x_u|² + Σ_j |y_j|²)
@@ -33,6 +35,8 @@ class WeightedMF(FromHistory):
         the objective with α: Rendle et al., "Revisiting the performance of iALS on item
         recommendation benchmarks", RecSys 2022.
     """
+
+    relation_weights = NO_WEIGHTS
 
     def __init__(
         self, history: Incidence, item_factors: Tensor, unobserved: float, ridge: float
@@ -101,6 +105,11 @@ class WeightedMF(FromHistory):
         inverse = torch.linalg.inv(mine.mT @ mine + self._bound)
         by_item = self.item_factors[item_indices] @ inverse @ mine.mT  # (k, h)
         return self._by_own_items(user_index, by_item)
+
+    def folded(self, graph: NewGraph) -> "WeightedMF":
+        """Keeps the items' factors, zero for new ones; users are solved from what they have."""
+        item = take_rows(self.item_factors, graph.items)
+        return WeightedMF(graph.history, item, self.unobserved, self.ridge)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the history and the item factors."""

@@ -15,8 +15,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.adopt import Naming
-from kgrec.model.fusion import Fusion
-from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.publication.saving import Saver
 from kgrec.publication.switching import note, taken_back
 from kgrec.publication.target import Target
@@ -59,12 +57,9 @@ def run_vectors(run: Run) -> Vectors | None:
     network = run.scorer.parts.get("network")
     if network is None:
         return None
-    members = list(network.parts.values()) if isinstance(network, Fusion) else [network]
-    users, items = [], []
-    for member in members:
-        assert isinstance(member, PropagationScorer | EmbeddingScorer)
-        users.append(functional.normalize(member.user_embedding, dim=1))
-        items.append(functional.normalize(member.item_embedding, dim=1))
+    members = network.embeddings()
+    users = [functional.normalize(user, dim=1) for user, _ in members]
+    items = [functional.normalize(item, dim=1) for _, item in members]
     scale = len(members) ** -0.5
     return Vectors(torch.cat(users, dim=1) * scale, torch.cat(items, dim=1) * scale)
 

@@ -143,7 +143,7 @@ def _judge(run: Run, graph: GraphData, split: Split, advance: Any) -> dict[str, 
     if settings.floors:
         advance("floors")
         models |= fit_floors(graph)
-    parts = getattr(run.scorer, "parts", {})
+    parts = run.scorer.parts
     if len(parts) > 1:
         models |= {f"{name} alone": part for name, part in parts.items() if name not in models}
     models["this run"] = run.scorer

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.model.cold import ColdCompletion, Completion
-from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
 from kgrec.training.cold_folds import ColdSettings, K
 
@@ -59,7 +58,7 @@ def level_on(
         record `shift` and the NDCG@20 `without` and `with` cold items.
     """
     users = torch.from_numpy(task.users)
-    held = cast(Scorer, _Held(made.scorer, users))  # asked for scores and history only
+    held = cast(Scorer, _Remembered(made.scorer, users))  # asked for scores and history only
     completion = made.completion
 
     def at(shift: float) -> ColdCompletion:
@@ -108,12 +107,11 @@ def _leads(made: ColdCompletion, users: Tensor) -> Tensor:
     return torch.cat(leads) if leads else torch.empty(0)
 
 
-class _Held:
-    """The scores of some users, held, so that trying another level costs no scoring."""
+class _Remembered(Scorer):
+    """The scores of some users, remembered, so that trying another level costs no scoring."""
 
     def __init__(self, scorer: Scorer, users: Tensor) -> None:
-        self.num_users, self.num_items = scorer.num_users, scorer.num_items
-        self.history: Incidence = scorer.history  # type: ignore[attr-defined]
+        self.history = scorer.history
         self._row = torch.full((scorer.num_users,), -1)
         self._row[users] = torch.arange(len(users))
         blocks = [scorer.score(block).cpu() for block in torch.split(users, _BLOCK)]

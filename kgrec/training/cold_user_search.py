@@ -76,7 +76,7 @@ def fit_cold_users(
     known = torch.stack([view.known for view in views]).any(dim=0).numpy()
     is_warm = np.bincount(graph.train.user_index, minlength=graph.num_users) > 0
     served = np.zeros(graph.num_users, dtype=bool)
-    if getattr(scorer, "part_weights", {}).get("network"):
+    if scorer.part_weights.get("network"):
         served[graph.pairs_of(Role.EVIDENCE)[0]] = True
     cold = np.flatnonzero(known & ~is_warm & ~served)
     warm = np.flatnonzero(known & is_warm)

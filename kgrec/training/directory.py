@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,16 +16,11 @@ from kgrec.config import Config
 from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, display_names
-from kgrec.model.cold import ColdCompletion
-from kgrec.model.cold_users import ColdUsers
-from kgrec.model.fusion import Fusion, scorer_kind
 from kgrec.model.incidence import Incidence
+from kgrec.model.scorer import Scorer, described, from_description
 from kgrec.schema import NodeLabel, Role
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.vocabulary import Vocabulary
-
-#: What a run serves.
-Recommending = Fusion | ColdCompletion | ColdUsers
 
 #: Version of the layout of a run directory.
 LAYOUT = 4
@@ -56,7 +51,7 @@ class Run:
     directory: Path
     config: Config
     record: dict[str, Any]
-    scorer: Recommending
+    scorer: Scorer
     vocabularies: dict[NodeLabel, Vocabulary]
     names: dict[NodeLabel, list[str]]
     disliked: Incidence
@@ -96,9 +91,7 @@ def load_run(run_dir: Path) -> Run:
     try:
         config = Config.build(read_json(run_dir / "config.json"), base=run_dir)
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
-        scorer = scorer_kind(values["kind"]).from_state(tensors, values["values"])
-        if not isinstance(scorer, Recommending):
-            raise ValueError(f"it serves a {values['kind']}, expected one of {_kinds()}")
+        scorer = from_description(tensors, values)
         pointer, columns = (tensors[name] for name in _DISLIKED)
         disliked = Incidence(pointer, columns, scorer.num_items)
         observed = tensors[_OBSERVED]
@@ -121,10 +114,6 @@ def load_run(run_dir: Path) -> Run:
         observed=observed,
         space=space,
     )
-
-
-def _kinds() -> str:
-    return ", ".join(kind.__name__ for kind in get_args(Recommending))
 
 
 def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:
@@ -166,7 +155,7 @@ def write_run(
     partial: Path,
     config: Config,
     graph: GraphData,
-    scorer: Recommending,
+    scorer: Scorer,
     record: dict[str, Any],
     space: TextSpace | None = None,
 ) -> None:
@@ -187,7 +176,7 @@ def write_served(
     partial: Path,
     config: Config,
     graph: GraphData,
-    scorer: Recommending,
+    scorer: Scorer,
     names: Mapping[NodeLabel, Sequence[str]],
     space: TextSpace | None,
 ) -> None:
@@ -200,13 +189,12 @@ def write_served(
         for label in NodeLabel
     ]
     pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
-    tensors, values = scorer.state()
+    tensors, values = described(scorer)
     disliked, observed = behaviours_of(graph)
     found = (disliked.pointer, disliked.columns, observed)
     tensors |= dict(zip((*_DISLIKED, _OBSERVED), found, strict=True))
     if space is not None:
         tensors |= dict(zip(_SPACE, map(torch.from_numpy, (space.mean, space.basis)), strict=True))
-    values = {"kind": type(scorer).__name__, "values": values}
     save_tensors(partial / "model.safetensors", tensors, values, once=True)
 
 

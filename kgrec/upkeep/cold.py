@@ -12,11 +12,10 @@ from torch import Tensor
 
 from kgrec.graph.data import GraphData
 from kgrec.model.cold import ColdCompletion, Completion
-from kgrec.model.cold_users import ColdUsers
+from kgrec.model.scorer import Scorer, Wrapping
 from kgrec.schema import NodeLabel
 from kgrec.training.cold_folds import ColdSettings, completion_weights, summed_kernel
 from kgrec.training.cold_views import content_views
-from kgrec.training.directory import Recommending
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +23,10 @@ logger = logging.getLogger(__name__)
 def complete_new_items(
     record: Mapping[str, Any],
     graph: GraphData,
-    scorer: Recommending,
+    scorer: Scorer,
     places: Tensor,
     find_text: Callable[[], Mapping[NodeLabel, npt.NDArray[np.float32]] | None],
-) -> Recommending:
+) -> Scorer:
     """Puts new items among those that a completion reads off the items like them.
 
     The weights of views and the noise are those that training found; the level at which cold items
@@ -43,12 +42,12 @@ def complete_new_items(
     Returns:
         The scorer; the same if no item is new, or the run completes none.
     """
-    if isinstance(scorer, ColdUsers):
-        inner = complete_new_items(record, graph, scorer.scorer, places, find_text)  # type: ignore[arg-type]
-        return scorer if inner is scorer.scorer else ColdUsers(inner, scorer.profiles)
     new = torch.nonzero(places < 0).squeeze(1)
-    if not isinstance(scorer, ColdCompletion) or not len(new):
+    if not isinstance(scorer, Wrapping) or not len(new):
         return scorer
+    if not isinstance(scorer, ColdCompletion):
+        inner = complete_new_items(record, graph, scorer.scorer, places, find_text)
+        return scorer.rewrapped(inner)
     views = content_views(graph, find_text())
     settings = _settings(record["cold"])
     if tuple(view.name for view in views) != settings.views:
@@ -58,28 +57,28 @@ def complete_new_items(
             ", ".join(view.name for view in views), ", ".join(settings.views),
         )  # fmt: skip
         return scorer
-    made = scorer.completion
-    cold = torch.cat([made.cold, new])
-    items = torch.cat([made.warm, cold])
+    before = scorer.completion
+    cold = torch.cat([before.cold, new])
+    items = torch.cat([before.warm, cold])
     counts = np.bincount(graph.train.item_index, minlength=graph.num_items)
-    takers = torch.from_numpy(counts[made.warm.numpy()]).float().clamp(min=1)
+    takers = torch.from_numpy(counts[before.warm.numpy()]).float().clamp(min=1)
     kernel = summed_kernel((view.kernel(items) for view in views), settings)
-    weights, bias = completion_weights(kernel, len(made.warm), takers, settings)
-    known = len(made.cold)
-    level = (made.bias - bias[:known]).median() if known else bias.new_zeros(())
+    weights, bias = completion_weights(kernel, len(before.warm), takers, settings)
+    num_before = len(before.cold)
+    level = (before.bias - bias[:num_before]).median() if num_before else bias.new_zeros(())
     completion = Completion(
-        made.warm,
+        before.warm,
         cold,
-        torch.cat([made.weights, weights[:, known:]], dim=1),
-        torch.cat([made.bias, bias[known:] + level]),
-        made.own_weight,
+        torch.cat([before.weights, weights[:, num_before:]], dim=1),
+        torch.cat([before.bias, bias[num_before:] + level]),
+        before.own_weight,
     )
     return ColdCompletion(scorer.scorer, completion)
 
 
-def _settings(told: Mapping[str, Any]) -> ColdSettings:
+def _settings(record: Mapping[str, Any]) -> ColdSettings:
     """The settings of a record, which JSON has made lists of tuples in."""
-    found = ColdSettings(
-        **{entry.name: told[entry.name] for entry in fields(ColdSettings) if entry.name in told}
+    settings = ColdSettings(
+        **{entry.name: record[entry.name] for entry in fields(ColdSettings) if entry.name in record}
     )
-    return replace(found, view_weights=tuple(found.view_weights), views=tuple(found.views))
+    return replace(settings, view_weights=tuple(settings.view_weights), views=tuple(settings.views))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,12 @@ from kgrec.errors import RunError, ShapeError
 from kgrec.graph.data import GraphData
 from kgrec.graph.tensors import typed_edges
 from kgrec.graph.texts import display_names, text_space
-from kgrec.model.folding import NewGraph, changed_ends, fold
+from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.network import GraphTensors
+from kgrec.model.scorer import Scorer
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
 from kgrec.training.checkpoint import write_json
 from kgrec.training.directory import (
-    Recommending,
     Run,
     behaviours_of,
     load_run,
@@ -55,7 +55,7 @@ class Folded:
 
     run: Run
     graph: GraphData
-    scorer: Recommending
+    scorer: Scorer
     places: Places
     changed_users: Tensor
     changed_items: Tensor
@@ -63,12 +63,12 @@ class Folded:
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Per label how many nodes are `new` and `gone`."""
-        found = {}
+        counts = {}
         for label, place in self.places.items():
-            kept = int((place >= 0).sum())
-            gone = len(self.run.vocabularies[label]) - kept
-            found[str(label)] = {"new": len(place) - kept, "gone": gone}
-        return found
+            stays = int((place >= 0).sum())
+            removed = len(self.run.vocabularies[label]) - stays
+            counts[str(label)] = {"new": len(place) - stays, "gone": removed}
+        return counts
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -136,10 +136,9 @@ def fold_run(run: Run, graph: GraphData) -> Folded:
         lambda: _tensors(graph, texts.of_new(), use_graph=run.config.model.use_graph),
     )
     try:
-        scorer = fold(run.scorer, new)
+        scorer = run.scorer.folded(new)
     except ShapeError as exc:
         raise RunError(f"run {run.directory} cannot be refreshed: {exc}") from exc
-    assert isinstance(scorer, get_args(Recommending))
     scorer = complete_new_items(run.record, graph, scorer, places[NodeLabel.ITEM], texts.of_all)
     return Folded(run, graph, scorer, places, *changed_ends(run.scorer.history, new))
 
@@ -161,12 +160,12 @@ def write_folded(run: Run, folded: Folded) -> None:
     shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
     scratch.mkdir()
     write_served(scratch, run.config, folded.graph, folded.scorer, run.names, run.space)
-    for told in ("training.png", "tensorboard"):
-        source = folded.run.directory / told
+    for name in ("training.png", "tensorboard"):
+        source = folded.run.directory / name
         if source.is_dir():
-            shutil.copytree(source, scratch / told)
+            shutil.copytree(source, scratch / name)
         elif source.exists():
-            shutil.copy2(source, scratch / told)
+            shutil.copy2(source, scratch / name)
     write_json(scratch / "record.json", run.record)
     publish(scratch, out)
 
@@ -188,7 +187,7 @@ def recovered_run(directory: Path) -> Run:
 
 def is_there(directory: Path) -> bool:
     """Whether `recovered_run` finds a run."""
-    return any((each / "record.json").is_file() for each in (directory, *_beside(directory)))
+    return any((path / "record.json").is_file() for path in (directory, *_beside(directory)))
 
 
 def _beside(directory: Path) -> tuple[Path, Path]:
@@ -202,14 +201,14 @@ class _Texts:
 
     def __init__(self, run: Run, graph: GraphData, places: Places) -> None:
         self._run, self._graph, self._places = run, graph, places
-        self._made: TextFeatures | None = None
+        self._features: TextFeatures | None = None
 
     def of_all(self) -> TextFeatures | None:
         """Of every node, (n, c) a label; None if the run read no texts."""
         space = self._run.space
-        if space is not None and self._made is None:
-            self._made = text_space(self._graph, self._run.config.text, space=space)[0]
-        return self._made
+        if space is not None and self._features is None:
+            self._features = text_space(self._graph, self._run.config.text, space=space)[0]
+        return self._features
 
     def of_new(self) -> TextFeatures | None:
         """Of new nodes alone, zero rows for all others; None if there is none."""
@@ -250,15 +249,15 @@ def folded_names(folded: Folded) -> dict[NodeLabel, list[str]]:
         names: list[str | None] = [
             run.names[label][at] if at >= 0 else None for at in place.tolist()
         ]
-        frame, shown = graph.properties.get(label), DISPLAY_PROPERTY[label]
-        if frame is not None and shown in frame:
-            titles = frame[shown].tolist()
+        frame, title_column = graph.properties.get(label), DISPLAY_PROPERTY[label]
+        if frame is not None and title_column in frame:
+            titles = frame[title_column].tolist()
             names = [
                 title.strip() if isinstance(title, str) and title.strip() else name
                 for title, name in zip(titles, names, strict=True)
             ]
         if None in names and fresh is None:
             fresh = display_names(graph)
-        named = names if fresh is None else fresh[label]
-        out[label] = [name or named[at] or ids[at] for at, name in enumerate(names)]
+        fallback = names if fresh is None else fresh[label]
+        out[label] = [name or fallback[at] or ids[at] for at, name in enumerate(names)]
     return out

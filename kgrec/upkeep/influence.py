@@ -70,7 +70,7 @@ def compare(one: Scorer, other: Scorer, seed: int) -> dict[str, float]:
         sums[0] += float((a - b).abs().mean(dim=1).sum())
         ranks = [_standard(x.argsort(dim=1).argsort(dim=1).float()) for x in (a, b)]
         sums[1] += float((ranks[0] * ranks[1]).mean(dim=1).sum())
-        own, lengths = one.history.take(block)  # type: ignore[attr-defined]
+        own, lengths = one.history.take(block)
         row = torch.repeat_interleave(torch.arange(len(block)), lengths)
         tops = []
         for scores in (a, b):

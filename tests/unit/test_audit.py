@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kgrec.auditing.audit import audit_graph, audited_settings
 from kgrec.auditing.folds import audit_folds
@@ -17,6 +18,7 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
 from kgrec.model.fusion import Fusion
 from kgrec.model.popularity import Popularity
+from kgrec.model.scorer import Scorer
 from kgrec.schema import Split
 from kgrec.training.fit import Fitted, fit
 from tests.graphs import ENTITY, ITEM, behaviour, history_of, make_graph, relation
@@ -159,15 +161,20 @@ def test_which_relations_a_scorer_uses() -> None:
     popularity, part = Popularity(history_of(graph)), fitted.parts["closed_form"]
     alone = Fusion({"closed_form": part}, {"closed_form": 1.0})
     assert relations_in_use([alone], graph) == ["shelf"]
+
     # A network has no weights that are read; where only the closed form is audited it is not asked.
-    both = Fusion(
-        {"closed_form": part, "network": popularity},
-        {"closed_form": 1.0, "network": 1.0},
-    )
+    class Mine(Scorer):
+        history = popularity.history
+
+        def score(self, user_indices: torch.Tensor) -> torch.Tensor:
+            return popularity.score(user_indices)
+
+    both = Fusion({"closed_form": part, "network": Mine()}, {"closed_form": 1.0, "network": 1.0})
     assert relations_in_use([both], graph) == ["made_by", "shelf"]
     assert relations_in_use([both], graph, network=False) == ["shelf"]
-    # Nobody knows what a scorer made elsewhere reads.
-    assert relations_in_use([popularity], graph) == ["made_by", "shelf"]
+    # Nobody knows what a scorer made elsewhere reads; popularity says that it reads none.
+    assert relations_in_use([Mine()], graph) == ["made_by", "shelf"]
+    assert relations_in_use([popularity], graph) == []
 
 
 def test_refusals() -> None:

@@ -9,6 +9,7 @@ from kgrec.model.cold import ColdCompletion, Completion, kernel_ridge, left_out
 from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
 from kgrec.model.kernels import gaussian_kernel, linear_kernel, ranks, relation_kernel
+from kgrec.model.scorer import Scorer
 
 USERS, ITEMS = 12, 9
 
@@ -43,8 +44,7 @@ def test_three_items_by_hand() -> None:
 def test_a_completed_score_by_hand() -> None:
     """Warm scores 1 and 3: mean 2, deviation 1, standardised -1 and 1; the user owns the second."""
 
-    class Two:
-        num_users, num_items = 1, 3
+    class Two(Scorer):
         history = Incidence.from_pairs(torch.tensor([0]), torch.tensor([1]), 1, 3)
 
         def score(self, users: torch.Tensor) -> torch.Tensor:

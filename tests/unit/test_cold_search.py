@@ -216,8 +216,11 @@ class TestValidDecides:
         """Everybody wants cold item 16; the completion cannot tell it from 17, a fusion may."""
 
         class Knowing(Wrapping):
-            def __init__(self, scorer: Scorer) -> None:
-                self.scorer = scorer
+            def rewrapped(self, scorer: Scorer) -> "Knowing":
+                return Knowing(scorer)
+
+            def replaces(self, user_index: int, item_index: int) -> bool:
+                return item_index == 16
 
             def score(self, user_indices: torch.Tensor) -> torch.Tensor:
                 scores = self.scorer.score(user_indices).clone()

@@ -78,7 +78,7 @@ def test_scores_by_hand_and_all_others_stay_exactly() -> None:
     assert torch.equal(scores[4], scores[0])
     assert torch.equal(scores[[1, 3]], completed.scorer.score(users)[[1, 3]])
     assert completed.score(users[:0]).shape == (0, ITEMS)
-    assert [completed.knows(user) for user in (80, 81, 3, 83)] == [True, False, False, True]
+    assert [completed.replaces(user) for user in (80, 81, 3, 83)] == [True, False, False, True]
 
 
 @pytest.mark.parametrize("user", [3, 80, 81, 83])
@@ -89,7 +89,7 @@ def test_contributions_add_up(user: int) -> None:
     torch.testing.assert_close(parts.score, score, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(parts.by_item.sum(1) + parts.rest, score, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(parts.by_relation.sum(1), score, atol=1e-5, rtol=1e-4)
-    if completed.knows(user):
+    if completed.replaces(user):
         assert parts.relation_names == ("self", "profile")
         assert torch.equal(parts.by_relation[:, 0], completed.profiles.base[items])
 
@@ -244,7 +244,7 @@ def test_whom_the_network_serves_it_serves_still() -> None:
         scorer.part_weights = {"network": weight}
         made = fit_cold_users(_config(), graph, scorer, None, 0)
         assert made is not None
-        assert [made.knows(user) for user in (80, 81)] == [served, True]
+        assert [made.replaces(user) for user in (80, 81)] == [served, True]
 
 
 def test_views_are_relations_behaviours_numbers_words_and_text() -> None:

@@ -10,7 +10,6 @@ from graphs import history_of, random_graph, tensors_of
 
 from kgrec.explanation.deletion import carried, renormalised_drop
 from kgrec.explanation.explainer import Explainer
-from kgrec.explanation.leaves import leaves_of
 from kgrec.explanation.pair import explain_pair
 from kgrec.explanation.paths import find_paths
 from kgrec.model.closed_form import ClosedForm
@@ -91,7 +90,7 @@ def every_path(scorer: PropagationScorer, user: int, item: int) -> dict[tuple[in
 
 
 def ends_of(scorer: Scorer, user: int, item: int):
-    return Explainer(Toy(scorer)).ends(leaves_of(scorer, user, item)[0], user, item)
+    return Explainer(Toy(scorer)).ends(scorer.leaves(user, item)[0], user, item)
 
 
 @pytest.mark.parametrize(("layers", "temperature"), [(1, 0.2), (2, 0.2), (2, None), (3, 0.2)])
@@ -156,7 +155,7 @@ def test_a_share_is_what_the_two_messages_say_to_each_other() -> None:
 
 def test_shares_of_an_ensemble_add_up_over_its_members() -> None:
     scorer = fusion()
-    leaves, _ = leaves_of(scorer, 3, 8)
+    leaves, _ = scorer.leaves(3, 8)
     wanted: dict = {}
     for leaf in leaves:
         if isinstance(leaf.scorer, PropagationScorer):

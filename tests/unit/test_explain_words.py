@@ -9,7 +9,7 @@ from test_explain_pair import GRAPH, HISTORY, Toy, fusion, network
 
 from kgrec.errors import ConfigError
 from kgrec.explanation.averages import decayed
-from kgrec.explanation.counterfactual import rank_of, scores_without
+from kgrec.explanation.counterfactual import rank_of
 from kgrec.explanation.explainer import Explainer
 from kgrec.explanation.nodes import PathNode, PathStep
 from kgrec.explanation.pair import PathShare
@@ -90,15 +90,13 @@ def test_a_closed_form_without_an_item_is_the_closed_form_of_the_shorter_history
     own = HISTORY.row(3)
     left = own[2:]
     shorter = closed.over(Incidence(torch.tensor([0, len(left)]), left, GRAPH.num_items))
-    torch.testing.assert_close(
-        scores_without(closed, 3, own[:2]), shorter.score(torch.tensor([0]))[0]
-    )
+    torch.testing.assert_close(closed.without(3, own[:2]), shorter.score(torch.tensor([0]))[0])
 
 
 def test_a_network_without_an_item_loses_its_share_of_every_score() -> None:
     scorer = network(0)
     made = scorer.contributions(3, torch.arange(GRAPH.num_items))
-    got = scores_without(scorer, 3, made.own_items[:2])
+    got = scorer.without(3, made.own_items[:2])
     wanted = made.score - made.by_item[:, :2].sum(dim=1)
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
@@ -106,17 +104,15 @@ def test_a_network_without_an_item_loses_its_share_of_every_score() -> None:
 def test_a_fusion_is_standardised_anew() -> None:
     scorer = fusion()
     nothing = torch.empty(0, dtype=torch.int64)
-    torch.testing.assert_close(
-        scores_without(scorer, 4, nothing), scorer.score(torch.tensor([4]))[0]
-    )
+    torch.testing.assert_close(scorer.without(4, nothing), scorer.score(torch.tensor([4]))[0])
     gone = HISTORY.row(4)[:1]
-    parts = {name: scores_without(part, 4, gone) for name, part in scorer.parts.items()}
+    parts = {name: part.without(4, gone) for name, part in scorer.parts.items()}
     total = torch.zeros(GRAPH.num_items)
     for name, weight in scorer.part_weights.items():
         scores = parts[name]
         scale = scorer.part_scales.get(name, float(scores.std(correction=0)))
         total += weight * (scores - scores.mean()) / scale
-    torch.testing.assert_close(scores_without(scorer, 4, gone), total, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(scorer.without(4, gone), total, atol=1e-5, rtol=1e-4)
 
 
 def test_ranks_are_among_what_the_user_has_not_met() -> None:
@@ -133,7 +129,7 @@ def test_counterfactuals_take_away_groups_of_own_items() -> None:
     for each in found.counterfactuals:
         gone = torch.tensor([int(node.id[1:]) for node in each.items])
         assert set(gone.tolist()) <= set(HISTORY.row(user).tolist())
-        after = scores_without(scorer, user, gone)
+        after = scorer.without(user, gone)
         assert each.score == pytest.approx(float(after[item]))
         assert each.rank == rank_of(after, item, HISTORY.row(user))
         if each.shared is not None:

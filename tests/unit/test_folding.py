@@ -14,7 +14,7 @@ from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.cold_users import ColdUsers, Profiles
 from kgrec.model.directed import DirectedRidge
-from kgrec.model.folding import NewGraph, changed_ends, fold
+from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.itemknn import ItemKNN
@@ -149,7 +149,7 @@ def by_id(scorer: Scorer, graph: GraphData) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", sorted(PARTS))
 def test_no_change_gives_the_same_bits(name: str) -> None:
-    folded = fold(PARTS[name], into(OLD))
+    folded = PARTS[name].folded(into(OLD))
     mine, theirs = folded.state(), PARTS[name].state()
     assert mine[1] == theirs[1]
     assert set(mine[0]) == set(theirs[0])
@@ -161,7 +161,7 @@ def test_no_change_gives_the_same_bits(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(PARTS) - {"closed", "directed"}))
 def test_order_and_nodes_without_edges_change_nothing_for_others(name: str) -> None:
     graph = shuffled(OLD)
-    folded = fold(PARTS[name], into(graph))
+    folded = PARTS[name].folded(into(graph))
     assert (folded.num_users, folded.num_items) == (OLD.num_users + 1, OLD.num_items + 1)
     wanted = PARTS[name].score(KNOWN)
     torch.testing.assert_close(by_id(folded, graph), wanted, atol=1e-5, rtol=1e-4)
@@ -171,7 +171,7 @@ def test_order_and_nodes_without_edges_change_nothing_for_others(name: str) -> N
 def test_weights_of_items_are_moved_by_their_ids() -> None:
     graph = shuffled(OLD)
     for name in ("closed", "directed"):
-        old, folded = PARTS[name], fold(PARTS[name], into(graph))
+        old, folded = PARTS[name], PARTS[name].folded(into(graph))
         item = torch.tensor(
             [graph.vocabularies[NodeLabel.ITEM].index(key)
              for key in OLD.vocabularies[NodeLabel.ITEM].ids]
@@ -185,7 +185,7 @@ def test_weights_of_items_are_moved_by_their_ids() -> None:
 @pytest.mark.parametrize("name", sorted(set(PARTS) - {"users", "completed", "profiles"}))
 def test_what_is_gone_leaves_the_rest_as_it_was(name: str) -> None:
     graph = shuffled(OLD, gone=frozenset({"u3", "i2", "e1"}))
-    folded = fold(PARTS[name], into(graph))
+    folded = PARTS[name].folded(into(graph))
     assert folded.num_users == OLD.num_users
     assert folded.score(torch.arange(folded.num_users)).isfinite().all()
     for tensor in folded.state()[0].values():
@@ -206,7 +206,7 @@ def test_one_more_edge_is_the_forward_pass_of_the_trained_network() -> None:
     for temperature in (None, 0.25):
         old = PropagationScorer.from_network(trained, TENSORS, HISTORY, temperature)
         wanted = PropagationScorer.from_network(full, whole, history_of(graph), temperature)
-        folded = fold(old, into(graph))
+        folded = old.folded(into(graph))
         torch.testing.assert_close(folded.score(KNOWN), wanted.score(KNOWN), atol=1e-5, rtol=1e-5)
         assert (folded.score(KNOWN) - old.score(KNOWN)).abs().max() > 1e-3
         made = folded.contributions(pair[0], torch.arange(OLD.num_items))
@@ -216,12 +216,12 @@ def test_one_more_edge_is_the_forward_pass_of_the_trained_network() -> None:
 def test_a_new_item_is_embedded_by_its_text_and_its_edges() -> None:
     graph = shuffled(OLD, more=[("u2", "inew"), ("u5", "inew")])
     old = PARTS["network"]
-    folded = fold(old, into(graph, text=3))
+    folded = old.folded(into(graph, text=3))
     new = GraphTensors.from_hetero(tensors_hetero(graph))
     node = graph.num_users + graph.vocabularies[NodeLabel.ITEM].index("inew")
     torch.testing.assert_close(folded.network.x[node], new.text[node] @ old.project)
     assert folded.item_embedding[node - graph.num_users].norm() > 0.9
-    plain = fold(old, into(graph))  # no text: neighbours alone
+    plain = old.folded(into(graph))  # no text: neighbours alone
     assert not plain.network.x[node].any()
     assert plain.item_embedding[node - graph.num_users].norm() > 0.9
 
@@ -242,7 +242,7 @@ def test_a_relation_that_training_did_not_know_passes_no_messages() -> None:
     before = replace(OLD, relations=tuple(r for r in OLD.relations if r.name in known))
     tensors = tensors_of(before)
     old = PropagationScorer.from_network(network(tensors), tensors, HISTORY, 0.5)
-    folded = fold(old, into(OLD))
+    folded = old.folded(into(OLD))
     assert torch.equal(folded.score(KNOWN), old.score(KNOWN))
 
 
@@ -251,7 +251,7 @@ def test_a_new_user_is_served_like_an_old_one_with_the_same_items(name: str) -> 
     twin = "u4"
     items = [OLD.vocabularies[NodeLabel.ITEM].ids[i] for i in HISTORY.row(4).tolist()]
     graph = shuffled(OLD, more=[("unew", item) for item in items])
-    folded = fold(PARTS[name], into(graph))
+    folded = PARTS[name].folded(into(graph))
     users = graph.vocabularies[NodeLabel.USER]
     both = folded.score(torch.tensor([users.index("unew"), users.index(twin)]))
     torch.testing.assert_close(both[0], both[1])
@@ -261,7 +261,7 @@ def test_users_are_explained_by_the_others_as_ridge_regression_does() -> None:
     """Of a new user, and of an old one with another item; in numpy, by the trained histories."""
     old = PARTS["users"]
     graph = shuffled(OLD, more=[("unew", "i1"), ("unew", "i4"), ("u2", "i10")])
-    folded = fold(old, into(graph))
+    folded = old.folded(into(graph))
     users, items = graph.vocabularies[NodeLabel.USER], graph.vocabularies[NodeLabel.ITEM]
     trained = HISTORY.dense(torch.float64).numpy()
     weight = old.item_weight.double().numpy()
@@ -297,8 +297,8 @@ def test_who_changed() -> None:
 def test_cold_users_with_items_are_cold_no_more() -> None:
     assert (HISTORY.lengths == 0).nonzero().flatten().tolist() == [13]
     graph = shuffled(OLD, more=[("u13", "i1")])
-    folded = fold(PARTS["profiles"], into(graph))
-    assert not folded.knows(graph.vocabularies[NodeLabel.USER].index("u13"))
+    folded = PARTS["profiles"].folded(into(graph))
+    assert not folded.replaces(graph.vocabularies[NodeLabel.USER].index("u13"))
 
 
 def test_recency_follows_the_new_history_and_needs_times() -> None:
@@ -306,23 +306,24 @@ def test_recency_follows_the_new_history_and_needs_times() -> None:
         OLD,
         train=Interactions(np.append(OLD.train.user_index, 13), np.append(OLD.train.item_index, 2)),
     )
-    folded = fold(PARTS["closed"], into(graph))
+    folded = PARTS["closed"].folded(into(graph))
     assert folded.own(13)[1].tolist() == [1.0]
     untimed = replace(into(graph), find_ranks=lambda: None)
     for name in ("closed", "directed"):
         with pytest.raises(ShapeError, match="without a time"):
-            fold(PARTS[name], untimed)
+            PARTS[name].folded(untimed)
 
 
 def test_a_fusion_folds_its_parts_and_keeps_weights_and_scales() -> None:
     some = {name: PARTS[name] for name in ("closed", "popularity")}
     old = Fusion(some, {"closed": 2.0, "popularity": 0.5}, {"closed": 0.1})
     graph = shuffled(OLD, more=[("u2", "i10")])
-    folded = fold(old, into(graph))
+    folded = old.folded(into(graph))
     assert folded.part_weights == old.part_weights
     assert folded.part_scales == old.part_scales
     assert torch.equal(
-        folded.parts["popularity"].score(KNOWN), fold(PARTS["popularity"], into(graph)).score(KNOWN)
+        folded.parts["popularity"].score(KNOWN),
+        PARTS["popularity"].folded(into(graph)).score(KNOWN),
     )
 
 
@@ -330,4 +331,4 @@ def test_what_cannot_be_folded_says_so() -> None:
     user, item = map(torch.from_numpy, (OLD.train.user_index, OLD.train.item_index))
     floor = ItemKNN.fit(user, item, OLD.num_users, OLD.num_items)
     with pytest.raises(ShapeError, match="ItemKNN cannot be folded"):
-        fold(floor, into(OLD))
+        floor.folded(into(OLD))

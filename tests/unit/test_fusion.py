@@ -6,11 +6,12 @@ from graphs import history_of, random_graph, tensors_of
 
 from kgrec.errors import RunError, ShapeError
 from kgrec.model.closed_form import ClosedForm
-from kgrec.model.fusion import Fusion, scorer_kind, standardise
+from kgrec.model.fusion import Fusion, standardise
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
 from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
+from kgrec.model.scorer import Scorer, scorer_kind
 from kgrec.training.relation_rows import relation_rows
 
 GRAPH = random_graph(8)
@@ -75,8 +76,8 @@ def test_affine_changes_of_a_part_change_nothing() -> None:
     fusion = make()
     network = fusion.parts["network"]
 
-    class Stretched:
-        num_users, num_items = network.num_users, network.num_items
+    class Stretched(Scorer):
+        history = network.history
 
         def score(self, users: torch.Tensor) -> torch.Tensor:
             return 7.0 * network.score(users) - 3.0
@@ -112,8 +113,8 @@ def test_shares_of_a_fusion_are_the_scaled_shares_of_its_parts() -> None:
 
 
 def test_parts_of_weight_zero_are_not_asked() -> None:
-    class Broken:
-        num_users, num_items = GRAPH.num_users, GRAPH.num_items
+    class Broken(Scorer):
+        history = HISTORY
 
         def score(self, users: torch.Tensor) -> torch.Tensor:
             raise AssertionError

@@ -67,17 +67,13 @@ def test_strangers_get_what_is_popular_and_dislikes_stay_out(run: Run) -> None:
     pointer = torch.tensor([0, *map(len, kept)]).cumsum(0)
     emptied = Incidence(pointer, torch.cat(kept), 40)
 
-    class Unmet(Fusion):
-        @property
-        def history(self) -> Incidence:
-            return emptied
-
     disliked = Incidence.from_pairs(
         torch.tensor([3, 3, 5]), torch.tensor([0, 7, 9]), 60, 40
     )  # of a stranger and of a user who is known
     observed = run.observed.clone()
     observed[8] = True  # has no training item, and yet did something
-    unmet = Unmet(run.scorer.parts, run.scorer.part_weights)
+    unmet = Fusion(run.scorer.parts, run.scorer.part_weights)
+    unmet.history = emptied
     recommender = Recommender(replace(run, scorer=unmet, disliked=disliked, observed=observed))
     found = user_lists(recommender, torch.arange(60), 1000)
     for user in (3, 5, 8, 11):

@@ -1,6 +1,6 @@
 """The facade, on a small run whose scores can be set."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
+from kgrec.model.scorer import Scorer
 from kgrec.recommend import Recommender
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -101,13 +102,14 @@ def test_what_a_user_is_known_to_dislike_is_not_recommended(
     assert other.score("u4", refused) == recommender.score("u4", refused)
 
 
-class Unmet(Fusion):
+def unmet_fusion(parts: Mapping[str, Scorer], weights: Mapping[str, float]) -> Fusion:
     """A fusion in which nobody has training items; scores stay."""
-
-    @property
-    def history(self) -> Incidence:
-        whole = super().history
-        return Incidence(torch.zeros_like(whole.pointer), whole.columns[:0], whole.num_columns)
+    fusion = Fusion(parts, weights)
+    whole = fusion.history
+    fusion.history = Incidence(
+        torch.zeros_like(whole.pointer), whole.columns[:0], whole.num_columns
+    )
+    return fusion
 
 
 def test_cold_users_dislike_too_and_those_with_evidence_are_not_cold(
@@ -118,7 +120,7 @@ def test_cold_users_dislike_too_and_those_with_evidence_are_not_cold(
     observed[run.vocabularies["User"].index("u8")] = True
     weights = dict.fromkeys(run.scorer.parts, 0.5)
     assert "network" in weights
-    unmet = Unmet(run.scorer.parts, weights)
+    unmet = unmet_fusion(run.scorer.parts, weights)
     bare = Recommender(replace(run, scorer=unmet, observed=observed))
     found = bare.recommend("u4", k=1000)
     assert {f"i{n}" for n in range(40)} - {r.item_id for r in found} == {"i3", "i5"}
@@ -130,12 +132,12 @@ def test_cold_users_dislike_too_and_those_with_evidence_are_not_cold(
     scores = unmet.score(torch.tensor([run.vocabularies["User"].index("u8")]))[0]
     assert [r.score for r in warm] == pytest.approx(scores.sort(descending=True).values.tolist())
     # Without the network nothing in the scorer knows of it.
-    deaf = Unmet(run.scorer.parts, weights | {"network": 0.0})
+    deaf = unmet_fusion(run.scorer.parts, weights | {"network": 0.0})
     alone = Recommender(replace(run, scorer=deaf, observed=observed))
     assert all(r.cold for r in alone.recommend("u8", k=3))
 
 
-class Fixed:
+class Fixed(Scorer):
     """A fusion of one part whose scores are given."""
 
     def __init__(self, run: Run, row: torch.Tensor) -> None:

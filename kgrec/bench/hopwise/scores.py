@@ -12,7 +12,7 @@ from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
 from kgrec.model.graph_scorer import EmbeddingScorer
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import ByHistory, Contributions, Scorer
+from kgrec.model.scorer import Contributions, Scorer
 from kgrec.training.inner_split import history_of
 
 
@@ -61,7 +61,7 @@ def _check(folder: Path, got: tuple[int, ...], expected: tuple[int, int]) -> Non
         )
 
 
-class MatrixScorer(ByHistory):
+class MatrixScorer(Scorer):
     """Looks scores up in a matrix, which may stay on disk.
 
     Attributes:
