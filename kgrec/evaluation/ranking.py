@@ -169,7 +169,7 @@ class RankingTask:
             )
         starts = range(0, len(self.users), self.block_size)
         what = f"rank {self.split!s}"
-        with progress_bar(what, len(starts), shown=progress) as advance:
+        with progress_bar(what, len(starts), enabled=progress) as advance:
             for start in starts:
                 block = slice(start, min(start + self.block_size, len(self.users)))
                 scores = scorer.score(torch.from_numpy(self.users[block]))
