@@ -11,13 +11,13 @@ Advance = Callable[[str], None]
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None, *, shown: bool = True) -> Iterator[Advance]:
+def progress_bar(description: str, total: int | None, *, enabled: bool = True) -> Iterator[Advance]:
     """Shows a bar on stderr while the block runs, if stderr is a terminal.
 
     Args:
-        what: What is being done.
+        description: What is being done.
         total: How many steps; None if nobody knows.
-        shown: Whether it may be shown at all.
+        enabled: Whether it may be shown at all.
 
     Yields:
         A function that advances the bar by one and sets the text behind it.
@@ -30,8 +30,8 @@ def progress_bar(what: str, total: int | None, *, shown: bool = True) -> Iterato
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
         transient=True,
-        disable=not (shown and sys.stderr.isatty()),
+        disable=not (enabled and sys.stderr.isatty()),
     )
     with bar:
-        task = bar.add_task(what, total=total, note="")
+        task = bar.add_task(description, total=total, note="")
         yield lambda note: bar.update(task, advance=1, note=note)

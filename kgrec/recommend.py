@@ -117,8 +117,8 @@ class Recommender:
         scores = self.run.scorer.score(torch.tensor([user]))[0].clone()  # (I,)
         scores[self.run.scorer.history.row(user)] = -torch.inf
         scores[disliked] = -torch.inf
-        chosen = self._top(scores, k)
-        explanations = self.explain(user_id, [self._items.ids[i] for i, _ in chosen])
+        top = self._top(scores, k)
+        explanations = self.explain(user_id, [self._items.ids[i] for i, _ in top])
         return [
             replace(
                 self._place(rank, index, score),
@@ -128,7 +128,7 @@ class Recommender:
                 relations=explanation.relations,
             )
             for rank, ((index, score), explanation) in enumerate(
-                zip(chosen, explanations, strict=True), start=1
+                zip(top, explanations, strict=True), start=1
             )
         ]
 
@@ -160,10 +160,10 @@ class Recommender:
         index = self._items.index(item_id)
         scores = self.item_scores(torch.tensor([index]))[0]
         scores[index] = -torch.inf
-        chosen = self._top(scores, k)
+        top = self._top(scores, k)
         return [
             self._place(rank, i, score, reasons=self._shared(item_id, self._items.ids[i]))
-            for rank, (i, score) in enumerate(chosen, start=1)
+            for rank, (i, score) in enumerate(top, start=1)
         ]
 
     def is_stranger(self, user_index: int) -> bool:
@@ -225,13 +225,13 @@ class Recommender:
 
     def _reasons(self, explanation: Explanation, most: int, paths: int) -> tuple[Reason, ...]:
         own = [o for o in explanation.own_items if o.share > 0][:most]
-        found = self._connections([o.item_id for o in own], explanation.item_id, paths)
+        connections_of = self._connections([o.item_id for o in own], explanation.item_id, paths)
         reasons = []
         for item in own:
-            connections = found.get(item.item_id, ())
-            told = [c.text for c in connections] or [self._company(item.item_id, explanation)]
+            connections = connections_of.get(item.item_id, ())
+            texts = [c.text for c in connections] or [self._company(item.item_id, explanation)]
             reasons.append(
-                Reason(f"{item.name}: {'; '.join(told)}", item.share, item.item_id, connections)
+                Reason(f"{item.name}: {'; '.join(texts)}", item.share, item.item_id, connections)
             )
         return tuple(reasons)
 
@@ -246,11 +246,11 @@ class Recommender:
 
     def _company(self, own_id: str, explanation: Explanation) -> str:
         """Says how many users took both items, where no path tells more."""
-        own, other = self._items.index(own_id), self._items.index(explanation.item_id)
-        both = set(self._takers.row(own).tolist()) & set(self._takers.row(other).tolist())
-        if not both:
+        own_item, item = self._items.index(own_id), self._items.index(explanation.item_id)
+        takers = set(self._takers.row(own_item).tolist()) & set(self._takers.row(item).tolist())
+        if not takers:
             return "alike to the model"
-        return f"taken together by {len(both):,} user{'s' if len(both) > 1 else ''}"
+        return f"taken together by {len(takers):,} user{'s' if len(takers) > 1 else ''}"
 
     def _shared(self, own_id: str, item_id: str) -> tuple[Reason, ...]:
         connections = self._connections([own_id], item_id).get(own_id, ())

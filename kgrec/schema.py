@@ -193,7 +193,7 @@ def literal(text: str) -> str:
     return f"'{inner}'"
 
 
-def _checked(name: str, what: str) -> str:
+def _checked(name: str, role: str) -> str:
     problem = None
     if not name:
         problem = "is empty"
@@ -207,7 +207,7 @@ def _checked(name: str, what: str) -> str:
             problem = f"has the character U+{ord(hidden[0]):04X}, which cannot be seen"
     if problem is not None:
         raise SchemaError(
-            f"{name[:40]!r} cannot be {what}: it {problem}; expected 1 to {MAX_NAME} visible "
+            f"{name[:40]!r} cannot be {role}: it {problem}; expected 1 to {MAX_NAME} visible "
             f"characters without a backslash; correct the name, or rename it in the graph"
         )
     return name

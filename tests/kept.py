@@ -13,7 +13,7 @@ from kgrec.config import Config
 from kgrec.data.journal.erasing import is_placeholder
 from kgrec.data.journal.forgotten import read_forgotten
 from kgrec.data.journal.place import journal_folder
-from kgrec.graph.kept import NAME
+from kgrec.graph.snapshot import NAME
 from kgrec.publication import current
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore

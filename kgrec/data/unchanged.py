@@ -30,17 +30,17 @@ def nothing_new(config: Config) -> GraphRecord | None:
         return None
     sources = config.data.all_sources()
     active = manifest.active(frozenset(source.name for source in sources))
-    held = manifest.graphs.get(graph_address(config))
+    graph = manifest.graphs.get(graph_address(config))
     if (
-        held is None
-        or held.stamp is None
-        or held.stamp != stamp_of(Path(path))
-        or held.settings != view_settings(config.data, config.seed)
-        or held.loads != tuple(record.load.number for record in active)
+        graph is None
+        or graph.stamp is None
+        or graph.stamp != stamp_of(Path(path))
+        or graph.settings != view_settings(config.data, config.seed)
+        or graph.loads != tuple(record.load.number for record in active)
         or not all(_as_read(source, active, config.data) for source in sources)
     ):
         return None
-    return held
+    return graph
 
 
 def _as_read(source: Source, active: Sequence[LoadRecord], config: DataConfig) -> bool:
@@ -50,9 +50,9 @@ def _as_read(source: Source, active: Sequence[LoadRecord], config: DataConfig) -
     if source.path is None or not own or any(record.settings != settings for record in own):
         return False
     stated = [record for record in own if record.replaces] if source.replace else own
-    known = {(file.origin, file.stamp) for record in stated for file in record.files}
+    loaded = {(file.origin, file.stamp) for record in stated for file in record.files}
     try:
-        found = {(str(path), stamp_of(path)) for path in find_files(source)}
+        present = {(str(path), stamp_of(path)) for path in find_files(source)}
     except DataError:
         return False
-    return found == known if source.replace else found <= known
+    return present == loaded if source.replace else present <= loaded

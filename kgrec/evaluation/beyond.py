@@ -26,15 +26,15 @@ def beyond_accuracy(
     nothing remains.
     """
     lists = ranking.items[:, :k]
-    shown = lists >= 0  # (n, k)
+    filled = lists >= 0  # (n, k)
     train = graph.train
     counts = distinct_counts(train.item_index, train.user_index, graph.num_items)
     num_train_users = len(np.unique(train.user_index))
     surprise = -np.log2((counts + 1) / (num_train_users + 1))  # (num_items,)
-    any_shown = shown.any(1)
-    per_list = (surprise[lists] * shown).sum(1)[any_shown] / shown.sum(1)[any_shown]
+    nonempty = filled.any(1)
+    per_list = (surprise[lists] * filled).sum(1)[nonempty] / filled.sum(1)[nonempty]
     result = {
-        f"coverage@{k}": len(np.unique(lists[shown])) / graph.num_items,
+        f"coverage@{k}": len(np.unique(lists[filled])) / graph.num_items,
         f"novelty@{k}": float(per_list.mean()) if len(per_list) else 0.0,
     }
     if len(lists) > _DIVERSITY_USERS:
@@ -52,22 +52,22 @@ def item_features(graph: GraphData) -> sparse.csr_array:
     training user. What users did describes users: behaviours, reviews and queries are left out.
     """
     item, feature, size = [], [], 0
-    told = {
+    describing = {
         NodeLabel.ITEM: np.ones(graph.num_items, bool),
         NodeLabel.ENTITY: ~graph.text_entities(),
     }
     for edges in graph.relations:
         if edges.role is not Role.RELATION:
             continue
-        for ours, label, other, other_label in (
+        for ours, label, neighbour, neighbour_label in (
             (edges.head_index, edges.key.head, edges.tail_index, edges.key.tail),
             (edges.tail_index, edges.key.tail, edges.head_index, edges.key.head),
         ):
-            if label is NodeLabel.ITEM and other_label in told:
-                kept = told[other_label][other]
-                item.append(ours[kept])
-                feature.append(other[kept] + size)
-                size += len(graph.vocabularies[other_label])
+            if label is NodeLabel.ITEM and neighbour_label in describing:
+                keep = describing[neighbour_label][neighbour]
+                item.append(ours[keep])
+                feature.append(neighbour[keep] + size)
+                size += len(graph.vocabularies[neighbour_label])
     if not item:
         item, feature, size = [graph.train.item_index], [graph.train.user_index], graph.num_users
     rows, columns = np.concatenate(item), np.concatenate(feature)
@@ -90,8 +90,8 @@ def intra_list_diversity(lists: IndexArray, features: sparse.csr_array) -> float
     size = np.diff(features.indptr)  # (num_items,)
     first, second = np.triu_indices(lists.shape[1], 1)
     a, b = lists[:, first], lists[:, second]  # (n, pairs)
-    known = (a >= 0) & (b >= 0) & (size[a] > 0) & (size[b] > 0)
-    low, high = np.minimum(a, b)[known], np.maximum(a, b)[known]
+    is_described = (a >= 0) & (b >= 0) & (size[a] > 0) & (size[b] > 0)
+    low, high = np.minimum(a, b)[is_described], np.maximum(a, b)[is_described]
     pairs, place = np.unique(low * len(size) + high, return_inverse=True)
     if not len(pairs):
         return None
@@ -105,7 +105,7 @@ def intra_list_diversity(lists: IndexArray, features: sparse.csr_array) -> float
         ]
     )
     distance = 1.0 - common / (size[low] + size[high] - common)
-    row = np.nonzero(known)[0]
+    row = np.nonzero(is_described)[0]
     total = np.bincount(row, distance[place], minlength=len(lists))
     number = np.bincount(row, minlength=len(lists))
     return float(np.mean(total[number > 0] / number[number > 0]))

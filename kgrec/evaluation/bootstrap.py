@@ -68,13 +68,13 @@ def paired_bootstrap(
     means = np.empty(num_samples)
     step = max(1, _DRAWS_AT_ONCE // users)
     for start in range(0, num_samples, step):
-        drawn = rng.integers(users, size=(min(step, num_samples - start), users))
+        sample = rng.integers(users, size=(min(step, num_samples - start), users))
         if trainings == 1:
-            means[start : start + step] = difference[0][drawn].mean(1)
+            means[start : start + step] = difference[0][sample].mean(1)
             continue
-        times = rng.multinomial(trainings, np.full(trainings, 1 / trainings), size=len(drawn))
+        times = rng.multinomial(trainings, np.full(trainings, 1 / trainings), size=len(sample))
         mean = times / trainings @ difference  # (b, n), over the drawn trainings
-        means[start : start + step] = np.take_along_axis(mean, drawn, axis=1).mean(1)
+        means[start : start + step] = np.take_along_axis(mean, sample, axis=1).mean(1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(difference.mean()), float(low), float(high))

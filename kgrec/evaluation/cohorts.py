@@ -20,9 +20,9 @@ _USER_BOUNDS = (("0", 0), ("1-5", 5), ("6-10", 10), ("11-20", 20), (">20", np.in
 _REPORTED = ("recall", "ndcg")
 
 
-def distinct_counts(index: IndexArray, other: IndexArray, size: int) -> IndexArray:
-    """Counts the distinct partners in `other` (n,) of each index in `index` (n,), (size,) int64."""
-    pairs = np.unique(np.stack([index, other]), axis=1)
+def distinct_counts(index: IndexArray, partner: IndexArray, size: int) -> IndexArray:
+    """Counts the distinct values in `partner` (n,) of each index in `index` (n,), (size,) int64."""
+    pairs = np.unique(np.stack([index, partner]), axis=1)
     counts: IndexArray = np.bincount(pairs[0], minlength=size)
     return counts
 
@@ -76,8 +76,8 @@ def cohort_metrics(
         having = relevant > 0
         if having.any():
             hits = ranking.hits[having] & members[ranking.items[having]]
-            judged = _judge(hits, relevant[having], k)
-            result[name] = {**judged, "num_items": int(members.sum())}
+            metrics = _judge(hits, relevant[having], k)
+            result[name] = {**metrics, "num_items": int(members.sum())}
     return result
 
 
@@ -117,10 +117,10 @@ def tail_recall(
     """
     row, item = task.truth.rows.numpy(), task.truth.columns.numpy()
     relevant = np.bincount(row[tail[item]], minlength=len(task.users))  # (n,)
-    found = (ranking.hits & tail[ranking.items]).cumsum(1)  # (n, m)
+    num_hits = (ranking.hits & tail[ranking.items]).cumsum(1)  # (n, m)
     recall = {}
     for length in k:
-        hits = found[:, min(length, found.shape[1]) - 1].astype(np.float64)
+        hits = num_hits[:, min(length, num_hits.shape[1]) - 1].astype(np.float64)
         recall[f"tail_recall@{length}"] = np.divide(
             hits, relevant, out=np.full(len(hits), np.nan), where=relevant > 0
         )

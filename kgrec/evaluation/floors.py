@@ -99,16 +99,16 @@ def most_popular(graph: GraphData, num_items: int) -> GraphData:
     index order.
     """
     place = places_of_most_popular(graph, num_items)
-    kept = np.flatnonzero(place >= 0)
+    popular = np.flatnonzero(place >= 0)
     items = graph.vocabularies[NodeLabel.ITEM]
     properties = dict(graph.properties)
     if NodeLabel.ITEM in properties:
-        properties[NodeLabel.ITEM] = properties[NodeLabel.ITEM].iloc[kept].reset_index(drop=True)
+        properties[NodeLabel.ITEM] = properties[NodeLabel.ITEM].iloc[popular].reset_index(drop=True)
     return GraphData(
-        version=f"{graph.version}-top{len(kept)}",
+        version=f"{graph.version}-top{len(popular)}",
         vocabularies={
             **graph.vocabularies,
-            NodeLabel.ITEM: Vocabulary((items.ids[i] for i in kept), items.label),
+            NodeLabel.ITEM: Vocabulary((items.ids[i] for i in popular), items.label),
         },
         properties=properties,
         train=_among(graph.train, place),
@@ -121,19 +121,19 @@ def places_of_most_popular(graph: GraphData, num_items: int) -> IndexArray:
     """Gives each item's index among the most popular in train, -1 for all others."""
     train = graph.train
     counts = distinct_counts(train.item_index, train.user_index, graph.num_items)
-    kept = np.sort(np.argsort(-counts, kind="stable")[:num_items])
+    popular = np.sort(np.argsort(-counts, kind="stable")[:num_items])
     place = np.full(graph.num_items, -1)
-    place[kept] = np.arange(len(kept))
+    place[popular] = np.arange(len(popular))
     return place
 
 
 def _among(part: Interactions, place: IndexArray) -> Interactions:
-    kept = place[part.item_index] >= 0
+    keep = place[part.item_index] >= 0
     return Interactions(
-        user_index=part.user_index[kept],
-        item_index=place[part.item_index[kept]],
-        rating=None if part.rating is None else part.rating[kept],
-        time=None if part.time is None else part.time[kept],
+        user_index=part.user_index[keep],
+        item_index=place[part.item_index[keep]],
+        rating=None if part.rating is None else part.rating[keep],
+        time=None if part.time is None else part.time[keep],
     )
 
 

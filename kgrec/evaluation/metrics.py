@@ -51,16 +51,16 @@ def ranking_metrics(
             "every judged user needs a relevant item, got one without; leave such users out"
         )
     rank = np.arange(1, hits.shape[1] + 1)
-    found = hits.cumsum(1)  # (n, m) H_r
+    num_hits = hits.cumsum(1)  # (n, m) H_r
     gain = 1.0 / np.log2(np.arange(2, max(k) + 2))
     ideal = np.concatenate([[0.0], gain.cumsum()])  # by number of relevant items in the list
     discounted = (hits * (1.0 / np.log2(rank + 1))).cumsum(1)
-    precise = (hits * found / rank).cumsum(1)
+    precise = (hits * num_hits / rank).cumsum(1)
     first = np.where(hits.any(1), hits.argmax(1), np.iinfo(np.int64).max - 1) + 1  # (n,) rank
     metrics: dict[str, FloatArray] = {}
     for length in k:
         last = min(length, hits.shape[1]) - 1
-        count = found[:, last].astype(np.float64)
+        count = num_hits[:, last].astype(np.float64)
         best = np.minimum(num_truth, length)
         metrics[f"precision@{length}"] = count / length
         metrics[f"recall@{length}"] = count / num_truth

@@ -26,12 +26,12 @@ def sample_pairs(task: RankingTask, rng: np.random.Generator) -> Pairs:
     """
     n = task.num_items
     positive = task.keys(task.truth)
-    taken = np.union1d(positive, task.keys(task.known))
+    excluded = np.union1d(positive, task.keys(task.exclusions))
     negative = np.full_like(positive, -1)
     missing = np.arange(len(positive))
     for _ in range(100):
         draw = positive[missing] // n * n + rng.integers(n, size=len(missing))
-        free = ~np.isin(draw, taken)
+        free = ~np.isin(draw, excluded)
         negative[missing[free]] = draw[free]
         missing = missing[~free]
         if not len(missing):
@@ -52,8 +52,8 @@ def _ratings(task: RankingTask, keys: IndexArray) -> FloatArray:
         row = np.searchsorted(task.users, held_out.user_index)
         own = row * task.num_items + held_out.item_index
         place = np.searchsorted(keys, own).clip(max=len(keys) - 1)
-        judged = np.isin(held_out.user_index, task.users) & (keys[place] == own)
-        rating[place[judged]] = held_out.rating[judged]
+        in_task = np.isin(held_out.user_index, task.users) & (keys[place] == own)
+        rating[place[in_task]] = held_out.rating[in_task]
     return rating
 
 
@@ -84,14 +84,14 @@ def prediction_metrics(
     probability = np.full(len(scores), np.nan)
     predicted = np.full(len(scores), np.nan)
     constant = np.full(len(scores), np.nan)
-    for fit_pairs, fit_scores, judged in _folds(pairs, scores, reference):
+    for fit_pairs, fit_scores, target in _folds(pairs, scores, reference):
         slope, shift = platt(fit_scores, fit_pairs.label)
-        probability[judged] = expit(slope * scores[judged] + shift)
+        probability[target] = expit(slope * scores[target] + shift)
         rated = ~np.isnan(fit_pairs.rating)
         if rated.any():
             slope, shift = _line(fit_scores[rated], fit_pairs.rating[rated])
-            predicted[judged] = slope * scores[judged] + shift
-            constant[judged] = fit_pairs.rating[rated].mean()
+            predicted[target] = slope * scores[target] + shift
+            constant[target] = fit_pairs.rating[rated].mean()
     mse = float(np.mean((probability - pairs.label) ** 2))
     metrics["accuracy"] = float(np.mean((probability > 0.5) == (pairs.label > 0.5)))
     metrics["mse"] = mse
@@ -111,10 +111,10 @@ def _folds(
         yield *reference, np.ones(len(scores), dtype=bool)
         return
     half = pairs.row % 2 == 0
-    for judged in (half, ~half):
-        other = ~judged if not judged.all() else judged  # a single user has no other half
-        if judged.any():
-            yield pairs.take(other), scores[other], judged
+    for target in (half, ~half):
+        source = ~target if not target.all() else target  # a single user has no other half
+        if target.any():
+            yield pairs.take(source), scores[source], target
 
 
 def roc_auc(scores: FloatArray, label: FloatArray, group: IndexArray) -> FloatArray:
@@ -136,9 +136,9 @@ def roc_auc(scores: FloatArray, label: FloatArray, group: IndexArray) -> FloatAr
     positives = np.bincount(place, label)
     negatives = size - positives
     total = np.bincount(place, label * (ranks - before[place]))
-    both = (positives > 0) & (negatives > 0)
-    above = total[both] - positives[both] * (positives[both] + 1) / 2
-    area: FloatArray = above / (positives[both] * negatives[both])
+    has_both = (positives > 0) & (negatives > 0)
+    above = total[has_both] - positives[has_both] * (positives[has_both] + 1) / 2
+    area: FloatArray = above / (positives[has_both] * negatives[has_both])
     return area
 
 

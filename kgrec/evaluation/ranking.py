@@ -52,9 +52,9 @@ class Pairs:
     label: FloatArray
     rating: FloatArray
 
-    def take(self, chosen: npt.NDArray[np.bool_]) -> "Pairs":
-        """The pairs where `chosen` (m,) is true."""
-        return Pairs(self.row[chosen], self.item[chosen], self.label[chosen], self.rating[chosen])
+    def take(self, mask: npt.NDArray[np.bool_]) -> "Pairs":
+        """The pairs where `mask` (m,) is true."""
+        return Pairs(self.row[mask], self.item[mask], self.label[mask], self.rating[mask])
 
 
 class RankingTask:
@@ -78,7 +78,7 @@ class RankingTask:
     Attributes:
         users: (n,) int64, the users with held-out items, ascending.
         truth: Their held-out items, (n, num_items).
-        known: Their masked items, (n, num_items).
+        exclusions: Their masked items, (n, num_items).
         num_truth: (n,) int64, how many held-out items each has.
         held_out: The split's interactions.
 
@@ -118,10 +118,10 @@ class RankingTask:
             self.users = np.sort(draw)
         self.truth = self._incidence([held_out])
         self._truth_keys = self.keys(self.truth)
-        given = (graph.train if s is Split.TRAIN else graph.held_out.get(s) for s in _KNOWN[split])
-        earlier = [part for part in given if part is not None]
+        parts = (graph.train if s is Split.TRAIN else graph.held_out.get(s) for s in _KNOWN[split])
+        earlier = [part for part in parts if part is not None]
         self._refuse_overlap(self._incidence(earlier))
-        self.known = self._without_truth(
+        self.exclusions = self._without_truth(
             self._incidence([*earlier, Interactions(*graph.pairs_of(Role.NEGATIVE))])
         )
         self.num_truth: IndexArray = self.truth.lengths.numpy()
@@ -131,29 +131,29 @@ class RankingTask:
         user = np.concatenate([part.user_index for part in parts])
         item = np.concatenate([part.item_index for part in parts])
         row = np.searchsorted(self.users, user)
-        judged = row < len(self.users)
-        judged[judged] = self.users[row[judged]] == user[judged]
+        in_task = row < len(self.users)
+        in_task[in_task] = self.users[row[in_task]] == user[in_task]
         return Incidence.from_pairs(
-            torch.from_numpy(row[judged]),
-            torch.from_numpy(item[judged]),
+            torch.from_numpy(row[in_task]),
+            torch.from_numpy(item[in_task]),
             len(self.users),
             self.num_items,
         )
 
-    def _without_truth(self, known: Incidence) -> Incidence:
-        keys = self.keys(known)
-        kept = torch.from_numpy(~np.isin(keys, self._truth_keys))
+    def _without_truth(self, incidence: Incidence) -> Incidence:
+        keys = self.keys(incidence)
+        keep = torch.from_numpy(~np.isin(keys, self._truth_keys))
         return Incidence.from_pairs(
-            known.rows[kept], known.columns[kept], len(self.users), self.num_items
+            incidence.rows[keep], incidence.columns[keep], len(self.users), self.num_items
         )
 
     def _refuse_overlap(self, earlier: Incidence) -> None:
-        both = np.intersect1d(self._truth_keys, self.keys(earlier), assume_unique=True)
-        if len(both):
+        overlap = np.intersect1d(self._truth_keys, self.keys(earlier), assume_unique=True)
+        if len(overlap):
             raise DataError(
-                f"{len(both):,} pairs of split {self.split!s} are also known from an earlier "
-                f"split, first user index {self.users[both[0] // self.num_items]}, item index "
-                f"{both[0] % self.num_items}; expected every pair in one split; split again"
+                f"{len(overlap):,} pairs of split {self.split!s} are also known from an earlier "
+                f"split, first user index {self.users[overlap[0] // self.num_items]}, item index "
+                f"{overlap[0] % self.num_items}; expected every pair in one split; split again"
             )
 
     def keys(self, matrix: Incidence) -> IndexArray:
@@ -168,8 +168,8 @@ class RankingTask:
                 f"graph has {self.num_users:,} and {self.num_items:,}; they must be of one version"
             )
         starts = range(0, len(self.users), self.block_size)
-        what = f"rank {self.split!s}"
-        with progress_bar(what, len(starts), shown=progress) as advance:
+        description = f"rank {self.split!s}"
+        with progress_bar(description, len(starts), enabled=progress) as advance:
             for start in starts:
                 block = slice(start, min(start + self.block_size, len(self.users)))
                 scores = scorer.score(torch.from_numpy(self.users[block]))
@@ -208,7 +208,7 @@ class RankingTask:
             if pairs is not None:
                 read.append(_read(scores, block, pairs))
             rows = torch.arange(block.start, block.stop)
-            scores[_cells(self.known, rows, scores)] = -torch.inf
+            scores[_cells(self.exclusions, rows, scores)] = -torch.inf
             relevant = _cells(self.truth, rows, scores)
             scores[relevant] = just_below(scores[relevant])
             top = scores.topk(min(k, self.num_items), dim=1)

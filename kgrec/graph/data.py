@@ -35,13 +35,13 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.user_index)
 
-    def take(self, kept: npt.NDArray[np.bool_]) -> "Interactions":
-        """The interactions where `kept` (n,) is true."""
+    def take(self, mask: npt.NDArray[np.bool_]) -> "Interactions":
+        """The interactions where `mask` (n,) is true."""
         return Interactions(
-            self.user_index[kept],
-            self.item_index[kept],
-            None if self.rating is None else self.rating[kept],
-            None if self.time is None else self.time[kept],
+            self.user_index[mask],
+            self.item_index[mask],
+            None if self.rating is None else self.rating[mask],
+            None if self.time is None else self.time[mask],
         )
 
 
@@ -71,14 +71,14 @@ class RelationEdges:
     def __len__(self) -> int:
         return len(self.head_index)
 
-    def take(self, kept: npt.NDArray[np.bool_]) -> "RelationEdges":
-        """The edges where `kept` (n,) is true."""
+    def take(self, mask: npt.NDArray[np.bool_]) -> "RelationEdges":
+        """The edges where `mask` (n,) is true."""
         return replace(
             self,
-            head_index=self.head_index[kept],
-            tail_index=self.tail_index[kept],
-            weight=None if self.weight is None else self.weight[kept],
-            time=None if self.time is None else self.time[kept],
+            head_index=self.head_index[mask],
+            tail_index=self.tail_index[mask],
+            weight=None if self.weight is None else self.weight[mask],
+            time=None if self.time is None else self.time[mask],
         )
 
 
@@ -144,15 +144,15 @@ class GraphData:
             held_out=held_out,
         )
 
-    def without_train(self, held: npt.NDArray[np.bool_]) -> "GraphData":
+    def without_train(self, mask: npt.NDArray[np.bool_]) -> "GraphData":
         """The same graph without some interactions of train.
 
         Behaviours that speak for the same pairs leave with them, as those of valid and test did.
 
         Args:
-            held: (n,) which of train leave.
+            mask: (n,) which of train leave.
         """
-        moved = self.train.take(held)
+        moved = self.train.take(mask)
         keys = moved.user_index * self.num_items + moved.item_index
         relations = []
         for relation in self.relations:
@@ -160,7 +160,7 @@ class GraphData:
                 pairs = relation.head_index * self.num_items + relation.tail_index
                 relation = relation.take(~np.isin(pairs, keys))
             relations.append(relation)
-        return replace(self, train=self.train.take(~held), relations=tuple(relations))
+        return replace(self, train=self.train.take(~mask), relations=tuple(relations))
 
     def without_graph(self) -> "GraphData":
         """The same users, items and interactions without knowledge, for the control run.
@@ -182,17 +182,17 @@ class GraphData:
         return mask
 
 
-def _joined(one: Interactions, other: Interactions) -> Interactions:
+def _joined(first: Interactions, second: Interactions) -> Interactions:
     """Both, sorted by user and item as a store gives them."""
-    user = np.concatenate([one.user_index, other.user_index])
-    item = np.concatenate([one.item_index, other.item_index])
+    user = np.concatenate([first.user_index, second.user_index])
+    item = np.concatenate([first.item_index, second.item_index])
     order = np.lexsort((item, user))
 
     def column(name: str) -> npt.NDArray[np.float64] | None:
-        a, b = getattr(one, name), getattr(other, name)
+        a, b = getattr(first, name), getattr(second, name)
         if a is None and b is None:
             return None
-        parts = [np.full(len(x), np.nan) if c is None else c for x, c in ((one, a), (other, b))]
+        parts = [np.full(len(x), np.nan) if c is None else c for x, c in ((first, a), (second, b))]
         joined: npt.NDArray[np.float64] = np.concatenate(parts)[order]
         return joined
 

@@ -47,9 +47,9 @@ def fetch_graph(store: GraphStore, *, behaviour_properties: bool = False) -> Gra
         interactions[split] = Interactions(heads, tails, columns.get("rating"), columns.get("time"))
     relations = []
     for entry in read_relations(store):
-        wanted = ("weight", "time") if behaviour_properties and entry.role in _BEHAVIOURS else ()
-        read = [name for name in wanted if name in entry.properties]
-        heads, tails, columns = _edges(store, entry.key, positions, read)
+        optional = ("weight", "time") if behaviour_properties and entry.role in _BEHAVIOURS else ()
+        properties = [name for name in optional if name in entry.properties]
+        heads, tails, columns = _edges(store, entry.key, positions, properties)
         relations.append(
             RelationEdges(
                 entry.name, entry.key, heads, tails, entry.role,
@@ -57,7 +57,7 @@ def fetch_graph(store: GraphStore, *, behaviour_properties: bool = False) -> Gra
             )
         )  # fmt: skip
     if ready_state(store) != state:
-        raise _changed(store)
+        raise _version_conflict(store)
     return GraphData(
         version=state.version,
         vocabularies={label: Vocabulary(frame["id"], label) for label, frame in nodes.items()},
@@ -112,7 +112,7 @@ def _by_id(nodes: pd.DataFrame) -> pd.DataFrame:
     return nodes.take(order).reset_index(drop=True)
 
 
-def _changed(store: GraphStore) -> StoreError:
+def _version_conflict(store: GraphStore) -> StoreError:
     return StoreError(
         f"the graph in {store.uri} changed while it was read, so what was read is of two "
         f"versions; read it again"
@@ -151,8 +151,8 @@ def _edges(
 
 
 def _placed(store: GraphStore, positions: IndexArray, index: IndexArray) -> IndexArray:
-    known = (index >= 0) & (index < len(positions))
-    placed = positions[np.where(known, index, 0)] if len(positions) else index
-    if not known.all() or (placed < 0).any():  # a node that came after the nodes were read
-        raise _changed(store)
+    in_range = (index >= 0) & (index < len(positions))
+    placed = positions[np.where(in_range, index, 0)] if len(positions) else index
+    if not in_range.all() or (placed < 0).any():  # a node that came after the nodes were read
+        raise _version_conflict(store)
     return placed

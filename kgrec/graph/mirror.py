@@ -7,7 +7,7 @@ from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.vocabulary import Vocabulary
 
-_OTHER = {
+_MIRROR = {
     NodeLabel.USER: NodeLabel.ITEM,
     NodeLabel.ITEM: NodeLabel.USER,
     NodeLabel.ENTITY: NodeLabel.ENTITY,
@@ -27,17 +27,17 @@ def mirrored(graph: GraphData) -> GraphData:
     return replace(
         graph,
         vocabularies={
-            label: Vocabulary(graph.vocabularies[other].ids, label)
-            for label, other in _OTHER.items()
+            label: Vocabulary(graph.vocabularies[source].ids, label)
+            for label, source in _MIRROR.items()
         },
         properties={
-            label: graph.properties[other]
-            for label, other in _OTHER.items()
-            if other in graph.properties
+            label: graph.properties[source]
+            for label, source in _MIRROR.items()
+            if source in graph.properties
         },
         train=Interactions(graph.train.item_index, graph.train.user_index),
         held_out={},
-        relations=tuple(_mirrored(each) for each in graph.relations),
+        relations=tuple(_mirrored(edges) for edges in graph.relations),
         identities=(),
     )
 
@@ -48,7 +48,7 @@ def mirrored_edges(edges: SyntheticEdges) -> SyntheticEdges:
 
 
 def _mirrored(edges: RelationEdges) -> RelationEdges:
-    head, tail = _OTHER[edges.key.head], _OTHER[edges.key.tail]
+    head, tail = _MIRROR[edges.key.head], _MIRROR[edges.key.tail]
     if {head, tail} == {NodeLabel.USER, NodeLabel.ITEM}:
         return replace(edges, head_index=edges.tail_index, tail_index=edges.head_index)
     return replace(edges, key=EdgeKey(edges.key.type, head, tail))

@@ -34,33 +34,35 @@ def patched(graph: GraphData, changes: Changes) -> GraphData | None:
         The graph; None if it has to be read: the changes apply to another version, remove nodes,
         or say more of nodes than that they are there.
     """
-    told = {name for frame in changes.nodes.values() for name in frame.columns}
-    if changes.base != graph.version or changes.gone_nodes or not told <= {"id", "load"}:
+    node_columns = {name for frame in changes.nodes.values() for name in frame.columns}
+    if changes.base != graph.version or changes.gone_nodes or not node_columns <= {"id", "load"}:
         return None
-    nodes = {
+    extended = {
         label: _with_nodes(graph, label, changes.nodes.get(label)) for label in graph.vocabularies
     }
-    if any(found is None for found in nodes.values()):
+    if any(part is None for part in extended.values()):
         return None
-    known = {label: found for label, found in nodes.items() if found is not None}
+    nodes = {label: part for label, part in extended.items() if part is not None}
     splits = {Split.TRAIN: graph.train, **graph.held_out}
     carried = _carried(graph, changes)
     interactions = {}
     for split, old in splits.items():
-        given = {name: getattr(old, name) for name in carried}
-        columns = {name: np.full(len(old), np.nan) if x is None else x for name, x in given.items()}
+        before = {name: getattr(old, name) for name in carried}
+        columns = {
+            name: np.full(len(old), np.nan) if x is None else x for name, x in before.items()
+        }
         heads, tails, columns = _with_edges(
-            (old.user_index, old.item_index, columns), interaction_key(split), changes, known
+            (old.user_index, old.item_index, columns), interaction_key(split), changes, nodes
         )
         interactions[split] = Interactions(heads, tails, columns.get("rating"), columns.get("time"))
     return GraphData(
         version=changes.version,
-        vocabularies={label: found.vocabulary for label, found in known.items()},
-        properties={label: found.properties for label, found in known.items()},
+        vocabularies={label: part.vocabulary for label, part in nodes.items()},
+        properties={label: part.properties for label, part in nodes.items()},
         train=interactions.pop(Split.TRAIN),
         held_out=interactions,
-        relations=_with_relations(graph, changes, known, identities=False),
-        identities=_with_relations(graph, changes, known, identities=True),
+        relations=_with_relations(graph, changes, nodes, identities=False),
+        identities=_with_relations(graph, changes, nodes, identities=True),
     )
 
 
@@ -73,13 +75,15 @@ def is_current(graph: GraphData, store: GraphStore) -> bool:
         StoreError: If the graph in the store is not whole.
     """
     state = ready_state(store)
-    read = {name for name in ("rating", "time") if getattr(graph.train, name) is not None}
-    known = sorted((each.key, each.name, each.role) for each in graph.relations + graph.identities)
-    told = sorted((entry.key, entry.name, entry.role) for entry in read_relations(store))
+    columns = {name for name in ("rating", "time") if getattr(graph.train, name) is not None}
+    catalogue = sorted(
+        (edges.key, edges.name, edges.role) for edges in graph.relations + graph.identities
+    )
+    stored = sorted((entry.key, entry.name, entry.role) for entry in read_relations(store))
     return (
         state.version == graph.version
-        and read == {"rating", "time"} & set(state.interaction_properties)
-        and known == told
+        and columns == {"rating", "time"} & set(state.interaction_properties)
+        and catalogue == stored
     )
 
 
@@ -136,17 +140,17 @@ def _carried(graph: GraphData, changes: Changes) -> tuple[str, ...]:
 def _with_relations(
     graph: GraphData, changes: Changes, nodes: Mapping[NodeLabel, _Nodes], *, identities: bool
 ) -> tuple[RelationEdges, ...]:
-    old = {each.key: each for each in graph.relations + graph.identities}
+    old = {edges.key: edges for edges in graph.relations + graph.identities}
     empty = np.empty(0, dtype=np.int64)
-    found = []
+    relations = []
     for name, key, role in sorted(changes.catalogue, key=lambda entry: entry[1]):
         if (role is Role.IDENTITY) is not identities:
             continue
         before = old.get(key)
         ends = (empty, empty) if before is None else (before.head_index, before.tail_index)
         heads, tails, _ = _with_edges((*ends, {}), key, changes, nodes)
-        found.append(RelationEdges(name, key, heads, tails, role))
-    return tuple(found)
+        relations.append(RelationEdges(name, key, heads, tails, role))
+    return tuple(relations)
 
 
 def _with_edges(
@@ -160,19 +164,19 @@ def _with_edges(
     width = np.int64(max(len(nodes[key.tail].vocabulary), 1))
     # Old nodes keep their order, so what was sorted stays sorted.
     codes = nodes[key.head].places[heads] * width + nodes[key.tail].places[tails]
-    written, gone = changes.edges.get(key), changes.gone_edges.get(key)
-    left = np.concatenate([_codes(frame, key, nodes, width) for frame in (written, gone)])
-    if len(left):
-        kept = ~np.isin(codes, left)
-        codes = codes[kept]
-        columns = {name: column[kept] for name, column in columns.items()}
-    if written is not None and len(written):
-        fresh = _codes(written, key, nodes, width)
+    upserts, deletions = changes.edges.get(key), changes.gone_edges.get(key)
+    stale = np.concatenate([_codes(frame, key, nodes, width) for frame in (upserts, deletions)])
+    if len(stale):
+        keep = ~np.isin(codes, stale)
+        codes = codes[keep]
+        columns = {name: column[keep] for name, column in columns.items()}
+    if upserts is not None and len(upserts):
+        fresh = _codes(upserts, key, nodes, width)
         order = np.argsort(fresh, kind="stable")
         at = np.searchsorted(codes, fresh[order])
         codes = np.insert(codes, at, fresh[order])
         columns = {
-            name: np.insert(column, at, _numbers(written, name)[order])
+            name: np.insert(column, at, _numbers(upserts, name)[order])
             for name, column in columns.items()
         }
     return codes // width, codes % width, columns

@@ -49,7 +49,7 @@ class SyntheticEdges:
     def joined(self, other: "SyntheticEdges") -> Self:
         """Gives these and, behind them, others of the same source and seed, each pair once."""
         user, item = (
-            np.concatenate([getattr(each, name) for each in (self, other)])
+            np.concatenate([getattr(edges, name) for edges in (self, other)])
             for name in ("user_index", "item_index")
         )
         weight = np.concatenate([self.weight, other.weight])
@@ -59,7 +59,7 @@ class SyntheticEdges:
         """Leaves out repeats, of which the first stays."""
         size = 1 + self.item_index.max(initial=-1)
         _, first = np.unique(self.user_index * size + self.item_index, return_index=True)
-        kept = np.sort(first)
+        rows = np.sort(first)
         return type(self)(
-            self.user_index[kept], self.item_index[kept], self.weight[kept], self.source, self.seed
+            self.user_index[rows], self.item_index[rows], self.weight[rows], self.source, self.seed
         )

@@ -153,7 +153,7 @@ class _Ends:
     relation: str
     forward: bool
     node: IndexArray
-    other: IndexArray
+    neighbour: IndexArray
 
 
 class _Neighbours:
@@ -190,16 +190,16 @@ class _Neighbours:
         degree = np.zeros(self._size, dtype=np.int64)
         for end in ends:
             degree += np.bincount(end.node, minlength=self._size)
-        named = np.array([name is not None for name in self._name_of], dtype=bool)
+        has_name = np.array([name is not None for name in self._name_of], dtype=bool)
         words = np.flatnonzero(self._graph.text_entities()) + self.offset[NodeLabel.ENTITY]
-        named[words] = False
-        told = [self._told(end, degree, named) for end in ends]
+        has_name[words] = False
+        names_of = [self._neighbour_names(end, degree, has_name) for end in ends]
         order = sorted(
-            range(len(ends)), key=lambda i: (-len(told[i]), ends[i].relation, ends[i].forward)
+            range(len(ends)), key=lambda i: (-len(names_of[i]), ends[i].relation, ends[i].forward)
         )
         for i in order:
             totals = np.bincount(ends[i].node, minlength=self._size)
-            for node, names in told[i].items():
+            for node, names in names_of[i].items():
                 links[node].append(
                     Link(ends[i].relation, ends[i].forward, names, int(totals[node]))
                 )
@@ -219,35 +219,35 @@ class _Neighbours:
                 relation,
                 forward,
                 np.concatenate([node for node, _ in pairs]),
-                np.concatenate([other for _, other in pairs]),
+                np.concatenate([neighbour for _, neighbour in pairs]),
             )
             for (relation, forward), pairs in parts.items()
         ]
 
-    def _told(
-        self, end: _Ends, degree: IndexArray, named: npt.NDArray[np.bool_]
+    def _neighbour_names(
+        self, end: _Ends, degree: IndexArray, has_name: npt.NDArray[np.bool_]
     ) -> dict[int, tuple[str, ...]]:
         """Gives the names to tell of each node's neighbours, the best connected first."""
-        kept = named[end.other]
-        node, other = end.node[kept], end.other[kept]
-        order = np.lexsort((other, -degree[other], node))
-        node, other = node[order], other[order]
+        keep = has_name[end.neighbour]
+        node, neighbour = end.node[keep], end.neighbour[keep]
+        order = np.lexsort((neighbour, -degree[neighbour], node))
+        node, neighbour = node[order], neighbour[order]
         first = np.searchsorted(node, node)  # where the node's neighbours begin
         bounded = np.arange(len(node)) - first < NEIGHBOURS_TOLD * _SPARE
-        told: dict[int, dict[str, str]] = {}
-        for at, neighbour in zip(node[bounded].tolist(), other[bounded].tolist(), strict=True):
-            name = self._name_of[neighbour] or ""
-            told.setdefault(at, {}).setdefault(name.casefold(), name)
-        return {at: tuple(names.values())[:NEIGHBOURS_TOLD] for at, names in told.items()}
+        names_of: dict[int, dict[str, str]] = {}
+        for at, index in zip(node[bounded].tolist(), neighbour[bounded].tolist(), strict=True):
+            name = self._name_of[index] or ""
+            names_of.setdefault(at, {}).setdefault(name.casefold(), name)
+        return {at: tuple(names.values())[:NEIGHBOURS_TOLD] for at, names in names_of.items()}
 
 
 def _own_names(graph: GraphData, label: NodeLabel) -> list[str | None]:
-    shown = DISPLAY_PROPERTY[label]
+    display = DISPLAY_PROPERTY[label]
     frame = graph.properties.get(label)
-    if shown is None or frame is None or shown not in frame.columns:
+    if display is None or frame is None or display not in frame.columns:
         return [None] * len(graph.vocabularies[label])
     return [
-        name.strip() if isinstance(name, str) and name.strip() else None for name in frame[shown]
+        name.strip() if isinstance(name, str) and name.strip() else None for name in frame[display]
     ]
 
 
@@ -255,18 +255,18 @@ def _properties(graph: GraphData, label: NodeLabel) -> list[dict[str, Any]]:
     """Gives each node's properties that may be told, without its title or name."""
     size = len(graph.vocabularies[label])
     frame = graph.properties.get(label)
-    untold = RESERVED_PROPERTIES | {DISPLAY_PROPERTY[label]}
-    columns = [] if frame is None else [name for name in frame.columns if name not in untold]
+    omitted = RESERVED_PROPERTIES | {DISPLAY_PROPERTY[label]}
+    columns = [] if frame is None else [name for name in frame.columns if name not in omitted]
     # A number's scaled twin says nothing that the number does not.
     columns = [name for name in columns if name.removesuffix("_scaled") not in {*columns} - {name}]
     if frame is None or not columns:
         return [{} for _ in range(size)]
     values = zip(*(frame[column].tolist() for column in columns), strict=True)
-    told = [dict(zip(columns, row, strict=True)) for row in values]
+    properties = [dict(zip(columns, row, strict=True)) for row in values]
     if label is NodeLabel.ENTITY:
         for index in np.flatnonzero(graph.text_entities()).tolist():
-            del told[index]["kind"]  # kgrec's own word for what the text says
-    return told
+            del properties[index]["kind"]  # kgrec's own word for what the text says
+    return properties
 
 
 def _prose(properties: Mapping[str, Any]) -> str | None:

@@ -24,12 +24,12 @@ def write_text_vectors(graph: GraphData, config: TextConfig, store: GraphStore) 
         ConfigError: If the encoder cannot be loaded.
         StoreError: If the store refuses.
     """
-    written = {}
+    counts = {}
     for label, matrix in text_features(graph, config).items():
         rows = np.flatnonzero(matrix.any(axis=1))
         if len(rows):
             ids = graph.vocabularies[NodeLabel(label)].ids
             store.write_vectors(label, [ids[row] for row in rows], matrix[rows])
-        written[str(label)] = len(rows)
+        counts[str(label)] = len(rows)
     store.checkpoint()
-    return written
+    return counts

@@ -80,7 +80,7 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
     store.apply_schema()
     target = GraphState(dataset.fingerprint, LOADING, interaction_properties(dataset))
     write_state(store, target)
-    with row_bar(shown=progress) as (expect, on_rows):
+    with row_bar(enabled=progress) as (expect, on_rows):
         if empty:
             written, removed = sum(map(len, (*nodes.values(), *edges.values()))), 0
             expect(written)
@@ -133,7 +133,7 @@ def apply_changes(
     target = GraphState(changes.version, LOADING, _either(state.interaction_properties, *splits))
     store.apply_schema()
     write_state(store, target)
-    with row_bar(shown=progress) as (expect, on_rows):
+    with row_bar(enabled=progress) as (expect, on_rows):
         expect(changes.rows)
         write_changes(changes, store, catalogue, on_rows)
     _finish(store, target)

@@ -37,14 +37,14 @@ class IngestReport:
 
 
 @contextmanager
-def row_bar(*, shown: bool) -> Iterator[tuple[OnRows, OnRows]]:
+def row_bar(*, enabled: bool) -> Iterator[tuple[OnRows, OnRows]]:
     """A bar over rows on stderr, if that is a terminal.
 
     Yields:
         A function that says how many rows there will be, and one that advances the bar.
     """
     columns = (TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    disable = not shown or not sys.stderr.isatty()
+    disable = not enabled or not sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), disable=disable) as bar:
         task = bar.add_task("ingest", total=None)
         yield (

@@ -107,7 +107,7 @@ def publish(
     recommender = Recommender(run, None if naming.foreign else store)
     plan = _plan(recommender, top, similar, users)
     prepare(store, naming)
-    with progress_bar("publish", None, shown=progress) as advance:
+    with progress_bar("publish", None, enabled=progress) as advance:
         purged = purge(store, naming, advance)
         before = current(store)
         if before is not None and before.fingerprint == plan.fingerprint:
@@ -153,7 +153,7 @@ def retire(
     store.checkpoint()
     if found.current:
         wait_for_readers(store)
-    with progress_bar("purge", None, shown=progress) as advance:
+    with progress_bar("purge", None, enabled=progress) as advance:
         purge(store, naming, advance)
     return found
 

@@ -106,7 +106,7 @@ def gather(
     for user in users:
         if user not in known:
             raise VocabularyError(f"run {run.directory} knows no user {user!r}; check --user")
-    with progress_bar("report", None, shown=progress) as advance:
+    with progress_bar("report", None, enabled=progress) as advance:
         advance("data card")
         card = build_card(
             dataset_of(graph), Report(), run.config.data, None, name=run.directory.resolve().name,

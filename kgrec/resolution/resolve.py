@@ -88,7 +88,7 @@ def resolve(
     _refuse_unknown_columns(wanted, config.resolution)
     cache_dir = user_cache() / "text" if cache_dir is None else cache_dir
     found, notes = [], []
-    with progress_bar("comparing", len(wanted), shown=progress) as advance:
+    with progress_bar("comparing", len(wanted), enabled=progress) as advance:
         for comparison in wanted:
             rows, said = _candidates(comparison, config, decided, cache_dir)
             found.append(rows)

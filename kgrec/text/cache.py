@@ -34,20 +34,20 @@ class VectorCache:
 
     def load(self, texts: Sequence[str]) -> dict[str, npt.NDArray[np.float16]]:
         """Gives the float16 vectors (d,) of those texts that are cached."""
-        wanted = {text_key(text): text for text in texts}
-        found: dict[str, npt.NDArray[np.float16]] = {}
+        text_of = {text_key(text): text for text in texts}
+        vectors: dict[str, npt.NDArray[np.float16]] = {}
         for shard in sorted(self.folder.glob("*.safetensors")):
             try:
                 tensors = load_file(shard)
-                keys, vectors = tensors["keys"], tensors["vectors"]
+                keys, matrix = tensors["keys"], tensors["vectors"]
             except (OSError, SafetensorError, KeyError) as exc:
                 logger.warning("damaged=%s error=%s; its texts are encoded again", shard, exc)
                 continue
             for position, key in enumerate(keys):
-                text = wanted.get(key.tobytes())
+                text = text_of.get(key.tobytes())
                 if text is not None:
-                    found[text] = vectors[position]
-        return found
+                    vectors[text] = matrix[position]
+        return vectors
 
     def save(self, texts: Sequence[str], vectors: npt.NDArray[np.float16]) -> None:
         """Writes one shard: vectors float16 (n, d) of n texts."""
@@ -77,22 +77,22 @@ def drop_texts(folder: Path, keys: frozenset[bytes]) -> tuple[int, int]:
     Raises:
         OSError: If a shard cannot be written.
     """
-    gone = left = 0
+    num_dropped = num_unreadable = 0
     for shard in sorted(folder.glob("*/*.safetensors")):
         try:
             tensors = load_file(shard)
             stored, vectors = tensors["keys"], tensors["vectors"]
         except (OSError, SafetensorError, KeyError):
-            left += 1
+            num_unreadable += 1
             continue
-        kept = np.array([key.tobytes() not in keys for key in stored], dtype=bool)
-        if kept.all():
+        keep = np.array([key.tobytes() not in keys for key in stored], dtype=bool)
+        if keep.all():
             continue
-        gone += int((~kept).sum())
-        if kept.any():
-            _write_shard(shard.parent, stored[kept], vectors[kept])
+        num_dropped += int((~keep).sum())
+        if keep.any():
+            _write_shard(shard.parent, stored[keep], vectors[keep])
         shard.unlink()
-    return gone, left
+    return num_dropped, num_unreadable
 
 
 def _write_shard(

@@ -48,8 +48,8 @@ def encode_texts(
     model = _model_location(config.model)
     cache = VectorCache(cache_dir, (_fingerprint(model), _POOLING, str(config.max_tokens)))
     unique = list(dict.fromkeys(text for text in texts if text))
-    known = cache.load(unique)
-    missing = [text for text in unique if text not in known]
+    vector_of = cache.load(unique)
+    missing = [text for text in unique if text not in vector_of]
     encoder = Encoder(model, config.max_tokens, config.batch_size) if missing else None
     with _progress(len(missing)) as advance:
         for start in range(0, len(missing), _CHUNK):
@@ -57,15 +57,15 @@ def encode_texts(
             assert encoder is not None
             vectors = encoder.encode(chunk).astype(np.float16)
             cache.save(chunk, vectors)
-            known.update(zip(chunk, vectors, strict=True))
+            vector_of.update(zip(chunk, vectors, strict=True))
             advance(len(chunk))
     logger.info("texts=%d unique=%d encoded=%d", len(texts), len(unique), len(missing))
 
-    width = len(next(iter(known.values()))) if known else 1
+    width = len(next(iter(vector_of.values()))) if vector_of else 1
     result = np.zeros((len(texts), width), dtype=np.float32)
     for row, text in enumerate(texts):
         if text:
-            result[row] = known[text]
+            result[row] = vector_of[text]
     return result
 
 
@@ -227,4 +227,4 @@ def _progress(total: int) -> Iterator[Any]:
         console=console, transient=True, disable=total < _CHUNK or not sys.stderr.isatty()
     ) as bar:
         task = bar.add_task("encoding texts", total=total)
-        yield lambda done: bar.advance(task, done)
+        yield lambda count: bar.advance(task, count)

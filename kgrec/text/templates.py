@@ -86,7 +86,7 @@ def render_item(title: str | None, properties: Mapping[str, Any], links: Sequenc
         lead = f"year {year}" if year else ""
     else:
         lead = f"{title} ({year})" if year else title
-    return _joined([lead, text, *map(_told, links), *_stated(rest)])
+    return _joined([lead, text, *map(_link_phrase, links), *_stated(rest)])
 
 
 def render_entity(name: str | None, properties: Mapping[str, Any], links: Sequence[Link]) -> str:
@@ -98,7 +98,7 @@ def render_entity(name: str | None, properties: Mapping[str, Any], links: Sequen
     lead = name or ""
     if text.startswith(_value(lead).rstrip("…")):
         lead = ""
-    return _joined([lead, text, *map(_told, links), *_stated(rest)])
+    return _joined([lead, text, *map(_link_phrase, links), *_stated(rest)])
 
 
 def render_user(
@@ -113,7 +113,7 @@ def render_user(
     """
     text, rest = _text_apart(properties)
     lately = f"lately: {', '.join(history)}" if history else ""
-    return _joined([text, ", ".join(_stated(rest)), *map(_told, links), lately])
+    return _joined([text, ", ".join(_stated(rest)), *map(_link_phrase, links), lately])
 
 
 def quote(text: str) -> str:
@@ -136,14 +136,14 @@ def describe(links: Sequence[Link]) -> str | None:
     if not links:
         return None
     link = min(links, key=lambda link: (link.forward, -link.total, link.relation))
-    told = _and_others(link.names[:2], link.total)
+    names = _and_others(link.names[:2], link.total)
     if link.forward:
         phrase = relation_phrase(link.relation)
-        return f"the one {phrase if leads_on(phrase) else f'with {phrase}'} {told}"
-    return f"the {role_phrase(link.relation)} {told}"
+        return f"the one {phrase if leads_on(phrase) else f'with {phrase}'} {names}"
+    return f"the {role_phrase(link.relation)} {names}"
 
 
-def _told(link: Link) -> str:
+def _link_phrase(link: Link) -> str:
     names = ", ".join(link.names)
     if link.forward:
         return f"{_lead(relation_phrase(link.relation))} {names}"
@@ -155,10 +155,10 @@ def _lead(phrase: str) -> str:
 
 
 def _and_others(names: Sequence[str], total: int) -> str:
-    others = total - len(names)
-    if others <= 0:
+    num_others = total - len(names)
+    if num_others <= 0:
         return " and ".join(names)
-    return f"{', '.join(names)} and {others} other{'s' if others > 1 else ''}"
+    return f"{', '.join(names)} and {num_others} other{'s' if num_others > 1 else ''}"
 
 
 def _text_apart(properties: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -41,12 +41,12 @@ class Whitening:
         variances, directions = np.linalg.eigh(rows.T @ rows / len(rows))
         variances, directions = variances[::-1], directions[:, ::-1]  # descending
         rank = int((variances > _FLAT * max(float(variances[0]), 1e-12)).sum())
-        kept = min(components, rank)
-        if kept == 0:
+        width = min(components, rank)
+        if width == 0:
             return cls(mean, flat)
-        basis = directions[:, :kept]
-        largest = basis[np.abs(basis).argmax(axis=0), np.arange(kept)]
-        return cls(mean, basis * np.sign(largest) / np.sqrt(variances[:kept]))
+        basis = directions[:, :width]
+        largest = basis[np.abs(basis).argmax(axis=0), np.arange(width)]
+        return cls(mean, basis * np.sign(largest) / np.sqrt(variances[:width]))
 
     def apply(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Puts rows (n, d) into the space, float32 (n, c); rows of zeros stay zero.
@@ -59,9 +59,9 @@ class Whitening:
                 f"expected text vectors (n, {len(self.mean)}), got shape {matrix.shape}; encode "
                 f"the texts with the model that the space was made with"
             )
-        told = matrix.any(axis=1)
+        nonzero = matrix.any(axis=1)
         result = np.zeros((len(matrix), self.basis.shape[1]), dtype=np.float32)
-        result[told] = (matrix[told].astype(np.float64) - self.mean) @ self.basis
+        result[nonzero] = (matrix[nonzero].astype(np.float64) - self.mean) @ self.basis
         return result
 
 

@@ -90,7 +90,7 @@ class Candidates:
 
 def _block(parts: Mapping[str, Scorer], task: RankingTask, rows: slice) -> _Block:
     users = torch.from_numpy(task.users[rows])
-    known, truth = (_cells(matrix, rows) for matrix in (task.known, task.truth))
+    known, truth = (_cells(matrix, rows) for matrix in (task.exclusions, task.truth))
     member = torch.zeros(len(users), task.num_items, dtype=torch.bool)
     member[truth] = True
     full, deviation = {}, {}

@@ -108,7 +108,7 @@ def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
         except TrainingDiverged:  # too low a temperature; another one may do
             return 0.0
 
-    with progress_bar("network: temperature", None, shown=fitting.progress) as advance:
+    with progress_bar("network: temperature", None, enabled=fitting.progress) as advance:
         found = fitting.chosen("temperature", lambda: search_temperature(judge, fitting.budget))
     return found.temperature
 
@@ -179,7 +179,7 @@ class Learner:
     ) -> tuple[Scorer, GraphNetwork, Progress]:
         fitting = self._fitting
         title = f"{verb} network {number + 1} of {fitting.config.training.ensemble}"
-        with progress_bar(title, training.epochs, shown=fitting.progress) as advance:
+        with progress_bar(title, training.epochs, enabled=fitting.progress) as advance:
             scorer, network, state = train_network(
                 tensors,
                 self._history,

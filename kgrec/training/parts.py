@@ -57,7 +57,7 @@ def fit_closed_form(fitting: Fitting) -> Scorer | None:
         return None
     with (
         fitting.timed("closed_form"),
-        progress_bar("closed form: search", None, shown=fitting.progress) as advance,
+        progress_bar("closed form: search", None, enabled=fitting.progress) as advance,
     ):
         found = fitting.chosen(
             "closed_form",
@@ -82,7 +82,7 @@ def _user_side(fitting: Fitting) -> Scorer | None:
         return None
     with (
         fitting.timed("user_side"),
-        progress_bar("user side: search", None, shown=fitting.progress) as advance,
+        progress_bar("user side: search", None, enabled=fitting.progress) as advance,
     ):
         found = fitting.chosen(
             "user_side",
@@ -104,7 +104,7 @@ def fit_factors_part(fitting: Fitting) -> Scorer | None:
         return None
     with (
         fitting.timed("factors"),
-        progress_bar("factors: search", None, shown=fitting.progress) as advance,
+        progress_bar("factors: search", None, enabled=fitting.progress) as advance,
     ):
         found = fitting.chosen(
             "factors",
@@ -128,7 +128,7 @@ def _directed(fitting: Fitting) -> Scorer | None:
         return None
     with (
         fitting.timed("directed"),
-        progress_bar("directed ridge: search", None, shown=fitting.progress) as advance,
+        progress_bar("directed ridge: search", None, enabled=fitting.progress) as advance,
     ):
         closed = fitting.choices.closed_form
         exponent = 0.0 if closed is None else closed.refinements.user_exponent

@@ -21,7 +21,7 @@ from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.place import journal_folder
 from kgrec.errors import DataError
 from kgrec.graph.fetch import fetch_graph
-from kgrec.graph.kept import NAME
+from kgrec.graph.snapshot import NAME
 from kgrec.graph.texts import display_names, node_texts
 from kgrec.publication import current
 from kgrec.schema import NodeLabel

@@ -16,8 +16,8 @@ from kgrec.data.view.delta import derive_changes
 from kgrec.errors import DataError, StoreBusy
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
-from kgrec.graph.kept import NAME, read_graph, read_note, write_graph
 from kgrec.graph.patch import is_current, patched
+from kgrec.graph.snapshot import NAME, read_graph, read_note, write_graph
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run

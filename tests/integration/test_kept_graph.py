@@ -15,8 +15,8 @@ from test_update import day, shop, some_rows, write
 from kgrec.config import Config
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.graph.fetch import fetch_graph
-from kgrec.graph.kept import NAME, read_graph, write_graph
 from kgrec.graph.patch import is_current, patched
+from kgrec.graph.snapshot import NAME, read_graph, write_graph
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -175,7 +175,7 @@ def test_kept_beside_the_journal_it_serves_the_next_process(
     (journal_folder(config) / NAME).write_bytes(b"damaged")
     with pytest.MonkeyPatch.context() as patch:
         warned: list[str] = []
-        patch.setattr(logging.getLogger("kgrec.graph.kept"), "warning", _into(warned))
+        patch.setattr(logging.getLogger("kgrec.graph.snapshot"), "warning", _into(warned))
         process(5)
     assert len(reads) == 3
     assert len(warned) == 1

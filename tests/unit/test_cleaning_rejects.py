@@ -159,7 +159,7 @@ def test_many_rejects_are_kept_on_disk_and_can_be_written_twice(tmp_path: Path) 
     with Rejects() as rejects:
         cells = {"id": ["x" * 1000] * 10_000}
         rejects.add("s", cells, [f"f:{n}" for n in range(10_000)], ["bad"] * 10_000)
-        (kept,) = rejects._kept.values()
+        (kept,) = rejects._files.values()
         assert kept._rolled  # type: ignore[attr-defined]
         for folder in (tmp_path / "a", tmp_path / "b"):
             (path,) = rejects.write(folder)

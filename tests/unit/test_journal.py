@@ -86,7 +86,7 @@ def test_some_users_only(tmp_path: Path) -> None:
         assert pairs(journal, users=only) == [("u1", "a"), ("u1", "b")]
         halves = [pairs(journal, part=Part(number, 2)) for number in range(2)]
         assert halves == [[("u0", "a"), ("u2", "b")], [("u1", "a"), ("u1", "b")]]
-        assert journal.named(NodeLabel.ITEM, journal.active()).tolist() == [True, True]
+        assert journal.is_named(NodeLabel.ITEM, journal.active()).tolist() == [True, True]
 
 
 def test_a_load_taken_back_does_not_count_until_it_does_again(tmp_path: Path) -> None:

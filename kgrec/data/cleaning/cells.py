@@ -25,7 +25,7 @@ EDGES = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + (
 #: Floats hold every whole number below.
 EXACT = 2**53
 
-_SHOWN = 80
+_LONGEST_QUOTE = 80
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(array.type, pa.BaseExtensionType):
         if array.type.extension_name == "arrow.uuid":
-            found = array.storage.to_pylist()
-            return pa.array([x and str(UUID(bytes=x)) for x in found], pa.string())
+            raw = array.storage.to_pylist()
+            return pa.array([x and str(UUID(bytes=x)) for x in raw], pa.string())
         return plain(array.storage)
     kind = array.type
     if pa.types.is_dictionary(kind):
@@ -153,9 +153,9 @@ def as_text(array: pa.Array) -> pa.Array:
         numbers = array.to_numpy(zero_copy_only=False).astype(np.float64)
         whole = np.isfinite(numbers) & (np.abs(numbers) < EXACT) & (numbers == np.floor(numbers))
         short = pa.array(np.where(whole, numbers, 0).astype(np.int64)).cast(pa.string())
-        gone = pa.array(np.isnan(numbers))
+        is_nan = pa.array(np.isnan(numbers))
         text = pc.if_else(pa.array(whole), short, array.cast(pa.string()))
-        return pc.if_else(gone, pa.scalar(None, pa.string()), text)
+        return pc.if_else(is_nan, pa.scalar(None, pa.string()), text)
     if kind == "decimal":
         text = array.cast(pa.string())
         return pc.replace_substring_regex(text, r"\.0+$", "")
@@ -190,11 +190,11 @@ def python_value(scalar: Any) -> Any:
         return str(getattr(scalar, "value", scalar.type))
 
 
-def shown(scalar: Any) -> str:
+def quoted(scalar: Any) -> str:
     """One raw cell for a message: `'x'`, `3.5`, `''` if it is missing; cut if it is long."""
     value = python_value(scalar)
     text = repr("" if value is None else value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 
 def encode(array: pa.Array) -> Texts:
@@ -227,12 +227,12 @@ def _decoded(values: pa.Array) -> tuple[pa.Array, Mask]:
         return text, np.zeros(len(text), dtype=bool)
     except pa.ArrowInvalid:
         pass
-    found: list[str] = []
+    decoded: list[str] = []
     broken = np.zeros(len(values), dtype=bool)
     for position, raw in enumerate(values.cast(pa.binary()).to_pylist()):
         try:
-            found.append(raw.decode("utf-8"))
+            decoded.append(raw.decode("utf-8"))
         except UnicodeDecodeError:
-            found.append("")
+            decoded.append("")
             broken[position] = True
-    return pa.array(found, pa.string()), broken
+    return pa.array(decoded, pa.string()), broken

@@ -24,51 +24,51 @@ class _Choice:
     """A column of few values.
 
     Attributes:
-        known: What each value means, by the value in lower case.
+        meanings: What each value means, by the value in lower case.
         rule: Short name of what else is found.
         text: What such rows are, as it follows their count.
         hint: What to do about it.
     """
 
-    known: Mapping[str, str | bool]
+    meanings: Mapping[str, str | bool]
     rule: str
     text: str
     hint: str = ""
 
     @property
     def expected(self) -> str:
-        return f"one of {_listed(tuple(self.known))}"
+        return f"one of {_listed(tuple(self.meanings))}"
 
     def read(self, cells: pa.Array, default: str | bool | None) -> Cleaned:
         """Looks plain cells (n,) up; the default stands where one is missing, null where bad."""
         kind = pa.bool_() if default is False else pa.string()
-        gone = missing(cells)
+        is_missing = missing(cells)
         if family(cells.type) == "nested":
-            values, bad = pa.nulls(len(cells), kind), ~gone
+            values, bad = pa.nulls(len(cells), kind), ~is_missing
         else:
             texts = encode(as_text(cells))
-            meant = [self.known.get(value.lower()) for value in texts.values.to_pylist()]
-            bad = texts.rows(np.array([value is None for value in meant], dtype=bool))
-            values, gone = texts.spread(pa.array(meant, kind)), texts.codes < 0
-        if default is not None and gone.any():
-            values = pc.if_else(pa.array(gone), pa.scalar(default, kind), values)
+            results = [self.meanings.get(value.lower()) for value in texts.values.to_pylist()]
+            bad = texts.rows(np.array([value is None for value in results], dtype=bool))
+            values, is_missing = texts.spread(pa.array(results, kind)), texts.codes < 0
+        if default is not None and is_missing.any():
+            values = pc.if_else(pa.array(is_missing), pa.scalar(default, kind), values)
         faults: tuple[Fault, ...] = ()
         if bad.any():
             faults = (Fault(self.rule, self.text, self.expected, bad, self.hint),)
         return Cleaned(values, faults)
 
 
-def clean_flags(cells: pa.Array, what: str) -> Cleaned:
+def clean_flags(cells: pa.Array, name: str) -> Cleaned:
     """Cleans plain cells (n,) into bool (n,), False where missing, null where bad."""
-    known = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
-    text = f"rows whose {what} is neither yes nor no"
-    return _Choice(known, f"{what} is no yes or no", text).read(cells, default=False)
+    meanings = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
+    text = f"rows whose {name} is neither yes nor no"
+    return _Choice(meanings, f"{name} is no yes or no", text).read(cells, default=False)
 
 
 def clean_labels(cells: pa.Array) -> Cleaned:
     """Cleans plain cells (n,) into one of LABELS (n,), Item where missing, null where bad."""
-    known = {label.lower(): label for label in LABELS}
-    choice = _Choice(known, "unknown label", "rows whose label is none of the graph's")
+    meanings = {label.lower(): label for label in LABELS}
+    choice = _Choice(meanings, "unknown label", "rows whose label is none of the graph's")
     return choice.read(cells, default=str(NodeLabel.ITEM))
 
 
@@ -94,17 +94,17 @@ class Behaviours:
                 f"{_listed(self._names)}; correct it, or add [data.behaviours.{source.behaviour}]"
             )
         self._default = source.behaviour or (self._names[0] if len(behaviours) == 1 else None)
-        known: dict[str, str] = {}
+        meanings: dict[str, str] = {}
         for name, behaviour in behaviours.items():
             for value in behaviour.values or (name,):
-                other = known.setdefault(value.strip().lower(), name)
-                if other != name:
+                owner = meanings.setdefault(value.strip().lower(), name)
+                if owner != name:
                     raise ConfigError(
-                        f"the value {value!r} is of two behaviours, {other!r} and {name!r}; give "
+                        f"the value {value!r} is of two behaviours, {owner!r} and {name!r}; give "
                         f"it to one of them in data.behaviours"
                     )
         self._choice = _Choice(
-            known,
+            meanings,
             "unknown behaviour",
             "rows of a behaviour that is not in the settings",
             "; others are added as [data.behaviours.<name>]",
@@ -127,15 +127,15 @@ class Behaviours:
 
     def clean(self, cells: pa.Array) -> Cleaned:
         """Cleans plain cells (n,) into a dictionary (n,) of names, null where missing or bad."""
-        found = self._choice.read(cells, self._default)
-        faults = found.faults
-        lost = missing(found.values)
+        cleaned = self._choice.read(cells, self._default)
+        faults = cleaned.faults
+        lost = missing(cleaned.values)
         for fault in faults:
             lost &= ~fault.rows
         if lost.any():
-            text, wanted = "rows without a behaviour", self._choice.expected
-            faults = (*faults, Fault("missing behaviour", text, wanted, lost))
-        encoded = found.values.dictionary_encode()
+            text, expected = "rows without a behaviour", self._choice.expected
+            faults = (*faults, Fault("missing behaviour", text, expected, lost))
+        encoded = cleaned.values.dictionary_encode()
         names = pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int16()), encoded.dictionary)
         return Cleaned(names, faults)
 

@@ -31,23 +31,23 @@ _SPACE, _FORM, _CASE, _UTF8, _INSIDE, _LONG = 1, 2, 4, 8, 16, 32
 _BAD = _UTF8 | _INSIDE | _LONG
 
 _MENDED = (
-    (_SPACE, "whitespace", "{whats} with whitespace around them, which was taken off"),
-    (_FORM, "Unicode form", "{whats} that were not in Unicode's form NFC and now are"),
-    (_CASE, "case", "{whats} that were put into lower case"),
+    (_SPACE, "whitespace", "{plural} with whitespace around them, which was taken off"),
+    (_FORM, "Unicode form", "{plural} that were not in Unicode's form NFC and now are"),
+    (_CASE, "case", "{plural} that were put into lower case"),
 )
 _REFUSED = (
-    (_UTF8, "not UTF-8", "rows whose {what} is not UTF-8", "{a} in UTF-8"),
+    (_UTF8, "not UTF-8", "rows whose {noun} is not UTF-8", "{singular} in UTF-8"),
     (
         _INSIDE,
         "control character",
-        "rows with a control character inside the {what}",
-        "{a} without control characters",
+        "rows with a control character inside the {noun}",
+        "{singular} without control characters",
     ),
     (
         _LONG,
         "too long",
-        f"rows whose {{what}} is longer than {MAX_ID} characters",
-        f"{{a}} of at most {MAX_ID} characters",
+        f"rows whose {{noun}} is longer than {MAX_ID} characters",
+        f"{{singular}} of at most {MAX_ID} characters",
     ),
 )
 
@@ -56,19 +56,21 @@ _REFUSED = (
 class Name:
     """How ids are called in messages: `an id`, `id`, `ids`."""
 
-    a: str
-    what: str
-    whats: str
+    singular: str
+    noun: str
+    plural: str
 
-    def put(self, text: str) -> str:
+    def fill(self, text: str) -> str:
         """Fills a sentence in."""
-        return text.format(a=self.a, what=self.what, whats=self.whats)
+        return text.format(singular=self.singular, noun=self.noun, plural=self.plural)
 
     def missing(self, rows: Mask) -> tuple[Fault, ...]:
         """The fault of rows (n,) that lack one; none if no row does."""
         if not rows.any():
             return ()
-        return (Fault(f"missing {self.what}", f"rows without {self.a}", self.a, rows),)
+        return (
+            Fault(f"missing {self.noun}", f"rows without {self.singular}", self.singular, rows),
+        )
 
 
 ID = Name("an id", "id", "ids")
@@ -92,21 +94,21 @@ def clean_ids(
     kind = family(cells.type)
     if kind == "nested":
         return _all_refused(cells, name, required)
-    found = _numbers(cells, name) if kind in ("float", "decimal") else Cleaned(as_text(cells))
-    text = found.values
+    cleaned = _numbers(cells, name) if kind in ("float", "decimal") else Cleaned(as_text(cells))
+    text = cleaned.values
     if not odd_values(text, longest=MAX_ID, lower=lower).any():
-        done = Cleaned(text.cast(pa.string()), found.faults, found.mended)
+        mended = Cleaned(text.cast(pa.string()), cleaned.faults, cleaned.mended)
     else:
-        done = _mend(text, name, lower, found)
+        mended = _mend(text, name, lower, cleaned)
     if not required:
-        return done
-    gone = missing(done.values)
-    for fault in done.faults:
-        gone &= ~fault.rows
-    return Cleaned(done.values, (*done.faults, *name.missing(gone)), done.mended)
+        return mended
+    is_missing = missing(mended.values)
+    for fault in mended.faults:
+        is_missing &= ~fault.rows
+    return Cleaned(mended.values, (*mended.faults, *name.missing(is_missing)), mended.mended)
 
 
-def _mend(text: pa.Array, name: Name, lower: bool, found: Cleaned) -> Cleaned:
+def _mend(text: pa.Array, name: Name, lower: bool, cleaned: Cleaned) -> Cleaned:
     encoded = text.cast(pa.binary()).dictionary_encode()
     values = encoded.dictionary
     suspects = odd_values(values, longest=MAX_ID, lower=lower)
@@ -123,16 +125,18 @@ def _mend(text: pa.Array, name: Name, lower: bool, found: Cleaned) -> Cleaned:
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
     rows = flags[codes]  # -1 is the last, which has no flags
     faults = tuple(
-        Fault(f"{name.what} {rule}", name.put(said), name.put(wanted), (rows & bit) > 0)
-        for bit, rule, said, wanted in _REFUSED
+        Fault(f"{name.noun} {rule}", name.fill(template), name.fill(expected), (rows & bit) > 0)
+        for bit, rule, template, expected in _REFUSED
         if (flags & bit).any()
     )
     mended = tuple(
-        Mending(f"{name.what} {rule}", name.put(said), (rows & bit) > 0)
-        for bit, rule, said in _MENDED
+        Mending(f"{name.noun} {rule}", name.fill(template), (rows & bit) > 0)
+        for bit, rule, template in _MENDED
         if (flags & bit).any()
     )
-    return Cleaned(plain_values.take(encoded.indices), found.faults + faults, found.mended + mended)
+    return Cleaned(
+        plain_values.take(encoded.indices), cleaned.faults + faults, cleaned.mended + mended
+    )
 
 
 def _mended(raw: bytes, lower: bool) -> tuple[str | None, int]:
@@ -150,42 +154,44 @@ def _mended(raw: bytes, lower: bool) -> tuple[str | None, int]:
         return None, _INSIDE
     if len(small) > MAX_ID:
         return None, _LONG
-    found = (_SPACE if stripped != text else 0) | (_FORM if composed != stripped else 0)
-    return small, found | (_CASE if small != composed else 0)
+    flags = (_SPACE if stripped != text else 0) | (_FORM if composed != stripped else 0)
+    return small, flags | (_CASE if small != composed else 0)
 
 
 def _numbers(cells: pa.Array, name: Name) -> Cleaned:
     """Floats and decimals as ids: whole ones only, and none too large to be exact."""
     if family(cells.type) == "decimal":
         text = as_text(cells)
-        given = ~missing(text)
+        present = ~missing(text)
         whole = pc.fill_null(pc.match_substring_regex(text, r"^-?\d+$"), False)
         fits = whole.to_numpy(zero_copy_only=False)
     else:
         text = as_text(cells)
-        given = ~missing(text)
+        present = ~missing(text)
         numbers = np.nan_to_num(cells.to_numpy(zero_copy_only=False).astype(np.float64))
         fits = (np.abs(numbers) < EXACT) & (numbers == np.floor(numbers))
-    bad = given & ~fits
+    bad = present & ~fits
     values = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
     faults: tuple[Fault, ...] = ()
     if bad.any():
-        said = name.put("rows whose {what} is a number with a fraction or too large to be exact")
-        faults = (Fault(f"{name.what} with a fraction", said, name.a, bad),)
-    kept = given & fits
+        message = name.fill(
+            "rows whose {noun} is a number with a fraction or too large to be exact"
+        )
+        faults = (Fault(f"{name.noun} with a fraction", message, name.singular, bad),)
+    accepted = present & fits
     mended: tuple[Mending, ...] = ()
-    if kept.any():
-        said = name.put("{whats} that were floats and became whole numbers")
-        mended = (Mending(f"{name.what} from a float", said, kept),)
+    if accepted.any():
+        message = name.fill("{plural} that were floats and became whole numbers")
+        mended = (Mending(f"{name.noun} from a float", message, accepted),)
     return Cleaned(values, faults, mended)
 
 
 def _all_refused(cells: pa.Array, name: Name, required: bool) -> Cleaned:
     """Lists and structs name nothing."""
-    gone = missing(cells)
+    is_missing = missing(cells)
     faults: tuple[Fault, ...] = ()
-    if not gone.all():
-        said = name.put("rows whose {what} is a list or a structure")
-        faults = (Fault(f"{name.what} of parts", said, name.a, ~gone),)
-    lost = name.missing(gone) if required else ()
+    if not is_missing.all():
+        message = name.fill("rows whose {noun} is a list or a structure")
+        faults = (Fault(f"{name.noun} of parts", message, name.singular, ~is_missing),)
+    lost = name.missing(is_missing) if required else ()
     return Cleaned(pa.nulls(len(cells), pa.string()), faults + lost)

@@ -18,13 +18,13 @@ class Bounds:
     """What a number may be.
 
     Attributes:
-        what: Its name, e.g. `rating`.
+        name: Its name, e.g. `rating`.
         low: The least it may be.
         high: The greatest it may be.
         above: What it must be greater than.
     """
 
-    what: str
+    name: str
     low: float = -np.inf
     high: float = np.inf
     above: float = -np.inf
@@ -33,8 +33,8 @@ class Bounds:
     def expected(self) -> str:
         """The range in words."""
         if np.isfinite(self.above):
-            return f"a {self.what} above {self.above:g}"
-        return f"a {self.what} from {self.low:g} to {self.high:g}"
+            return f"a {self.name} above {self.above:g}"
+        return f"a {self.name} from {self.low:g} to {self.high:g}"
 
 
 def clean_numbers(cells: pa.Array, bounds: Bounds) -> Cleaned:
@@ -44,22 +44,22 @@ def clean_numbers(cells: pa.Array, bounds: Bounds) -> Cleaned:
     row, as does anything out of bounds.
     """
     values, bad = read_numbers(cells)
-    given = ~missing(cells)
+    present = ~missing(cells)
     if family(cells.type) == "text":
-        given &= ~np.isnan(values) | bad
-    bad = bad | (given & ~np.isfinite(values))
+        present &= ~np.isnan(values) | bad
+    bad = bad | (present & ~np.isfinite(values))
     faults = []
     if bad.any():
-        what = f"{bounds.what} that is no number"
-        said = f"rows whose {bounds.what} is no finite decimal number"
+        rule = f"{bounds.name} that is no number"
+        message = f"rows whose {bounds.name} is no finite decimal number"
         hint = "" if not _commas(cells, bad) else " (decimals are written with a point)"
-        faults.append(Fault(what, said, "a finite number", bad, hint))
-    kept = given & ~bad
-    outside = kept & ~((values >= bounds.low) & (values <= bounds.high) & (values > bounds.above))
+        faults.append(Fault(rule, message, "a finite number", bad, hint))
+    finite = present & ~bad
+    outside = finite & ~((values >= bounds.low) & (values <= bounds.high) & (values > bounds.above))
     if outside.any():
-        said = f"rows whose {bounds.what} is out of range"
-        faults.append(Fault(f"{bounds.what} out of range", said, bounds.expected, outside))
-    return Cleaned(pa.array(values, mask=~kept | outside), tuple(faults))
+        message = f"rows whose {bounds.name} is out of range"
+        faults.append(Fault(f"{bounds.name} out of range", message, bounds.expected, outside))
+    return Cleaned(pa.array(values, mask=~finite | outside), tuple(faults))
 
 
 def read_numbers(cells: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
@@ -70,12 +70,12 @@ def read_numbers(cells: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
         numbers (of the numbers, NaN and infinity may be left).
     """
     kind = family(cells.type)
-    gone = missing(cells)
+    is_missing = missing(cells)
     if kind in ("whole", "float", "decimal"):
         values = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return np.asarray(values, dtype=np.float64), np.zeros(len(cells), dtype=bool)
     if kind != "text":
-        return np.full(len(cells), np.nan), ~gone
+        return np.full(len(cells), np.nan), ~is_missing
     texts = encode(cells)
     values, fine = parse_decimals(texts.values)
     return np.append(values, np.nan)[texts.codes], texts.rows(~fine)
@@ -86,24 +86,24 @@ def parse_decimals(values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
     fine = matches(values, _DECIMAL)
     # Arrow's parser takes no plus sign.
     digits = pc.utf8_ltrim(values, characters="+").filter(pa.array(fine))
-    found = np.full(len(values), np.nan)
-    found[fine] = digits.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return found, fine
+    numbers = np.full(len(values), np.nan)
+    numbers[fine] = digits.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return numbers, fine
 
 
 def parse_integers(values: pa.Array) -> tuple[npt.NDArray[np.int64], Mask]:
     """Reads distinct text (d,) as int64 (d,), 0 where it is no integer; and which are one."""
     fine = matches(values, _WHOLE)
     digits = pc.utf8_ltrim(values, characters="+").filter(pa.array(fine))
-    found = np.zeros(len(values), dtype=np.int64)
-    found[fine] = digits.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return found, fine
+    numbers = np.zeros(len(values), dtype=np.int64)
+    numbers[fine] = digits.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return numbers, fine
 
 
 def matches(values: pa.Array, pattern: str) -> Mask:
     """Which text (d,) a pattern matches, bool (d,)."""
-    found = pc.match_substring_regex(values, pattern)
-    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+    is_match = pc.match_substring_regex(values, pattern)
+    return np.asarray(is_match.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _commas(cells: pa.Array, bad: Mask) -> bool:

@@ -41,8 +41,8 @@ class Rejects:
 
     def __init__(self, unwanted: Callable[[Iterable[str | None]], bool] | None = None) -> None:
         self._unwanted = unwanted
-        self._kept: dict[str, IO[str]] = {}
-        weakref.finalize(self, _close, self._kept)
+        self._files: dict[str, IO[str]] = {}
+        weakref.finalize(self, _close, self._files)
         self._columns: dict[str, dict[str, None]] = {}
         self._counts: dict[str, int] = {}
 
@@ -59,7 +59,7 @@ class Rejects:
 
     def close(self) -> None:
         """Forgets all rows."""
-        _close(self._kept)
+        _close(self._files)
         self._columns, self._counts = {}, {}
 
     def count(self, source: str) -> int:
@@ -85,15 +85,15 @@ class Rejects:
         names = [name for name in cells if name not in (AT, BECAUSE)]
         self._columns.setdefault(source, {}).update(dict.fromkeys(names))
         self._counts[source] = self.count(source) + len(places)
-        if source not in self._kept:
-            self._kept[source] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close
+        if source not in self._files:
+            self._files[source] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close
                 max_size=_IN_MEMORY, mode="w+", encoding="utf-8", newline="\n"
             )
         for position, (place, reason) in enumerate(zip(places, reasons, strict=True)):
-            given = {name: cells[name][position] for name in names if cells[name][position]}
-            if self._unwanted is not None and self._unwanted([*given.values(), reason]):
+            row = {name: cells[name][position] for name in names if cells[name][position]}
+            if self._unwanted is not None and self._unwanted([*row.values(), reason]):
                 continue
-            self._kept[source].write(json.dumps([place, reason, given]) + "\n")
+            self._files[source].write(json.dumps([place, reason, row]) + "\n")
 
     def write(self, folder: Path) -> tuple[Path, ...]:
         """Writes `<source>.csv` for each source with bad rows, each whole or not at all.
@@ -104,13 +104,13 @@ class Rejects:
         Raises:
             DataError: If they cannot be written.
         """
-        written = []
-        for source, kept in self._kept.items():
+        paths = []
+        for source, spool in self._files.items():
             path = folder / f"{source}.csv"
             beside = folder / f".{source}.csv.{os.getpid()}.partial"
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                self._write_one(source, kept, beside)
+                self._write_one(source, spool, beside)
                 beside.replace(path)
             except OSError as exc:
                 raise DataError(
@@ -119,27 +119,27 @@ class Rejects:
                 ) from exc
             finally:
                 beside.unlink(missing_ok=True)
-            written.append(path)
-        return tuple(written)
+            paths.append(path)
+        return tuple(paths)
 
-    def _write_one(self, source: str, kept: IO[str], path: Path) -> None:
+    def _write_one(self, source: str, spool: IO[str], path: Path) -> None:
         names = sorted(self._columns[source], key=lambda name: name == RAW)
-        kept.seek(0)
+        spool.seek(0)
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)
             rows.writerow([*names, AT, BECAUSE])
-            for line in kept:
+            for line in spool:
                 place, reason, cells = json.loads(line)
                 rows.writerow([*(cells.get(name, "") for name in names), place, reason])
             file.flush()
             os.fsync(file.fileno())
-        kept.seek(0, os.SEEK_END)
+        spool.seek(0, os.SEEK_END)
 
 
-def _close(kept: dict[str, IO[str]]) -> None:
-    for file in kept.values():
+def _close(files: dict[str, IO[str]]) -> None:
+    for file in files.values():
         file.close()
-    kept.clear()
+    files.clear()
 
 
 def rejects_source(source: Source, path: Path) -> Source:

@@ -32,8 +32,8 @@ class Finding:
     examples: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        shown = f" ({', '.join(self.examples)})" if self.examples else ""
-        return f"{self.source}: {self.count:,} {self.text}{shown}"
+        examples = f" ({', '.join(self.examples)})" if self.examples else ""
+        return f"{self.source}: {self.count:,} {self.text}{examples}"
 
 
 class Report:
@@ -44,7 +44,7 @@ class Report:
     """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str, str], Finding] = {}
+        self._findings: dict[tuple[str, str, str], Finding] = {}
         self.rows: dict[str, int] = {}
 
     def add(
@@ -60,7 +60,7 @@ class Report:
         if count <= 0:
             return
         key = (source, rule, effect)
-        finding = self._found.setdefault(key, Finding(source, rule, effect, 0, text))
+        finding = self._findings.setdefault(key, Finding(source, rule, effect, 0, text))
         finding.count += int(count)
         room = EXAMPLES - len(finding.examples)
         finding.examples += list(examples)[: max(room, 0)]
@@ -72,7 +72,7 @@ class Report:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings, by source in the order they were first met."""
-        return tuple(self._found.values())
+        return tuple(self._findings.values())
 
     def rejected(self, source: str) -> int:
         """How many rows of a source were refused."""

@@ -21,7 +21,7 @@ from kgrec.data.reading.columns import REQUIRED
 from kgrec.schema import NodeLabel
 
 #: Columns of the schemas that no column of a source gives.
-_MADE = ("file", "row", "split")
+_ADDED = ("file", "row", "split")
 _IDS = ("user", "item", "id", "head", "tail", "entity", "left", "right")
 _RELATIONS: Mapping[Kind, str] = {"social": "follows", "item_edges": "related"}
 
@@ -43,7 +43,7 @@ class Part:
 
 def wanted_columns(kind: Kind) -> tuple[str, ...]:
     """The columns of a kind that a source may give, by kgrec's names."""
-    return tuple(name for name in SCHEMAS[kind].names if name not in _MADE)
+    return tuple(name for name in SCHEMAS[kind].names if name not in _ADDED)
 
 
 class RowCleaner:
@@ -91,12 +91,12 @@ class RowCleaner:
             split = pa.scalar(self._source.split and str(self._source.split), pa.string())
             parts.append(Part("split", "", Cleaned(pa.repeat(split, len(table)))))
         if self._source.kind in NODE_KINDS:
-            others = [
+            extra = [
                 name
                 for name in table.column_names
                 if name not in columns.values() and name not in REJECT_COLUMNS
             ]
-            for column, name in cell_columns(others).items():
+            for column, name in cell_columns(extra).items():
                 cells = clean_cells(plain(table[column]), f"cell of {column!r}")
                 parts.append(Part(name, column, cells))
         return _texts(parts) if self._source.kind in ("reviews", "queries") else parts
@@ -107,22 +107,22 @@ class RowCleaner:
             required = name in REQUIRED[kind]
             return clean_ids(cells, ID, lower=self._lower, required=required)
         if name == "relation":
-            found = clean_ids(cells, RELATION, required=name in REQUIRED[kind])
+            cleaned = clean_ids(cells, RELATION, required=name in REQUIRED[kind])
             default = self._relation()
-            return found if default is None else _filled(found, default)
+            return cleaned if default is None else _filled(cleaned, default)
         if name == "behaviour" and self._behaviours is not None:
             return self._behaviours.clean(cells)
         if name in self._bounds:
             return clean_numbers(cells, self._bounds[name])
         if name in ("deleted", "accepted"):
             return clean_flags(cells, name)
-        others: dict[str, Callable[[pa.Array], Cleaned]] = {
+        cleaners: dict[str, Callable[[pa.Array], Cleaned]] = {
             "time": self._clock.clean,
             "label": clean_labels,
             "text": clean_texts,
             "method": lambda array: clean_cells(array, "method"),
         }
-        return others[name](cells)
+        return cleaners[name](cells)
 
     def _absent(self, name: str, rows: int) -> Cleaned:
         """What a column holds that the source does not have."""
@@ -153,23 +153,23 @@ def name_texts(table: pa.Table) -> pa.Table:
     if not mask.any():
         return table
     rows = table.filter(nameless).select(["user", "item", "time", "text"])
-    made = [
+    digests = [
         # No cell has a NUL, so that the parts cannot run into each other.
         hashlib.sha256("\0".join("" if cell is None else str(cell) for cell in row).encode())
         for row in zip(*(column.to_pylist() for column in rows.columns), strict=True)
     ]
-    ids = pa.array([digest.hexdigest()[:16] for digest in made], pa.string())
-    named = pc.replace_with_mask(table["id"].combine_chunks(), nameless, ids)
-    return table.set_column(table.column_names.index("id"), "id", named)
+    ids = pa.array([digest.hexdigest()[:16] for digest in digests], pa.string())
+    filled = pc.replace_with_mask(table["id"].combine_chunks(), nameless, ids)
+    return table.set_column(table.column_names.index("id"), "id", filled)
 
 
-def _filled(found: Cleaned, default: str) -> Cleaned:
+def _filled(cleaned: Cleaned, default: str) -> Cleaned:
     """Puts a default where a cell is missing, not where it is bad."""
-    gone = missing(found.values)
-    for fault in found.faults:
-        gone &= ~fault.rows
+    is_missing = missing(cleaned.values)
+    for fault in cleaned.faults:
+        is_missing &= ~fault.rows
     default_of = pa.scalar(default, pa.string())
-    return replace(found, values=pc.if_else(pa.array(gone), default_of, found.values))
+    return replace(cleaned, values=pc.if_else(pa.array(is_missing), default_of, cleaned.values))
 
 
 def _texts(parts: list[Part]) -> list[Part]:
@@ -193,8 +193,8 @@ def _texts(parts: list[Part]) -> list[Part]:
     for fault in (*of["user"].faults, *of["item"].faults):
         lost &= ~fault.rows
     if lost.any():
-        rule, said = "missing user and item", "rows with neither a user nor an item"
+        rule, message = "missing user and item", "rows with neither a user nor an item"
         end = "user" if any(part.name == "user" and part.column for part in parts) else "item"
-        fault = Fault(rule, said, "a user or an item", lost)
+        fault = Fault(rule, message, "a user or an item", lost)
         of[end] = replace(of[end], faults=(*of[end].faults, fault))
     return [replace(part, cleaned=of[part.name]) for part in parts]

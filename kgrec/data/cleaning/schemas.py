@@ -103,13 +103,13 @@ def cell_columns(names: Sequence[str]) -> dict[str, str]:
     Returns:
         The names of the cells in the cleaned rows, by the source's.
     """
-    taken = {*NODES.names, *names}
-    found = {}
+    used = {*NODES.names, *names}
+    columns = {}
     for name in names:
         cell = name
         if name in NODES.names:
-            while cell in taken:
+            while cell in used:
                 cell = f"source_{cell}"
-            taken.add(cell)
-        found[name] = cell
-    return found
+            used.add(cell)
+        columns[name] = cell
+    return columns

@@ -23,15 +23,15 @@ def odd_values(text: pa.Array, *, longest: int, lower: bool = False) -> Mask:
     """
     start, data = _bytes(text)
     length = np.diff(start)
-    found = (length == 0) | (length > longest)
+    is_odd = (length == 0) | (length > longest)
     filled = np.flatnonzero(length)
     odd = (data < 0x20) | (data > 0x7E)
     if lower:
         odd |= (data >= ord("A")) & (data <= ord("Z"))
     if odd.any():
-        found[np.searchsorted(start, np.flatnonzero(odd), side="right") - 1] = True
-    found[filled] |= (data[start[filled]] == 0x20) | (data[start[filled + 1] - 1] == 0x20)
-    return np.asarray(found & ~missing(text), dtype=bool)
+        is_odd[np.searchsorted(start, np.flatnonzero(odd), side="right") - 1] = True
+    is_odd[filled] |= (data[start[filled]] == 0x20) | (data[start[filled + 1] - 1] == 0x20)
+    return np.asarray(is_odd & ~missing(text), dtype=bool)
 
 
 def _bytes(text: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from kgrec.config import DataConfig, Source
-from kgrec.data.cleaning.cells import Fault, Mask, plain, shown, shown_raw
+from kgrec.data.cleaning.cells import Fault, Mask, plain, quoted, shown_raw
 from kgrec.data.cleaning.rejects import RAW, Rejects
 from kgrec.data.cleaning.report import EXAMPLES, Report
 from kgrec.data.cleaning.rows import Part, RowCleaner, name_texts, wanted_columns
@@ -62,10 +62,10 @@ def _cleaned(
         refused.count(source.name, report)
         tolerance.add(len(chunk.table) + len(chunk.bad), len(refused), refused.first())
         refused.keep(source.name, rejects)
-        kept = ~refused.rows
-        _count_mended(source.name, chunk, parts, kept, report)
-        if kept.any():
-            yield _table(source, chunk, parts, kept, file)
+        keep = ~refused.rows
+        _count_mended(source.name, chunk, parts, keep, report)
+        if keep.any():
+            yield _table(source, chunk, parts, keep, file)
     tolerance.judge()
 
 
@@ -87,17 +87,17 @@ def _columns(source: Source, chunk: Chunk) -> Mapping[str, str]:
     return columns
 
 
-def _table(source: Source, chunk: Chunk, parts: Sequence[Part], kept: Mask, file: int) -> pa.Table:
+def _table(source: Source, chunk: Chunk, parts: Sequence[Part], keep: Mask, file: int) -> pa.Table:
     """The rows that stay, in the schema of the kind."""
     schema = SCHEMAS[source.kind]
     values = {part.name: part.cleaned.values for part in parts}
-    values["file"] = pa.array(np.full(len(kept), file, dtype=np.int32))
+    values["file"] = pa.array(np.full(len(keep), file, dtype=np.int32))
     values["row"] = pa.array(chunk.rows)
     cells = [part.name for part in parts if part.name not in schema.names]
     names = [*schema.names, *cells]
     table = pa.table([values[name] for name in names], names=names)
-    if not kept.all():
-        table = table.filter(pa.array(kept))
+    if not keep.all():
+        table = table.filter(pa.array(keep))
     if source.kind in ("reviews", "queries"):
         table = name_texts(table)
     for name in cells:
@@ -106,11 +106,11 @@ def _table(source: Source, chunk: Chunk, parts: Sequence[Part], kept: Mask, file
 
 
 def _count_mended(
-    source: str, chunk: Chunk, parts: Sequence[Part], kept: Mask, report: Report
+    source: str, chunk: Chunk, parts: Sequence[Part], keep: Mask, report: Report
 ) -> None:
     for part in parts:
         for mending in part.cleaned.mended:
-            rows = np.flatnonzero(mending.rows & kept).tolist()
+            rows = np.flatnonzero(mending.rows & keep).tolist()
             examples = [_example(chunk, row, part.column) for row in rows[:EXAMPLES]]
             report.add(source, mending.rule, "mended", len(rows), mending.text, examples)
 
@@ -118,7 +118,7 @@ def _count_mended(
 def _example(chunk: Chunk, row: int, column: str) -> str:
     """Place and value of a cell."""
     place = chunk.where(int(chunk.rows[row]), column)
-    return f"{place} {shown(chunk.table[column][row])}"
+    return f"{place} {quoted(chunk.table[column][row])}"
 
 
 class _Refused:
@@ -156,10 +156,10 @@ class _Refused:
     def first(self) -> list[str]:
         """The first of them, as `file:line:column: expected …, got …`."""
         chunk = self._chunk
-        found = [(bad.row, self._unread(bad)) for bad in chunk.bad[:EXAMPLES]]
+        refusals = [(bad.row, self._unread(bad)) for bad in chunk.bad[:EXAMPLES]]
         rows = self._places[:EXAMPLES].tolist()
-        found += [(int(chunk.rows[row]), self._misread(row)) for row in rows]
-        return [f"{place}: {reason}" for _, (place, reason) in sorted(found)[:EXAMPLES]]
+        refusals += [(int(chunk.rows[row]), self._misread(row)) for row in rows]
+        return [f"{place}: {reason}" for _, (place, reason) in sorted(refusals)[:EXAMPLES]]
 
     def keep(self, source: str, rejects: Rejects) -> None:
         """Hands them over, as raw as they came."""
@@ -179,8 +179,8 @@ class _Refused:
         """Where a row of the table is bad, and why."""
         column, fault = self._faults[self._fault[row]]
         place = self._chunk.where(int(self._chunk.rows[row]), column)
-        got = shown(self._chunk.table[column][row])
-        return place, f"expected {fault.expected}, got {got}{fault.hint}"
+        actual = quoted(self._chunk.table[column][row])
+        return place, f"expected {fault.expected}, got {actual}{fault.hint}"
 
     def _unread(self, bad: BadRow) -> tuple[str, str]:
         """Where what is no row stands, and why it is none."""

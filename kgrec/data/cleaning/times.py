@@ -88,15 +88,15 @@ class Clock:
         kind = family(cells.type)
         if kind == "text" or (self._form.format and kind in ("whole", "float", "decimal")):
             texts = encode(as_text(cells))
-            known, twice, skipped = self._in_utc(self._read_text(texts.values))
+            read, twice, skipped = self._in_utc(self._read_text(texts.values))
             twice, skipped = texts.rows(twice), texts.rows(skipped)
-            values = texts.spread(pa.array(known.seconds, mask=~known.fine))
-            bad, far = texts.rows(~known.fine), texts.rows(known.far)
+            values = texts.spread(pa.array(read.seconds, mask=~read.fine))
+            bad, far = texts.rows(~read.fine), texts.rows(read.far)
         else:
-            known, twice, skipped = self._in_utc(self._read_native(cells))
-            gone = missing(cells)
-            values = pa.array(known.seconds, mask=gone | ~known.fine)
-            bad, far = ~known.fine & ~gone, known.far & ~gone
+            read, twice, skipped = self._in_utc(self._read_native(cells))
+            is_missing = missing(cells)
+            values = pa.array(read.seconds, mask=is_missing | ~read.fine)
+            bad, far = ~read.fine & ~is_missing, read.far & ~is_missing
         return Cleaned(values, self._faults(cells, bad, far), _mended(twice, skipped))
 
     def _in_utc(self, read: _Read) -> tuple[_Read, Mask, Mask]:
@@ -118,9 +118,9 @@ class Clock:
             decimals, numbers = parse_decimals(values)
             numbers &= ~fine
             seconds[numbers], far[numbers] = self._of_unit(decimals[numbers])
-            written = _iso(pc.ascii_upper(values), ~fine & ~numbers)
-            seconds = np.where(written.fine, written.seconds, seconds)
-            local, fine = written.local, fine | numbers | written.fine
+            iso = _iso(pc.ascii_upper(values), ~fine & ~numbers)
+            seconds = np.where(iso.fine, iso.seconds, seconds)
+            local, fine = iso.local, fine | numbers | iso.fine
         return _Read(seconds, fine & ~far, local, far)
 
     def _read_native(self, cells: pa.Array) -> _Read:
@@ -150,18 +150,20 @@ class Clock:
         faults = []
         form = self._form
         if far.any():
-            said = f"rows whose time is too far from 1970 for the unit {form.unit!r}"
+            message = f"rows whose time is too far from 1970 for the unit {form.unit!r}"
             hint = _unit_hint(cells[int(np.argmax(far))].as_py(), form.unit)
-            wanted = f"a time in {form.unit} since 1970 UTC"
-            faults.append(Fault("time in another unit", said, wanted, far, hint))
-        if (other := bad & ~far).any():
-            wanted = (
+            expected = f"a time in {form.unit} since 1970 UTC"
+            faults.append(Fault("time in another unit", message, expected, far, hint))
+        if (unread := bad & ~far).any():
+            expected = (
                 f"a time like {form.format!r}"
                 if form.format
                 else f"a time in {form.unit} since 1970 UTC or in ISO 8601"
             )
             hint = "" if form.format else '; other times need time = { format = "…" }'
-            faults.append(Fault("no time", "rows whose time cannot be read", wanted, other, hint))
+            faults.append(
+                Fault("no time", "rows whose time cannot be read", expected, unread, hint)
+            )
         return tuple(faults)
 
 
@@ -178,16 +180,16 @@ def _unit_hint(cell: Any, unit: str) -> str:
 
 
 def _mended(twice: Mask, skipped: Mask) -> tuple[Mending, ...]:
-    both = (
+    mendings = (
         Mending(
             "time shown twice", "times that the clock shows twice, taken as the earlier", twice
         ),
         Mending("time skipped", "times that the clock skips, moved forward", skipped),
     )
-    return tuple(mending for mending in both if mending.rows.any())
+    return tuple(mending for mending in mendings if mending.rows.any())
 
 
-def _iso(values: pa.Array, wanted: Mask) -> _Read:
+def _iso(values: pa.Array, where: Mask) -> _Read:
     """Reads distinct text (d,) in ISO 8601, where it is wanted."""
     seconds = np.zeros(len(values), dtype=np.int64)
     fine = np.zeros(len(values), dtype=bool)
@@ -197,7 +199,7 @@ def _iso(values: pa.Array, wanted: Mask) -> _Read:
     text = pc.replace_substring_regex(text, r"\s*(UTC|GMT|Z)$", "Z")
     text = pc.replace_substring_regex(text, r"\s+([+-]\d\d:?(\d\d)?)$", r"\1")
     for pattern, kind in ((_LOCAL, pa.timestamp("s")), (_ZONED, pa.timestamp("s", "UTC"))):
-        here = wanted & matches(text, pattern)
+        here = where & matches(text, pattern)
         if here.any():
             seconds[here], fine[here] = _parsed(text.filter(pa.array(here)), kind)
             local |= here & (kind.tz is None)
@@ -207,8 +209,8 @@ def _iso(values: pa.Array, wanted: Mask) -> _Read:
 def _parsed(text: pa.Array, kind: pa.DataType) -> tuple[Seconds, Mask]:
     """Text (d,) of the shape of a time as seconds; and which there are on the calendar."""
     try:
-        found = text.cast(kind).cast(pa.int64()).to_numpy()
-        return found, (found >= FIRST) & (found <= LAST)
+        values = text.cast(kind).cast(pa.int64()).to_numpy()
+        return values, (values >= FIRST) & (values <= LAST)
     except pa.ArrowInvalid:
         pass  # a 30th of February somewhere: one by one
     seconds = np.zeros(len(text), dtype=np.int64)
@@ -229,9 +231,9 @@ def _formatted(values: pa.Array, form: str) -> _Read:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frame = pd.Series(values.to_numpy(zero_copy_only=False), dtype=object)
-        found = pd.to_datetime(frame, format=form, errors="coerce", utc=zoned)
-    fine = found.notna().to_numpy(dtype=bool)
-    bare = found.dt.tz_localize(None) if zoned else found
+        times = pd.to_datetime(frame, format=form, errors="coerce", utc=zoned)
+    fine = times.notna().to_numpy(dtype=bool)
+    bare = times.dt.tz_localize(None) if zoned else times
     moments = bare.to_numpy().astype("datetime64[s]").astype(np.int64)
     nothing = np.zeros(len(values), dtype=bool)
     return _Read(np.where(fine, moments, 0), fine, fine & (not zoned), nothing)

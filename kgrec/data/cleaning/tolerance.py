@@ -7,7 +7,7 @@ from kgrec.errors import DataError
 
 # A share says little about fewer rows than that, so only the end of the source judges them.
 _ENOUGH_ROWS = 100_000
-_SHOWN = 3
+_NUM_EXAMPLES = 3
 
 
 class Tolerance:
@@ -44,10 +44,10 @@ class Tolerance:
         """
         self.rows += rows
         self.bad += bad
-        self._first += first[: _SHOWN - len(self._first)]
+        self._first += first[: _NUM_EXAMPLES - len(self._first)]
         if bad and self._none:
-            others = f" (and {bad - 1:,} more)" if bad > 1 else ""
-            raise DataError(f"{first[0]}{others}; correct it, or tolerate it with --max-bad-rows")
+            rest = f" (and {bad - 1:,} more)" if bad > 1 else ""
+            raise DataError(f"{first[0]}{rest}; correct it, or tolerate it with --max-bad-rows")
         if not self._share or self.rows >= _ENOUGH_ROWS:
             self.judge()
 

@@ -70,6 +70,6 @@ def to_utc(local: Seconds, zone: ZoneInfo) -> tuple[Seconds, Mask, Mask]:
 def _offsets(local: int, zone: ZoneInfo) -> tuple[int, int]:
     """What the clock is ahead of UTC, in seconds, taking a doubtful time as before and after."""
     moment = _EPOCH + datetime.timedelta(seconds=local)
-    found = (zone.utcoffset(moment), zone.utcoffset(moment.replace(fold=1)))
-    before, after = (offset or datetime.timedelta() for offset in found)
+    offsets = (zone.utcoffset(moment), zone.utcoffset(moment.replace(fold=1)))
+    before, after = (offset or datetime.timedelta() for offset in offsets)
     return before // datetime.timedelta(seconds=1), after // datetime.timedelta(seconds=1)

@@ -42,8 +42,8 @@ class Codes:
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
         distinct = column.dictionary.to_pylist()
-        known = self._code
+        code_of = self._code
         codes = np.fromiter(
-            (known.setdefault(key, len(known)) for key in distinct), np.int32, len(distinct)
+            (code_of.setdefault(key, len(code_of)) for key in distinct), np.int32, len(distinct)
         )
         return np.asarray(codes[column.indices.to_numpy(zero_copy_only=False)], dtype=np.int32)

@@ -23,7 +23,9 @@ from kgrec.schema import NodeLabel
 _PLACEHOLDER = "\x1fforgotten"
 
 
-def erased(journal: Journal, gone: Mapping[NodeLabel, frozenset[str]]) -> tuple[Manifest, int]:
+def erased(
+    journal: Journal, erased_ids: Mapping[NodeLabel, frozenset[str]]
+) -> tuple[Manifest, int]:
     """Writes the loads that name some nodes anew without them, beside the old files.
 
     The codes of all other ids stay: a code of an id that is gone stands for nothing. The store's
@@ -31,7 +33,7 @@ def erased(journal: Journal, gone: Mapping[NodeLabel, frozenset[str]]) -> tuple[
 
     Args:
         journal: The journal, inside `Journal.staging`; its manifest stays as it is.
-        gone: By label the ids.
+        erased_ids: By label the ids.
 
     Returns:
         The manifest that names the new files, and how many rows are gone. It counts once it is in
@@ -42,22 +44,24 @@ def erased(journal: Journal, gone: Mapping[NodeLabel, frozenset[str]]) -> tuple[
     """
     manifest = journal.manifest
     codes = {
-        label: np.array([journal.codes(label).get(key) for key in gone.get(label, ())], np.int32)
+        label: np.array(
+            [journal.codes(label).get(key) for key in erased_ids.get(label, ())], np.int32
+        )
         for label in (NodeLabel.USER, NodeLabel.ITEM)
     }
-    loads, removed = [], 0
+    loads, num_removed = [], 0
     with writing(journal.folder):
         for record in manifest.loads:
-            left = _without_rows(journal, record, gone, codes)
-            removed += record.load.rows - left.load.rows
-            loads.append(left)
+            rest = _without_rows(journal, record, erased_ids, codes)
+            num_removed += record.load.rows - rest.load.rows
+            loads.append(rest)
         ids = {
             label: tuple(
-                _without_ids(journal, name, gone.get(label, frozenset())) for name in names
+                _without_ids(journal, name, erased_ids.get(label, frozenset())) for name in names
             )
             for label, names in manifest.ids.items()
         }
-    return replace(manifest, loads=tuple(loads), ids=ids, graphs={}), removed
+    return replace(manifest, loads=tuple(loads), ids=ids, graphs={}), num_removed
 
 
 def is_placeholder(key: str) -> bool:
@@ -68,17 +72,19 @@ def is_placeholder(key: str) -> bool:
 def _without_rows(
     journal: Journal,
     record: LoadRecord,
-    gone: Mapping[NodeLabel, frozenset[str]],
+    erased_ids: Mapping[NodeLabel, frozenset[str]],
     codes: Mapping[NodeLabel, npt.NDArray[np.int32]],
 ) -> LoadRecord:
     kind = record.load.kind
     coded = kind == "interactions"
-    values: Mapping[NodeLabel, Any] = codes if coded else {k: sorted(v) for k, v in gone.items()}
-    if not record.rows_in or not any(len(some) for some in values.values()):
+    values: Mapping[NodeLabel, Any] = (
+        codes if coded else {k: sorted(v) for k, v in erased_ids.items()}
+    )
+    if not record.rows_in or not any(len(part) for part in values.values()):
         return record
     name = f"load-{record.load.number:05d}-{uuid.uuid4().hex[:12]}.parquet"
-    rows, changed = _rewrite(journal.folder, record, name, among(values))
-    if not changed:
+    rows, has_changed = _rewrite(journal.folder, record, name, among(values))
+    if not has_changed:
         (journal.folder / name).unlink()
         return record
     load = replace(record.load, rows=rows)
@@ -89,26 +95,26 @@ def _rewrite(folder: Path, record: LoadRecord, name: str, is_gone: IsGone) -> tu
     """Copies a load's rows but for some; gives how many there are, and whether any changed."""
     kind = cast(Kind, record.load.kind)
     events = kind == "interactions"
-    rows, changed = 0, False
+    rows, has_changed = 0, False
     with pq.ParquetFile(folder / record.rows_in) as old:
         options = {"compression": "lz4" if events else "zstd", "use_dictionary": not events}
         with pq.ParquetWriter(folder / name, old.schema_arrow, **options) as new:
             for group in range(old.num_row_groups):
                 table = old.read_row_group(group)
-                left = without(table, kind, is_gone)
-                changed |= left is not table
-                rows += len(left)
-                new.write_table(left, row_group_size=GROUP_ROWS)
+                rest = without(table, kind, is_gone)
+                has_changed |= rest is not table
+                rows += len(rest)
+                new.write_table(rest, row_group_size=GROUP_ROWS)
     _flush(folder / name)
-    return rows, changed
+    return rows, has_changed
 
 
-def _without_ids(journal: Journal, name: str, gone: frozenset[str]) -> str:
+def _without_ids(journal: Journal, name: str, erased_ids: frozenset[str]) -> str:
     ids = pq.read_table(journal.folder / name)["id"].to_pylist()
-    if gone.isdisjoint(ids):
+    if erased_ids.isdisjoint(ids):
         return name
     # Each placeholder is another one, as codes are told apart by their ids.
-    ids = [f"{_PLACEHOLDER} {uuid.uuid4().hex}" if key in gone else key for key in ids]
+    ids = [f"{_PLACEHOLDER} {uuid.uuid4().hex}" if key in erased_ids else key for key in ids]
     new = f"{name.removesuffix('.parquet')[:40]}-{uuid.uuid4().hex[:12]}.parquet"
     pq.write_table(
         pa.table({"id": pa.array(ids, pa.string())}), journal.folder / new, compression="zstd"

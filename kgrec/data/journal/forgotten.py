@@ -36,7 +36,7 @@ IsGone = Callable[[NodeLabel, pa.ChunkedArray], _Mask]
 _USER, _ITEM, _ENTITY = NodeLabel
 #: By kind of source the columns that name nodes, and the labels that a name there may be of. An id
 #: in triples that names an item is that item.
-_NAMED: Mapping[Kind, Mapping[str, tuple[NodeLabel, ...]]] = {
+_ID_COLUMNS: Mapping[Kind, Mapping[str, tuple[NodeLabel, ...]]] = {
     "interactions": {"user": (_USER,), "item": (_ITEM,)},
     "users": {"id": (_USER,)},
     "items": {"id": (_ITEM,)},
@@ -94,16 +94,16 @@ class Forgotten:
         fewer = {self._hash(label, key) for label, keys in ids.items() for key in keys}
         return replace(self, hashes=self.hashes - fewer)
 
-    def kept(
+    def remaining(
         self, source: str, kind: Kind, tables: Iterable[pa.Table], report: Report
     ) -> Iterator[pa.Table]:
         """Gives cleaned tables without the rows that name who was forgotten; counts these."""
         dropped = 0
         for table in tables:
-            left = without(table, kind, self._is_gone) if self.hashes else table
-            dropped += len(table) - len(left)
-            if len(left):
-                yield left
+            rest = without(table, kind, self._is_gone) if self.hashes else table
+            dropped += len(table) - len(rest)
+            if len(rest):
+                yield rest
         report.add(
             source, "forgotten", "dropped", dropped,
             "rows name users or items that were forgotten; kgrec forget --readmit lets them in",
@@ -113,9 +113,11 @@ class Forgotten:
         coded = column.combine_chunks()
         if not pa.types.is_dictionary(coded.type):
             coded = coded.dictionary_encode()
-        known = [key is not None and self.holds(label, key) for key in coded.dictionary.to_pylist()]
-        codes = pc.fill_null(coded.indices, len(known)).to_numpy(zero_copy_only=False)
-        return np.asarray(np.array([*known, False], dtype=bool)[codes])
+        is_forgotten = [
+            key is not None and self.holds(label, key) for key in coded.dictionary.to_pylist()
+        ]
+        codes = pc.fill_null(coded.indices, len(is_forgotten)).to_numpy(zero_copy_only=False)
+        return np.asarray(np.array([*is_forgotten, False], dtype=bool)[codes])
 
     def _hash(self, label: NodeLabel, key: str) -> str:
         return hashlib.sha256(f"{self.salt}\0{label}\0{key}".encode()).hexdigest()
@@ -125,8 +127,8 @@ def among(ids: Mapping[NodeLabel, Sequence[Any] | npt.NDArray[np.integer[Any]]])
     """Says which values are among these ids, or codes, of their label."""
 
     def is_gone(label: NodeLabel, column: pa.ChunkedArray) -> _Mask:
-        some = pa.array(ids.get(label, ()), column.type)
-        return np.asarray(pc.is_in(column, some).to_numpy(), dtype=bool)
+        value_set = pa.array(ids.get(label, ()), column.type)
+        return np.asarray(pc.is_in(column, value_set).to_numpy(), dtype=bool)
 
     return is_gone
 
@@ -136,17 +138,17 @@ def without(table: pa.Table, kind: Kind, is_gone: IsGone) -> pa.Table:
 
     A query that led to an item that is gone stays its user's: only the item is taken out of it.
     """
-    gone = np.zeros(len(table), dtype=bool)
+    mask = np.zeros(len(table), dtype=bool)
     if kind == "same_as":
-        said = table["label"].to_pylist()
+        pairs = table["label"].to_pylist()
         for side, name in enumerate(("left", "right")):
             for label in NodeLabel:
-                of_label = np.array([_SAME_AS[pair][side] is label for pair in said], dtype=bool)
-                gone |= of_label & is_gone(label, table[name])
-        return _rest(table, gone)
-    for name, labels in _NAMED[kind].items():
+                of_label = np.array([_SAME_AS[pair][side] is label for pair in pairs], dtype=bool)
+                mask |= of_label & is_gone(label, table[name])
+        return _rest(table, mask)
+    for name, labels in _ID_COLUMNS[kind].items():
         for label in labels:
-            gone |= is_gone(label, table[name])
+            mask |= is_gone(label, table[name])
     if kind == "queries":
         lost = is_gone(_ITEM, table["item"])
         if lost.any():
@@ -154,12 +156,12 @@ def without(table: pa.Table, kind: Kind, is_gone: IsGone) -> pa.Table:
             field_of = table.schema.field(at)
             blank = pc.if_else(pa.array(lost), pa.scalar(None, field_of.type), table["item"])
             table = table.set_column(at, field_of, blank)
-            gone |= lost & np.asarray(table["user"].is_null().to_numpy(), dtype=bool)
-    return _rest(table, gone)
+            mask |= lost & np.asarray(table["user"].is_null().to_numpy(), dtype=bool)
+    return _rest(table, mask)
 
 
-def _rest(table: pa.Table, gone: _Mask) -> pa.Table:
-    return table.filter(pa.array(~gone)) if gone.any() else table
+def _rest(table: pa.Table, mask: _Mask) -> pa.Table:
+    return table.filter(pa.array(~mask)) if mask.any() else table
 
 
 def read_forgotten(folder: Path) -> Forgotten:

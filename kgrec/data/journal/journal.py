@@ -146,9 +146,9 @@ class Journal:
         waiting = ~np.isin(first, [record.load.number for record in active])
         if waiting.any():  # their load was taken back or replaced
             for record in active:
-                found = self.named(label, [record]) & waiting
-                first[found] = record.load.number
-                waiting &= ~found
+                mask = self.is_named(label, [record]) & waiting
+                first[mask] = record.load.number
+                waiting &= ~mask
         return first
 
     def active(self, *kinds: Kind) -> list[LoadRecord]:
@@ -182,10 +182,10 @@ class Journal:
         Raises:
             ConfigError: If an event is of a behaviour that the settings do not know.
         """
-        chosen = self.active("interactions") if loads is None else list(loads)
+        records = self.active("interactions") if loads is None else list(loads)
         blocks = [
             block
-            for record in chosen
+            for record in records
             if record.rows_in
             for block in self._blocks(record, behaviours, users, part)
         ]
@@ -196,30 +196,30 @@ class Journal:
         frame: pd.DataFrame = self._table(record.rows_in).to_pandas()
         return frame.assign(load=record.load.number)
 
-    def named(self, label: NodeLabel, loads: Iterable[LoadRecord]) -> _Mask:
+    def is_named(self, label: NodeLabel, loads: Iterable[LoadRecord]) -> _Mask:
         """Tells by code which users or items the events of some loads name, tombstones aside."""
-        named = np.zeros(len(self.codes(label)), dtype=bool)
+        mask = np.zeros(len(self.codes(label)), dtype=bool)
         column = label.lower()
         for record in loads:
             if record.rows_in and record.load.kind == "interactions":
-                wanted = [column, *({"deleted"} & set(record.carries))]
-                table = pq.read_table(self.folder / record.rows_in, columns=wanted)
+                columns = [column, *({"deleted"} & set(record.carries))]
+                table = pq.read_table(self.folder / record.rows_in, columns=columns)
                 codes = table[column].to_numpy()
-                if "deleted" in wanted:
+                if "deleted" in columns:
                     codes = codes[~table["deleted"].to_numpy()]
-                named[codes] = True
-        return named
+                mask[codes] = True
+        return mask
 
     def mentioned(self) -> set[str]:
         """Gives every id that rows other than events name."""
         columns = ("id", "head", "tail", "item", "user", "left", "right")
-        found: set[str] = set()
+        ids: set[str] = set()
         for record in self.active():
             if record.rows_in and record.load.kind != "interactions":
                 table = self._table(record.rows_in)
                 for name in set(columns) & set(table.column_names):
-                    found.update(table[name].unique().to_pylist())
-        return found
+                    ids.update(table[name].unique().to_pylist())
+        return ids
 
     def _blocks(
         self,
@@ -237,12 +237,12 @@ class Journal:
                 f"back with kgrec ingest --undo {record.load.number}"
             )
         places = np.array([behaviours.index(name) for name in record.behaviours], np.int16)
-        wanted = ["user", "item", "behaviour", *record.carries]
+        columns = ["user", "item", "behaviour", *record.carries]
         with pq.ParquetFile(self.folder / record.rows_in) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=wanted)
-                block = {name: table[name].to_numpy() for name in wanted}
-                keep = _chosen(block["user"], users, part)
+                table = file.read_row_group(group, columns=columns)
+                block = {name: table[name].to_numpy() for name in columns}
+                keep = _row_mask(block["user"], users, part)
                 if keep is not None:
                     block = {name: values[keep] for name, values in block.items()}
                 block["behaviour"] = places[block["behaviour"]]
@@ -260,12 +260,14 @@ class Journal:
 
     def _sweep(self) -> None:
         """Removes what a killed process left: files that the manifest does not name."""
-        named = {record.rows_in for record in self.manifest.loads}
-        named |= {name for names in self.manifest.ids.values() for name in names}
+        referenced = {record.rows_in for record in self.manifest.loads}
+        referenced |= {name for names in self.manifest.ids.values() for name in names}
         for path in self.folder.iterdir():
             if path.name.startswith(".staging-"):
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.suffix == ".tmp" or (path.suffix == ".parquet" and path.name not in named):
+            elif path.suffix == ".tmp" or (
+                path.suffix == ".parquet" and path.name not in referenced
+            ):
                 path.unlink(missing_ok=True)
 
 
@@ -276,7 +278,7 @@ def temporary_journal() -> Iterator[Journal]:
         yield journal
 
 
-def _chosen(user: npt.NDArray[np.int32], users: _Mask | None, part: Part | None) -> _Mask | None:
+def _row_mask(user: npt.NDArray[np.int32], users: _Mask | None, part: Part | None) -> _Mask | None:
     if users is not None:
         return np.asarray(users[user])
     if part is not None and part.of > 1:

@@ -230,7 +230,7 @@ def _stamp(value: list[int] | None) -> tuple[int, ...] | None:
 def stamp_of(path: Path) -> tuple[int, ...] | None:
     """Gives a file's size, times and inode; None if there is no such file."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None
-    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)

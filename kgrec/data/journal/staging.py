@@ -44,7 +44,7 @@ _SPLITS = pa.array([str(split) for split in Split])
 
 
 @dataclass
-class _Written:
+class _Summary:
     rows: int
     carries: set[str]
     behaviours: list[str]
@@ -66,7 +66,7 @@ class Staging:
         self._manifest = manifest
         self._find_codes = codes
         self._codes: dict[NodeLabel, Codes] = {}
-        self._known: dict[NodeLabel, int] = {}
+        self._num_stored: dict[NodeLabel, int] = {}
         self._beside = folder / f".staging-{os.getpid()}"
         self.loads: list[LoadRecord] = []
 
@@ -102,7 +102,7 @@ class Staging:
                 self._beside.mkdir()
         path = self._beside / f"load-{number:05d}.parquet"
         write = self._write_events if source.kind == "interactions" else _write_rows
-        written = write(path, tables)
+        summary = write(path, tables)
         content = hashlib.sha256("\n".join(sorted(f.content for f in files)).encode())
         record = LoadRecord(
             Load(
@@ -111,16 +111,16 @@ class Staging:
                 kind=source.kind,
                 files=tuple(file.origin for file in files),
                 content=content.hexdigest()[:16],
-                rows=written.rows,
+                rows=summary.rows,
                 rejected=0,
                 loaded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             ),
             tuple(files),
-            path.name if written.rows else "",
+            path.name if summary.rows else "",
             settings,
             replaces,
-            tuple(written.behaviours),
-            tuple(sorted(written.carries)),
+            tuple(summary.behaviours),
+            tuple(sorted(summary.carries)),
             {label: len(codes) - before[label] for label, codes in self._codes.items()},
         )
         self.loads.append(record)
@@ -152,9 +152,11 @@ class Staging:
         ids = dict(manifest.ids)
         with writing(self._folder):
             for label, codes in self._codes.items():
-                if len(codes) > self._known[label]:
+                if len(codes) > self._num_stored[label]:
                     name = f"ids-{label}-{len(ids.get(label, ())) + 1:05d}.parquet"
-                    table = pa.table({"id": pa.array(codes.ids(self._known[label]), pa.string())})
+                    table = pa.table(
+                        {"id": pa.array(codes.ids(self._num_stored[label]), pa.string())}
+                    )
                     pq.write_table(table, self._beside / name, compression="zstd")
                     ids[label] = (*ids.get(label, ()), name)
             for path in sorted(self._beside.iterdir()):
@@ -167,13 +169,13 @@ class Staging:
         for label in (NodeLabel.USER, NodeLabel.ITEM):
             if label not in self._codes:
                 self._codes[label] = self._find_codes(label)
-                self._known[label] = len(self._codes[label])
+                self._num_stored[label] = len(self._codes[label])
 
     def discard(self) -> None:
         """Forgets what is not committed."""
         shutil.rmtree(self._beside, ignore_errors=True)
 
-    def _write_events(self, path: Path, tables: Iterable[pa.Table]) -> _Written:
+    def _write_events(self, path: Path, tables: Iterable[pa.Table]) -> _Summary:
         behaviours: list[str] = []
         carries: set[str] = set()
         rows = 0
@@ -183,7 +185,7 @@ class Staging:
                 carries |= _carried(coded)
                 rows += len(coded)
                 groups.write(coded)
-        return _Written(rows, carries, behaviours)
+        return _Summary(rows, carries, behaviours)
 
     def _coded(self, table: pa.Table, behaviours: list[str]) -> pa.Table:
         behaviour = table["behaviour"].combine_chunks()
@@ -253,27 +255,27 @@ class writing:  # noqa: N801 - reads as a clause: with writing(path)
             ) from error
 
 
-def _write_rows(path: Path, tables: Iterable[pa.Table]) -> _Written:
+def _write_rows(path: Path, tables: Iterable[pa.Table]) -> _Summary:
     """Writes rows that are no events; several files of one source may have unlike columns."""
-    found = [table for table in tables if len(table)]
-    if not found:
-        return _Written(0, set(), [])
+    parts = [table for table in tables if len(table)]
+    if not parts:
+        return _Summary(0, set(), [])
     with writing(path.parents[1]):
-        whole = pa.concat_tables(found, promote_options="default")
+        whole = pa.concat_tables(parts, promote_options="default")
         pq.write_table(whole, path, compression="zstd", row_group_size=GROUP_ROWS)
-    return _Written(len(whole), set(), [])
+    return _Summary(len(whole), set(), [])
 
 
 def _carried(table: pa.Table) -> set[str]:
     """Which columns that may be empty are not."""
-    found = set()
+    columns = set()
     if pc.any(pc.not_equal(table["time"], NO_TIME)).as_py():
-        found.add("time")
+        columns.add("time")
     for name in ("rating", "weight"):
         if pc.any(pc.invert(pc.is_nan(table[name]))).as_py():
-            found.add(name)
+            columns.add(name)
     if pc.any(pc.not_equal(table["split"], NO_SPLIT)).as_py():
-        found.add("split")
+        columns.add("split")
     if pc.any(table["deleted"]).as_py():
-        found.add("deleted")
-    return found
+        columns.add("deleted")
+    return columns

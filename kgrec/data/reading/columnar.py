@@ -64,11 +64,11 @@ def read_tables(origin: str, source: Source, tables: Iterable[pa.Table]) -> Iter
     """
     begin = 1
     for table in tables:
-        named = _named(origin, source, table)
-        wanted = named.select(needed_columns(source, named.column_names))
-        size = _rows_at_once(wanted.nbytes, len(wanted))
-        for start in range(0, len(wanted), size):
-            part = wanted.slice(start, size)
+        renamed = _with_column_names(origin, source, table)
+        needed = renamed.select(needed_columns(source, renamed.column_names))
+        size = _rows_at_once(needed.nbytes, len(needed))
+        for start in range(0, len(needed), size):
+            part = needed.slice(start, size)
             yield Chunk(origin, part, np.arange(begin, begin + len(part), dtype=np.int64))
             begin += len(part)
     if begin == 1 and not source.may_be_empty:
@@ -76,28 +76,28 @@ def read_tables(origin: str, source: Source, tables: Iterable[pa.Table]) -> Iter
         raise DataError(f"{origin} has no rows; expected at least one{of_query}")
 
 
-def arrow_table(name: str, given: Any) -> pa.Table:
+def arrow_table(name: str, table: Any) -> pa.Table:
     """Gives a table from Python as an Arrow table.
 
     Args:
         name: What to call it in messages.
-        given: A pandas frame (an index with a name is a column), an Arrow table or batch, or
+        table: A pandas frame (an index with a name is a column), an Arrow table or batch, or
             whatever offers Arrow's stream of data.
 
     Raises:
         ConfigError: If it is none of these.
         DataError: If its cells have no type in Arrow and are no text either.
     """
-    if isinstance(given, pa.Table):
-        return given
-    if isinstance(given, pd.DataFrame):
-        return _from_pandas(name, given)
-    if isinstance(given, pa.RecordBatch):
-        return pa.Table.from_batches([given])
-    if hasattr(given, "__arrow_c_stream__"):
-        return pa.table(given)
+    if isinstance(table, pa.Table):
+        return table
+    if isinstance(table, pd.DataFrame):
+        return _from_pandas(name, table)
+    if isinstance(table, pa.RecordBatch):
+        return pa.Table.from_batches([table])
+    if hasattr(table, "__arrow_c_stream__"):
+        return pa.table(table)
     raise ConfigError(
-        f"table {name!r} is a {type(given).__name__}; expected a pandas DataFrame or an Arrow table"
+        f"table {name!r} is a {type(table).__name__}; expected a pandas DataFrame or an Arrow table"
     )
 
 
@@ -172,18 +172,18 @@ def _chunks_of_parquet(path: Path, source: Source, opened: Any) -> Iterator[Chun
     if file.metadata.num_rows == 0:
         raise DataError(f"{path} has no rows; expected at least one")
     # The types alone tell what is needed, and so what need not be read.
-    named = _named(str(path), source, file.schema_arrow.empty_table())
-    wanted = needed_columns(source, named.column_names)
+    empty = _with_column_names(str(path), source, file.schema_arrow.empty_table())
+    needed = needed_columns(source, empty.column_names)
     roots = [
         name
         for name in file.schema_arrow.names
-        if any(w == column_name(name) or w.startswith(f"{column_name(name)}.") for w in wanted)
+        if any(w == column_name(name) or w.startswith(f"{column_name(name)}.") for w in needed)
     ]
     size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.num_row_groups))
     rows = _rows_at_once(size, file.metadata.num_rows)
     begin = 1
     for batch in file.iter_batches(batch_size=rows, columns=roots):
-        table = _named(str(path), source, pa.Table.from_batches([batch])).select(wanted)
+        table = _with_column_names(str(path), source, pa.Table.from_batches([batch])).select(needed)
         yield Chunk(str(path), table, np.arange(begin, begin + len(table), dtype=np.int64))
         begin += len(table)
     if begin - 1 != file.metadata.num_rows:
@@ -193,7 +193,7 @@ def _chunks_of_parquet(path: Path, source: Source, opened: Any) -> Iterator[Chun
         )
 
 
-def _named(origin: str, source: Source, table: pa.Table) -> pa.Table:
+def _with_column_names(origin: str, source: Source, table: pa.Table) -> pa.Table:
     """Gives the table under names as `Chunk.table` has them, with the asked fields of structs."""
     table = table.drop_columns([n for n in table.column_names if _PANDAS_INDEX.fullmatch(n)])
     names = [column_name(name) for name in table.column_names]
@@ -205,9 +205,9 @@ def _named(origin: str, source: Source, table: pa.Table) -> pa.Table:
                 f"expected one name a column, whatever its case; rename it"
             )
     table = table.rename_columns(names)
-    for asked in mapped_columns(source).values():
-        if asked not in names and (field := _reached(table, asked.split("."))) is not None:
-            table = table.append_column(asked, field)
+    for mapped in mapped_columns(source).values():
+        if mapped not in names and (field := _reached(table, mapped.split("."))) is not None:
+            table = table.append_column(mapped, field)
     return table
 
 

@@ -100,7 +100,7 @@ REQUIRED: Mapping[Kind, Names] = {
 def resolve_columns(
     source: Source,
     names: Sequence[str],
-    wanted: Sequence[str],
+    columns: Sequence[str],
     *,
     required: Sequence[str] = (),
     origin: str | None = None,
@@ -112,7 +112,7 @@ def resolve_columns(
     Args:
         source: The source and its settings.
         names: Its columns, as in `Chunk.table`.
-        wanted: kgrec's names of the columns to find.
+        columns: kgrec's names of the columns to find.
         required: Those of them that must be there.
         origin: What to call the data in messages; None is the source's name.
 
@@ -133,22 +133,22 @@ def resolve_columns(
                 f"{source.name!r} names; found {listed(names)}; correct the name"
             )
     aliases = ALIASES[source.kind]
-    found = {}
+    name_of = {}
     free = [name for name in names if name not in mapped.values()]
-    for column in wanted:
+    for column in columns:
         if column in mapped:
-            found[column] = mapped[column]
+            name_of[column] = mapped[column]
         elif column == "id" and source.kind in NODE_KINDS and free:
-            found["id"] = free[0]
+            name_of["id"] = free[0]
         elif usual := [name for name in aliases.get(column, ()) if name in free]:
-            found[column] = usual[0]
+            name_of[column] = usual[0]
         elif column in required:
             expected = " or ".join(repr(alias) for alias in aliases.get(column, (column,)))
             raise DataError(
                 f"{origin} has no column {expected}; found {listed(names)}; name the columns in "
                 f"the first line, or say which it is in columns.{column} of source {source.name!r}"
             )
-    return found
+    return name_of
 
 
 def mapped_columns(source: Source) -> dict[str, str]:
@@ -157,12 +157,12 @@ def mapped_columns(source: Source) -> dict[str, str]:
     Raises:
         ConfigError: If rows of the source's kind have no such column.
     """
-    known = ALIASES[source.kind]
+    aliases = ALIASES[source.kind]
     for column in source.columns:
-        if column not in known:
+        if column not in aliases:
             raise ConfigError(
                 f"source {source.name!r}: columns names {column!r}, which {source.kind} do not "
-                f"have; expected some of {', '.join(known)}"
+                f"have; expected some of {', '.join(aliases)}"
             )
     return {column: column_name(name) for column, name in source.columns.items()}
 
@@ -178,12 +178,12 @@ def needed_columns(source: Source, names: Sequence[str]) -> list[str]:
     """
     if source.kind in NODE_KINDS:
         dropped = {column_name(n) for n, rule in source.properties.items() if rule.kind == "drop"}
-        kept = {*names[:1], *mapped_columns(source).values()}
-        return [name for name in names if name not in dropped or name in kept]
-    found = resolve_columns(source, names, list(ALIASES[source.kind]))
-    if not set(REQUIRED[source.kind]) <= set(found):
+        always = {*names[:1], *mapped_columns(source).values()}
+        return [name for name in names if name not in dropped or name in always]
+    name_of = resolve_columns(source, names, list(ALIASES[source.kind]))
+    if not set(REQUIRED[source.kind]) <= set(name_of):
         return list(names)
-    return [name for name in names if name in found.values()]
+    return [name for name in names if name in name_of.values()]
 
 
 def column_name(name: object) -> str:

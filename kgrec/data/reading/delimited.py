@@ -55,16 +55,16 @@ def dialect(path: Path, source: Source) -> Dialect:
         ConfigError: If the settings' separator is none.
     """
     line = first_line(path)
-    given = source.separator
-    if given is not None and (not given.isascii() or given in '"\r\n\0'):
+    own = source.separator
+    if own is not None and (not own.isascii() or own in '"\r\n\0'):
         raise ConfigError(
-            f"source {source.name!r}: the separator {given!r} cannot be used; expected one ASCII "
+            f"source {source.name!r}: the separator {own!r} cannot be used; expected one ASCII "
             f"character that is neither a quote nor a line break"
         )
     if source.format in ("tsv", "atomic"):
-        return Dialect(given or "\t", quoted=False)
+        return Dialect(own or "\t", quoted=False)
     suffix = ".csv" if source.format == "csv" else bare_suffix(path)
-    separator = given or _separator(suffix, line.decode("utf-8", errors="replace"))
+    separator = own or _separator(suffix, line.decode("utf-8", errors="replace"))
     return Dialect(separator, quoted=source.format == "csv" or separator != "\t")
 
 
@@ -82,7 +82,7 @@ def read_delimited(path: Path, source: Source) -> Iterator[Chunk]:
     """
     form = dialect(path, source)
     names: list[str] = []
-    found = seen = False
+    has_rows = has_records = False
     with ByteStream(path) as stream:
         for block in read_blocks(stream, str(path), form.separator if form.quoted else None):
             begin = 0
@@ -93,13 +93,13 @@ def read_delimited(path: Path, source: Source) -> Iterator[Chunk]:
                     continue
                 names = _names(path, block, header, form)
                 begin = header + 1
-            seen = seen or begin < len(block)
+            has_records = has_records or begin < len(block)
             for chunk in _chunks(str(path), block, begin, names, form):
-                found = found or bool(len(chunk.table) or chunk.bad)
+                has_rows = has_rows or bool(len(chunk.table) or chunk.bad)
                 yield chunk
-    if not found:
-        got = "only blank rows" if seen else "a header and no rows"
-        raise DataError(f"{path} has {got}; expected at least one row below the header")
+    if not has_rows:
+        actual = "only blank rows" if has_records else "a header and no rows"
+        raise DataError(f"{path} has {actual}; expected at least one row below the header")
 
 
 def _separator(suffix: str, header: str) -> str:
@@ -131,18 +131,18 @@ def _names(path: Path, block: Block, position: int, form: Dialect) -> list[str]:
         )
     cells = _header_cells(path, line, header, form)
     names: list[str] = []
-    known: set[str] = set()
+    unique: set[str] = set()
     for column, cell in enumerate(cells, start=1):
         atomic = _ATOMIC.fullmatch(cell.strip())
         name = (atomic["name"] if atomic else cell).strip().lower()
-        if not name or name in known:
+        if not name or name in unique:
             problem = f"repeats {name!r}" if name else "has no name"
             raise DataError(
                 f"{path}:{line}: column {column} {problem}; found {listed(cells)}; expected one "
                 f"name a column; rename it"
             )
         names.append(name)
-        known.add(name)
+        unique.add(name)
     return names
 
 
@@ -163,19 +163,19 @@ def _chunks(
 ) -> Iterator[Chunk]:
     """Parses a block's records from the position `begin` on."""
     reasons = {p: reason for p, reason in block.illegible().items() if p >= begin}
-    taken = np.ones(len(block), dtype=bool)
-    taken[:begin] = False
-    taken[list(reasons)] = False
-    excluded = np.flatnonzero(~taken)
-    positions = np.flatnonzero(taken & ~block.blank())
+    usable = np.ones(len(block), dtype=bool)
+    usable[:begin] = False
+    usable[list(reasons)] = False
+    excluded = np.flatnonzero(~usable)
+    positions = np.flatnonzero(usable & ~block.blank())
     table, widths = _parse(block.without(excluded), len(positions), names, form)
     wide = np.array(sorted(widths), dtype=np.int64)
     for row in wide:
         position = int(positions[row])
         if block.record(position).strip():
             hint = f"; quote cells that hold {form.separator!r}" if form.quoted else ""
-            got = f"expected {len(names)} columns, got {widths[int(row)]}{hint}"
-            reasons[position] = got
+            problem = f"expected {len(names)} columns, got {widths[int(row)]}{hint}"
+            reasons[position] = problem
     rows = block.first + np.delete(positions, wide)
     filled = _filled(table)
     if filled is not None:

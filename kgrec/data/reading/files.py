@@ -60,8 +60,8 @@ def find_files(source: Source) -> list[Path]:
             f"no file at {path}; expected a CSV, TSV, JSON Lines, Parquet or RecBole file; check "
             f"the path (relative paths are relative to the config file)"
         )
-    found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - absolute
-    files = sorted(name for name in found if name.is_file())
+    matches = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - absolute
+    files = sorted(name for name in matches if name.is_file())
     if not files:
         raise DataError(
             f"no file matches {path}; expected at least one; check the path (relative paths are "
@@ -161,9 +161,9 @@ def first_line(path: Path) -> bytes:
     """
     with ByteStream(path) as stream:
         data = stream.read(_FIRST_LINE_BYTES)
-        for mark, told in _FOREIGN.items():
+        for mark, problem in _FOREIGN.items():
             if data.startswith(mark):
-                raise DataError(f"{path} {told}")
+                raise DataError(f"{path} {problem}")
         while data and not data.strip():
             data = stream.read(_FIRST_LINE_BYTES)
     if not data:
@@ -179,6 +179,6 @@ def begins_with(path: Path, mark: bytes) -> bool:
 
 def listed(names: Sequence[str]) -> str:
     """Names for a message: quoted, long ones cut, the first twenty."""
-    shown = [repr(name if len(name) <= 60 else f"{name[:60]}…") for name in names[:_LISTED]]
+    quoted = [repr(name if len(name) <= 60 else f"{name[:60]}…") for name in names[:_LISTED]]
     more = len(names) - _LISTED
-    return ", ".join([*shown, f"and {more:,} more"] if more > 0 else shown)
+    return ", ".join([*quoted, f"and {more:,} more"] if more > 0 else quoted)

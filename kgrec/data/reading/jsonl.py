@@ -58,13 +58,13 @@ def read_json_lines(path: Path, source: Source) -> Iterator[Chunk]:
             f"jq -c '.[]'"
         )
     columns = _Columns(path, source)
-    found = False
+    has_rows = False
     with ByteStream(path) as stream:
         for block in read_blocks(stream, str(path), size=_BLOCK_BYTES):
             chunk = _chunk(str(path), block, columns)
-            found = found or bool(len(chunk.rows) or chunk.bad)
+            has_rows = has_rows or bool(len(chunk.rows) or chunk.bad)
             yield chunk
-    if not found:
+    if not has_rows:
         raise DataError(f"{path} has only empty objects; expected at least one with values")
     for name in columns.unseen():
         logger.warning(
@@ -82,7 +82,7 @@ class _Columns:
         #: By column that the settings name: the keys to go through.
         self._ways = {mapped[c]: name.strip().split(".") for c, name in source.columns.items()}
         self._keys: dict[str, None] = {}
-        self._seen: set[str] = set()
+        self._nonempty: set[str] = set()
 
     def table(self, rows: Sequence[Row]) -> pa.Table:
         """Gives rows as columns of text, as many as are needed; none for no rows."""
@@ -103,12 +103,14 @@ class _Columns:
             name: _cells(rows, spellings.get(name, []), self._ways.get(name, []))
             for name in needed_columns(self._source, names)
         }
-        self._seen |= {name for name, column in cells.items() if column.null_count < len(column)}
+        self._nonempty |= {
+            name for name, column in cells.items() if column.null_count < len(column)
+        }
         return pa.table(cells)
 
     def unseen(self) -> list[str]:
         """Gives the columns that the settings name and no row has."""
-        return [name for name in self._ways if name not in self._seen]
+        return [name for name in self._ways if name not in self._nonempty]
 
 
 def _chunk(origin: str, block: Block, columns: _Columns) -> Chunk:

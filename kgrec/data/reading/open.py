@@ -124,9 +124,9 @@ def _reader(path: Path, source: Source) -> Reader:
     """Tells a file's format: by the settings, its name, or its beginning."""
     if source.format != "auto":
         return _BY_FORMAT[source.format]
-    known = _BY_SUFFIX.get(bare_suffix(path))
-    if known is not None:
-        return known
+    reader = _BY_SUFFIX.get(bare_suffix(path))
+    if reader is not None:
+        return reader
     with ByteStream(path) as stream:
         if stream.read(len(PARQUET_MARK)) == PARQUET_MARK:
             return read_parquet
@@ -172,24 +172,24 @@ class _Answer:
     def __init__(self, source: Source, query: Query) -> None:
         self._source = source
         self._query = query
-        self._kept: IO[bytes] | None = None
+        self._spool: IO[bytes] | None = None
 
     def tables(self) -> Iterator[pa.Table]:
         """Gives the rows in the parts in which they came."""
-        if self._kept is None:
-            self._kept = self._run()
-        end, at = self._kept.seek(0, SEEK_END), 0
+        if self._spool is None:
+            self._spool = self._run()
+        end, at = self._spool.seek(0, SEEK_END), 0
         while at < end:
-            self._kept.seek(at)
-            table = pa.ipc.open_stream(self._kept).read_all()
-            at = self._kept.tell()
+            self._spool.seek(at)
+            table = pa.ipc.open_stream(self._spool).read_all()
+            at = self._spool.tell()
             yield table
 
     def _run(self) -> IO[bytes]:
-        kept = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the answer
-        weakref.finalize(self, kept.close)
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the answer
+        weakref.finalize(self, spool.close)
         for table in self._query(self._source):
             # A stream of its own for each part, one behind the other: their types may differ.
-            with pa.ipc.new_stream(kept, table.schema) as stream:
+            with pa.ipc.new_stream(spool, table.schema) as stream:
                 stream.write_table(table)
-        return kept
+        return spool

@@ -105,7 +105,7 @@ class Block:
 
     def illegible(self) -> dict[int, str]:
         """Gives the positions of records that are no text or no record, with the reason."""
-        found = {int(position): CLOSING for position in self.unclosed}
+        reasons = {int(position): CLOSING for position in self.unclosed}
         size = int(self.bounds[-1])
         data = np.frombuffer(self.data, dtype=np.uint8)[:size]
         if not _is_utf8(self.data, size):
@@ -113,10 +113,10 @@ class Block:
                 try:
                     self.record(position).decode("utf-8")
                 except UnicodeDecodeError:
-                    found[position] = _UTF8
+                    reasons[position] = _UTF8
         if self.data.find(b"\0", 0, size) >= 0:
-            found |= dict.fromkeys(self._holding(data == 0), _NUL)
-        return found
+            reasons |= dict.fromkeys(self._holding(data == 0), _NUL)
+        return reasons
 
     def without(self, excluded: Positions) -> pa.Buffer:
         """Gives the bytes of all records but those at the ascending positions."""
@@ -168,8 +168,8 @@ def read_blocks(
         _refuse_giant(bounds, len(data), len(toggles) % 2 == 1, first, line, origin)
         if len(bounds) > 1:
             # A stray quote whose line goes on in the next block is found again there.
-            held = stray[stray < bounds[-1]]
-            unclosed = np.unique(np.searchsorted(bounds, held, side="right") - 1)
+            inner = stray[stray < bounds[-1]]
+            unclosed = np.unique(np.searchsorted(bounds, inner, side="right") - 1)
             yield Block(data, bounds, first, unclosed, line)
         first, more = first + len(bounds) - 1, more + len(inside)
         rest = data[bounds[-1] :]

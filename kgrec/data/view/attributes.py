@@ -38,8 +38,8 @@ def list_values(values: pd.Series, separator: str | None = "auto") -> pd.Series:
         cells = values.str.split(separator, regex=False)
     single = cells.explode().str.strip()
     single = single[single.notna() & (single != "")]
-    kept = ~pd.DataFrame({"cell": single.index, "value": single.to_numpy()}).duplicated()
-    return single[kept.to_numpy()]
+    is_first = ~pd.DataFrame({"cell": single.index, "value": single.to_numpy()}).duplicated()
+    return single[is_first.to_numpy()]
 
 
 def no_values() -> pd.DataFrame:
@@ -96,25 +96,25 @@ def one_spelling(values: pd.DataFrame, report: Report) -> pd.DataFrame:
     )
     counts["key"] = counts["value"].map(_forms(counts["value"], _folded))
     counts = counts.sort_values(["count", "value"], ascending=[False, True])
-    counts["chosen"] = counts.groupby(["relation", "key"])["value"].transform("first")
+    counts["canonical"] = counts.groupby(["relation", "key"])["value"].transform("first")
     spelt = values.assign(value=composed).merge(
-        counts[["relation", "value", "chosen"]], on=["relation", "value"], how="left"
+        counts[["relation", "value", "canonical"]], on=["relation", "value"], how="left"
     )
-    other = spelt["chosen"] != values["value"].to_numpy()
-    for source, changed in (
-        spelt[other].assign(was=values["value"].to_numpy()[other]).groupby("source", sort=False)
+    respelt = spelt["canonical"] != values["value"].to_numpy()
+    for source, rows in (
+        spelt[respelt].assign(was=values["value"].to_numpy()[respelt]).groupby("source", sort=False)
     ):
-        examples = changed.drop_duplicates(["was", "chosen"])
+        examples = rows.drop_duplicates(["was", "canonical"])
         report.add(
             str(source),
             "spelling",
             "mended",
-            len(changed),
+            len(rows),
             "attribute values are spelt unlike most of their kind and were joined with them",
-            [f"{was!r} as {chosen!r}" for was, chosen in
-             zip(examples["was"][:3], examples["chosen"][:3], strict=True)],
+            [f"{was!r} as {canonical!r}" for was, canonical in
+             zip(examples["was"][:3], examples["canonical"][:3], strict=True)],
         )  # fmt: skip
-    return spelt.assign(value=spelt["chosen"])[VALUE_COLUMNS]
+    return spelt.assign(value=spelt["canonical"])[VALUE_COLUMNS]
 
 
 def attribute_ids(values: pd.DataFrame) -> pd.Series:
@@ -135,8 +135,8 @@ def _binned(rows: SourceRows, column: Column, values: pd.Series) -> pd.Series:
     bad[values.index.to_numpy()[unfit[codes]]] = True
     rows.refuse(bad, column.column, expected, f"correct it, or take bin = {kind!r} away")
     whole = np.floor(amounts).astype(np.int64)
-    named = {"decade": _decades, "century": _centuries, "log2": _doublings}[str(kind)](whole)
-    return pd.Series(np.asarray(named, dtype=object)[codes], index=values.index, dtype="str")
+    labels = {"decade": _decades, "century": _centuries, "log2": _doublings}[str(kind)](whole)
+    return pd.Series(np.asarray(labels, dtype=object)[codes], index=values.index, dtype="str")
 
 
 def _decades(years: npt.NDArray[np.int64]) -> list[str]:
@@ -149,11 +149,11 @@ def _centuries(years: npt.NDArray[np.int64]) -> list[str]:
 
 
 def _doublings(sizes: npt.NDArray[np.int64]) -> list[str]:
-    named = []
+    labels = []
     for size in sizes.tolist():
         low = 2 ** (size.bit_length() - 1) if size else 0
-        named.append(str(low) if size <= 1 else f"{low}-{2 * low - 1}")
-    return named
+        labels.append(str(low) if size <= 1 else f"{low}-{2 * low - 1}")
+    return labels
 
 
 def _ordinal(number: int) -> str:

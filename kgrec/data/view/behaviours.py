@@ -45,19 +45,19 @@ class Behaviours:
             SchemaError: If a behaviour's name gives no relationship type.
         """
         rules = config.all_behaviours()
-        taken = {DISLIKED: DISLIKED_NAME}
+        name_of = {DISLIKED: DISLIKED_NAME}
         keys: list[EdgeKey | None] = []
         for name, rule in rules.items():
             if rule.role == "target":
                 keys.append(None)
                 continue
             kind = relation_type(name)
-            if kind in taken:
+            if kind in name_of:
                 raise ConfigError(
                     f"data.behaviours.{name}: its edges would be {kind}, as are those of "
-                    f"{taken[kind]!r}; give it another name, and its own under values"
+                    f"{name_of[kind]!r}; give it another name, and its own under values"
                 )
-            taken[kind] = name
+            name_of[kind] = name
             keys.append(EdgeKey(kind, NodeLabel.USER, NodeLabel.ITEM))
         return cls(
             tuple(rules),
@@ -80,7 +80,7 @@ class Behaviours:
         """Whether a target rated too low is a dislike."""
         return any(r.role == "target" and r.min_rating is not None for r in self.rules)
 
-    def others(self) -> list[tuple[int, str, EdgeKey, Role]]:
+    def nontargets(self) -> list[tuple[int, str, EdgeKey, Role]]:
         """Gives position, name, edge set and role of each that is no target."""
         return [
             (position, name, key, Role(rule.role))
@@ -93,19 +93,19 @@ class Behaviours:
     def count(self, events: Events, report: Report) -> list[int]:
         """Counts the events of each, and reports those that the settings do not name."""
         counts = np.bincount(events.behaviour, minlength=len(events.behaviours)).tolist()
-        found = dict(zip(events.behaviours, counts, strict=True))
-        for name in sorted(found.keys() - set(self.names)):
+        count_of = dict(zip(events.behaviours, counts, strict=True))
+        for name in sorted(count_of.keys() - set(self.names)):
             report.add(
                 SOURCE,
                 "unknown behaviour",
                 "dropped",
-                found[name],
+                count_of[name],
                 "events are of behaviours that the settings do not name",
                 [name],
             )
-        return [found.get(name, 0) for name in self.names]
+        return [count_of.get(name, 0) for name in self.names]
 
-    def known(self, events: Events) -> Events:
+    def renumber(self, events: Events) -> Events:
         """Numbers the events' behaviours as here, without those that the settings do not name."""
         places = {name: position for position, name in enumerate(self.names)}
         position = np.array([places.get(name, -1) for name in events.behaviours], dtype=np.int16)
@@ -139,10 +139,10 @@ class Ratings:
 
     def see(self, position: int, rating: npt.NDArray[np.float64]) -> None:
         """Takes note of the ratings (n,) of pairs of a behaviour."""
-        known = rating[~np.isnan(rating)]
+        rated = rating[~np.isnan(rating)]
         self.pairs[position] += len(rating)
-        self.unrated[position] += len(rating) - len(known)
-        self.highest[position] = max(self.highest[position], known.max(initial=-np.inf))
+        self.unrated[position] += len(rating) - len(rated)
+        self.highest[position] = max(self.highest[position], rated.max(initial=-np.inf))
 
     def plus(self, other: "Ratings") -> "Ratings":
         """Gives what both have met."""

@@ -36,13 +36,13 @@ class Folded:
     Attributes:
         targets: What is recommended for.
         disliked: Targets that were rated too low.
-        others: Evidence and negative behaviours, by their position in the settings.
+        nontargets: Evidence and negative behaviours, by their position in the settings.
         bots: Codes of users that were left out, int64.
     """
 
     targets: Pairs
     disliked: Pairs
-    others: dict[int, Pairs]
+    nontargets: dict[int, Pairs]
     bots: npt.NDArray[np.int64]
 
 
@@ -81,7 +81,7 @@ class BlockFolder:
         self._split_given = self._is_split_given(events)
         counts = np.array(self.behaviours.count(events, self.report))
         is_target = self.behaviours.targets
-        others = {at: Gathered(int(counts[at])) for at in np.flatnonzero(~is_target).tolist()}
+        nontargets = {at: Gathered(int(counts[at])) for at in np.flatnonzero(~is_target).tolist()}
         num_targets = int(counts[is_target].sum())
         targets, disliked = Gathered(num_targets), Gathered(num_targets)
         bots = []
@@ -89,21 +89,21 @@ class BlockFolder:
             block = self._fold_block(events, low, high)
             targets.add(block.targets)
             disliked.add(block.disliked)
-            for position, gathered in others.items():
-                gathered.add(block.others[position])
+            for position, gathered in nontargets.items():
+                gathered.add(block.nontargets[position])
             bots.append(block.bots)
         return Folded(
             targets.pairs(),
             disliked.pairs(),
-            {position: gathered.pairs() for position, gathered in others.items()},
+            {position: gathered.pairs() for position, gathered in nontargets.items()},
             np.concatenate(bots),
         )
 
     def _is_split_given(self, events: Events) -> bool:
-        said = np.flatnonzero(events.split != NO_SPLIT)
+        rows = np.flatnonzero(events.split != NO_SPLIT)
         targets = set(np.array(self.behaviours.names)[self.behaviours.targets])
-        met = {events.behaviours[position] for position in np.unique(events.behaviour[said])}
-        return not targets.isdisjoint(met)
+        names = {events.behaviours[position] for position in np.unique(events.behaviour[rows])}
+        return not targets.isdisjoint(names)
 
     def _fold_block(self, events: Events, low: int, high: int) -> Folded:
         """Folds the events of the users from `low` to before `high`."""
@@ -116,11 +116,11 @@ class BlockFolder:
         else:
             session = number_sessions(events, gap, self.report)
 
-        liked, disliked, others = [], [], {}
+        liked, disliked, nontargets = [], [], {}
         for position, rule in enumerate(self.behaviours.rules):
             pairs = self._fold_behaviour(events, session, position)
             if rule.role != "target":
-                others[position] = pairs
+                nontargets[position] = pairs
                 continue
             if rule.min_rating is not None:
                 pairs, too_low = self._told_apart(pairs, position, rule.min_rating)
@@ -129,17 +129,17 @@ class BlockFolder:
         num_items = len(self.item_hash)
         targets = united(liked, num_items)
         if not disliked:
-            return Folded(targets, targets.take(np.empty(0, dtype=np.int64)), others, bots)
+            return Folded(targets, targets.take(np.empty(0, dtype=np.int64)), nontargets, bots)
         targets, known_dislikes = resolved(
             targets, united(disliked, num_items), num_items, self.report
         )
-        return Folded(targets, self._of_train(known_dislikes), others, bots)
+        return Folded(targets, self._of_train(known_dislikes), nontargets, bots)
 
     def _clean(self, events: Events) -> tuple[Events, npt.NDArray[np.int64]]:
         """Gives the events that count, sorted by user and item, and the users who were bots."""
         num_items, cleaning, report = len(self.item_hash), self.config.cleaning, self.report
         bots = np.empty(0, dtype=np.int64)
-        events = self.behaviours.known(events)
+        events = self.behaviours.renumber(events)
         events = without_repeats(events, num_items, report)
         events = without_deleted(events, num_items, report)
         if cleaning.max_per_day is not None:
@@ -149,10 +149,10 @@ class BlockFolder:
         targets = self.behaviours.targets
         if self._split_given:
             refuse_two_splits(events, targets, num_items, self.names)
-        told = ~targets[events.behaviour] & (events.split > TRAIN)
-        if told.any():
-            self._held_out_by_source(int(told.sum()))
-            events = events.take(~told)
+        held_out = ~targets[events.behaviour] & (events.split > TRAIN)
+        if held_out.any():
+            self._held_out_by_source(int(held_out.sum()))
+            events = events.take(~held_out)
         return events, bots
 
     def _fold_behaviour(
@@ -196,9 +196,9 @@ class BlockFolder:
 
     def _of_train(self, disliked: Pairs) -> Pairs:
         """Leaves out dislikes that a given split holds out."""
-        told = disliked["split"] > TRAIN
-        self._held_out_by_source(int(told.sum()))
-        return disliked.take(~told) if told.any() else disliked
+        held_out = disliked["split"] > TRAIN
+        self._held_out_by_source(int(held_out.sum()))
+        return disliked.take(~held_out) if held_out.any() else disliked
 
     def _held_out_by_source(self, count: int) -> None:
         self.report.add(

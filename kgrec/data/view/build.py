@@ -66,7 +66,7 @@ class CodedIds:
             events = replace(events, item=item[events.item])
         return events
 
-    def named(self, user: int, item: int) -> tuple[str, str]:
+    def id_pair(self, user: int, item: int) -> tuple[str, str]:
         """Gives the ids of a pair, for messages."""
         return str(self.ids[NodeLabel.USER][user]), str(self.ids[NodeLabel.ITEM][item])
 
@@ -97,7 +97,7 @@ def build_dataset(
     """
     rows = _rows(journal, config)
     same = rows.get("same_as", ())
-    identities = read_identities(same, report, _known(journal, rows) if same else None)
+    identities = read_identities(same, report, _known_ids(journal, rows) if same else None)
     coded = coded_ids(journal, identities)
     view = _derive(journal, coded, config, seed, report, on_events)
     if not view.users.any():
@@ -123,11 +123,11 @@ def coded_ids(journal: Journal, identities: Identities) -> CodedIds:
     ids, hashes, canonical = {}, {}, {}
     for label in _CODED:
         own = journal.codes(label).ids()
-        chosen = identities.canonical(label, pd.Series(own, dtype="str"))
+        targets = identities.canonical(label, pd.Series(own, dtype="str"))
         merged = None
-        if (chosen.to_numpy() != np.asarray(own, dtype=object)).any():
+        if (targets.to_numpy() != np.asarray(own, dtype=object)).any():
             places = {key: code for code, key in enumerate(own)}
-            merged = np.array([places.setdefault(key, len(places)) for key in chosen], np.int32)
+            merged = np.array([places.setdefault(key, len(places)) for key in targets], np.int32)
             extra = np.arange(len(own), len(places), dtype=np.int32)
             own, merged = list(places), np.concatenate([merged, extra])
         ids[label] = np.asarray(own, dtype=object)
@@ -138,7 +138,7 @@ def coded_ids(journal: Journal, identities: Identities) -> CodedIds:
 
 def _rows(journal: Journal, config: DataConfig) -> dict[Kind, list[SourceRows]]:
     """Reads the rows that are no events, by kind and source, in the order of the settings."""
-    found: dict[Kind, list[SourceRows]] = {}
+    tables: dict[Kind, list[SourceRows]] = {}
     for source in config.all_sources():
         if source.kind == "interactions":
             continue
@@ -150,8 +150,8 @@ def _rows(journal: Journal, config: DataConfig) -> dict[Kind, list[SourceRows]]:
         if records:
             frame = pd.concat([journal.rows(record) for record in records], ignore_index=True)
             origins = {r.load.number: tuple(f.origin for f in r.files) for r in records}
-            found.setdefault(source.kind, []).append(SourceRows(source, frame, origins))
-    return found
+            tables.setdefault(source.kind, []).append(SourceRows(source, frame, origins))
+    return tables
 
 
 def _derive(
@@ -179,34 +179,36 @@ def _derive(
             seed,
             report,
             whole=count == 1,
-            name=coded.named,
+            name=coded.id_pair,
         )
         del events
         views.append(view)
     return view if count == 1 else InteractionView.joined(views)
 
 
-def _known(journal: Journal, rows: Mapping[Kind, list[SourceRows]]) -> dict[NodeLabel, pd.Index]:
+def _known_ids(
+    journal: Journal, rows: Mapping[Kind, list[SourceRows]]
+) -> dict[NodeLabel, pd.Index]:
     """All ids of users and items that events or their tables name."""
     kinds: dict[NodeLabel, Kind] = {NodeLabel.USER: "users", NodeLabel.ITEM: "items"}
-    known = {}
+    ids_of = {}
     for label, kind in kinds.items():
         ids = np.asarray(journal.codes(label).ids(), dtype=object)
-        named = ids[journal.named(label, journal.active("interactions"))]
-        known[label] = pd.Index(named, dtype="str").union(table_ids(rows.get(kind, ())))
-    return known
+        named_ids = ids[journal.is_named(label, journal.active("interactions"))]
+        ids_of[label] = pd.Index(named_ids, dtype="str").union(table_ids(rows.get(kind, ())))
+    return ids_of
 
 
 def _first_loads(
-    journal: Journal, label: NodeLabel, coded: CodedIds, kept: npt.NDArray[np.bool_]
+    journal: Journal, label: NodeLabel, coded: CodedIds, keep: npt.NDArray[np.bool_]
 ) -> pd.Series:
     """The load that first named each id that counts and is kept, by the id."""
     first = journal.first_loads(label)
-    chosen = coded.canonical[label]
-    counts = np.arange(len(first)) if chosen is None else chosen[: len(first)]
-    load = np.full(len(kept), np.iinfo(np.int32).max, dtype=np.int32)
+    canonical = coded.canonical[label]
+    counts = np.arange(len(first)) if canonical is None else canonical[: len(first)]
+    load = np.full(len(keep), np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(load, counts, first)
-    return pd.Series(load[kept].astype(np.int64), index=pd.Index(coded.ids[label][kept]))
+    return pd.Series(load[keep].astype(np.int64), index=pd.Index(coded.ids[label][keep]))
 
 
 class _HeldOutIds:

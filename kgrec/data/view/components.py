@@ -21,7 +21,7 @@ def components(
     from scipy.sparse.csgraph import connected_components
 
     ones = np.ones(len(left), dtype=np.int8)
-    _, found = connected_components(
+    _, labels = connected_components(
         coo_array((ones, (left, right)), shape=(size, size)), directed=False
     )
-    return np.asarray(found, dtype=np.int32)
+    return np.asarray(labels, dtype=np.int32)

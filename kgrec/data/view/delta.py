@@ -26,17 +26,17 @@ from kgrec.schema import EdgeKey, NodeLabel, Role, interaction_key
 #: Kinds of source whose rows depend on what is held out, or merge ids.
 _ENTANGLED = ("reviews", "queries", "same_as")
 
-_Named = dict[tuple[str, EdgeKey], pd.DataFrame]
+_EdgeSets = dict[tuple[str, EdgeKey], pd.DataFrame]
 
 
 def derive_changes(
-    journal: Journal, held: GraphRecord, config: DataConfig, seed: int, report: Report
+    journal: Journal, graph: GraphRecord, config: DataConfig, seed: int, report: Report
 ) -> Changes | None:
     """Gives what the loads since a graph was written change in it.
 
     Args:
         journal: The rows.
-        held: What the graph holds; derived with the same settings.
+        graph: What the graph holds; derived with the same settings.
         config: What is done with rows.
         seed: Of the split.
         report: Takes what is mended, left out or noted about the users concerned.
@@ -46,11 +46,11 @@ def derive_changes(
         the graph must be derived as a whole.
     """
     active = journal.active()
-    before = [record for record in active if record.load.number in set(held.loads)]
-    added = [record for record in active if record.load.number not in set(held.loads)]
+    before = [record for record in active if record.load.number in set(graph.loads)]
+    new_loads = [record for record in active if record.load.number not in set(graph.loads)]
     if (
-        len(before) < len(held.loads)
-        or any(record.load.kind != "interactions" for record in added)
+        len(before) < len(graph.loads)
+        or any(record.load.kind != "interactions" for record in new_loads)
         or any(record.load.kind in _ENTANGLED for record in active)
         or config.cleaning.max_per_day is not None
         or not is_local(config)
@@ -59,16 +59,16 @@ def derive_changes(
     behaviours = tuple(config.all_behaviours())
     coded = coded_ids(journal, read_identities((), report))
     concerned = np.zeros(len(coded.ids[NodeLabel.USER]), dtype=bool)
-    concerned[journal.events(behaviours, loads=added).user] = True
+    concerned[journal.events(behaviours, loads=new_loads).user] = True
 
     events = journal.events(behaviours, users=concerned)
-    known = np.isin(events.load, held.loads)
-    old = _derive(events.take(known), coded, config, seed, Report())
+    is_old = np.isin(events.load, graph.loads)
+    old = _derive(events.take(is_old), coded, config, seed, Report())
     new = _derive(events, coded, config, seed, report)
-    items = journal.named(NodeLabel.ITEM, before)
+    items = journal.is_named(NodeLabel.ITEM, before)
     fresh = {NodeLabel.USER: new.users & ~old.users, NodeLabel.ITEM: new.items & ~items}
     nodes = _new_nodes(journal, coded, fresh)
-    return None if nodes is None else _changes(journal, held, coded, old, new, nodes)
+    return None if nodes is None else _changes(journal, graph, coded, old, new, nodes)
 
 
 def _derive(
@@ -82,7 +82,7 @@ def _derive(
         seed,
         report,
         whole=False,
-        name=coded.named,
+        name=coded.id_pair,
     )
 
 
@@ -102,46 +102,46 @@ def _new_nodes(
     return nodes
 
 
-def _named(view: InteractionView) -> _Named:
+def _edge_sets(view: InteractionView) -> _EdgeSets:
     """All coded edges of a view, by the text their hashes are made with and their set."""
-    found: _Named = {
+    edge_sets: _EdgeSets = {
         (str(interaction_key(split)), interaction_key(split)): frame
         for split, frame in view.splits.items()
     }
-    return found | {
+    return edge_sets | {
         (f"{name} {key} {role}", key): edges for name, key, role, edges in view.behaviours
     }
 
 
 def _changes(
     journal: Journal,
-    held: GraphRecord,
+    graph: GraphRecord,
     coded: CodedIds,
     old: InteractionView,
     new: InteractionView,
     nodes: dict[NodeLabel, pd.DataFrame],
 ) -> Changes:
-    value = int(held.version, 16)
+    value = int(graph.version, 16)
     for label, frame in nodes.items():
         value += total(node_hashes(label, hash_ids(frame["id"]), frame.drop(columns="id")))
-    was, now = _named(old), _named(new)
+    was, now = _edge_sets(old), _edge_sets(new)
     edges, gone_edges, more = {}, {}, 0
     for name, key in sorted(set(was) | set(now)):
         sides = [_hashed(name, side.get((name, key)), coded) for side in (was, now)]
         value += total(sides[1].index.to_numpy()) - total(sides[0].index.to_numpy())
         more += len(sides[1]) - len(sides[0])
-        changed = sides[1][~sides[1].index.isin(sides[0].index)]
-        left = sides[0][~sides[0].index.isin(sides[1].index)]
-        left = left[~_pairs(left).isin(_pairs(sides[1]))]
-        if len(changed):
-            edges[key] = _with_ids(changed, coded)
-        if len(left):
-            gone_edges[key] = _with_ids(left[["head", "tail"]], coded)
-    catalogue = {key: (name, key, role) for name, key, role in held.catalogue}
+        upserts = sides[1][~sides[1].index.isin(sides[0].index)]
+        deletions = sides[0][~sides[0].index.isin(sides[1].index)]
+        deletions = deletions[~_pairs(deletions).isin(_pairs(sides[1]))]
+        if len(upserts):
+            edges[key] = _with_ids(upserts, coded)
+        if len(deletions):
+            gone_edges[key] = _with_ids(deletions[["head", "tail"]], coded)
+    catalogue = {key: (name, key, role) for name, key, role in graph.catalogue}
     for name, key, role, _ in new.behaviours:
         catalogue[key] = (name, key, Role(role))
     return Changes(
-        base=held.version,
+        base=graph.version,
         version=version_of(value),
         nodes={label: frame for label, frame in nodes.items() if len(frame)},
         gone_nodes={},

@@ -53,8 +53,8 @@ def vocabulary(parts: Iterable[pd.Series]) -> pd.CategoricalDtype:
     distinct = [pd.Series(part.unique()) for part in parts if len(part)]
     if not distinct:
         return pd.CategoricalDtype(pd.Index([], dtype="str"))
-    known = pd.Index(pd.concat(distinct).dropna().unique(), dtype="str")
-    return pd.CategoricalDtype(known.sort_values())
+    categories = pd.Index(pd.concat(distinct).dropna().unique(), dtype="str")
+    return pd.CategoricalDtype(categories.sort_values())
 
 
 def encoded(values: pd.Series, terms: pd.CategoricalDtype) -> pd.Series:
@@ -67,13 +67,13 @@ def encoded(values: pd.Series, terms: pd.CategoricalDtype) -> pd.Series:
 
 def check_rules(rules: Mapping[str, RelationRule], tables: Iterable[SourceRows]) -> None:
     """Raises ConfigError if a rule names a relation that no row of any source has."""
-    given = [rows for rows in tables if len(rows.frame)]
-    occurring = {str(name) for rows in given for name in rows.frame["relation"].unique()}
-    if given and (stray := sorted(set(rules) - occurring)):
+    nonempty = [rows for rows in tables if len(rows.frame)]
+    occurring = {str(name) for rows in nonempty for name in rows.frame["relation"].unique()}
+    if nonempty and (stray := sorted(set(rules) - occurring)):
         raise ConfigError(
             f"data.relations names {stray[0]!r}, which does not occur in "
-            f"{', '.join(rows.source.name for rows in given)}; expected one of "
-            f"{_some(sorted(occurring))}; correct or remove the rule"
+            f"{', '.join(rows.source.name for rows in nonempty)}; expected one of "
+            f"{_listed(sorted(occurring))}; correct or remove the rule"
         )
 
 
@@ -91,11 +91,11 @@ def read_stated(
         before: Rows of this moment or later leave; None keeps all.
         report: Takes what was left out.
     """
-    kept: list[SourceRows] = []
+    sources: list[SourceRows] = []
     parts = [_empty()]
     for position, rows in enumerate(tables):
         rows = standing(rows, ["head", "relation", "tail"], report, before)
-        kept.append(rows)
+        sources.append(rows)
         frame = pd.DataFrame(
             {
                 **{name: rows.texts(name) for name in ("relation", "head", "tail")},
@@ -108,7 +108,7 @@ def read_stated(
         )
         parts.append(_ruled(frame, rules, rows.source.name, report))
     frame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    return Stated(kept, frame)
+    return Stated(sources, frame)
 
 
 def between(
@@ -120,8 +120,8 @@ def between(
 ) -> pd.DataFrame:
     """Keeps the stated edges whose ends are both known nodes of a label."""
     position = np.int8(LABELS.index(label))
-    known = among(frame["head"], ids) & among(frame["tail"], ids)
-    for source, edges in frame[~known].groupby("source"):
+    is_known = among(frame["head"], ids) & among(frame["tail"], ids)
+    for source, edges in frame[~is_known].groupby("source"):
         report.add(
             tables[int(str(source))].source.name,
             "unknown end",
@@ -130,7 +130,7 @@ def between(
             f"edges name an unknown {label.lower()} and were left out",
             [f"{head!r} to {tail!r}" for head, tail in edges[["head", "tail"]][:EXAMPLES].values],
         )
-    return frame[known].assign(head_label=position, tail_label=position)
+    return frame[is_known].assign(head_label=position, tail_label=position)
 
 
 def _ruled(
@@ -160,6 +160,6 @@ def _empty() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
 
 
-def _some(names: Sequence[str], most: int = 30) -> str:
+def _listed(names: Sequence[str], most: int = 30) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(repr(name) for name in names[:most]) + more

@@ -48,10 +48,10 @@ def without_repeats(events: Events, num_items: int, report: Report) -> Events:
     again = ~is_start(keys[order])
     if again.any():
         # Only neighbours with the same key can be repeats.
-        this = np.flatnonzero(again)
-        one, other = order[this], order[this - 1]
+        repeats = np.flatnonzero(again)
+        row, previous = order[repeats], order[repeats - 1]
         for column in (events.time, events.rating, events.weight, events.split, events.deleted):
-            again[this] &= _same(column[one], column[other])
+            again[repeats] &= _same(column[row], column[previous])
         order = order[~again]
     report.add(
         SOURCE,
@@ -81,23 +81,25 @@ def without_deleted(events: Events, num_items: int, report: Report) -> Events:
     load = np.maximum.reduceat(deletions.load[order], starts)
     undated_load = np.maximum.reduceat(np.where(undated, deletions.load, -1)[order], starts)
 
-    named, wanted = keys[order][starts], _event_keys(events, num_items)
-    at = np.minimum(np.searchsorted(named, wanted), len(named) - 1)
+    deleted_keys, event_keys = keys[order][starts], _event_keys(events, num_items)
+    at = np.minimum(np.searchsorted(deleted_keys, event_keys), len(deleted_keys) - 1)
     dated = events.time != NO_TIME
-    gone = (named[at] == wanted) & np.where(
+    is_deleted = (deleted_keys[at] == event_keys) & np.where(
         dated,
         (until[at] >= events.time) | (undated_load[at] >= events.load),
         load[at] >= events.load,
     )
-    report.add(SOURCE, "deleted", "dropped", int(gone.sum()), "events were taken back by deletions")
+    report.add(
+        SOURCE, "deleted", "dropped", int(is_deleted.sum()), "events were taken back by deletions"
+    )
     report.add(
         SOURCE,
         "deletion of nothing",
         "noted",
-        len(np.setdiff1d(named, wanted[gone])),
+        len(np.setdiff1d(deleted_keys, event_keys[is_deleted])),
         "pairs were to be taken back, but had no event up to then",
     )
-    return events.take(~gone)
+    return events.take(~is_deleted)
 
 
 def without_bots(events: Events, most: int, report: Report) -> tuple[Events, Index]:
@@ -123,7 +125,7 @@ def without_bots(events: Events, most: int, report: Report) -> tuple[Events, Ind
     report.add(
         SOURCE, "events of bots", "dropped", int(theirs.sum()), "events were of users left out so"
     )
-    return _kept(events, ~theirs), bots
+    return _select(events, ~theirs), bots
 
 
 def latest_of_each_user(events: Events, most: int, item_hash: Hashes, report: Report) -> Events:
@@ -136,19 +138,19 @@ def latest_of_each_user(events: Events, most: int, item_hash: Hashes, report: Re
     rows = np.flatnonzero(np.bincount(events.user)[events.user] > most)
     if not len(rows):
         return events
-    some = events.take(rows)
+    candidates = events.take(rows)
     order = np.lexsort(
         (
-            lowest_if_missing(some.weight),
-            lowest_if_missing(some.rating),
-            some.behaviour,
-            item_hash[some.item],
-            load_if_undated(some),
-            some.time,
-            some.user,
+            lowest_if_missing(candidates.weight),
+            lowest_if_missing(candidates.rating),
+            candidates.behaviour,
+            item_hash[candidates.item],
+            load_if_undated(candidates),
+            candidates.time,
+            candidates.user,
         )
     )
-    later = rows_after(some.user[order])
+    later = rows_after(candidates.user[order])
     keep = np.ones(len(events), dtype=np.bool_)
     keep[rows[order[later >= most]]] = False
     report.add(
@@ -233,11 +235,11 @@ def _event_keys(events: Events, num_items: int) -> Index:
     return keys
 
 
-def _same(one: Array, other: Array) -> Mask:
+def _same(left: Array, right: Array) -> Mask:
     """Compares values; a missing one equals a missing one."""
-    same: Mask = (one == other) | ((one != one) & (other != other))
+    same: Mask = (left == right) | ((left != left) & (right != right))
     return same
 
 
-def _kept(events: Events, keep: Mask) -> Events:
+def _select(events: Events, keep: Mask) -> Events:
     return events if keep.all() else events.take(keep)

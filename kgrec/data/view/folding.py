@@ -88,8 +88,8 @@ def _that_count(
     order = np.lexsort((-events.load, *keys, group))
     starts = starts_of(group)
     if policy != "first":
-        found: Index = order[starts + sizes_of(starts, len(group)) - 1]
-        return found
+        latest: Index = order[starts + sizes_of(starts, len(group)) - 1]
+        return latest
     # The last of those that share the group's first moment.
     moments = np.ones(len(group), dtype=np.bool_)
     moments[1:] = (

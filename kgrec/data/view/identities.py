@@ -44,27 +44,31 @@ class Identities:
         Ids may be missing; they are str, or categories that include all members. The result is
         under the index of `ids` and of its type.
         """
-        chosen = self.chosen[label]
-        if chosen.empty:
+        replacement = self.replacements[label]
+        if replacement.empty:
             return ids
         if isinstance(ids.dtype, pd.CategoricalDtype):
             names = ids.dtype.categories
             counts = np.arange(-1, len(names))  # the first is for missing ids, of code -1
-            counts[1 + names.get_indexer(chosen.index)] = names.get_indexer(pd.Index(chosen))
-            found = pd.Categorical.from_codes(counts[1 + ids.cat.codes.to_numpy()], dtype=ids.dtype)
-            return pd.Series(found, index=ids.index, name=ids.name)
+            counts[1 + names.get_indexer(replacement.index)] = names.get_indexer(
+                pd.Index(replacement)
+            )
+            replaced = pd.Categorical.from_codes(
+                counts[1 + ids.cat.codes.to_numpy()], dtype=ids.dtype
+            )
+            return pd.Series(replaced, index=ids.index, name=ids.name)
         codes, distinct = pd.factorize(ids)
-        at = chosen.index.get_indexer(pd.Index(distinct))
+        at = replacement.index.get_indexer(pd.Index(distinct))
         # Code -1 is a missing id, and stays one.
-        known = np.full(len(distinct) + 1, None, dtype=object)
-        known[:-1] = distinct
-        known[:-1][at >= 0] = chosen.to_numpy(dtype=object)[at[at >= 0]]
-        return pd.Series(known[codes], index=ids.index, dtype="str", name=ids.name)
+        values = np.full(len(distinct) + 1, None, dtype=object)
+        values[:-1] = distinct
+        values[:-1][at >= 0] = replacement.to_numpy(dtype=object)[at[at >= 0]]
+        return pd.Series(values[codes], index=ids.index, dtype="str", name=ids.name)
 
     def ids(self, label: NodeLabel) -> pd.Index:
         """Gives all ids of a label that are in a group, the ones that count among them."""
-        found: pd.Index = pd.Index(self.members["id"][self.members["label"] == label], dtype="str")
-        return found
+        ids: pd.Index = pd.Index(self.members["id"][self.members["label"] == label], dtype="str")
+        return ids
 
     @cached_property
     def links(self) -> pd.DataFrame:
@@ -73,8 +77,8 @@ class Identities:
             self.members[self.members["label"] == label].groupby("group")["id"].min()
             for label in (NodeLabel.ITEM, NodeLabel.ENTITY)
         )
-        both = pd.DataFrame({"item": item, "entity": entity}).dropna()
-        return both.astype("str").reset_index(drop=True)
+        links = pd.DataFrame({"item": item, "entity": entity}).dropna()
+        return links.astype("str").reset_index(drop=True)
 
     def among(self, label: NodeLabel, ids: pd.Index, report: Report) -> "Identities":
         """Forgets the members of a label that are not among some ids."""
@@ -83,21 +87,21 @@ class Identities:
         return Identities(_in_groups(self.members[~stray]))
 
     @cached_property
-    def chosen(self) -> Mapping[NodeLabel, pd.Series]:
+    def replacements(self) -> Mapping[NodeLabel, pd.Series]:
         """By label the ids that count for another one, under the ids of those others."""
         first = self.members.groupby(["group", "label"])["id"].transform("min")
-        other = self.members.assign(first=first)[self.members["id"] != first]
+        replaced = self.members.assign(first=first)[self.members["id"] != first]
         return {
             label: pd.Series(rows["first"].to_numpy(), index=pd.Index(rows["id"], dtype="str"))
             for label in NodeLabel
-            for rows in [other[other["label"] == label]]
+            for rows in [replaced[replaced["label"] == label]]
         }
 
 
 def read_identities(
     tables: Sequence[SourceRows],
     report: Report,
-    known: Mapping[NodeLabel, pd.Index] | None = None,
+    node_ids: Mapping[NodeLabel, pd.Index] | None = None,
 ) -> Identities:
     """Joins the accepted rows of `same_as`.
 
@@ -107,12 +111,12 @@ def read_identities(
     Args:
         tables: Rows by source.
         report: Takes what was left out.
-        known: By label all ids that nodes have; ids that are not among them join others, but are
+        node_ids: By label all ids that nodes have; ids that are not among them join others, but are
             left out. Of a label that is not given, all ids are taken for nodes.
     """
     pairs = [_accepted(rows, report) for rows in tables]
     members = _members([pair for pair in pairs if len(pair)])
-    for label, ids in (known or {}).items():
+    for label, ids in (node_ids or {}).items():
         stray = (members["label"] == label).to_numpy() & ~among(members["id"], ids)
         _report_strangers(report, members["id"][stray])
         members = members[~stray]
@@ -132,23 +136,23 @@ def adopted(
         identities: The groups.
         report: Takes what could not be taken over.
     """
-    found = dict(nodes)
+    frames = dict(nodes)
     for label, frame in nodes.items():
-        chosen = identities.chosen[label]
-        donors = frame[among(frame["id"], chosen.index)]
+        replacement = identities.replacements[label]
+        donors = frame[among(frame["id"], replacement.index)]
         if len(donors):
             heirs = identities.canonical(label, donors["id"])
-            found[label] = _filled(frame, donors, heirs, label, report)
+            frames[label] = _filled(frame, donors, heirs, label, report)
     links = identities.links
-    entities = found[NodeLabel.ENTITY]
+    entities = frames[NodeLabel.ENTITY]
     donors = entities[among(entities["id"], pd.Index(links["entity"]))]
     if len(donors):
-        shown = {DISPLAY_PROPERTY[NodeLabel.ENTITY]: DISPLAY_PROPERTY[NodeLabel.ITEM]}
+        renaming = {DISPLAY_PROPERTY[NodeLabel.ENTITY]: DISPLAY_PROPERTY[NodeLabel.ITEM]}
         heirs = donors["id"].map(links.set_index("entity")["item"])
-        found[NodeLabel.ITEM] = _filled(
-            found[NodeLabel.ITEM], donors.rename(columns=shown), heirs, NodeLabel.ITEM, report
+        frames[NodeLabel.ITEM] = _filled(
+            frames[NodeLabel.ITEM], donors.rename(columns=renaming), heirs, NodeLabel.ITEM, report
         )
-    return found
+    return frames
 
 
 def _filled(
@@ -156,11 +160,11 @@ def _filled(
 ) -> pd.DataFrame:
     """Fills what `heirs` (n,) lack from the rows (n,) of `donors`, which are sorted by id."""
     properties = donors.drop(columns=["id", "load"])
-    given = properties.groupby(heirs.to_numpy()).first()
-    given = given.reindex(pd.Index(frame["id"]))
+    values = properties.groupby(heirs.to_numpy()).first()
+    values = values.reindex(pd.Index(frame["id"]))
     out = frame.copy()
-    for name in given.columns:
-        offered = given[name].set_axis(frame.index)
+    for name in values.columns:
+        offered = values[name].set_axis(frame.index)
         if not offered.notna().any():
             continue
         if name not in out.columns:

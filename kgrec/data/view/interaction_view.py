@@ -67,12 +67,12 @@ class InteractionView:
             (Split.TEST, Split.TRAIN),
             (Split.VALID, Split.TRAIN),
         ):
-            both = contains(keys[many], keys[few])
-            if both.any():
-                user, item = divmod(int(keys[few][both][0]), len(self.items))
+            overlap = contains(keys[many], keys[few])
+            if overlap.any():
+                user, item = divmod(int(keys[few][overlap][0]), len(self.items))
                 raise DataError(
                     f"the pair of user code {user} and item code {item} is in {many} and in {few}, "
-                    f"as are {both.sum() - 1:,} others; expected disjoint splits"
+                    f"as are {overlap.sum() - 1:,} others; expected disjoint splits"
                 )
 
     @classmethod

@@ -63,8 +63,8 @@ def derive_interactions(
         SchemaError: If a behaviour's name gives no relationship type.
     """
     behaviours = Behaviours.of(config)
-    users = _met(events.user, events.deleted, len(user_hash))
-    items = _met(events.item, events.deleted, len(item_hash))
+    users = _occurs(events.user, events.deleted, len(user_hash))
+    items = _occurs(events.item, events.deleted, len(item_hash))
     folder = BlockFolder(config, behaviours, len(user_hash), item_hash, name, report)
     folded = folder.fold(events)
     if whole:
@@ -80,23 +80,23 @@ def derive_interactions(
     splits = targets.frames(parts)
     del parts
 
-    others: list[BehaviourEdges] = []
-    for at, called, key, role in behaviours.others():
-        pairs = folded.others.pop(at)
+    edges: list[BehaviourEdges] = []
+    for at, called, key, role in behaviours.nontargets():
+        pairs = folded.nontargets.pop(at)
         _drop_leaks(pairs, called, users, items, held_out, report)
-        others.append(BehaviourEdges(called, key, role, pairs.frame()))
+        edges.append(BehaviourEdges(called, key, role, pairs.frame()))
     if behaviours.has_dislikes:
         key, pairs = EdgeKey(DISLIKED, NodeLabel.USER, NodeLabel.ITEM), folded.disliked
         _drop_leaks(pairs, DISLIKED_NAME, users, items, held_out, report)
-        others.append(BehaviourEdges(DISLIKED_NAME, key, Role.NEGATIVE, pairs.frame()))
-    return InteractionView(splits, tuple(others), held_out, users, items, folder.ratings)
+        edges.append(BehaviourEdges(DISLIKED_NAME, key, Role.NEGATIVE, pairs.frame()))
+    return InteractionView(splits, tuple(edges), held_out, users, items, folder.ratings)
 
 
-def _met(codes: npt.NDArray[np.int32], deleted: Mask, size: int) -> Mask:
+def _occurs(codes: npt.NDArray[np.int32], deleted: Mask, size: int) -> Mask:
     """Marks the codes (size,) that occur in events that are no deletions."""
-    met = np.zeros(size, dtype=np.bool_)
-    met[codes[~deleted] if deleted.any() else codes] = True
-    return met
+    occurs = np.zeros(size, dtype=np.bool_)
+    occurs[codes[~deleted] if deleted.any() else codes] = True
+    return occurs
 
 
 def _keep_core(
@@ -117,18 +117,18 @@ def _keep_core(
         int(np.count_nonzero(~keep)),
         f"targets were outside {cores}",
     )
-    for known, end, core in (
+    for mask, end, core in (
         (users, "user", cleaning.user_core),
         (items, "item", cleaning.item_core),
     ):
         if core > 1:
-            before = int(known.sum())
-            known &= np.bincount(targets[end][keep], minlength=len(known)) > 0
+            before = int(mask.sum())
+            mask &= np.bincount(targets[end][keep], minlength=len(mask)) > 0
             report.add(
                 SOURCE,
                 f"{end}s outside the k-core",
                 "dropped",
-                before - int(known.sum()),
+                before - int(mask.sum()),
                 f"{end}s were outside {cores}",
             )
     if len(keep) and not keep.any():
@@ -162,20 +162,20 @@ def _drop_leaks(
     pairs: Pairs, name: str, users: Mask, items: Mask, held_out: HeldOut, report: Report
 ) -> None:
     """Leaves the edges whose ends are in the graph and that tell nothing of what is held out."""
-    known = users[pairs["user"]] & items[pairs["item"]]
-    told = held_out.leaves(pairs["user"], pairs["item"], pairs["time"])
+    in_graph = users[pairs["user"]] & items[pairs["item"]]
+    leaks = held_out.leaves(pairs["user"], pairs["item"], pairs["time"])
     report.add(
         SOURCE,
         f"{name} outside the k-core",
         "dropped",
-        int(np.count_nonzero(~known)),
+        int(np.count_nonzero(~in_graph)),
         f"edges {name!r} were of users or items outside the k-core",
     )
     report.add(
         SOURCE,
         f"{name} leaks",
         "dropped",
-        int(np.count_nonzero(told & known)),
+        int(np.count_nonzero(leaks & in_graph)),
         f"edges {name!r} were left out: they would tell the held-out interactions",
     )
-    pairs.keep(known & ~told)
+    pairs.keep(in_graph & ~leaks)

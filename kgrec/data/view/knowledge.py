@@ -109,40 +109,42 @@ def derive_knowledge(
     tables = {
         label: read_nodes(rows.get(kind, ()), label, report) for label, kind in _TABLES.items()
     }
-    given: Mapping[NodeLabel, Known] = {NodeLabel.USER: users, NodeLabel.ITEM: items}
+    loads_of: Mapping[NodeLabel, Known] = {NodeLabel.USER: users, NodeLabel.ITEM: items}
     loads = {
-        label: loads_by_id(label, ids, tables[label], identities) for label, ids in given.items()
+        label: loads_by_id(label, ids, tables[label], identities) for label, ids in loads_of.items()
     }
-    known = {label: pd.Index(found.index, dtype="str") for label, found in loads.items()}
+    node_ids = {label: pd.Index(load.index, dtype="str") for label, load in loads.items()}
     values = one_spelling(pd.concat([table.values for table in tables.values()]), report)
     texts = read_texts(rows, held_out.moment, report)
     stated = _stated(rows, config, held_out.moment, report)
     if len(identities.ids(NodeLabel.ENTITY)):
-        named = _named_entities(rows, stated, tables, values, texts, known)
-        identities = identities.among(NodeLabel.ENTITY, named, report)
-    link = read_link(rows.get("link", ()), known[NodeLabel.ITEM], identities, report)
+        entity_ids = _named_entities(rows, stated, tables, values, texts, node_ids)
+        identities = identities.among(NodeLabel.ENTITY, entity_ids, report)
+    link = read_link(rows.get("link", ()), node_ids[NodeLabel.ITEM], identities, report)
     texts = kept_texts(
-        texts, known[NodeLabel.USER], known[NodeLabel.ITEM], identities, held_out, report
+        texts, node_ids[NodeLabel.USER], node_ids[NodeLabel.ITEM], identities, held_out, report
     )
-    facts = _facts(stated, values, texts, known, link, identities, config, report)
+    facts = _facts(stated, values, texts, node_ids, link, identities, config, report)
     same = same_as_tables(facts, link, identities, report)
     loads[NodeLabel.ENTITY] = entity_loads(facts, same, tables[NodeLabel.ENTITY])
     report_unused(tables[NodeLabel.ENTITY], pd.Index(loads[NodeLabel.ENTITY].index), report)
     nodes = node_frames(tables, loads, text_nodes(texts), values, identities, report)
-    nodes, fitted = scaled_numbers(nodes, tables, train_items, identities, scales or {}, report)
+    nodes, fitted_scales = scaled_numbers(
+        nodes, tables, train_items, identities, scales or {}, report
+    )
     relations = sorted((*relation_tables(facts), *same), key=lambda table: table.key)
-    return KnowledgeView(nodes, tuple(relations), fitted)
+    return KnowledgeView(nodes, tuple(relations), fitted_scales)
 
 
 def _stated(
     rows: Rows, config: DataConfig, moment: int | None, report: Report
 ) -> dict[Kind, Stated]:
     """Reads the stated facts of every kind."""
-    given = {kind: rows.get(kind, ()) for kind in _STATED}
-    check_rules(config.relations, [table for tables in given.values() for table in tables])
+    tables_of = {kind: rows.get(kind, ()) for kind in _STATED}
+    check_rules(config.relations, [table for tables in tables_of.values() for table in tables])
     return {
         kind: read_stated(tables, config.relations, moment, report)
-        for kind, tables in given.items()
+        for kind, tables in tables_of.items()
     }
 
 
@@ -152,26 +154,26 @@ def _named_entities(
     tables: Mapping[NodeLabel, NodeTable],
     values: pd.DataFrame,
     texts: pd.DataFrame,
-    known: Mapping[NodeLabel, pd.Index],
+    node_ids: Mapping[NodeLabel, pd.Index],
 ) -> pd.Index:
     """Gives every id that rows name as an entity."""
     triples = stated["triples"].frame
     ends = pd.concat([triples["head"], triples["tail"]])
-    ends = ends[~among(ends, known[NodeLabel.ITEM])]
+    ends = ends[~among(ends, node_ids[NodeLabel.ITEM])]
     quiet = Report()
     linked = [
         standing(link, ["item", "entity"], quiet).frame["entity"] for link in rows.get("link", ())
     ]
-    told = [ends, *linked, tables[NodeLabel.ENTITY].frame["id"], attribute_ids(values)]
-    named: pd.Index = pd.Index(pd.concat([*told, texts["entity"]]).unique(), dtype="str")
-    return named
+    parts = [ends, *linked, tables[NodeLabel.ENTITY].frame["id"], attribute_ids(values)]
+    entities: pd.Index = pd.Index(pd.concat([*parts, texts["entity"]]).unique(), dtype="str")
+    return entities
 
 
 def _facts(
-    given: Mapping[Kind, Stated],
+    stated: Mapping[Kind, Stated],
     values: pd.DataFrame,
     texts: pd.DataFrame,
-    known: Mapping[NodeLabel, pd.Index],
+    node_ids: Mapping[NodeLabel, pd.Index],
     link: Link,
     identities: Identities,
     config: DataConfig,
@@ -179,8 +181,8 @@ def _facts(
 ) -> pd.DataFrame:
     """Joins the facts of all kinds, each once and between the ids that count."""
     attributes, of_texts = _attribute_facts(values), text_facts(texts)
-    stated = {kind: found.frame for kind, found in given.items()}
-    frames = [attributes, *of_texts, *stated.values()]
+    frame_of = {kind: part.frame for kind, part in stated.items()}
+    frames = [attributes, *of_texts, *frame_of.values()]
     ids = vocabulary(
         [frame[end] for frame in frames for end in ("head", "tail")]
         + [link.pairs["item"], link.pairs["entity"], identities.members["id"]]
@@ -195,20 +197,20 @@ def _facts(
     attributes = redirected(ready(attributes), link, identities)
     # What entities are like is told of those only that something else speaks of.
     of_entities = (attributes["head_label"] == ENTITY).to_numpy()
-    told = [attributes[~of_entities]]
-    told += [redirected(ready(edges), link, identities) for edges in of_texts]
-    mentioned = entities_of(pd.concat(told))
+    parts = [attributes[~of_entities]]
+    parts += [redirected(ready(edges), link, identities) for edges in of_texts]
+    mentioned = entities_of(pd.concat(parts))
 
-    triples, tables = ready(stated["triples"]), given["triples"].tables
-    triples = recognised(triples, known[NodeLabel.ITEM], link)
+    triples, tables = ready(frame_of["triples"]), stated["triples"].tables
+    triples = recognised(triples, node_ids[NodeLabel.ITEM], link)
     triples = once(redirected(triples, link, identities), tables, "triples", report)
-    told.append(about_known(triples, tables, mentioned, config.unknown_triples, report))
+    parts.append(about_known(triples, tables, mentioned, config.unknown_triples, report))
     for kind, label in _BETWEEN.items():
-        tables = given[kind].tables
-        edges = between(ready(stated[kind]), label, known[label], tables, report)
-        told.append(once(redirected(edges, link, identities), tables, "edges", report))
-    told.append(occurring(pd.concat(told), attributes[of_entities]))
-    return without_hubs(merged(told), config.cleaning.max_fan_out, report)
+        tables = stated[kind].tables
+        edges = between(ready(frame_of[kind]), label, node_ids[label], tables, report)
+        parts.append(once(redirected(edges, link, identities), tables, "edges", report))
+    parts.append(occurring(pd.concat(parts), attributes[of_entities]))
+    return without_hubs(merged(parts), config.cleaning.max_fan_out, report)
 
 
 def _attribute_facts(values: pd.DataFrame) -> pd.DataFrame:

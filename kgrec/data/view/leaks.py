@@ -96,21 +96,21 @@ class HeldOut:
         users = np.full(length, -1, dtype=np.int32) if user is None else np.asarray(user)
         items = np.full(length, -1, dtype=np.int32) if item is None else np.asarray(item)
         times = _seconds(time, length)
-        gone = np.empty(length, dtype=np.bool_)
+        leaving = np.empty(length, dtype=np.bool_)
         for start in range(0, length, _ROWS):
             rows = slice(start, start + _ROWS)
-            gone[rows] = self._leave(users[rows], items[rows], times[rows])
-        return gone
+            leaving[rows] = self._leave(users[rows], items[rows], times[rows])
+        return leaving
 
     def _leave(self, user: Codes, item: Codes, time: Index) -> Mask:
-        gone = contains(self.pairs, pair_keys(user, item, self.num_items))
-        gone &= (user >= 0) & (item >= 0)
+        leaving = contains(self.pairs, pair_keys(user, item, self.num_items))
+        leaving &= (user >= 0) & (item >= 0)
         bound = np.full(len(user), NEVER, dtype=np.int64)
         bound[user >= 0] = self.user_from[user[user >= 0]]
         if self.moments is not None:
             np.minimum(bound, self.moments[0], out=bound)
-        gone |= (bound < NEVER) & ((time >= bound) | (time == NO_TIME))
-        return gone
+        leaving |= (bound < NEVER) & ((time >= bound) | (time == NO_TIME))
+        return leaving
 
 
 def _seconds(time: Index | pd.Series | None, length: int) -> Index:

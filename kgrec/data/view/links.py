@@ -20,11 +20,11 @@ class Link:
 
     Attributes:
         pairs: Columns `item` and `entity`, both the ids that count, no repeats.
-        named: The ids of all entities that are linked, whether or not they count.
+        entities: The ids of all entities that are linked, whether or not they count.
     """
 
     pairs: pd.DataFrame
-    named: pd.Index
+    entities: pd.Index
 
     def encoded(self, terms: pd.CategoricalDtype) -> "Link":
         """The same with `pairs` as categories."""
@@ -49,8 +49,8 @@ def read_link(
     for rows in tables:
         link = standing(rows, ["item", "entity"], report).frame[["item", "entity"]]
         link = link.drop_duplicates()
-        known = among(link["item"], items)
-        if len(link) and not known.any():
+        is_known = among(link["item"], items)
+        if len(link) and not is_known.any():
             raise DataError(
                 f"{rows.source.name} links no known item: {link['item'].iloc[0]!r} and "
                 f"{len(link) - 1:,} others are in neither the interactions nor the item table; "
@@ -60,30 +60,30 @@ def read_link(
             rows.source.name,
             "unknown item",
             "dropped",
-            (~known).sum(),
+            (~is_known).sum(),
             "links of unknown items were left out",
-            [repr(item) for item in link["item"][~known][:EXAMPLES]],
+            [repr(item) for item in link["item"][~is_known][:EXAMPLES]],
         )
-        parts.append(link[known])
-    said = pd.concat(parts, ignore_index=True)
+        parts.append(link[is_known])
+    links = pd.concat(parts, ignore_index=True)
     pairs = pd.DataFrame(
         {
-            "item": identities.canonical(NodeLabel.ITEM, said["item"]),
-            "entity": identities.canonical(NodeLabel.ENTITY, said["entity"]),
+            "item": identities.canonical(NodeLabel.ITEM, links["item"]),
+            "entity": identities.canonical(NodeLabel.ENTITY, links["entity"]),
         }
     )
     pairs = pd.concat([pairs, identities.links], ignore_index=True).drop_duplicates()
     members = identities.ids(NodeLabel.ENTITY)
     counted = identities.canonical(NodeLabel.ENTITY, members.to_series())
     linked = members[among(counted, pd.Index(pairs["entity"].unique()))]
-    return Link(pairs, pd.Index(said["entity"].unique(), dtype="str").union(linked, sort=False))
+    return Link(pairs, pd.Index(links["entity"].unique(), dtype="str").union(linked, sort=False))
 
 
 def recognised(frame: pd.DataFrame, items: pd.Index, link: Link) -> pd.DataFrame:
     """Tells items from entities: an id that names an item and is not linked is that item."""
     labels = {}
     for end in ("head", "tail"):
-        is_item = among(frame[end], items) & ~among(frame[end], link.named)
+        is_item = among(frame[end], items) & ~among(frame[end], link.entities)
         labels[f"{end}_label"] = np.where(is_item, ITEM, ENTITY).astype(np.int8)
     return frame.assign(**labels)
 

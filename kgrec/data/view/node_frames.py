@@ -21,24 +21,24 @@ Known = pd.Index | pd.Series | Mapping[str, int]
 
 
 def loads_by_id(
-    label: NodeLabel, known: Known, table: NodeTable, identities: Identities
+    label: NodeLabel, named_ids: Known, table: NodeTable, identities: Identities
 ) -> pd.Series:
     """Gives the load (float64, NaN if unknown) of each user or item by id.
 
     Args:
         label: Users or items.
-        known: Those that interactions name.
+        named_ids: Those that interactions name.
         table: Those that tables describe; their loads count.
         identities: Whose members are nodes as well.
     """
-    loads = _known_loads(known, table.frame)
+    loads = _known_loads(named_ids, table.frame)
     members = identities.members[identities.members["label"] == label]
     if members.empty:
         return loads
-    said = members.set_index("id")["load"].astype(np.float64)
-    if isinstance(known, pd.Index):
-        said[:] = np.nan
-    return loads.reindex(loads.index.union(said.index)).fillna(said)
+    member_loads = members.set_index("id")["load"].astype(np.float64)
+    if isinstance(named_ids, pd.Index):
+        member_loads[:] = np.nan
+    return loads.reindex(loads.index.union(member_loads.index)).fillna(member_loads)
 
 
 def entity_loads(facts: pd.DataFrame, same: Sequence[RelationTable], table: NodeTable) -> pd.Series:
@@ -64,9 +64,9 @@ def entity_loads(facts: pd.DataFrame, same: Sequence[RelationTable], table: Node
         part.groupby("id", observed=True)["load"].min().reset_index().astype({"id": "str"})
         for part in ends
     ]
-    named = pd.concat(firsts).groupby("id")["load"].min().astype(np.float64)
+    first_load = pd.concat(firsts).groupby("id")["load"].min().astype(np.float64)
     described = table.frame.set_index("id")["load"].astype(np.float64)
-    return described.reindex(named.index).fillna(named)
+    return described.reindex(first_load.index).fillna(first_load)
 
 
 def report_unused(table: NodeTable, entities: pd.Index, report: Report) -> None:
@@ -108,10 +108,10 @@ def node_frames(
     Raises:
         DataError: If a table of entities has numbers where texts or attributes have a text.
     """
-    named = pd.DataFrame({"id": attribute_ids(values), "name": values["value"]})
+    attribute_names = pd.DataFrame({"id": attribute_ids(values), "name": values["value"]})
     frames = {label: table.frame for label, table in tables.items()}
     frames[NodeLabel.ENTITY] = _entity_table(
-        frames[NodeLabel.ENTITY], [texts, named.drop_duplicates("id")]
+        frames[NodeLabel.ENTITY], [texts, attribute_names.drop_duplicates("id")]
     )
     return adopted(
         {label: _node_frame(frame, loads[label]) for label, frame in frames.items()},
@@ -145,7 +145,7 @@ def scaled_numbers(
         DataError: As `kgrec.data.view.scaling.with_twins`.
     """
     out: dict[NodeLabel, pd.DataFrame] = {}
-    fitted: dict[str, Scale] = {}
+    fitted_scales: dict[str, Scale] = {}
     for label, frame in nodes.items():
         if label == NodeLabel.ITEM:
             looked_at = among(frame["id"], train_items)
@@ -153,16 +153,16 @@ def scaled_numbers(
             counts = identities.canonical(label, frame["id"])
             looked_at = (counts == frame["id"]).to_numpy(dtype=bool)
         out[label], own = with_twins(label, frame, tables[label].scaled, looked_at, scales, report)
-        fitted |= own
-    return out, fitted
+        fitted_scales |= own
+    return out, fitted_scales
 
 
-def _known_loads(known: Known, table: pd.DataFrame) -> pd.Series:
-    if isinstance(known, pd.Index):
-        ids, loads = known, np.full(len(known), np.nan)
+def _known_loads(named_ids: Known, table: pd.DataFrame) -> pd.Series:
+    if isinstance(named_ids, pd.Index):
+        ids, loads = named_ids, np.full(len(named_ids), np.nan)
     else:
-        given = pd.Series(known, dtype=np.float64)
-        ids, loads = given.index, given.to_numpy()
+        load_of = pd.Series(named_ids, dtype=np.float64)
+        ids, loads = load_of.index, load_of.to_numpy()
     fresh = ~pd.Index(ids).isin(pd.Index(table["id"]))
     ids = pd.Index(table["id"]).append(pd.Index(ids, dtype="str")[fresh])
     loads = np.concatenate([table["load"].to_numpy(np.float64), loads[fresh]])
@@ -171,8 +171,8 @@ def _known_loads(known: Known, table: pd.DataFrame) -> pd.Series:
 
 def _node_frame(table: pd.DataFrame, loads: pd.Series) -> pd.DataFrame:
     loads = loads.sort_index()
-    wanted = pd.Index(loads.index, dtype="str", name="id")
-    frame = table.drop(columns="load", errors="ignore").set_index("id").reindex(wanted)
+    index = pd.Index(loads.index, dtype="str", name="id")
+    frame = table.drop(columns="load", errors="ignore").set_index("id").reindex(index)
     whole = not loads.isna().any()
     return frame.assign(load=loads.to_numpy(dtype=np.int64 if whole else np.float64)).reset_index()
 

@@ -43,13 +43,13 @@ class _Property:
 
     def kind(self) -> str:
         """Gives `property`, `number` or `text`; what one source says holds for all."""
-        said = {column.rule.kind for _, column in self.parts} - {"property"}
-        if len(said) > 1:
+        kinds = {column.rule.kind for _, column in self.parts} - {"property"}
+        if len(kinds) > 1:
             raise ConfigError(
                 f"the sources {self._sources()} say differently what {self.name!r} is: "
-                f"{', '.join(sorted(said))}; give them one rule, or the property another name"
+                f"{', '.join(sorted(kinds))}; give them one rule, or the property another name"
             )
-        return min(said, default="property")
+        return min(kinds, default="property")
 
     def scaled(self) -> tuple[str, PropertyRule] | None:
         """Gives the source that asks for a scaled twin, and its rule."""
@@ -70,11 +70,11 @@ class _Property:
         kind = self.kind()
         out: pd.Series | None = None
         for rows, column in self.parts:
-            given = _cells(rows, column.column, kind).reindex(ids)
+            values = _cells(rows, column.column, kind).reindex(ids)
             if out is None:
-                out = given
+                out = values
                 continue
-            differ = (out.notna() & given.notna() & (out != given)).to_numpy(dtype=bool)
+            differ = (out.notna() & values.notna() & (out != values)).to_numpy(dtype=bool)
             report.add(
                 rows.source.name,
                 f"conflicting {self.name}",
@@ -83,7 +83,7 @@ class _Property:
                 f"values of {self.name!r} differ from those of an earlier source, which count",
                 [f"{key!r}" for key in ids[differ][:EXAMPLES]],
             )
-            out = out.where(out.notna(), given)
+            out = out.where(out.notna(), values)
         assert out is not None
         return typed(out) if kind == "property" else out
 
@@ -116,18 +116,18 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel, report: Report) -
             if column.rule.kind == "attribute":
                 values.append(attribute_values(rows, column, label))
             else:
-                found = properties.setdefault(column.name, _Property(column.name, []))
-                found.parts.append((rows, column))
+                entry = properties.setdefault(column.name, _Property(column.name, []))
+                entry.parts.append((rows, column))
     display_clash(label, properties)
-    given = {rows.source.name: pd.Index(rows.frame["id"]) for rows in latest}
-    ids = _sorted_ids(*given.values())
-    merged = {name: found.merged(ids, report).array for name, found in properties.items()}
+    ids_by_source = {rows.source.name: pd.Index(rows.frame["id"]) for rows in latest}
+    ids = _sorted_ids(*ids_by_source.values())
+    merged = {name: entry.merged(ids, report).array for name, entry in properties.items()}
     scaled = {name: p.scaled() for name, p in properties.items()}
     return NodeTable(
         pd.DataFrame({"id": ids, **merged, "load": _loads(latest, ids)}),
         pd.concat([part for part in values if len(part)] or values[:1], ignore_index=True),
-        {name: asked for name, asked in scaled.items() if asked is not None},
-        given,
+        {name: scaling for name, scaling in scaled.items() if scaling is not None},
+        ids_by_source,
     )
 
 
@@ -176,8 +176,8 @@ def _loads(latest: Sequence[SourceRows], ids: pd.Index) -> npt.NDArray[np.int64]
 
 def _sorted_ids(*ids: pd.Index | pd.Series) -> pd.Index:
     """Gives distinct ids in the order of their code points."""
-    known: pd.Index = pd.Index([], dtype="str")
-    for some in ids:
-        known = known.append(pd.Index(some, dtype="str")).unique()
-    found: pd.Index = known.sort_values().rename("id")
-    return found
+    distinct: pd.Index = pd.Index([], dtype="str")
+    for part in ids:
+        distinct = distinct.append(pd.Index(part, dtype="str")).unique()
+    ordered: pd.Index = distinct.sort_values().rename("id")
+    return ordered

@@ -93,12 +93,14 @@ class Pairs:
             part: int8 (n,), position in `Split`.
         """
         where = [part == position for position in range(len(Split))]
-        found: list[dict[str, Array]] = [{} for _ in Split]
+        columns_of: list[dict[str, Array]] = [{} for _ in Split]
         for name in list(self._columns):
             column = self._columns.pop(name)
-            for mask, columns in zip(where, found, strict=True):
+            for mask, columns in zip(where, columns_of, strict=True):
                 columns[name] = column[mask]
-        return {split: Pairs(columns).frame() for split, columns in zip(Split, found, strict=True)}
+        return {
+            split: Pairs(columns).frame() for split, columns in zip(Split, columns_of, strict=True)
+        }
 
 
 class Gathered:
@@ -145,11 +147,11 @@ def _says(name: str, column: Array) -> Mask:
     """Marks the values of a column that say something."""
     if name == "rating":
         return ~np.isnan(column)
-    said: Mask = column != _NOTHING[name]
-    return said
+    mask: Mask = column != _NOTHING[name]
+    return mask
 
 
 def _with_nan(name: str, column: Array) -> Array:
     """Puts NaN where a column says nothing; a column without such places stays as it is."""
-    said = _says(name, column)
-    return column if said.all() else np.where(said, column, np.nan)
+    mask = _says(name, column)
+    return column if mask.all() else np.where(mask, column, np.nan)

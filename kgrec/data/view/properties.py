@@ -17,7 +17,7 @@ from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel, prope
 
 _INTEGER = r"-?(0|[1-9]\d{0,17})"
 _DECIMAL = r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?"
-_SHOWN = ("title", "name")
+_DISPLAY_NAMES = ("title", "name")
 _OWN = frozenset({*NODES.names, "load"})
 
 
@@ -50,17 +50,17 @@ def columns_of(rows: SourceRows, label: NodeLabel, report: Report) -> list[Colum
     """
     if rows.frame.empty:
         return []
-    found = [str(column) for column in rows.frame.columns if column not in _OWN]
+    names = [str(column) for column in rows.frame.columns if column not in _OWN]
     rules = {column.strip().lower(): rule for column, rule in rows.source.properties.items()}
-    if stray := sorted(set(rules) - set(found)):
+    if stray := sorted(set(rules) - set(names)):
         raise ConfigError(
             f"source {rows.source.name!r}: its properties (or item_lists) name {stray[0]!r}, but "
-            f"it has {', '.join(found) or 'ids only'}; correct the name"
+            f"it has {', '.join(names) or 'ids only'}; correct the name"
         )
-    kept = [column for column in found if column not in rules or rules[column].kind != "drop"]
-    columns = [Column(column, "", rules.get(column, PropertyRule())) for column in kept]
-    named = _named(rows.source.name, columns, label, report)
-    empty = [c.column for c in named if not _given(rows.frame[c.column]).any()]
+    retained = [column for column in names if column not in rules or rules[column].kind != "drop"]
+    unnamed = [Column(column, "", rules.get(column, PropertyRule())) for column in retained]
+    columns = _with_names(rows.source.name, unnamed, label, report)
+    empty = [c.column for c in columns if not _is_filled(rows.frame[c.column]).any()]
     report.add(
         rows.source.name,
         "empty column",
@@ -69,7 +69,7 @@ def columns_of(rows: SourceRows, label: NodeLabel, report: Report) -> list[Colum
         "columns are empty and were left out",
         [repr(column) for column in empty],
     )
-    return [column for column in named if column.column not in empty]
+    return [column for column in columns if column.column not in empty]
 
 
 def typed(values: pd.Series) -> pd.Series:
@@ -81,13 +81,13 @@ def typed(values: pd.Series) -> pd.Series:
     Args:
         values: str (n,); None, NaN or "" where missing.
     """
-    missing = ~_given(values)
-    given = values[~missing]
-    if given.str.fullmatch(_INTEGER).all():
+    missing = ~_is_filled(values)
+    filled = values[~missing]
+    if filled.str.fullmatch(_INTEGER).all():
         if not missing.any():
             return values.astype(np.int64)
         return values.where(~missing, "nan").astype(np.float64)
-    if given.str.fullmatch(_DECIMAL).all():
+    if filled.str.fullmatch(_DECIMAL).all():
         return values.where(~missing, "nan").astype(np.float64)
     return values.where(~missing, None)
 
@@ -96,21 +96,23 @@ def numbers(rows: SourceRows, column: str) -> npt.NDArray[np.float64]:
     """Gives a column as float64 (n,), NaN where empty; raises DataError for what is no number."""
     cells = rows.frame[column]
     values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = _given(cells).to_numpy(dtype=bool) & ~np.isfinite(values)
+    bad = _is_filled(cells).to_numpy(dtype=bool) & ~np.isfinite(values)
     rows.refuse(bad, column, "a finite number", 'correct it, or let the column be as = "property"')
     return np.asarray(values)
 
 
 def display_clash(label: NodeLabel, names: Iterable[str]) -> None:
     """Raises DataError if a label would have both properties that show a node."""
-    if set(_SHOWN) <= set(names):
+    if set(_DISPLAY_NAMES) <= set(names):
         raise DataError(
             f"the sources of {label} nodes have both 'title' and 'name'; expected one of them, "
             f"since a store may keep them in one field; rename the other column"
         )
 
 
-def _named(source: str, columns: list[Column], label: NodeLabel, report: Report) -> list[Column]:
+def _with_names(
+    source: str, columns: list[Column], label: NodeLabel, report: Report
+) -> list[Column]:
     attributes = [c for c in columns if c.rule.kind == "attribute"]
     properties = [c for c in columns if c.rule.kind != "attribute"]
     names = dict(
@@ -136,15 +138,15 @@ def _names(source: str, columns: list[Column], label: NodeLabel) -> list[str]:
     names = [
         c.rule.name or re.sub(r"[^a-z0-9]+", "_", c.column.lower()).strip("_") for c in columns
     ]
-    shown = DISPLAY_PROPERTY[label]
-    both = [name for name in names if name in _SHOWN]
-    if len(set(both)) > 1:
+    display = DISPLAY_PROPERTY[label]
+    display_names = [name for name in names if name in _DISPLAY_NAMES]
+    if len(set(display_names)) > 1:
         raise DataError(
             f"{source} has both 'title' and 'name'; expected one of them, since a store may keep "
             f"them in one field; rename the other column"
         )
-    if shown is not None and both and both[0] != shown:
-        names[names.index(both[0])] = shown
+    if display is not None and display_names and display_names[0] != display:
+        names[names.index(display_names[0])] = display
     for column, name in zip(columns, names, strict=True):
         _check(source, column, name)
         if names.count(name) > 1:
@@ -168,5 +170,5 @@ def _check(source: str, column: Column, name: str) -> None:
         raise error(f"{source}: column {column.column!r}: {exc}") from exc
 
 
-def _given(values: pd.Series) -> pd.Series:
+def _is_filled(values: pd.Series) -> pd.Series:
     return values.notna() & (values != "")

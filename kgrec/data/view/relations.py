@@ -25,39 +25,39 @@ from kgrec.schema import SAME_AS, EdgeKey, Role, relation_type
 
 
 def once(
-    frame: pd.DataFrame, tables: Sequence[SourceRows], what: str, report: Report
+    frame: pd.DataFrame, tables: Sequence[SourceRows], noun: str, report: Report
 ) -> pd.DataFrame:
     """Keeps the newest of stated facts that are the same, and none that joins a node to itself.
 
     Args:
         frame: As `kgrec.data.view.facts.Stated` has it, with the labels of the ends.
         tables: The sources they are from.
-        what: What the rows are called, e.g. "triples".
+        noun: What the rows are called, e.g. "triples".
         report: Takes what was left out.
     """
-    kept = _newest(frame)
-    said, left = frame["source"].value_counts(), kept["source"].value_counts()
-    for source, number in said.sort_index().items():
-        repeats = number - left.get(source, 0)
+    facts = _newest(frame)
+    before, after = frame["source"].value_counts(), facts["source"].value_counts()
+    for source, number in before.sort_index().items():
+        repeats = number - after.get(source, 0)
         report.add(
             tables[int(str(source))].source.name,
             "repeated",
             "dropped",
             repeats,
-            f"of {number:,} {what} repeat another one (after relations were merged) and were left "
+            f"of {number:,} {noun} repeat another one (after relations were merged) and were left "
             f"out",
         )
-    loops = (kept["head"] == kept["tail"]) & (kept["head_label"] == kept["tail_label"])
-    for source, rows in kept[loops].groupby("source"):
+    loops = (facts["head"] == facts["tail"]) & (facts["head_label"] == facts["tail_label"])
+    for source, rows in facts[loops].groupby("source"):
         report.add(
             tables[int(str(source))].source.name,
             "self loop",
             "dropped",
             len(rows),
-            f"{what} join a node to itself and were left out",
+            f"{noun} join a node to itself and were left out",
             [repr(key) for key in rows["head"][:EXAMPLES]],
         )
-    return kept[~loops.to_numpy()].reset_index(drop=True)
+    return facts[~loops.to_numpy()].reset_index(drop=True)
 
 
 def about_known(
@@ -105,10 +105,10 @@ def about_known(
 
 def merged(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Joins facts of all kinds; of those that are the same, the newest stays."""
-    given = [part[FACT_COLUMNS] for part in parts if len(part)]
-    if not given:
+    nonempty = [part[FACT_COLUMNS] for part in parts if len(part)]
+    if not nonempty:
         return parts[0].reindex(columns=FACT_COLUMNS)
-    facts = pd.concat(given, ignore_index=True)
+    facts = pd.concat(nonempty, ignore_index=True)
     loops = (facts["head"] == facts["tail"]) & (facts["head_label"] == facts["tail_label"])
     return _newest(facts[~loops.to_numpy()])
 
@@ -149,21 +149,21 @@ def without_hubs(facts: pd.DataFrame, most: int | None, report: Report) -> pd.Da
 def entities_of(facts: pd.DataFrame) -> pd.Index:
     """Gives the ids of all entities that facts name."""
     ends = [facts.loc[facts[f"{end}_label"] == ENTITY, end] for end in ("head", "tail")]
-    found: pd.Index = pd.Index(np.asarray(pd.concat(ends).unique()), dtype="str")
-    return found
+    entities: pd.Index = pd.Index(np.asarray(pd.concat(ends).unique()), dtype="str")
+    return entities
 
 
 def occurring(facts: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
     """Gives the attributes of entities that occur: in facts, or as attributes of such that do."""
-    known = entities_of(facts)
-    kept = np.zeros(len(attributes), dtype=bool)
+    entities = entities_of(facts)
+    keep = np.zeros(len(attributes), dtype=bool)
     while True:
-        named = among(attributes["head"], known)
-        if (named == kept).all():
-            return attributes[kept]
-        kept = named
-        tails = attributes["tail"][kept & (attributes["tail_label"] == ENTITY).to_numpy()]
-        known = known.append(pd.Index(np.asarray(tails.unique()), dtype="str")).unique()
+        occurs = among(attributes["head"], entities)
+        if (occurs == keep).all():
+            return attributes[keep]
+        keep = occurs
+        tails = attributes["tail"][keep & (attributes["tail_label"] == ENTITY).to_numpy()]
+        entities = entities.append(pd.Index(np.asarray(tails.unique()), dtype="str")).unique()
 
 
 def relation_tables(facts: pd.DataFrame) -> tuple[RelationTable, ...]:
@@ -173,15 +173,15 @@ def relation_tables(facts: pd.DataFrame) -> tuple[RelationTable, ...]:
         DataError: If two relation names give one relationship type.
         SchemaError: If a name gives none.
     """
-    named: dict[str, str] = {}
+    name_of: dict[str, str] = {}
     tables = []
     keys = ["relation", "head_label", "tail_label"]
     for group, rows in facts.groupby(keys, observed=True):
         name, head, tail = cast(tuple[str, int, int], group)
         kind = relation_type(name)
-        if named.setdefault(kind, name) != name:
+        if name_of.setdefault(kind, name) != name:
             raise DataError(
-                f"relations {named[kind]!r} and {name!r} would both become {kind}; give them one "
+                f"relations {name_of[kind]!r} and {name!r} would both become {kind}; give them one "
                 f"name, or names further apart, under [data.relations]"
             )
         edges = rows[["head", "tail"]].assign(load=rows["load"].astype(np.int64))
@@ -222,9 +222,9 @@ def same_as_tables(
     tables = []
     for group, rows in edges.groupby(["head_label", "tail_label"]):
         head, tail = cast(tuple[int, int], group)
-        kept = ["head", "tail", "load", *(["score"] if rows["score"].notna().any() else [])]
+        columns = ["head", "tail", "load", *(["score"] if rows["score"].notna().any() else [])]
         key = EdgeKey(SAME_AS, LABELS[head], LABELS[tail])
-        ordered = rows[kept].sort_values(["head", "tail"], ignore_index=True)
+        ordered = rows[columns].sort_values(["head", "tail"], ignore_index=True)
         tables.append(RelationTable("same_as", key, ordered, Role.IDENTITY))
     return tuple(tables)
 
@@ -238,9 +238,9 @@ def _newest(facts: pd.DataFrame) -> pd.DataFrame:
     places = np.flatnonzero(again)
     order = places[np.lexsort((places, facts["load"].to_numpy(np.int64)[again], times[again]))]
     older = order[facts.iloc[order].duplicated(FACT_KEYS, keep="last").to_numpy()]
-    kept = np.ones(len(facts), dtype=bool)
-    kept[older] = False
-    return facts[kept].reset_index(drop=True)
+    keep = np.ones(len(facts), dtype=bool)
+    keep[older] = False
+    return facts[keep].reset_index(drop=True)
 
 
 def _connected(frame: pd.DataFrame, entities: pd.Index) -> npt.NDArray[np.bool_]:
@@ -253,6 +253,6 @@ def _connected(frame: pd.DataFrame, entities: pd.Index) -> npt.NDArray[np.bool_]
     size = 2 * len(distinct)
     head, tail = nodes[: len(frame)], nodes[len(frame) :]
     component = components(head, tail, size)
-    known = np.zeros(size, dtype=bool)
-    known[component[nodes[is_item | among(ids, entities)]]] = True
-    return np.asarray(known[component[head]])
+    has_known = np.zeros(size, dtype=bool)
+    has_known[component[nodes[is_item | among(ids, entities)]]] = True
+    return np.asarray(has_known[component[head]])

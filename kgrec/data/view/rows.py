@@ -51,8 +51,8 @@ class SourceRows:
         """
         if not bad.any():
             return
-        first, others = int(np.argmax(bad)), int(bad.sum()) - 1
-        more = f" (and {others:,} more)" if others else ""
+        first, num_others = int(np.argmax(bad)), int(bad.sum()) - 1
+        more = f" (and {num_others:,} more)" if num_others else ""
         raise DataError(
             f"{self.where(first, column)}: expected {expected}, got "
             f"{self.frame[column].iloc[first]!r}{more}; {step}"
@@ -114,15 +114,15 @@ def standing(
     deleted = rows.deleted()
     if not deleted.any():
         return rows
-    gone = _taken_back(rows, keys, deleted)
+    is_taken_back = _taken_back(rows, keys, deleted)
     report.add(
         rows.source.name,
         "taken back",
         "dropped",
-        (gone & ~deleted).sum(),
+        (is_taken_back & ~deleted).sum(),
         "rows were taken back by later ones",
     )
-    return rows.take(~gone & ~deleted)
+    return rows.take(~is_taken_back & ~deleted)
 
 
 def newest(rows: SourceRows, keys: Sequence[str]) -> SourceRows:
@@ -140,8 +140,8 @@ def among(values: pd.Series, ids: pd.Index) -> Mask:
     """Tells which values (n,) are ids; far faster than `isin` where values repeat."""
     codes, unique = pd.factorize(values)
     # Code -1 is a missing value, which is no id.
-    known = np.append(ids.get_indexer(pd.Index(unique)) >= 0, False)
-    return np.asarray(known[codes])
+    is_id = np.append(ids.get_indexer(pd.Index(unique)) >= 0, False)
+    return np.asarray(is_id[codes])
 
 
 def _taken_back(rows: SourceRows, keys: Sequence[str], deleted: Mask) -> Mask:

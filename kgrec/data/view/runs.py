@@ -36,14 +36,14 @@ def rows_after(keys: Array) -> Index:
     return after
 
 
-def contains(keys: Array, wanted: Array) -> Mask:
-    """Marks those of `wanted` (n,) that are among `keys`, which ascend."""
+def contains(keys: Array, candidates: Array) -> Mask:
+    """Marks those of `candidates` (n,) that are among `keys`, which ascend."""
     if not len(keys):
-        return np.zeros(len(wanted), dtype=np.bool_)
-    at = np.searchsorted(keys, wanted)
+        return np.zeros(len(candidates), dtype=np.bool_)
+    at = np.searchsorted(keys, candidates)
     np.minimum(at, len(keys) - 1, out=at)
-    found: Mask = keys[at] == wanted
-    return found
+    is_member: Mask = keys[at] == candidates
+    return is_member
 
 
 def ordered(keys: Array, *ties: Array) -> Index:
@@ -71,11 +71,11 @@ def user_blocks(
     quick, and what it needs besides is small.
     """
     ends = np.cumsum(np.bincount(user, minlength=num_users))
-    low = done = 0
+    low = offset = 0
     while True:
-        high = int(np.searchsorted(ends, done + size, side="left")) + 1
+        high = int(np.searchsorted(ends, offset + size, side="left")) + 1
         high = min(max(high, low + 1), num_users)
         yield low, high
         if high >= num_users:
             return
-        low, done = high, int(ends[high - 1])
+        low, offset = high, int(ends[high - 1])

@@ -52,21 +52,21 @@ class Scale:
     imputed: int
 
     @classmethod
-    def fit(cls, values: Numbers, fitted: npt.NDArray[np.bool_], rule: PropertyRule) -> "Scale":
+    def fit(cls, values: Numbers, fit_mask: npt.NDArray[np.bool_], rule: PropertyRule) -> "Scale":
         """Fits on some of the numbers.
 
         Args:
             values: float64 (n,), NaN where missing; not below 0 for `log`.
-            fitted: bool (n,), the nodes that may be looked at; one at least has a number.
+            fit_mask: bool (n,), the nodes that may be looked at; one at least has a number.
             rule: A rule with `normalise`.
         """
         assert rule.normalise is not None
-        known = values[fitted & ~np.isnan(values)]
+        numbers = values[fit_mask & ~np.isnan(values)]
         fillers = {"none": None, "zero": 0.0}
-        fillers |= {"median": float(np.median(known)), "mean": float(np.mean(known))}
+        fillers |= {"median": float(np.median(numbers)), "mean": float(np.mean(numbers))}
         filler = fillers[rule.impute]
         # What is made up joins the fit, so that a standardised column has mean 0 as it stands.
-        looked_at = values[fitted] if filler is not None else known
+        looked_at = values[fit_mask] if filler is not None else numbers
         amounts = _filled(looked_at, filler)
         if rule.normalise == "log":
             amounts = np.log1p(amounts)
@@ -82,7 +82,7 @@ class Scale:
             # Equal numbers may have a mean that is a last digit off, and so a spread.
             float(spread) if np.ptp(amounts) > 0 else 0.0,
             filler,
-            len(known),
+            len(numbers),
             missing,
         )
 
@@ -108,8 +108,8 @@ def with_twins(
     label: NodeLabel,
     frame: pd.DataFrame,
     rules: Mapping[str, tuple[str, PropertyRule]],
-    fitted: npt.NDArray[np.bool_],
-    known: Mapping[str, Scale],
+    fit_mask: npt.NDArray[np.bool_],
+    earlier_scales: Mapping[str, Scale],
     report: Report,
 ) -> tuple[pd.DataFrame, dict[str, Scale]]:
     """Gives numbers that are normalised their twins `<name>_scaled`, float64.
@@ -118,8 +118,8 @@ def with_twins(
         label: The label.
         frame: Its nodes.
         rules: By property the source that asks for it, and its rule.
-        fitted: bool (n,), the nodes to fit on.
-        known: Scales by `Label.property` that are used instead of fitting.
+        fit_mask: bool (n,), the nodes to fit on.
+        earlier_scales: Scales by `Label.property` that are used instead of fitting.
         report: Takes what was done, in words.
 
     Returns:
@@ -139,19 +139,19 @@ def with_twins(
             )
         values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
         _refuse_negative(source, name, frame["id"], values, rule)
-        scale = known.get(key)
+        scale = earlier_scales.get(key)
         earlier = scale is not None and (scale.kind, scale.impute) == (rule.normalise, rule.impute)
         if scale is None or not earlier:
-            if not (fitted & ~np.isnan(values)).any():
+            if not (fit_mask & ~np.isnan(values)).any():
                 report.add(
                     source, f"{twin} not fitted", "dropped", 1,
                     f"property, {twin}, was left out: none of the {whom} has a {name}",
                 )  # fmt: skip
                 continue
-            scale = Scale.fit(values, fitted, rule)
-        done = "fitted earlier" if earlier else "fitted"
+            scale = Scale.fit(values, fit_mask, rule)
+        verb = "fitted earlier" if earlier else "fitted"
         report.add(
-            source, twin, "noted", scale.fitted, f"{whom} {done} {twin}: {scale}"
+            source, twin, "noted", scale.fitted, f"{whom} {verb} {twin}: {scale}"
         )  # fmt: skip
         frame = frame.assign(**{twin: scale.apply(values)})
         scales[key] = scale

@@ -92,20 +92,20 @@ def split_pairs(
         time = pairs["time"]
         return (time >= cut[0]).astype(np.int8) + (time >= cut[1]), cut
     if config.kind == "cold_item":
-        parts = _drawn(item_hash, config, seed)[pairs["item"]]
+        parts = _random_parts(item_hash, config, seed)[pairs["item"]]
         return _with_warm(parts, pairs, user_hash, item_hash, config.warm, seed), None
     if config.kind == "cold_user":
-        parts = _drawn(user_hash, config, seed)[pairs["user"]]
+        parts = _random_parts(user_hash, config, seed)[pairs["user"]]
         return _with_warm(parts, pairs, user_hash, item_hash, config.warm, seed), None
     return _per_user(pairs, user_hash, item_hash, config, seed, block), None
 
 
-def _moments(time: Index, config: SplitConfig, given: Moments | None) -> Moments:
+def _moments(time: Index, config: SplitConfig, earlier: Moments | None) -> Moments:
     """Gives where to cut: as set, as given, or so that the shares lie behind."""
     if config.valid_from is not None and config.test_from is not None:
         return config.valid_from, config.test_from
-    if given is not None:
-        return given
+    if earlier is not None:
+        return earlier
     num_test = round(len(time) * config.test)
     num_held = num_test + round(len(time) * config.valid)
     if not num_held:
@@ -115,7 +115,7 @@ def _moments(time: Index, config: SplitConfig, given: Moments | None) -> Moments
     return int(moments[ranks[0]]), int(moments[ranks[1]]) if num_test else NEVER
 
 
-def _drawn(hashes: Hashes, config: SplitConfig, seed: int) -> _Parts:
+def _random_parts(hashes: Hashes, config: SplitConfig, seed: int) -> _Parts:
     """Draws the part of items or users by their ids alone."""
     number = _uniform(mix(_word(seed), hashes))
     parts = (number < config.test + config.valid).astype(np.int8)
@@ -169,8 +169,8 @@ def _per_user(
         later = np.empty(len(order), dtype=np.int64)
         later[order] = rows_after(users)  # users come in the same order, sorted or not
         test = later < num_test[users]
-        held: Mask = later < num_test[users] + num_valid[users]
-        parts[rows] = np.where(test, TEST, held.astype(np.int8))
+        held_out: Mask = later < num_test[users] + num_valid[users]
+        parts[rows] = np.where(test, TEST, held_out.astype(np.int8))
     return parts
 
 

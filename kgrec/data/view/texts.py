@@ -60,7 +60,7 @@ def read_texts(
     """
     kinds = {"time": "float64", "load": "int64"}
     parts = [pd.DataFrame({c: pd.Series(dtype=kinds.get(c, "str")) for c in TEXT_COLUMNS})]
-    for kind, (shown, _, _) in _RELATIONS.items():
+    for kind, (word, _, _) in _RELATIONS.items():
         keys = ["id"] if kind == "reviews" else ["id", "user", "item"]
         for rows in tables.get(kind, ()):
             stood = standing(rows, ["id"], report, before)
@@ -76,7 +76,7 @@ def read_texts(
             parts.append(
                 pd.DataFrame(
                     {
-                        "kind": shown,
+                        "kind": word,
                         "entity": f"review:{source}:" + frame["id"].astype("str")
                         if kind == "reviews"
                         else _query_ids(frame["text"]),
@@ -119,8 +119,8 @@ def kept_texts(
     }
     leaving = np.asarray(held_out.leaves(ends["user"], ends["item"], texts["time"]), dtype=bool)
     _count(report, texts[leaving], "held out", "texts speak of held-out interactions and left")
-    for end, known in (("user", users), ("item", items)):
-        stray = texts[end].notna().to_numpy() & ~among(texts[end], known)
+    for end, known_ids in (("user", users), ("item", items)):
+        stray = texts[end].notna().to_numpy() & ~among(texts[end], known_ids)
         ends[end] = ends[end].where(~stray, None)
         _count(
             report,
@@ -135,13 +135,13 @@ def kept_texts(
 
 def text_facts(texts: pd.DataFrame) -> list[pd.DataFrame]:
     """Gives the edges from users to texts and from texts to items, as frames of facts."""
-    found = []
-    for shown, by, on in _RELATIONS.values():
-        rows = texts[texts["kind"] == shown]
+    facts = []
+    for word, by, on in _RELATIONS.values():
+        rows = texts[texts["kind"] == word]
         wrote, about = rows[rows["user"].notna()], rows[rows["item"].notna()]
-        found.append(_edges(wrote, by, ("user", USER), ("entity", ENTITY)))
-        found.append(_edges(about, on, ("entity", ENTITY), ("item", ITEM)))
-    return found
+        facts.append(_edges(wrote, by, ("user", USER), ("entity", ENTITY)))
+        facts.append(_edges(about, on, ("entity", ENTITY), ("item", ITEM)))
+    return facts
 
 
 def text_nodes(texts: pd.DataFrame) -> pd.DataFrame:
@@ -150,17 +150,17 @@ def text_nodes(texts: pd.DataFrame) -> pd.DataFrame:
     Of the spellings of one query, the most frequent is its text, then the first by code point.
     """
     count = texts.groupby(["entity", "text"])["text"].transform("size")
-    shown = texts.assign(count=count).sort_values(
+    spellings = texts.assign(count=count).sort_values(
         ["entity", "count", "text"], ascending=[True, False, True]
     )
-    shown = shown[~shown.duplicated("entity")]
-    spaced = shown["text"].str.replace(r"\s+", " ", regex=True).str.strip()
+    spellings = spellings[~spellings.duplicated("entity")]
+    spaced = spellings["text"].str.replace(r"\s+", " ", regex=True).str.strip()
     name = spaced.str.slice(0, NAME_LENGTH).str.strip()
     return pd.DataFrame(
         {
-            "id": shown["entity"],
-            "kind": shown["kind"],
-            "text": shown["text"],
+            "id": spellings["entity"],
+            "kind": spellings["kind"],
+            "text": spellings["text"],
             "name": name,
         }
     ).reset_index(drop=True)
@@ -185,8 +185,8 @@ def _edges(
 def _query_ids(texts: pd.Series) -> pd.Series:
     """Gives `query:` and 16 hex digits, equal for texts that differ in case and spaces only."""
     codes, distinct = pd.factorize(texts)
-    named = np.array([_query_id(text) for text in distinct], dtype=object)
-    return pd.Series(named[codes], index=texts.index, dtype="str")
+    ids = np.array([_query_id(text) for text in distinct], dtype=object)
+    return pd.Series(ids[codes], index=texts.index, dtype="str")
 
 
 def _query_id(text: str) -> str:

@@ -45,10 +45,10 @@ def write_graph(path: Path, graph: GraphData, note: Mapping[str, Any] | None = N
         OSError: If the file cannot be written.
     """
     arrays: _Arrays = {}
-    told: dict[str, Any] = {"version": graph.version, "dtypes": {}}
+    header: dict[str, Any] = {"version": graph.version, "dtypes": {}}
     for label, vocabulary in graph.vocabularies.items():
         frame = graph.properties[label]
-        told["dtypes"][label] = {str(name): str(kind) for name, kind in frame.dtypes.items()}
+        header["dtypes"][label] = {str(name): str(kind) for name, kind in frame.dtypes.items()}
         ids = pd.Series(vocabulary.ids, dtype=object)
         try:
             arrays[f"nodes.{label}"] = _packed(frame.assign(**{"": ids}))
@@ -60,21 +60,21 @@ def write_graph(path: Path, graph: GraphData, note: Mapping[str, Any] | None = N
         for name in ("rating", "time"):
             if getattr(pairs, name) is not None:
                 arrays[f"{split}.{name}"] = getattr(pairs, name)
-    told["splits"] = [str(split) for split in (Split.TRAIN, *graph.held_out)]
-    told["relations"] = []
-    for number, each in enumerate((*graph.relations, *graph.identities)):
-        told["relations"].append([each.name, *_plain(each.key), each.role.value])
-        arrays[f"{number}.head"], arrays[f"{number}.tail"] = each.head_index, each.tail_index
+    header["splits"] = [str(split) for split in (Split.TRAIN, *graph.held_out)]
+    header["relations"] = []
+    for number, edges in enumerate((*graph.relations, *graph.identities)):
+        header["relations"].append([edges.name, *_plain(edges.key), edges.role.value])
+        arrays[f"{number}.head"], arrays[f"{number}.tail"] = edges.head_index, edges.tail_index
         for name in ("weight", "time"):
-            if getattr(each, name) is not None:
-                arrays[f"{number}.{name}"] = getattr(each, name)
+            if getattr(edges, name) is not None:
+                arrays[f"{number}.{name}"] = getattr(edges, name)
     part = path.with_name(f"{path.name}.tmp")
     save_file(
         {name: _narrow(np.ascontiguousarray(array)) for name, array in arrays.items()},
         part,
         metadata={
             "layout": LAYOUT,
-            "graph": json.dumps(told),
+            "graph": json.dumps(header),
             "note": json.dumps(dict(note or {})),
         },
     )
@@ -102,18 +102,18 @@ def read_note(path: Path) -> dict[str, Any]:
     """Gives what was noted on a graph's file; nothing if there is none that can be read."""
     try:
         with safe_open(path, framework="numpy") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {}).get("note", "{}"))
+            note: dict[str, Any] = json.loads((file.metadata() or {}).get("note", "{}"))
     except (OSError, SafetensorError, ValueError):
         return {}
-    return found
+    return note
 
 
-def _graph(told: dict[str, Any], arrays: _Arrays) -> GraphData:
+def _graph(header: dict[str, Any], arrays: _Arrays) -> GraphData:
     vocabularies, properties = {}, {}
     for label in NodeLabel:
         frame = pd.read_parquet(io.BytesIO(arrays[f"nodes.{label}"].tobytes()))
         vocabularies[label] = Vocabulary(frame.pop("").tolist(), label)
-        properties[label] = frame.astype(told["dtypes"][label])
+        properties[label] = frame.astype(header["dtypes"][label])
     splits = {
         Split(name): Interactions(
             arrays[f"{name}.user"].astype(np.int64),
@@ -121,7 +121,7 @@ def _graph(told: dict[str, Any], arrays: _Arrays) -> GraphData:
             arrays.get(f"{name}.rating"),
             arrays.get(f"{name}.time"),
         )
-        for name in told["splits"]
+        for name in header["splits"]
     }
     relations = [
         RelationEdges(
@@ -133,10 +133,10 @@ def _graph(told: dict[str, Any], arrays: _Arrays) -> GraphData:
             arrays.get(f"{number}.weight"),
             arrays.get(f"{number}.time"),
         )
-        for number, (name, kind, head, tail, role) in enumerate(told["relations"])
+        for number, (name, kind, head, tail, role) in enumerate(header["relations"])
     ]
     return GraphData(
-        version=told["version"],
+        version=header["version"],
         vocabularies=vocabularies,
         properties=properties,
         train=splits.pop(Split.TRAIN),
