@@ -47,6 +47,7 @@ def train(
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import audit_graph, bring_up_to_date, fetch, train_run, write_vectors
+        from kgrec.cli.tables import audit_view
 
         _refuse_early(settings, run_dir)
         bring_up_to_date(settings, reporter)
@@ -58,12 +59,8 @@ def train(
         findings: dict[str, Any] = {
             name: record[name] for name in ("defence", "augment") if name in record
         }
-        blocks: list[Any] = []
-        for finding in findings.values():
-            blocks += ["", finding["words"]]
+        blocks = [block for finding in findings.values() for block in ("", finding["words"])]
         if audit:
-            from kgrec.cli.tables import audit_view
-
             graph_audit = audit_graph(settings, graph, trained_run, reporter)
             findings["audit"] = graph_audit.to_dict()
             blocks += ["", audit_view(graph_audit)]
