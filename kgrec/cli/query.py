@@ -15,7 +15,7 @@ from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from kgrec.queries import QueryResult
-    from kgrec.queries.described import Description
+    from kgrec.queries.description import Description
 
 
 def query(
@@ -42,7 +42,7 @@ def query(
     """Run one of the named read-only queries on a store."""
     settings = store_config(config, store)
     from kgrec.queries import QUERIES
-    from kgrec.queries.described import describe
+    from kgrec.queries.description import describe
 
     with Reporter(as_json) as reporter:
         if name is None:
@@ -72,7 +72,7 @@ def _values(description: Description, assignments: list[str], run: Path | None) 
     Raises:
         ConfigError: If one is missing, unknown or of another kind.
     """
-    from kgrec.queries.values import checked, kind_of
+    from kgrec.queries.values import check_value, kind_of
     from kgrec.queries.weights import relation_weights
 
     values: dict[str, Any] = {}
@@ -91,7 +91,9 @@ def _values(description: Description, assignments: list[str], run: Path | None) 
             )
         values[key] = kind_of(description.name, key).read(value)
         optional = description.defaults.get(key, "") is None
-        checked(description.name, key, values[key], optional=optional)  # before a store is opened
+        check_value(
+            description.name, key, values[key], optional=optional
+        )  # before a store is opened
     missing = [
         key for key in description.parameters if key not in {**description.defaults, **values}
     ]
