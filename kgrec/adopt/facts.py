@@ -155,28 +155,33 @@ def read_facts(
     types = [name for name in types if not name.lower().startswith("kgrec_")]
     unique = _unique(store, notes)
     tell = on_name or _ignore
-    seen = []
+    labels_with_nodes = []
     for name in labels:
         nodes = store.read("inspect_label_count", names={"label": quoted(name)})[0]["nodes"]
         if nodes:
             rows = store.read("inspect_properties", names={"label": quoted(name)}, sample=sample)
-            seen.append(Label(name, nodes, _properties(rows, unique.get(name, frozenset()))))
+            labels_with_nodes.append(
+                Label(name, nodes, _properties(rows, unique.get(name, frozenset())))
+            )
         tell(name)
     facts = GraphFacts(
-        store.uri, tuple(sorted(seen, key=lambda label: (-label.nodes, label.name))), (), ()
+        store.uri,
+        tuple(sorted(labels_with_nodes, key=lambda label: (-label.nodes, label.name))),
+        (),
+        (),
     )
-    found = []
+    types_with_edges = []
     for name in types:
         kind = _type(store, name, facts, sample)
         if kind.edges:
-            found.append(kind)
+            types_with_edges.append(kind)
         tell(name)
-    if not found:
+    if not types_with_edges:
         raise StoreError(
             f"the graph in {store.uri} has no relationships; expected some between users and items"
         )
-    found.sort(key=lambda kind: (-kind.edges, kind.name))
-    return GraphFacts(store.uri, facts.labels, tuple(found), tuple(notes))
+    types_with_edges.sort(key=lambda kind: (-kind.edges, kind.name))
+    return GraphFacts(store.uri, facts.labels, tuple(types_with_edges), tuple(notes))
 
 
 def _ignore(name: str) -> None:
@@ -205,13 +210,13 @@ def _unique(store: GraphStore, notes: list[str]) -> dict[str, frozenset[str]]:
     except QueryFailed:
         notes.append("the constraints may not be read: whether keys are unique is from the sample")
         return {}
-    found: dict[str, set[str]] = {}
+    unique_names: dict[str, set[str]] = {}
     for row in rows:
-        one = len(row["properties"] or ()) == 1
-        if one and ("UNIQUENESS" in row["kind"] or row["kind"].endswith("KEY")):
+        is_single = len(row["properties"] or ()) == 1
+        if is_single and ("UNIQUENESS" in row["kind"] or row["kind"].endswith("KEY")):
             for label in row["labels"] or ():
-                found.setdefault(label, set()).add(row["properties"][0])
-    return {label: frozenset(names) for label, names in found.items()}
+                unique_names.setdefault(label, set()).add(row["properties"][0])
+    return {label: frozenset(names) for label, names in unique_names.items()}
 
 
 def _type(store: GraphStore, name: str, facts: GraphFacts, sample: int) -> RelationshipType:
@@ -221,11 +226,11 @@ def _type(store: GraphStore, name: str, facts: GraphFacts, sample: int) -> Relat
         return RelationshipType(name, 0, {}, {})
     # Counting every label at every type would take minutes where there are hundreds of both.
     (ends,) = store.read("inspect_ends", names=kind, sample=sample)
-    known = {label.name for label in facts.labels}
+    label_names = {label.name for label in facts.labels}
     heads, tails = (
         {
             label: store.read(statement, names={**kind, "label": quoted(label)})[0]["edges"]
-            for label in sorted(known & set(ends[side]))
+            for label in sorted(label_names & set(ends[side]))
         }
         for statement, side in (("inspect_heads", "heads"), ("inspect_tails", "tails"))
     )
@@ -235,17 +240,22 @@ def _type(store: GraphStore, name: str, facts: GraphFacts, sample: int) -> Relat
         if label_name is None:
             degrees.append(None)
             continue
-        named = {**kind, "label": quoted(label_name)}
-        row = store.read("inspect_degrees", names=named, sample=sample)[0]
+        placeholders = {**kind, "label": quoted(label_name)}
+        row = store.read("inspect_degrees", names=placeholders, sample=sample)[0]
         degrees.append(_degrees(row[side]))
     rows = store.read("inspect_type_properties", names=kind, sample=sample)
     return RelationshipType(name, edges, heads, tails, _properties(rows, frozenset()), *degrees)
 
 
 def _degrees(counts: Sequence[int]) -> Degrees:
-    some = np.asarray([count for count in counts if count] or [0])
+    positive_counts = np.asarray([count for count in counts if count] or [0])
     share = float(np.mean(np.asarray(counts) > 0)) if counts else 0.0
-    return Degrees(float(some.mean()), float(np.median(some)), int(some.max()), share)
+    return Degrees(
+        float(positive_counts.mean()),
+        float(np.median(positive_counts)),
+        int(positive_counts.max()),
+        share,
+    )
 
 
 def _properties(rows: Sequence[Row], unique: frozenset[str]) -> tuple[Property, ...]:
@@ -253,7 +263,7 @@ def _properties(rows: Sequence[Row], unique: frozenset[str]) -> tuple[Property, 
     by_name: dict[str, list[Row]] = {}
     for row in rows:
         by_name.setdefault(row["name"], []).append(row)
-    found = []
+    properties = []
     for name, parts in by_name.items():
         try:
             quoted(name)
@@ -261,7 +271,7 @@ def _properties(rows: Sequence[Row], unique: frozenset[str]) -> tuple[Property, 
             continue
         parts = sorted(parts, key=lambda row: (-row["present"], row["type"]))
         present = sum(row["present"] for row in parts)
-        found.append(
+        properties.append(
             Property(
                 name=name,
                 type=str(parts[0]["type"]).removesuffix(" NOT NULL"),
@@ -274,4 +284,4 @@ def _properties(rows: Sequence[Row], unique: frozenset[str]) -> tuple[Property, 
                 sampled=parts[0]["sampled"],
             )
         )
-    return tuple(sorted(found, key=lambda found: found.name))
+    return tuple(sorted(properties, key=lambda prop: prop.name))

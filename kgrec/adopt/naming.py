@@ -72,7 +72,7 @@ class Naming:
             )
         if self.vector_a == self.vector_b:
             raise ConfigError(f"vector_a and vector_b are both {self.vector_a!r}; expected two")
-        unmarked = [name for name in self.written if not name.lower().startswith(MARK)]
+        unmarked = [name for name in self.written_names if not name.lower().startswith(MARK)]
         if self.foreign and unmarked:
             raise ConfigError(
                 f"kgrec writes only names that begin with {MARK!r} into a graph that others made, "
@@ -105,7 +105,7 @@ class Naming:
         )  # fmt: skip
 
     @property
-    def written(self) -> tuple[str, ...]:
+    def written_names(self) -> tuple[str, ...]:
         """The names of all that kgrec writes into the graph's own nodes and between them."""
         return (self.recommended, self.similar, self.vector_a, self.vector_b)
 
@@ -121,9 +121,9 @@ class Naming:
                                   "foreign")
         }  # fmt: skip
         names["item_title"] = self.item_title or self.item_key
-        filled = {placeholder: quoted(name) for placeholder, name in names.items()}
-        filled["interacted"] = "|".join(map(quoted, self.interacted))
-        return filled
+        quoted_names = {placeholder: quoted(name) for placeholder, name in names.items()}
+        quoted_names["interacted"] = "|".join(map(quoted, self.interacted))
+        return quoted_names
 
     def user_values(self, ids: Sequence[str]) -> list[str | int]:
         """Gives users' external ids as values of `user_key`; see `item_values`."""
@@ -138,9 +138,9 @@ class Naming:
         return [_value(key, self.item_key_type, self.item) for key in ids]
 
     def _all(self) -> tuple[str, ...]:
-        title = () if self.item_title is None else (self.item_title,)
-        own = (self.user, self.user_key, self.item, self.item_key)
-        return (*own, *title, *self.interacted, *self.written)
+        title_names = () if self.item_title is None else (self.item_title,)
+        own_names = (self.user, self.user_key, self.item, self.item_key)
+        return (*own_names, *title_names, *self.interacted, *self.written_names)
 
 
 #: The names of kgrec's own graph.
@@ -181,8 +181,8 @@ def _value(key: str, key_type: KeyType, label: str) -> str | int:
         return key
     digits = key.removeprefix("-")
     # What the graph's integer was written as, and no other spelling of it.
-    whole = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")
-    if not whole or key == "-0" or not -_INTEGER_BOUND <= int(key[:20]) < _INTEGER_BOUND:
+    is_integer = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")
+    if not is_integer or key == "-0" or not -_INTEGER_BOUND <= int(key[:20]) < _INTEGER_BOUND:
         raise SchemaError(
             f"{label} {key!r} is no integer, but its key is said to be one; expected the key_type "
             f'of [adopt] to be what the graph has; set it to "string"'

@@ -6,7 +6,7 @@ from kgrec.adopt import words
 from kgrec.adopt.columns import item_columns, key_choice, key_type, numbers, title_choice
 from kgrec.adopt.facts import GraphFacts
 from kgrec.adopt.proposal import Choice, EntityChoice, InteractionChoice, Proposal, Role
-from kgrec.adopt.readings import Candidate, once, readings, roles, time_unit
+from kgrec.adopt.readings import Candidate, one_per_type, readings, roles, time_unit
 from kgrec.errors import DataError
 
 #: Below, or so near to the next choice, a choice is unsure.
@@ -24,8 +24,13 @@ def propose(facts: GraphFacts) -> Proposal:
         DataError: If no type connects two labels, or users or items have no property at all.
     """
     candidates = sorted(
-        (c for kind in facts.types for c in readings(kind, facts)),
-        key=lambda c: (-c.points, -c.kind.edges, c.kind.name, c.direction),
+        (candidate for kind in facts.types for candidate in readings(kind, facts)),
+        key=lambda candidate: (
+            -candidate.points,
+            -candidate.kind.edges,
+            candidate.kind.name,
+            candidate.direction,
+        ),
     )
     if not candidates:
         raise DataError(
@@ -35,21 +40,28 @@ def propose(facts: GraphFacts) -> Proposal:
         )
     best = candidates[0]
     users, items = facts.label(best.user), facts.label(best.item)
-    others = [c for c in candidates if (c.user, c.item) == (best.user, best.item) and c != best]
-    between = once([best, *others])
-    taken = {c.kind.name for c in between}
-    entities, relations, left_out = _rest(facts, best, taken)
+    alternatives = [
+        candidate
+        for candidate in candidates
+        if (candidate.user, candidate.item) == (best.user, best.item) and candidate != best
+    ]
+    interaction_candidates = one_per_type([best, *alternatives])
+    interaction_types = {candidate.kind.name for candidate in interaction_candidates}
+    entities, relations, left_out = _other_choices(facts, best, interaction_types)
     user_key, item_key = key_choice(users), key_choice(items)
     title = title_choice(items)
-    used = {item_key.name, *([] if title is None else [title.name])}
-    text, attributes, properties = item_columns(items, used)
+    used_names = {item_key.name, *([] if title is None else [title.name])}
+    text, attributes, properties = item_columns(items, used_names)
     return Proposal(
         user=_label_choice(best, candidates, "user"),
         user_key=user_key,
         item=_label_choice(best, candidates, "item"),
         item_key=item_key,
         item_title=title,
-        interactions=tuple(_interaction(c, candidates, c == best) for c in between),
+        interactions=tuple(
+            _interaction(candidate, candidates, candidate == best)
+            for candidate in interaction_candidates
+        ),
         entities=entities,
         relations=relations,
         left_out=(*left_out, *facts.notes),
@@ -83,16 +95,16 @@ def _interaction(
 
 
 def _type_choice(best: Candidate, candidates: Sequence[Candidate]) -> Choice:
-    rivals = [c for c in once(candidates) if c.kind != best.kind][:3]
+    rivals = [c for c in one_per_type(candidates) if c.kind != best.kind][:3]
     unsure = ""
     elsewhere = [c for c in candidates if (c.user, c.item) != (best.user, best.item)]
     if best.score < SURE:
-        unsure = f"little says that {best.shown()} are the interactions"
+        unsure = f"little says that {best.pattern()} are the interactions"
     elif elsewhere and best.score - elsewhere[0].score < MARGIN:
-        unsure = f"{elsewhere[0].shown()} could as well be the interactions as {best.shown()}"
+        unsure = f"{elsewhere[0].pattern()} could as well be the interactions as {best.pattern()}"
     if unsure and rivals:
-        unsure += f"; others are {', '.join(f'{c.shown()} ({c.score})' for c in rivals)}"
-    alternatives = tuple((c.shown(), c.score) for c in rivals)
+        unsure += f"; others are {', '.join(f'{c.pattern()} ({c.score})' for c in rivals)}"
+    alternatives = tuple((c.pattern(), c.score) for c in rivals)
     return Choice(best.kind.name, best.score, best.reasons, alternatives, unsure)
 
 
@@ -102,18 +114,18 @@ def _label_choice(best: Candidate, candidates: Sequence[Candidate], end: str) ->
     for candidate in candidates:
         scores.setdefault(getattr(candidate, end), candidate.score)
     why = "begins" if (end == "user") == (best.direction == "out") else "ends"
-    rest = tuple((label, score) for label, score in scores.items() if label != name)[:3]
-    return Choice(name, best.score, (f"{best.kind.name} {why} at it",), rest)
+    alternatives = tuple((label, score) for label, score in scores.items() if label != name)[:3]
+    return Choice(name, best.score, (f"{best.kind.name} {why} at it",), alternatives)
 
 
-def _rest(
-    facts: GraphFacts, best: Candidate, taken: set[str]
+def _other_choices(
+    facts: GraphFacts, best: Candidate, interaction_types: set[str]
 ) -> tuple[tuple[EntityChoice, ...], tuple[str, ...], tuple[str, ...]]:
     """Gives the entities, the types that are relations between them and items, and what is not."""
     entities: dict[str, EntityChoice] = {}
     relations, left_out = [], []
     for kind in facts.types:
-        if kind.name in taken:
+        if kind.name in interaction_types:
             continue
         ends = [facts.main_label(counts, kind.edges) for counts in (kind.heads, kind.tails)]
         if ends == [best.user, best.user]:

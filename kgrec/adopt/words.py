@@ -53,8 +53,8 @@ PRIVATE = re.compile(
 
 def bare(name: str) -> str:
     """Gives a name as the sets here have it: lower case, `ratedAt` and `RATED-AT` as `rated_at`."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
 
 
 def is_key(name: str, label: str) -> bool:

@@ -83,9 +83,9 @@ def _interaction(choice: InteractionChoice) -> list[str]:
     if choice.role != "target":
         lines.append(f"role = {_value(choice.role)}")
     for name in ("rating", "weight", "time"):
-        held = getattr(choice, name)
-        if held is not None:
-            lines.append(f"{name} = {_value(held)}")
+        property_name = getattr(choice, name)
+        if property_name is not None:
+            lines.append(f"{name} = {_value(property_name)}")
     if choice.rating is not None and choice.role == "target":
         lines.append("# min_rating = 3  # lower ones are known dislikes")
     if choice.time_unit != "s":
@@ -102,26 +102,34 @@ def _entities(proposal: Proposal) -> list[str]:
 
 
 def _relations(proposal: Proposal) -> list[str]:
-    taken = ", ".join(proposal.relations) or "none"
-    lines = ["", "[adopt.relations]", *_comment(f"all other types between these labels: {taken}")]
-    return lines + [line for one in proposal.left_out for line in _comment(f"not taken: {one}")]
+    relation_names = ", ".join(proposal.relations) or "none"
+    lines = [
+        "",
+        "[adopt.relations]",
+        *_comment(f"all other types between these labels: {relation_names}"),
+    ]
+    return lines + [
+        line for omission in proposal.left_out for line in _comment(f"not taken: {omission}")
+    ]
 
 
 def _choice(name: str, choice: Choice) -> list[str]:
-    others = ", ".join(f"{other} ({score})" for other, score in choice.alternatives)
-    also = f"; else {others}" if others else ""
+    alternatives = ", ".join(
+        f"{alternative} ({score})" for alternative, score in choice.alternatives
+    )
+    also = f"; else {alternatives}" if alternatives else ""
     why = f"{name}, {choice.score:.2f} of 1: {'; '.join(choice.reasons)}{also}"
     return [*_comment(why), f"{name} = {_value(choice.name)}"]
 
 
 def _comment(text: str) -> list[str]:
-    wrapped = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    return [f"# {line}" for line in wrapped]
+    lines = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [f"# {line}" for line in lines]
 
 
 def _list(name: str, values: Iterable[str]) -> list[str]:
-    shown = ", ".join(map(_value, values))
-    return [f"{name} = [{shown}]"] if shown else []
+    items = ", ".join(map(_value, values))
+    return [f"{name} = [{items}]"] if items else []
 
 
 def _value(text: str) -> str:

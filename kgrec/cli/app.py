@@ -66,8 +66,8 @@ app.add_typer(gan, rich_help_panel="Models")
 _UsageProblem = next(x for x in typer.BadParameter.__mro__ if x.__name__ == "ClickException")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(version: bool) -> None:
+    if version:
         typer.echo(f"kgrec {__version__}")
         raise typer.Exit
 
@@ -101,13 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    flags = [flag for flag in _ANYWHERE if flag in given]
-    rest = [argument for argument in given if argument not in _ANYWHERE]
+    command_line = list(sys.argv[1:] if arguments is None else arguments)
+    flags = [flag for flag in _ANYWHERE if flag in command_line]
+    command_arguments = [argument for argument in command_line if argument not in _ANYWHERE]
     debug = "--debug" in flags
     with _quiet(debug=debug, verbose="--verbose" in flags):
         try:
-            code = app(args=[*flags, *rest], prog_name="kgrec", standalone_mode=False)
+            code = app(args=[*flags, *command_arguments], prog_name="kgrec", standalone_mode=False)
         except BrokenPipeError:
             # The reader of a pipe has gone, as in `kgrec query … | head`.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -158,18 +158,18 @@ def _quiet(*, debug: bool, verbose: bool) -> Iterator[None]:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    own, root = logging.getLogger("kgrec"), logging.getLogger()
-    level = own.level
-    lines, nothing = _Lines(), logging.NullHandler()
-    own.addHandler(lines)
-    root.addHandler(nothing)  # else Python writes the warnings of libraries to stderr
-    own.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+    kgrec_logger, root_logger = logging.getLogger("kgrec"), logging.getLogger()
+    level = kgrec_logger.level
+    line_handler, null_handler = _Lines(), logging.NullHandler()
+    kgrec_logger.addHandler(line_handler)
+    root_logger.addHandler(null_handler)  # else Python writes the warnings of libraries to stderr
+    kgrec_logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     try:
         with warnings.catch_warnings():
             if not debug:
                 warnings.simplefilter("ignore")
             yield
     finally:
-        own.removeHandler(lines)
-        root.removeHandler(nothing)
-        own.setLevel(level)
+        kgrec_logger.removeHandler(line_handler)
+        root_logger.removeHandler(null_handler)
+        kgrec_logger.setLevel(level)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kgrec.cli.bench_modes import bench_attacks, bench_augment, silent, tell
 from kgrec.cli.options import AsJson, Overrides
-from kgrec.cli.output import Reporter, to_json, write_whole
-from kgrec.config.bench import read_bench
+from kgrec.cli.output import Reporter, print_line, to_json, write_whole
+from kgrec.config.bench import BenchConfig, read_bench
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from kgrec.bench.sets import SplitStore
 
 
@@ -80,52 +82,78 @@ def bench(
     changes = list(overrides or ())
     if seeds:
         changes.append(f"bench.seeds={seeds}")
-    settings, rest = read_bench(config, tuple(changes))
-    out = out or config.parent / "results" / settings.name
-    for asked, other in ((augment, bench_augment), (attacks, bench_attacks)):
-        if asked:
-            other(settings, rest, data=data, work=work, out=out, as_json=as_json)
-            return
+    bench_settings, fit_settings = read_bench(config, tuple(changes))
+    out = out or config.parent / "results" / bench_settings.name
+    bench_mode = _bench_augment if augment else _bench_attacks if attacks else None
+    if bench_mode is not None:
+        bench_mode(bench_settings, fit_settings, data=data, work=work, out=out, as_json=as_json)
+        return
     with Reporter(as_json) as reporter:
         from kgrec.bench import launch
         from kgrec.bench.earlier import read_earlier, with_earlier
         from kgrec.bench.report import build_bench_report
         from kgrec.bench.run import run_fits
-        from kgrec.cli.bench_tables import bench_tables
         from kgrec.data.cache import user_cache
 
         earlier = None if fresh else read_earlier(out / "results.json")  # before hours of fits
         outcomes, splits = run_fits(
-            settings,
-            rest,
+            bench_settings,
+            fit_settings,
             data=data,
-            work=work or user_cache() / "bench" / settings.name,
+            work=work or user_cache() / "bench" / bench_settings.name,
             only=only or (),
             launch=launch.launch_process,
-            tell=silent if as_json else tell,
+            tell=_silent if as_json else _tell,
         )
-        command = shlex.join(["kgrec", *sys.argv[1:]])
-        report = build_bench_report(settings, outcomes, splits, command)
+        report = build_bench_report(bench_settings, outcomes, splits, _command())
         if earlier is not None:
-            report = with_earlier(report, earlier, settings.models)
-        shown = _audited(report, splits[0], reporter) if audit else []
+            report = with_earlier(report, earlier, bench_settings.models)
+        audit_parts = _add_audit(report, splits[0], reporter) if audit else []
         _write(report, out)
-        reporter.answer(report, *bench_tables(report), *shown, f"written to {out}")
+        reporter.answer(report, _models_table(report), *audit_parts, f"written to {out}")
 
 
-def _audited(report: dict[str, Any], split: SplitStore, reporter: Reporter) -> list[Any]:
+def _add_audit(report: dict[str, Any], split: SplitStore, reporter: Reporter) -> list[Any]:
     """Adds the audit to the report; gives what to show of it."""
-    from kgrec.cli.audit_view import audit_view
     from kgrec.cli.steps import audit_graph
+    from kgrec.cli.tables import audit_view
     from kgrec.graph.fetch import fetch_graph
     from kgrec.schema import Split
     from kgrec.store.connect import open_store
 
     with open_store(split.config.store, read_only=True) as store:
         graph = fetch_graph(store)
-    found = audit_graph(split.config, graph, None, reporter, split=Split.TEST)
-    report["audit"] = {**found.to_dict(), "date": report["date"], "commit": report["commit"]}
-    return ["", audit_view(found)]
+    audit = audit_graph(split.config, graph, None, reporter, split=Split.TEST)
+    report["audit"] = {**audit.to_dict(), "date": report["date"], "commit": report["commit"]}
+    return ["", audit_view(audit)]
+
+
+def _models_table(report: Mapping[str, Any]) -> Table:
+    """Gives a table at the longest list: accuracy, cost, and the difference to kgrec."""
+    from rich.table import Table
+
+    from kgrec.bench.markdown import interval, longest, plus_minus
+
+    k = longest(report)
+    names = [f"{name}@{k}" for name in ("recall", "ndcg", "mrr", "tail_recall", "coverage")]
+    seeds = len(report["seeds"])
+    table = Table(title=f"{report['name']}: test, {seeds} seed{'s' if seeds > 1 else ''}")
+    table.add_column("")
+    for name in (*names, "train s", "MB", f"ndcg@{k} - kgrec's [95 %]"):
+        table.add_column(name, justify="right")
+    for row in report["rows"]:
+        if "metrics" not in row:
+            table.add_row(row["model"], "failed: " + next(iter(row["errors"].values())))
+            continue
+        difference = row.get("difference", {}).get(f"ndcg@{k}")
+        table.add_row(
+            row["model"],
+            *(plus_minus(row["metrics"].get(name), "{:.4f}") for name in names),
+            plus_minus(row["seconds"].get("train"), "{:.1f}"),
+            plus_minus(row.get("peak_memory_mb"), "{:.0f}"),
+            "" if difference is None else interval(difference),
+        )
+    return table
 
 
 def _write(report: dict[str, Any], out: Path) -> None:
@@ -135,3 +163,91 @@ def _write(report: dict[str, Any], out: Path) -> None:
     write_whole(out / "results.json", to_json(report) + "\n")
     write_whole(out / "README.md", to_markdown(report))
     draw_bench(out / "accuracy.png", report)
+
+
+def _bench_augment(
+    bench: BenchConfig,
+    settings: Mapping[str, Any],
+    *,
+    data: Path | None,
+    work: Path | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Compares the sources of synthetic edges; writes `augmentation.json` and `augmentation.md`."""
+    with Reporter(as_json) as reporter:
+        from kgrec.bench.augmentation import run_augmentation
+        from kgrec.bench.augmentation_page import accuracy_rows, augmentation_page
+        from kgrec.data.cache import user_cache
+
+        report = run_augmentation(
+            bench,
+            settings,
+            data=data,
+            work=work or user_cache() / "bench" / bench.name,
+            command=_command(),
+            tell=_silent if as_json else _tell,
+            progress=not as_json,
+        )
+        _write_pages(out, "augmentation", report, augmentation_page(report))
+        title = f"{bench.name}: NDCG@20 on test, {report['networks']} networks"
+        table = _rows_table(title, *accuracy_rows(report, "test"))
+        reporter.answer(report, table, report["gate"]["words"], f"written to {out}")
+
+
+def _bench_attacks(
+    bench: BenchConfig,
+    settings: Mapping[str, Any],
+    *,
+    data: Path | None,
+    work: Path | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Measures what made-up interactions do; writes `robustness.json` and `robustness.md`."""
+    with Reporter(as_json) as reporter:
+        from kgrec.bench.robustness import run_robustness
+        from kgrec.bench.robustness_page import robustness_page, robustness_rows
+        from kgrec.data.cache import user_cache
+
+        report = run_robustness(
+            bench,
+            settings,
+            data=data,
+            work=work or user_cache() / "bench" / bench.name,
+            command=_command(),
+            tell=_silent if as_json else _tell,
+        )
+        _write_pages(out, "robustness", report, robustness_page(report))
+        table = _rows_table(f"{bench.name}: NDCG@20 on test", *robustness_rows(report))
+        reporter.answer(report, table, f"written to {out}")
+
+
+def _tell(text: str) -> None:
+    """Says on stderr what was done."""
+    print_line(sys.stderr, "bench", text, "bold")
+
+
+def _silent(text: str) -> None:
+    """Says nothing: JSON is the whole answer."""
+
+
+def _command() -> str:
+    return shlex.join(["kgrec", *sys.argv[1:]])
+
+
+def _write_pages(out: Path, name: str, report: Mapping[str, Any], page: str) -> None:
+    write_whole(out / f"{name}.json", to_json(report) + "\n")
+    write_whole(out / f"{name}.md", page)
+
+
+def _rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title)
+    for number, name in enumerate(head):
+        table.add_column(escape(name), justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

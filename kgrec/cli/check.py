@@ -29,7 +29,7 @@ def check(
     """Look at the data before it fills a store: what is in it, and what may mislead."""
     settings = load_config(config, None, overrides, max_bad_rows)
     with Reporter(as_json) as reporter:
-        from kgrec.cli.steps import told_of_rows
+        from kgrec.cli.steps import row_progress
         from kgrec.data.card.build import build_card
         from kgrec.data.card.page import write_card_html
         from kgrec.data.card.statistics import EventStatistics
@@ -39,7 +39,7 @@ def check(
         from kgrec.updates import foreign_query
 
         events = EventStatistics()
-        with reporter.step("read") as said, told_of_rows(reporter) as on_rows:
+        with reporter.step("read") as notes, row_progress(reporter) as on_rows:
             dataset, report = read_dataset(
                 settings.data,
                 settings.seed,
@@ -47,8 +47,8 @@ def check(
                 rejects=rejects,
                 on_events=events.add,
             )
-            said.append(f"{sum(report.rows.values()):,} rows of {len(report.rows):,} sources")
-        with reporter.step("card") as said:
+            notes.append(f"{sum(report.rows.values()):,} rows of {len(report.rows):,} sources")
+        with reporter.step("card") as notes:
             card = build_card(
                 dataset,
                 report,
@@ -57,14 +57,14 @@ def check(
                 name=config.stem,
                 seed=settings.seed,
             )
-            said.append(f"cautions: {len(card.cautions)}")
+            notes.append(f"cautions: {len(card.cautions)}")
         if html is not None:
             write_card_html(card, html)
-        where = () if html is None else (f"page: {html}",)
+        page_line = () if html is None else (f"page: {html}",)
         answer = {
             "card": card.to_json(),
             "html": None if html is None else str(html),
             "rejects": None if rejects is None else str(rejects),
             "seconds": reporter.seconds,
         }
-        reporter.answer(answer, *card_tables(card), *where)
+        reporter.answer(answer, *card_tables(card), *page_line)

@@ -30,26 +30,26 @@ def demo(
     """Show everything on MovieLens-100k: data, ingest, text, train, evaluate, recommend."""
     with Reporter(as_json) as reporter, ExitStack() as stack:
         from kgrec.cli.recommend import open_recommender
-        from kgrec.cli.steps import bring_up_to_date, fetch, judge, train_run
+        from kgrec.cli.steps import bring_up_to_date, evaluate_run, fetch, train_run
         from kgrec.cli.tables import evaluation_tables, recommendations_table
         from kgrec.data.cache import user_cache
         from kgrec.data.movielens import demo_config
 
-        place = user_cache() / "demo"
-        with reporter.step("fetch") as said:
-            settings = with_store(demo_config(), store or f"embedded:{place / 'graph.kgl'}")
-            said.append("MovieLens-100k with its Freebase graph")
-        run_dir = run or place / "run"
+        demo_folder = user_cache() / "demo"
+        with reporter.step("fetch") as notes:
+            settings = with_store(demo_config(), store or f"embedded:{demo_folder / 'graph.kgl'}")
+            notes.append("MovieLens-100k with its Freebase graph")
+        run_dir = run or demo_folder / "run"
         bring_up_to_date(settings, reporter)
         graph = fetch(settings, reporter)
-        trained = train_run(settings, graph, run_dir, reporter)
+        trained_run = train_run(settings, graph, run_dir, reporter)
         k = settings.evaluation.k
-        report = judge(trained, graph, Split.TEST, k, floors=True, reporter=reporter)
-        user, history = typical_user(graph, trained.names[NodeLabel.ITEM])
-        with reporter.step("recommend") as said:
-            recommender = open_recommender(trained, settings.store.uri, reporter, stack)
-            found = recommender.recommend(user, max(k))
-            said.append(f"for user {user}, who has {len(history)} films")
+        report = evaluate_run(trained_run, graph, Split.TEST, k, floors=True, reporter=reporter)
+        user, history = typical_user(graph, trained_run.names[NodeLabel.ITEM])
+        with reporter.step("recommend") as notes:
+            recommender = open_recommender(trained_run, settings.store.uri, reporter, stack)
+            recommendations = recommender.recommend(user, max(k))
+            notes.append(f"for user {user}, who has {len(history)} films")
         picture = run_dir / "training.png"
         reporter.answer(
             {
@@ -57,14 +57,14 @@ def demo(
                 "store": settings.store.uri,
                 "evaluation": report,
                 "user": user,
-                "recommendations": [each.to_dict() for each in found],
+                "recommendations": [recommendation.to_dict() for recommendation in recommendations],
                 "picture": str(picture),
                 "seconds": reporter.seconds,
             },
             "",
             *evaluation_tables(report),
             "",
-            recommendations_table(f"For user {user}", found[:_NUM_SHOWN]),
+            recommendations_table(f"For user {user}", recommendations[:_NUM_SHOWN]),
             f"[dim]latest of the user's {len(history)}: {escape(', '.join(history[:6]))}[/dim]",
             "",
             f"picture: {picture}",
@@ -78,8 +78,8 @@ def typical_user(graph: GraphData, names: Sequence[str]) -> tuple[str, list[str]
 
     counts = np.bincount(graph.train.user_index, minlength=graph.num_users)
     user = int(np.argmin(np.abs(counts - np.median(counts))))
-    own = np.flatnonzero(graph.train.user_index == user)
+    user_rows = np.flatnonzero(graph.train.user_index == user)
     if graph.train.time is not None:
-        own = own[np.argsort(-graph.train.time[own], kind="stable")]
-    titles = [names[index] for index in graph.train.item_index[own]]
+        user_rows = user_rows[np.argsort(-graph.train.time[user_rows], kind="stable")]
+    titles = [names[index] for index in graph.train.item_index[user_rows]]
     return graph.vocabularies[NodeLabel.USER].ids[user], titles

@@ -25,17 +25,17 @@ def evaluate(
     """Judge a run on held-out interactions, beside its parts and the floors."""
     lengths = None if k is None else list_lengths(k)
     with Reporter(as_json) as reporter:
-        from kgrec.cli.steps import fetch, judge, open_reader
+        from kgrec.cli.steps import evaluate_run, fetch, open_reader
         from kgrec.cli.tables import evaluation_tables
         from kgrec.store.state import graph_version
         from kgrec.training.directory import load_run
 
-        trained = load_run(run)
-        settings = with_store(trained.config, store)
-        with open_reader(settings) as opened:
-            trained.check_version(graph_version(opened))
-        report = judge(
-            trained,
+        trained_run = load_run(run)
+        settings = with_store(trained_run.config, store)
+        with open_reader(settings) as graph_store:
+            trained_run.check_version(graph_version(graph_store))
+        report = evaluate_run(
+            trained_run,
             fetch(settings, reporter),
             split,
             lengths or settings.evaluation.k,

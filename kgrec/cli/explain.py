@@ -45,50 +45,54 @@ def explain(
         from kgrec.explanation.quality import judge_explanations, sample_pairs
         from kgrec.training.directory import load_run
 
-        served = load_run(run)
-        explainer = Explainer(served, language=language)
+        trained_run = load_run(run)
+        explainer = Explainer(trained_run, language=language)
         if metrics:
-            pairs = sample_pairs(served.scorer, metrics, seed=served.config.seed)
-            judged = judge_explanations(explainer, pairs, num_paths=max(paths, 1))
-            reporter.answer({"run": str(run), **judged.to_dict()}, *_quality(judged))
+            pairs = sample_pairs(trained_run.scorer, metrics, seed=trained_run.config.seed)
+            quality = judge_explanations(explainer, pairs, num_paths=max(paths, 1))
+            reporter.answer({"run": str(run), **quality.to_dict()}, *_quality_tables(quality))
             return
         assert user is not None
         assert item is not None
-        found = explainer.pair(user, item, paths, renormalise=True)
-        reporter.answer({"run": str(run), **found.to_dict()}, *_shown(found))
+        explanation = explainer.pair(user, item, paths, renormalise=True)
+        reporter.answer(
+            {"run": str(run), **explanation.to_dict()}, *_explanation_blocks(explanation)
+        )
 
 
-def _shown(found: PairExplanation) -> list[RenderableType]:
+def _explanation_blocks(explanation: PairExplanation) -> list[RenderableType]:
     from rich.markup import escape
 
-    head = f"[bold]{escape(found.item_name)}[/bold] for user {escape(found.user_id)}: "
-    shown: list[RenderableType] = [f"{head}score {found.score:.4f}", ""]
-    shown.append(
-        _shares(
-            "The models",
-            [(part.name, part.share) for part in found.parts if abs(part.share) > 5e-5],
-            "exact",
-        )
-    )
-    kinds = sorted(found.relations.items(), key=lambda one: -abs(one[1]))[:_MOST_SHOWN]
-    shown.append(_shares("By relation", kinds, "exact" if found.relations_exact else "first order"))
-    own = [(one.name, one.share) for one in found.own_items[:_MOST_SHOWN]]
-    left = sum(one.share for one in found.own_items[_MOST_SHOWN:])
-    if left:
-        own.append((f"{len(found.own_items) - _MOST_SHOWN} other items of the user", left))
-    own.append(("what no own item accounts for", found.rest))
-    shown.append(_shares("By the user's items", own, "exact" if found.own_items_exact else ""))
-    if found.layers:
+    head = f"[bold]{escape(explanation.item_name)}[/bold] for user {escape(explanation.user_id)}: "
+    models = [(part.name, part.share) for part in explanation.parts if abs(part.share) > 5e-5]
+    relations = sorted(explanation.relations.items(), key=lambda relation: -abs(relation[1]))
+    by_relation = "exact" if explanation.relations_exact else "first order"
+    own_items = [(item.name, item.share) for item in explanation.own_items[:_MOST_SHOWN]]
+    remaining_share = sum(item.share for item in explanation.own_items[_MOST_SHOWN:])
+    if remaining_share:
+        num_remaining = len(explanation.own_items) - _MOST_SHOWN
+        own_items.append((f"{num_remaining} other items of the user", remaining_share))
+    own_items.append(("what no own item accounts for", explanation.rest))
+    blocks: list[RenderableType] = [
+        f"{head}score {explanation.score:.4f}",
+        "",
+        _shares("The models", models, "exact"),
+        _shares("By relation", relations[:_MOST_SHOWN], by_relation),
+        _shares("By the user's items", own_items, "exact" if explanation.own_items_exact else ""),
+    ]
+    if explanation.layers:
         layers = [
-            (f"user {one.user_steps}, item {one.item_steps} steps", one.share)
-            for one in found.layers
+            (f"user {layer.user_steps}, item {layer.item_steps} steps", layer.share)
+            for layer in explanation.layers
         ]
-        layers.append(("beside the networks", found.beside_layers))
-        shown.append(_shares("By the way of features", layers, "exact"))
-    if found.paths:
-        shown += [_paths_table(found), ""]
-    shown += [f"{escape(one.text)} (now {one.rank_before})" for one in found.counterfactuals]
-    return shown
+        layers.append(("beside the networks", explanation.beside_layers))
+        blocks.append(_shares("By the way of features", layers, "exact"))
+    if explanation.paths:
+        blocks += [_paths_table(explanation), ""]
+    return blocks + [
+        f"{escape(counterfactual.text)} (now {counterfactual.rank_before})"
+        for counterfactual in explanation.counterfactuals
+    ]
 
 
 def _shares(title: str, rows: list[tuple[str, float]], how: str) -> RenderableType:
@@ -103,18 +107,19 @@ def _shares(title: str, rows: list[tuple[str, float]], how: str) -> RenderableTy
     return table
 
 
-def _paths_table(found: PairExplanation) -> RenderableType:
+def _paths_table(explanation: PairExplanation) -> RenderableType:
     from rich.markup import escape
     from rich.table import Table
 
-    told = "" if found.paths_complete else f", others up to {found.path_bound:.4f}"
-    title = f"The heaviest paths (all together {found.linked:+.4f}, no path {found.apart:+.4f}"
-    table = Table(title=f"{title}{told})", title_justify="left")
+    bound = "" if explanation.paths_complete else f", others up to {explanation.path_bound:.4f}"
+    linked, apart = f"{explanation.linked:+.4f}", f"{explanation.apart:+.4f}"
+    title = f"The heaviest paths (all together {linked}, no path {apart}{bound})"
+    table = Table(title=title, title_justify="left")
     table.add_column("path")
     table.add_column("share", justify="right")
     table.add_column("carried", justify="right")
     table.add_column("drop, renormalised", justify="right")
-    for path in found.paths:
+    for path in explanation.paths:
         drop = path.drop_renormalised
         table.add_row(
             escape(path.text),
@@ -125,12 +130,12 @@ def _paths_table(found: PairExplanation) -> RenderableType:
     return table
 
 
-def _quality(judged: Quality) -> list[RenderableType]:
+def _quality_tables(quality: Quality) -> list[RenderableType]:
     from rich.table import Table
 
-    table = Table(title=f"{judged.pairs} pairs, {judged.paths} paths", title_justify="left")
+    table = Table(title=f"{quality.pairs} pairs, {quality.paths} paths", title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
-    for name, value in judged.values.items():
+    for name, value in quality.values.items():
         table.add_row(name.replace("_", " "), f"{value:.4f}")
     return [table]

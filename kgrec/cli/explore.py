@@ -67,16 +67,18 @@ def explore(
         from kgrec.explore import draw_subgraph, fetch_subgraph, write_page
         from kgrec.training.directory import load_run
 
-        trained = load_run(run)
-        with open_reader(with_store(trained.config, store)) as opened:
+        trained_run = load_run(run)
+        with open_reader(with_store(trained_run.config, store)) as graph_store:
             if user is None:
                 subgraph = fetch_subgraph(
-                    opened, items=item or (), entities=entity or (), hops=hops,
-                    most_edges=most_edges, run=trained,
+                    graph_store, items=item or (), entities=entity or (), hops=hops,
+                    most_edges=most_edges, run=trained_run,
                 )  # fmt: skip
             else:
-                more = (8 if out.suffix == _PAGE else 0) if around is None else around
-                subgraph = _explained(trained, opened, user, item, k, more)
+                context_edges = (8 if out.suffix == _PAGE else 0) if around is None else around
+                subgraph = _explained_subgraph(
+                    trained_run, graph_store, user, item, k, context_edges
+                )
         (write_page if out.suffix == _PAGE else draw_subgraph)(subgraph, out)
         reporter.answer(
             {
@@ -94,7 +96,7 @@ def explore(
         )
 
 
-def _explained(
+def _explained_subgraph(
     run: Run, store: GraphStore, user: str, items: list[str] | None, k: int, around: int
 ) -> Subgraph:
     from kgrec.explore import recommendation_subgraph
@@ -102,13 +104,19 @@ def _explained(
 
     if items:
         return recommendation_subgraph(run, store, user, items, around=around)
-    found = Recommender(run, store).recommend(user, k, num_reasons=0)
-    if not found or found[0].cold:
+    recommendations = Recommender(run, store).recommend(user, k, num_reasons=0)
+    if not recommendations or recommendations[0].cold:
         raise VocabularyError(
             f"run {run.directory} knows nothing of user {user!r} and would give the most popular "
             f"items, which no path explains; name a user with interactions, or only --item"
         )
-    return recommendation_subgraph(run, store, user, [r.item_id for r in found], around=around)
+    return recommendation_subgraph(
+        run,
+        store,
+        user,
+        [recommendation.item_id for recommendation in recommendations],
+        around=around,
+    )
 
 
 def _refuse_early(

@@ -9,9 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from kgrec.cli.completing import completed_by
 from kgrec.cli.options import AsJson, ConfigFile, StoreUri, load_config
 from kgrec.cli.output import Reporter
+from kgrec.cli.steps import completed_by
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel
 
@@ -54,21 +54,21 @@ def forget(
 
         if readmit:
             assert target is not None
-            known = upkeep.readmit(settings, target)
-            told = "may come again" if known else "was not forgotten here"
-            answer = {"label": str(target.label), "id": target.id, "readmitted": known}
-            reporter.answer(answer, f"{target.label.lower()} {target.id} {told}")
+            was_forgotten = upkeep.readmit(settings, target)
+            outcome = "may come again" if was_forgotten else "was not forgotten here"
+            answer = {"label": str(target.label), "id": target.id, "readmitted": was_forgotten}
+            reporter.answer(answer, f"{target.label.lower()} {target.id} {outcome}")
             return
-        with reporter.step("forget") as said, completed_by("forget"):
+        with reporter.step("forget") as notes, completed_by("forget"):
             receipt = upkeep.forget(settings, target, run or (), progress=not as_json)
-            said.append("gone" if receipt.found else "was forgotten before, and is not there")
+            notes.append("gone" if receipt.found else "was forgotten before, and is not there")
         if retrain_exact:
             from kgrec.upkeep.influence import with_influence
 
-            with reporter.step("retrain") as said:
+            with reporter.step("retrain") as notes:
                 receipt = with_influence(receipt, settings, run or (), progress=not as_json)
-                said.append(f"{len(run or ())} runs")
-        reporter.answer(receipt.to_json(), *_shown(receipt))
+                notes.append(f"{len(run or ())} runs")
+        reporter.answer(receipt.to_json(), *_receipt_lines(receipt))
     if not receipt.verified:
         raise DataError(
             "something was found when the places were read again, see the receipt; run kgrec "
@@ -86,19 +86,19 @@ def _target(user: str | None, item: str | None) -> Target | None:
     return None if item is None else Target(NodeLabel.ITEM, item)
 
 
-def _shown(receipt: Receipt) -> list[Table | str]:
-    named = f"{receipt.target.label.lower()} {escape(receipt.target.id)}"
+def _receipt_lines(receipt: Receipt) -> list[Table | str]:
+    node_name = f"{receipt.target.label.lower()} {escape(receipt.target.id)}"
     if not receipt.found:
-        return [f"{named} is not there; it was forgotten before"]
-    table = Table(box=None, pad_edge=False, title=f"forgotten: {named}", title_justify="left")
+        return [f"{node_name} is not there; it was forgotten before"]
+    table = Table(box=None, pad_edge=False, title=f"forgotten: {node_name}", title_justify="left")
     for name in ("place", "removed", "left", "where"):
         table.add_column(name, justify="right" if name in ("removed", "left") else "left")
     for place in receipt.places:
         cells = (place.name, f"{place.removed:,}", f"{place.left:,}", escape(place.where))
         table.add_row(*cells)
-    told: list[Table | str] = [table, "", "not covered:"]
-    told += [f"  {line}" for line in receipt.to_json()["not_covered"]]
-    for name, measured in (receipt.influence or {}).items():
-        numbers = ", ".join(f"{key} {value:.4g}" for key, value in measured.items())
-        told += ["", f"influence left in {escape(name)}: {numbers}"]
-    return told
+    lines: list[Table | str] = [table, "", "not covered:"]
+    lines += [f"  {line}" for line in receipt.to_json()["not_covered"]]
+    for name, distances in (receipt.influence or {}).items():
+        numbers = ", ".join(f"{key} {value:.4g}" for key, value in distances.items())
+        lines += ["", f"influence left in {escape(name)}: {numbers}"]
+    return lines

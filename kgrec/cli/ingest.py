@@ -52,7 +52,7 @@ def ingest(
     overrides: Overrides = None,
     max_bad_rows: MaxBadRows = None,
     replace: _Replace = None,
-    mended: _Mended = None,
+    mended_file: _Mended = None,
     undo: _Undo = None,
     redo: _Redo = None,
     offline: _Offline = None,
@@ -60,25 +60,25 @@ def ingest(
 ) -> None:
     """Fill a store from the sources, or bring it up to date with what is new in them."""
     settings = load_config(config, store, overrides, max_bad_rows)
-    if (undo or redo) and (replace or mended or offline):
+    if (undo or redo) and (replace or mended_file or offline):
         raise ConfigError(
             "--undo and --redo read no source; give --replace, --mended or --offline in a call of "
             "their own"
         )
-    if replace and mended:
+    if replace and mended_file:
         raise ConfigError(
             "--mended rows come beside what was loaded; give --replace in another call"
         )
     with Reporter(as_json) as reporter:
-        plain = not (replace or mended or undo or redo or offline)
-        if plain and _told_nothing_new(settings, reporter):
+        plain = not (replace or mended_file or undo or redo or offline)
+        if plain and _answer_if_unchanged(settings, reporter):
             return
         from kgrec.cli.steps import bring_up_to_date
         from kgrec.data.card.terminal import findings_table
         from kgrec.data.intake import Intake
         from kgrec.updates import Marks
 
-        intake = Intake(replace=frozenset(replace or ()), mended=_existing(mended))
+        intake = Intake(replace=frozenset(replace or ()), mended=_existing_file(mended_file))
         marks = Marks(tuple(undo or ()), tuple(redo or ()))
         report = bring_up_to_date(settings, reporter, intake, marks, offline)
         findings = findings_table(report.findings.findings)
@@ -94,36 +94,39 @@ def ingest(
                 offline=None if offline is None else str(offline),
             ),
             *([] if findings is None else [findings, ""]),
-            *(_told(load.number, load.source, load.rows, load.rejected) for load in report.loads),
+            *(
+                _load_line(load.number, load.source, load.rows, load.rejected)
+                for load in report.loads
+            ),
             *([] if report.rejects is None else [f"rejected rows: {report.rejects}"]),
             _sizes(report),
             *([] if offline is None else [f"next: the command in {offline / 'README.txt'}"]),
         )
 
 
-def _told_nothing_new(settings: Config, reporter: Reporter) -> bool:
+def _answer_if_unchanged(settings: Config, reporter: Reporter) -> bool:
     """Says so and gives True if there is surely nothing new."""
     from kgrec.data.unchanged import nothing_new
 
-    held = nothing_new(settings)
-    if held is None:
+    graph = nothing_new(settings)
+    if graph is None:
         return False
-    with reporter.step("ingest") as said:
-        said += [settings.store.uri, "already up to date", f"version {held.version}"]
+    with reporter.step("ingest") as notes:
+        notes += [settings.store.uri, "already up to date", f"version {graph.version}"]
     empty = {"changed": False, "loads": [], "findings": [], "rejects": None, "offline": None}
-    reporter.answer(_answer(settings, reporter, held, **empty), _sizes(held))
+    reporter.answer(_answer(settings, reporter, graph, **empty), _sizes(graph))
     return True
 
 
 def _answer(
-    settings: Config, reporter: Reporter, graph: GraphRecord | UpdateReport, **more: object
+    settings: Config, reporter: Reporter, graph: GraphRecord | UpdateReport, **fields: object
 ) -> dict[str, object]:
     return {
         "store": settings.store.uri,
         "version": graph.version,
         "nodes": graph.nodes,
         "edges": graph.edges,
-        **more,
+        **fields,
         "seconds": reporter.seconds,
     }
 
@@ -132,12 +135,12 @@ def _sizes(graph: GraphRecord | UpdateReport) -> str:
     return f"{graph.nodes:,} nodes, {graph.edges:,} edges, version {graph.version}"
 
 
-def _told(number: int, source: str, rows: int, rejected: int) -> str:
-    refused = f", {rejected:,} rejected" if rejected else ""
-    return f"load {number}: {source}, {rows:,} rows{refused}"
+def _load_line(number: int, source: str, rows: int, rejected: int) -> str:
+    rejects = f", {rejected:,} rejected" if rejected else ""
+    return f"load {number}: {source}, {rows:,} rows{rejects}"
 
 
-def _existing(mended: Path | None) -> Path | None:
-    if mended is not None and not mended.is_file():
-        raise ConfigError(f"--mended {mended}: there is no such file; check the path")
-    return None if mended is None else mended.resolve()
+def _existing_file(path: Path | None) -> Path | None:
+    if path is not None and not path.is_file():
+        raise ConfigError(f"--mended {path}: there is no such file; check the path")
+    return None if path is None else path.resolve()

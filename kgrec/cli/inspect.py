@@ -55,12 +55,12 @@ def inspect(
         from kgrec.progress import progress_bar
 
         with (
-            reporter.step("inspect") as said,
+            reporter.step("inspect") as notes,
             progress_bar("look", None, enabled=not as_json) as bar,
         ):
-            with _opened(store, database) as opened:
-                facts = read_facts(opened, sample=sample, on_name=bar)
-            said.append(f"{len(facts.labels)} labels, {len(facts.types)} relationship types")
+            with _open_adopted(store, database) as graph_store:
+                facts = read_facts(graph_store, sample=sample, on_name=bar)
+            notes.append(f"{len(facts.labels)} labels, {len(facts.types)} relationship types")
         proposal = propose(facts)
         text = to_toml(proposal, facts.uri, database)
         if out is not None:
@@ -74,33 +74,38 @@ def inspect(
             "out": None if out is None else str(out),
             "seconds": reporter.seconds,
         }
-        written = f"written: {escape(str(out))}; next: kgrec ingest --config {escape(str(out))}"
-        shown = _config(text) if out is None else written
-        reporter.answer(answer, _labels(facts), "", _types(facts), "", shown)
+        if out is None:
+            ending: Text | str = Text(text.rstrip("\n"))
+        else:
+            name = escape(str(out))
+            ending = f"written: {name}; next: kgrec ingest --config {name}"
+        reporter.answer(answer, _labels(facts), "", _types(facts), "", ending)
 
 
 @contextmanager
-def _opened(uri: str, database: str) -> Iterator[GraphStore]:
+def _open_adopted(uri: str, database: str) -> Iterator[GraphStore]:
     """Opens the graph to look at it, as the user who reads sources if there is one."""
     from kgrec.store.connect import NEO4J_SCHEMES, open_store
 
     if uri.partition("://")[0] not in NEO4J_SCHEMES:
-        shown = uri if "@" not in uri else "--store"
+        address = uri if "@" not in uri else "--store"
         raise ConfigError(
-            f"{shown} is no Neo4j; expected bolt://HOST:PORT, neo4j://HOST or neo4j+s://HOST; what "
-            f"a store of kgrec's own holds is told by kgrec status"
+            f"{address} is no Neo4j; expected bolt://HOST:PORT, neo4j://HOST or neo4j+s://HOST; "
+            f"what a store of kgrec's own holds is told by kgrec status"
         )
     reader = {name: os.environ.get(f"KGREC_SOURCE_{name.upper()}") for name in ("user", "password")}
-    given = reader if any(reader.values()) else {}
-    with open_store(StoreConfig(uri=uri, database=database), read_only=True, **given) as opened:
-        yield opened
+    credentials = reader if any(reader.values()) else {}
+    with open_store(
+        StoreConfig(uri=uri, database=database), read_only=True, **credentials
+    ) as graph_store:
+        yield graph_store
 
 
 def _write(path: Path, text: str) -> None:
     """Writes the file, never over one that is there."""
     try:
-        with path.open("x", encoding="utf-8") as opened:
-            opened.write(text)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
     except OSError as exc:
         raise ConfigError(
             f"--out {path} cannot be written: {exc.strerror}; give another name"
@@ -129,13 +134,13 @@ def _types(facts: GraphFacts) -> Table:
 
 def _properties(properties: Sequence[Property]) -> str:
     """Names with types; `!` marks one that a constraint makes unique, `?` one that some lack."""
-    shown = [
-        f"{found.name} {found.type.lower()}"
-        + ("!" if found.unique else "")
-        + ("?" if found.present < 1 else "")
-        for found in properties
+    words = [
+        f"{property_facts.name} {property_facts.type.lower()}"
+        + ("!" if property_facts.unique else "")
+        + ("?" if property_facts.present < 1 else "")
+        for property_facts in properties
     ]
-    return escape(", ".join(shown))
+    return escape(", ".join(words))
 
 
 def _table(*names: str) -> Table:
@@ -144,7 +149,3 @@ def _table(*names: str) -> Table:
         numeric = name in {"nodes", "count", "a head", "a tail"}
         table.add_column(f"[bold]{name}[/bold]", justify="right" if numeric else "left")
     return table
-
-
-def _config(text: str) -> Text:
-    return Text(text.rstrip("\n"))

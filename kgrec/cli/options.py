@@ -83,8 +83,8 @@ def store_config(config_file: Path | None, uri: str | None) -> StoreConfig:
 
 def absolute_uri(uri: str) -> str:
     """Gives an address whose path, if it has one, is absolute."""
-    scheme, _, rest = uri.partition(":")
-    return f"embedded:{Path(rest).resolve()}" if scheme == "embedded" and rest else uri
+    scheme, _, path = uri.partition(":")
+    return f"embedded:{Path(path).resolve()}" if scheme == "embedded" and path else uri
 
 
 def positive(k: int) -> int:

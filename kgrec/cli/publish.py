@@ -10,7 +10,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from kgrec.cli.completing import completed_by
 from kgrec.cli.options import (
     AsJson,
     OptionalConfigFile,
@@ -20,6 +19,7 @@ from kgrec.cli.options import (
     with_store,
 )
 from kgrec.cli.output import Reporter
+from kgrec.cli.steps import completed_by
 from kgrec.config import Config, StoreConfig
 from kgrec.errors import ConfigError
 
@@ -47,7 +47,7 @@ def publish(
             "--users", metavar="FILE", help="Only for these users, an id a line; - reads stdin."
         ),
     ] = None,
-    listed: Annotated[
+    list_only: Annotated[
         bool, typer.Option("--list", help="Say what is published, and do nothing else.")
     ] = False,
     retire: Annotated[
@@ -63,7 +63,7 @@ def publish(
     Recommendations and similar items become edges, what the networks made of users and items
     becomes vectors with an index. Readers see the version from before until the new one is whole.
     """
-    if sum((run is not None, listed, retire is not None)) != 1:
+    if sum((run is not None, list_only, retire is not None)) != 1:
         raise ConfigError(
             "kgrec publish needs one of --run DIR, --list and --retire ID; to publish, give "
             "--run DIR"
@@ -91,35 +91,41 @@ def _publish(
     from kgrec.training.directory import load_run
 
     run = load_run(run_dir)
-    given = run.config if config is None else load_config(config, None, None)
-    settings, naming = _graph(given, uri)
+    config_settings = run.config if config is None else load_config(config, None, None)
+    settings, naming = _graph(config_settings, uri)
     step = reporter.step("publish")
-    with step as said, completed_by("publish"), open_store(settings) as opened:
-        shown = not reporter.as_json
+    with step as notes, completed_by("publish"), open_store(settings) as graph_store:
+        progress = not reporter.as_json
         report = publish(
-            run, opened, top=top, similar=similar, users=users, naming=naming, progress=shown
+            run,
+            graph_store,
+            top=top,
+            similar=similar,
+            users=users,
+            naming=naming,
+            progress=progress,
         )
-        found = report.publication
-        said.append(opened.uri)
-        said.append("written" if report.changed else "already up to date")
+        publication = report.publication
+        notes.append(graph_store.uri)
+        notes.append("written" if report.changed else "already up to date")
         if report.resumed:
-            said.append("gone on with what was interrupted")
+            notes.append("gone on with what was interrupted")
         if report.purged:
-            said.append(f"{report.purged:,} old edges removed")
+            notes.append(f"{report.purged:,} old edges removed")
     for note in report.notes:
         reporter.warn(note)
     reporter.answer(
         {
             "run": str(run_dir),
             "store": settings.uri,
-            "publication": found.to_dict(),
+            "publication": publication.to_dict(),
             "changed": report.changed,
             "resumed": report.resumed,
             "purged": report.purged,
             "notes": list(report.notes),
             "seconds": reporter.seconds,
         },
-        _table([found]),
+        _table([publication]),
     )
 
 
@@ -149,18 +155,18 @@ def _retire(name: str, settings: StoreConfig, naming: Naming, reporter: Reporter
     from kgrec.store.connect import open_store
 
     step = reporter.step("retire")
-    with step as said, completed_by("publish"), open_store(settings) as opened:
-        wanted = None if name == _CURRENT else name
-        gone = retire(opened, wanted, naming=naming, progress=not reporter.as_json)
-        left = publications(opened)
-        said.append(f"{gone.id} is taken back")
+    with step as notes, completed_by("publish"), open_store(settings) as graph_store:
+        publication_id = None if name == _CURRENT else name
+        retired = retire(graph_store, publication_id, naming=naming, progress=not reporter.as_json)
+        remaining = publications(graph_store)
+        notes.append(f"{retired.id} is taken back")
     reporter.answer(
         {
             "store": settings.uri,
-            "retired": gone.to_dict(),
-            "publications": [each.to_dict() for each in left],
+            "retired": retired.to_dict(),
+            "publications": [publication.to_dict() for publication in remaining],
         },
-        _table(left),
+        _table(remaining),
     )
 
 
@@ -168,10 +174,14 @@ def _list(settings: StoreConfig, reporter: Reporter) -> None:
     from kgrec.publication import publications
     from kgrec.store.connect import open_store
 
-    with open_store(settings, read_only=True) as opened:
-        found = publications(opened)
+    with open_store(settings, read_only=True) as graph_store:
+        published = publications(graph_store)
     reporter.answer(
-        {"store": settings.uri, "publications": [each.to_dict() for each in found]}, _table(found)
+        {
+            "store": settings.uri,
+            "publications": [publication.to_dict() for publication in published],
+        },
+        _table(published),
     )
 
 
@@ -188,20 +198,23 @@ def _ids(path: Path | None) -> list[str] | None:
     return ids
 
 
-def _table(found: list[Publication]) -> Table | str:
-    if not found:
+def _table(published: list[Publication]) -> Table | str:
+    if not published:
         return "nothing is published"
     table = Table(box=None, pad_edge=False)
     for name in ("publication", "state", "run", "created"):
         table.add_column(name, header_style="bold")
     for name in ("users", "recommended", "similar", "vectors"):
         table.add_column(name, justify="right", header_style="bold")
-    for each in found:
+    for publication in published:
         table.add_row(
-            each.id,
-            each.state.value,
-            escape(each.run),
-            each.created[:19].replace("T", " "),
-            *(f"{each.counts[name]:,}" for name in ("users", "recommended", "similar", "vectors")),
+            publication.id,
+            publication.state.value,
+            escape(publication.run),
+            publication.created[:19].replace("T", " "),
+            *(
+                f"{publication.counts[name]:,}"
+                for name in ("users", "recommended", "similar", "vectors")
+            ),
         )
     return table

@@ -15,7 +15,7 @@ from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from kgrec.queries import QueryResult
-    from kgrec.queries.described import Description
+    from kgrec.queries.description import Description
 
 
 def query(
@@ -42,13 +42,13 @@ def query(
     """Run one of the named read-only queries on a store."""
     settings = store_config(config, store)
     from kgrec.queries import QUERIES
-    from kgrec.queries.described import describe
+    from kgrec.queries.description import describe
 
     with Reporter(as_json) as reporter:
         if name is None:
-            known = [describe(each) for each in sorted(QUERIES)]
-            described = [_described(each) for each in known]
-            reporter.answer({"queries": described}, _catalogue(known))
+            descriptions = [describe(query_name) for query_name in sorted(QUERIES)]
+            described_queries = [_description_json(query_name) for query_name in descriptions]
+            reporter.answer({"queries": described_queries}, _catalogue(descriptions))
             return
         if name not in QUERIES:
             raise ConfigError(
@@ -59,55 +59,62 @@ def query(
         from kgrec.store.connect import open_store
         from kgrec.store.state import ready_state
 
-        with open_store(settings, read_only=True) as opened:
+        with open_store(settings, read_only=True) as graph_store:
             if name != "graph_state":  # which tells of a graph that is not whole
-                ready_state(opened)
-            result = QUERIES[name](opened, **values, timeout=timeout)
+                ready_state(graph_store)
+            result = QUERIES[name](graph_store, **values, timeout=timeout)
         reporter.answer(result.to_dict(), _table(result))
 
 
-def _values(wanted: Description, given: list[str], run: Path | None) -> dict[str, Any]:
+def _values(description: Description, assignments: list[str], run: Path | None) -> dict[str, Any]:
     """Reads the parameters.
 
     Raises:
         ConfigError: If one is missing, unknown or of another kind.
     """
-    from kgrec.queries.values import checked, kind_of
+    from kgrec.queries.values import check_value, kind_of
     from kgrec.queries.weights import relation_weights
 
     values: dict[str, Any] = {}
     if run is not None:
-        if "weights" not in wanted.parameters:
-            raise ConfigError(f"query {wanted.name} takes no relation weights; leave out --run")
-        values["weights"] = relation_weights(run)
-    for text in given:
-        key, separator, value = text.partition("=")
-        if not separator or key not in wanted.parameters:
+        if "weights" not in description.parameters:
             raise ConfigError(
-                f"--param {text!r} does not fit query {wanted.name}; expected "
-                f"{' '.join(_usage(wanted)) or 'no parameters'}"
+                f"query {description.name} takes no relation weights; leave out --run"
             )
-        values[key] = kind_of(wanted.name, key).read(value)
-        optional = wanted.defaults.get(key, "") is None
-        checked(wanted.name, key, values[key], optional=optional)  # before a store is opened
-    missing = [key for key in wanted.parameters if key not in {**wanted.defaults, **values}]
+        values["weights"] = relation_weights(run)
+    for text in assignments:
+        key, separator, value = text.partition("=")
+        if not separator or key not in description.parameters:
+            raise ConfigError(
+                f"--param {text!r} does not fit query {description.name}; expected "
+                f"{' '.join(_usage(description)) or 'no parameters'}"
+            )
+        values[key] = kind_of(description.name, key).read(value)
+        optional = description.defaults.get(key, "") is None
+        check_value(
+            description.name, key, values[key], optional=optional
+        )  # before a store is opened
+    missing = [
+        key for key in description.parameters if key not in {**description.defaults, **values}
+    ]
     if missing:
         raise ConfigError(
-            f"query {wanted.name} needs {', '.join(missing)}; give {' '.join(_usage(wanted))}"
+            f"query {description.name} needs {', '.join(missing)}; "
+            f"give {' '.join(_usage(description))}"
         )
     return values
 
 
-def _usage(wanted: Description) -> list[str]:
-    shown = {name: _shown(value) for name, value in wanted.defaults.items()}
-    return [f"--param {name}={shown.get(name, name.upper())}" for name in wanted.parameters]
+def _usage(description: Description) -> list[str]:
+    defaults = {name: _parameter_text(value) for name, value in description.defaults.items()}
+    return [f"--param {name}={defaults.get(name, name.upper())}" for name in description.parameters]
 
 
-def _shown(value: Any) -> str:
+def _parameter_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _described(query: Description) -> dict[str, Any]:
+def _description_json(query: Description) -> dict[str, Any]:
     return {
         "name": query.name,
         "purpose": query.purpose,
@@ -121,7 +128,7 @@ def _catalogue(queries: list[Description]) -> Table:
     table = Table("query", "parameters", "what it tells", box=None, pad_edge=False)
     for query in queries:
         parameters = [
-            f"{name}={_shown(query.defaults[name])}" if name in query.defaults else name
+            f"{name}={_parameter_text(query.defaults[name])}" if name in query.defaults else name
             for name in query.parameters
         ]
         table.add_row(f"[bold]{query.name}[/bold]", "\n".join(parameters), query.purpose)

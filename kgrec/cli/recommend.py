@@ -34,8 +34,8 @@ def recommend(
         from kgrec.training.directory import load_run
 
         recommender = open_recommender(load_run(run), store, reporter, stack)
-        found = recommender.recommend(user, k, allow_disliked=allow_disliked)
-        cold = any(each.cold for each in found)
+        recommendations = recommender.recommend(user, k, allow_disliked=allow_disliked)
+        cold = any(recommendation.cold for recommendation in recommendations)
         if cold:
             reporter.warn(f"run {run} knows no user {user!r}: these are the most popular items")
         reporter.answer(
@@ -43,9 +43,9 @@ def recommend(
                 "run": str(run),
                 "user": user,
                 "cold": cold,
-                "recommendations": [each.to_dict() for each in found],
+                "recommendations": [recommendation.to_dict() for recommendation in recommendations],
             },
-            recommendations_table(f"For user {user}", found),
+            recommendations_table(f"For user {user}", recommendations),
         )
 
 
@@ -63,10 +63,14 @@ def similar(
         from kgrec.training.directory import load_run
 
         recommender = open_recommender(load_run(run), store, reporter, stack)
-        found = recommender.similar_items(item, k)
+        recommendations = recommender.similar_items(item, k)
         reporter.answer(
-            {"run": str(run), "item": item, "similar": [each.to_dict() for each in found]},
-            recommendations_table(f"Like item {item}", found),
+            {
+                "run": str(run),
+                "item": item,
+                "similar": [recommendation.to_dict() for recommendation in recommendations],
+            },
+            recommendations_table(f"Like item {item}", recommendations),
         )
 
 

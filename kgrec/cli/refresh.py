@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kgrec.cli.completing import completed_by
 from kgrec.cli.options import AsJson, RunDirectory, StoreUri, with_store
 from kgrec.cli.output import Reporter
+from kgrec.cli.steps import completed_by
 from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def refresh(
         bool,
         typer.Option("--watch", help="Go on: take in new data and fold it in, until Ctrl-C."),
     ] = False,
-    every: Annotated[
+    interval: Annotated[
         float, typer.Option("--every", metavar="SECONDS", help="How often to look.")
     ] = 2.0,
     as_json: AsJson = False,
 ) -> None:
     """Fold new data into a trained run without training."""
-    if every <= 0:
-        raise ConfigError(f"--every must be positive, got {every:g}; give seconds such as 10")
+    if interval <= 0:
+        raise ConfigError(f"--every must be positive, got {interval:g}; give seconds such as 10")
     if watch and out is not None:
         raise ConfigError("--watch keeps one run fresh; give --out in a call without --watch")
     with Reporter(as_json) as reporter:
@@ -56,62 +56,68 @@ def refresh(
         from kgrec.upkeep.keeping import KeptGraph
         from kgrec.upkeep.republish import open_readers
 
-        with reporter.step("load") as said:
-            loaded = recovered_run(run)
-            said.append(f"graph version {loaded.record['graph_version']}")
-        settings = with_store(loaded.config, store)
+        with reporter.step("load") as notes:
+            trained_run = recovered_run(run)
+            notes.append(f"graph version {trained_run.record['graph_version']}")
+        settings = with_store(trained_run.config, store)
         if watch:
-            _watch(loaded, settings, reporter, every, publish)
+            _watch(trained_run, settings, reporter, interval, publish)
             return
         graphs = KeptGraph(settings)
         with completed_by("refresh"), ExitStack() as stack:
             writes = publish or ingest
-            opened = stack.enter_context(open_store(settings.store, read_only=not writes))
+            graph_store = stack.enter_context(open_store(settings.store, read_only=not writes))
             if ingest:
-                with reporter.step("ingest") as said:
-                    told = graphs.take_in(lambda: opened)
-                    said.append(f"{len(told.loads)} loads, graph version {told.version}")
-            with reporter.step("refresh") as said:
-                into = stack.enter_context(open_readers(settings, opened)) if publish else None
-                report = graphs.fold_in(loaded, opened, out, published=publish, readers=into)
-                said.append(_told(report))
+                with reporter.step("ingest") as notes:
+                    update_report = graphs.take_in(lambda: graph_store)
+                    notes.append(
+                        f"{len(update_report.loads)} loads, graph version {update_report.version}"
+                    )
+            with reporter.step("refresh") as notes:
+                readers = (
+                    stack.enter_context(open_readers(settings, graph_store)) if publish else None
+                )
+                report = graphs.fold_in(
+                    trained_run, graph_store, out, published=publish, readers=readers
+                )
+                notes.append(_summary(report))
         graphs.write()
-        reporter.answer(report.to_json(), f"run {report.run.directory}: {_told(report)}")
+        reporter.answer(report.to_json(), f"run {report.run.directory}: {_summary(report)}")
 
 
-def _watch(run: Run, settings: Config, reporter: Reporter, every: float, publish: bool) -> None:
+def _watch(run: Run, settings: Config, reporter: Reporter, interval: float, publish: bool) -> None:
     """Tells each refresh in a line; Ctrl-C ends it, and that is no error."""
     from kgrec.upkeep.watching import watch
 
     count = 0
     try:
-        for report in watch(run, settings, every=every, published=publish):
+        for report in watch(run, settings, every=interval, published=publish):
             count += 1
-            reporter.answer(report.to_json(), _told(report))
+            reporter.answer(report.to_json(), _summary(report))
     except KeyboardInterrupt:
         # A refresh that is cut short leaves the run as it was; the next one does it again.
         if not reporter.as_json:
             reporter.answer({}, f"stopped after {count} refreshes")
 
 
-def _told(report: Refreshed) -> str:
+def _summary(report: Refreshed) -> str:
     if not report.changed:
         return f"at the graph's version already, {report.before}"
-    new = ", ".join(
+    node_changes = ", ".join(
         f"{count['new']:,} new and {count['gone']:,} gone {label.lower()} nodes"
         for label, count in report.nodes.items()
         if count["new"] or count["gone"]
     )
-    told = [
+    parts = [
         f"{report.before} to {report.run.record['graph_version']}",
         f"{report.users:,} users with other items",
-        *([new] if new else []),
+        *([node_changes] if node_changes else []),
     ]
     if report.published is not None:
-        told.append(
+        parts.append(
             f"publication {report.published.publication}: {report.published.users:,} lists of "
             f"users, {report.published.items:,} of items, {report.published.vectors:,} vectors"
         )
         if not report.published.looked_for_new_items:
-            told.append("new items come into other lists with the next kgrec publish")
-    return "; ".join(told)
+            parts.append("new items come into other lists with the next kgrec publish")
+    return "; ".join(parts)

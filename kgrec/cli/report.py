@@ -30,21 +30,23 @@ def report(
         from kgrec.report import gather, write_report
         from kgrec.training.directory import load_run
 
-        trained = load_run(run)
+        trained_run = load_run(run)
         with (
-            reporter.step("report") as said,
-            open_reader(with_store(trained.config, store)) as opened,
+            reporter.step("report") as notes,
+            open_reader(with_store(trained_run.config, store)) as graph_store,
         ):
-            found = gather(trained, opened, split=split, users=user or (), progress=not as_json)
-            said.append(f"{found.measured['num_users']:,} users of {split} judged")
-        write_report(found, out)
+            run_report = gather(
+                trained_run, graph_store, split=split, users=user or (), progress=not as_json
+            )
+            notes.append(f"{run_report.measured['num_users']:,} users of {split} judged")
+        write_report(run_report, out)
         reporter.answer(
             {
                 "file": str(out),
                 "bytes": out.stat().st_size,
-                "measured": found.measured,
-                "users": [example.user_id for example in found.examples],
-                "audited": found.audit is not None,
+                "measured": run_report.measured,
+                "users": [example.user_id for example in run_report.examples],
+                "audited": run_report.audit is not None,
             },
             f"page: {out}, {out.stat().st_size / 1e6:.1f} MB",
         )

@@ -46,35 +46,39 @@ def resolve(
         from kgrec.updates import foreign_query
 
         decisions = read_decisions(out)
-        with reporter.step("data") as said:
-            data = unresolved(settings.data)
-            dataset, _ = read_dataset(data, settings.seed, Intake(query=foreign_query))
-            said += [f"{len(frame):,} {label} nodes" for label, frame in dataset.nodes.items()]
-        with reporter.step("resolve") as said:
-            found = resolve(dataset, settings, decisions, progress=not as_json)
-            said += [f"{what}: {left:,} × {right:,}" for what, left, right in found.compared]
-        write_proposals(out, found.proposals)
-        state = _states(found.proposals)
-        waiting, accepted = (found.proposals[state == name] for name in ("waiting", "accepted"))
-        notes = list(found.notes)
+        with reporter.step("data") as notes:
+            data_settings = unresolved(settings.data)
+            dataset, _ = read_dataset(data_settings, settings.seed, Intake(query=foreign_query))
+            notes += [f"{len(frame):,} {label} nodes" for label, frame in dataset.nodes.items()]
+        with reporter.step("resolve") as notes:
+            resolution = resolve(dataset, settings, decisions, progress=not as_json)
+            notes += [
+                f"{comparison}: {num_left:,} × {num_right:,}"
+                for comparison, num_left, num_right in resolution.compared
+            ]
+        write_proposals(out, resolution.proposals)
+        state = _decision_states(resolution.proposals)
+        waiting, accepted = (
+            resolution.proposals[state == name] for name in ("waiting", "accepted")
+        )
         reporter.answer(
             {
                 "out": str(out),
                 "compared": [
-                    {"what": what, "left": left, "right": right}
-                    for what, left, right in found.compared
+                    {"what": comparison, "left": num_left, "right": num_right}
+                    for comparison, num_left, num_right in resolution.compared
                 ],
-                "counts": found.counts(),
+                "counts": resolution.counts(),
                 "accepted": len(accepted),
                 "waiting": len(waiting),
                 "decided": len(decisions),
-                "proposals": found.proposals.head(_SHOWN).to_dict("records"),
-                "notes": notes,
+                "proposals": resolution.proposals.head(_SHOWN).to_dict("records"),
+                "notes": list(resolution.notes),
                 "seconds": reporter.seconds,
             },
-            *(f"note: {escape(note)}" for note in notes),
+            *(f"note: {escape(note)}" for note in resolution.notes),
             *_pairs_tables(waiting, accepted),
-            _counts_table(found.counts()),
+            _counts_table(resolution.counts()),
             "",
             escape(
                 f"{out}: {len(accepted):,} accepted at {settings.resolution.accept}, "
@@ -84,7 +88,7 @@ def resolve(
         )
 
 
-def _states(proposals: pd.DataFrame) -> pd.Series:
+def _decision_states(proposals: pd.DataFrame) -> pd.Series:
     """Gives per row `accepted` (by the threshold), `waiting` or `decided` (by a person)."""
     by = proposals["decided_by"]
     return by.map({"": "waiting", "threshold": "accepted"}).fillna("decided")
@@ -106,8 +110,8 @@ def _pairs_tables(waiting: pd.DataFrame, accepted: pd.DataFrame) -> list[Table |
         for row in rows.itertuples():
             table.add_row(
                 f"{row.score:.3f}",
-                _named(row.left_name, row.left),
-                _named(row.right_name, row.right),
+                _node_cell(row.left_name, row.left),
+                _node_cell(row.right_name, row.right),
                 str(row.method),
                 escape(str(row.evidence)),
             )
@@ -119,8 +123,8 @@ def _counts_table(counts: dict[str, dict[str, int]]) -> Table:
     table = _table("pairs by method")
     table.add_column("method")
     columns = {"accepted": "accepted", "waiting": "waiting", "yes": "said yes", "no": "said no"}
-    for shown in columns.values():
-        table.add_column(shown, justify="right")
+    for title in columns.values():
+        table.add_column(title, justify="right")
     for method, row in counts.items():
         table.add_row(method or "none", *(f"{row[name]:,}" for name in columns))
     return table
@@ -130,15 +134,17 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 
-def _named(name: object, key: object) -> str:
-    shown = str(name or "")
-    return f"{escape(shown)} [dim]{escape(str(key))}[/dim]" if shown else escape(str(key))
+def _node_cell(name: object, key: object) -> str:
+    node_name = str(name or "")
+    return f"{escape(node_name)} [dim]{escape(str(key))}[/dim]" if node_name else escape(str(key))
 
 
 def _next_step(config: Config, out: Path) -> list[str]:
     """Says how the file becomes a source, unless it is one."""
-    read = {source.path.resolve() for source in config.data.sources if source.path is not None}
-    if out.resolve() in read:
+    source_paths = {
+        source.path.resolve() for source in config.data.sources if source.path is not None
+    }
+    if out.resolve() in source_paths:
         return ["next: kgrec ingest"]
     lines = ("[[data.sources]]", 'name = "same_as"', 'kind = "same_as"', f'path = "{out}"')
     return ["next: review it, and read it as a source:", *(f"  {escape(line)}" for line in lines)]

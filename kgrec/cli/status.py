@@ -18,8 +18,8 @@ def status(
         from kgrec.graph.fetch import graph_summary
         from kgrec.store.connect import open_store
 
-        with open_store(settings, read_only=True) as opened:
-            summary = {**graph_summary(opened), "loads": opened.read("loads")}
+        with open_store(settings, read_only=True) as graph_store:
+            summary = {**graph_summary(graph_store), "loads": graph_store.read("loads")}
         loads = summary["loads"]
         reporter.answer(
             summary, _heading(summary), _counts(summary), *([_loads(loads)] if loads else [])
@@ -38,7 +38,7 @@ def _counts(summary: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    behaviours = {key: told["count"] for key, told in summary["behaviours"].items()}
+    behaviours = {key: behaviour["count"] for key, behaviour in summary["behaviours"].items()}
     for title, counts in (
         ("nodes", summary["nodes"]),
         ("interactions", summary["interactions"]),

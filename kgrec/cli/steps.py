@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgrec.cli.completing import completed_by
 from kgrec.cli.output import Reporter
 from kgrec.config import Config
+from kgrec.errors import StoreUnavailable
 from kgrec.schema import Split
 
 if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help` need not wait
@@ -24,7 +24,22 @@ if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help
 
 
 @contextmanager
-def told_of_rows(reporter: Reporter) -> Iterator[Callable[[str, int], None]]:
+def completed_by(command: str) -> Iterator[None]:
+    """Adds to an error of a store that does not answer that the command may be run again.
+
+    Args:
+        command: A command whose second run completes what the first one began.
+    """
+    try:
+        yield
+    except StoreUnavailable as exc:
+        raise StoreUnavailable(
+            f"{exc}; then run kgrec {command} again, which completes what was begun"
+        ) from exc
+
+
+@contextmanager
+def row_progress(reporter: Reporter) -> Iterator[Callable[[str, int], None]]:
     """Shows on a terminal which source is read and how many rows came; as `Intake.on_rows`."""
     from kgrec.progress import progress_bar
 
@@ -49,15 +64,15 @@ def bring_up_to_date(
     from kgrec.data.intake import Intake
     from kgrec.updates import foreign_query, update
 
-    with reporter.step("ingest") as said, told_of_rows(reporter) as on_rows:
+    with reporter.step("ingest") as notes, row_progress(reporter) as on_rows:
         intake = replace(intake or Intake(query=foreign_query), on_rows=on_rows)
         with completed_by("ingest"):
             report = update(config, intake, marks, offline=offline, progress=not reporter.as_json)
-        said.append(f"{config.store.uri if offline is None else offline}")
-        said += [f"{load.source}: {load.rows:,} rows" for load in report.loads]
+        notes.append(f"{config.store.uri if offline is None else offline}")
+        notes += [f"{load.source}: {load.rows:,} rows" for load in report.loads]
         if offline is None:
-            said.append("written" if report.changed else "already up to date")
-        said.append(f"version {report.version}")
+            notes.append("written" if report.changed else "already up to date")
+        notes.append(f"version {report.version}")
     return report
 
 
@@ -66,10 +81,10 @@ def fetch(config: Config, reporter: Reporter) -> GraphData:
     from kgrec.graph.fetch import fetch_graph
     from kgrec.store.connect import open_store
 
-    with reporter.step("graph") as said, open_store(config.store, read_only=True) as store:
+    with reporter.step("graph") as notes, open_store(config.store, read_only=True) as store:
         graph = fetch_graph(store)
-        said.append(f"{len(graph.train):,} interactions to learn from")
-        said.append(f"{sum(map(len, graph.relations)):,} relation edges")
+        notes.append(f"{len(graph.train):,} interactions to learn from")
+        notes.append(f"{sum(map(len, graph.relations)):,} relation edges")
     return graph
 
 
@@ -78,19 +93,19 @@ def write_vectors(config: Config, graph: GraphData, reporter: Reporter) -> None:
     from kgrec.graph.vectors import write_text_vectors
     from kgrec.store.connect import open_store
 
-    with reporter.step("vectors") as said, open_store(config.store) as store:
+    with reporter.step("vectors") as notes, open_store(config.store) as store:
         for label, count in write_text_vectors(graph, config.text, store).items():
-            said.append(f"{count:,} {label.lower()}s")
+            notes.append(f"{count:,} {label.lower()}s")
 
 
 def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporter) -> Run:
     """Trains into a run directory."""
     from kgrec.training.run import train
 
-    with reporter.step("train") as said:
+    with reporter.step("train") as notes:
         run = train(config, graph, run_dir, progress=not reporter.as_json)
         weights = run.record["fusion"]["weights"]
-        said.append(" + ".join(f"{weight:.2f} {name}" for name, weight in weights.items()))
+        notes.append(" + ".join(f"{weight:.2f} {name}" for name, weight in weights.items()))
     return run
 
 
@@ -105,19 +120,19 @@ def audit_graph(
     from kgrec.auditing.audit import audit_graph
     from kgrec.training.checkpoint import write_json
 
-    with reporter.step("audit") as said:
-        shown = not reporter.as_json
+    with reporter.step("audit") as notes:
+        progress = not reporter.as_json
         scorer = None if run is None else run.scorer
-        found = audit_graph(config, graph, split=split, scorer=scorer, progress=shown)
+        audit = audit_graph(config, graph, split=split, scorer=scorer, progress=progress)
         if run is not None:
-            write_json(run.directory / "audit.json", found.to_dict())
-        said.append("ALARM" if found.verdict.alarm else "no alarm")
-    if found.verdict.alarm:
-        reporter.warn(found.verdict.sentences[0])
-    return found
+            write_json(run.directory / "audit.json", audit.to_dict())
+        notes.append("ALARM" if audit.verdict.alarm else "no alarm")
+    if audit.verdict.alarm:
+        reporter.warn(audit.verdict.sentences[0])
+    return audit
 
 
-def judge(
+def evaluate_run(
     run: Run,
     graph: GraphData,
     split: Split,
@@ -136,23 +151,32 @@ def judge(
         "block_size": run.config.evaluation.block_size,
         "seed": run.config.seed,
     }
-    with reporter.step("evaluate") as said:
+    with reporter.step("evaluate") as notes:
         evaluation = evaluate(run.scorer, graph, split, **options)
-        said.append(f"{evaluation.num_users:,} users of {split}")
+        notes.append(f"{evaluation.num_users:,} users of {split}")
         parts = run.scorer.parts
-        alone = {name: evaluate(part, graph, split, **options) for name, part in parts.items()}
-    judged = {}
+        part_evaluations = {
+            name: evaluate(part, graph, split, **options) for name, part in parts.items()
+        }
+    floor_evaluations = {}
     if floors:
-        with reporter.step("floors") as said:
-            fitted = fit_floors(graph)
-            judged = {
-                name: evaluate(floor, graph, split, **options) for name, floor in fitted.items()
+        with reporter.step("floors") as notes:
+            floor_scorers = fit_floors(graph)
+            floor_evaluations = {
+                name: evaluate(floor, graph, split, **options)
+                for name, floor in floor_scorers.items()
             }
-            said.append(", ".join(judged))
+            notes.append(", ".join(floor_evaluations))
     report = build_report(
-        str(run.directory), evaluation, judged, train_seconds=run.record["seconds"]["train"]
+        str(run.directory),
+        evaluation,
+        floor_evaluations,
+        train_seconds=run.record["seconds"]["train"],
     )
-    return {**report, "parts": {name: dict(part.metrics) for name, part in alone.items()}}
+    return {
+        **report,
+        "parts": {name: dict(part.metrics) for name, part in part_evaluations.items()},
+    }
 
 
 def open_reader(config: Config) -> GraphStore:

@@ -1,18 +1,20 @@
-"""What people read: evaluations and recommendations."""
+"""What people read: evaluations, recommendations and audits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from kgrec.auditing.audit import Audit
+    from kgrec.evaluation.bootstrap import Interval
     from kgrec.recommend import Recommendation
-
 
 #: Columns that a narrow terminal does without, the first of them first.
 _DISPENSABLE = ("precision", "map", "mrr", "novelty", "coverage", "hit_rate", "roc_auc")
@@ -27,13 +29,13 @@ def evaluation_tables(report: dict[str, Any]) -> tuple[RenderableType, ...]:
         for name, metrics in report["parts"].items()
         if name not in report["floors"] and len(report["parts"]) > 1
     }
-    shown = {**report, "run": "this run", "floors": {**report["floors"], **parts}}
+    all_rows = {**report, "run": "this run", "floors": {**report["floors"], **parts}}
     seconds = report["seconds"]
     summary = (
         f"[dim]run {escape(report['run'])}: trained in {seconds['train']:.1f} s, judged in "
         f"{seconds['evaluate']:.1f} s, at most {report['peak_memory_mb']:,.0f} MB[/dim]"
     )
-    return _Compact(metrics_table(shown)), "", _Compact(cohorts_table(report)), "", summary
+    return _Compact(metrics_table(all_rows)), "", _Compact(cohorts_table(report)), "", summary
 
 
 class _Compact:
@@ -51,35 +53,113 @@ class _Compact:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = self._table
         for name in _DISPENSABLE:
-            shown = "".join(segment.text for segment in console.render(table, options))
-            if "…" not in shown:  # nothing is cut
+            text = "".join(segment.text for segment in console.render(table, options))
+            if "…" not in text:  # nothing is cut
                 break
             table.columns = [c for c in table.columns if c.header != name]
         yield self._title
         yield table
 
 
-def recommendations_table(title: str, found: Sequence[Recommendation]) -> Table:
+def recommendations_table(title: str, recommendations: Sequence[Recommendation]) -> Table:
     """Gives a ranked list with its reasons, and what each of these adds to the score."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = _table(title)
     table.add_column("", justify="right", style="dim", vertical="top")
     table.add_column("item", min_width=16)
     table.add_column("score", justify="right")
     table.add_column("because", ratio=1)
-    for each in found:
-        name = escape(each.name)
-        if each.name != each.item_id:
-            name += f" [dim]{escape(each.item_id)}[/dim]"
-        table.add_row(f"{each.rank}", name, f"{each.score:.3g}", _reasons(each))
+    for recommendation in recommendations:
+        name = escape(recommendation.name)
+        if recommendation.name != recommendation.item_id:
+            name += f" [dim]{escape(recommendation.item_id)}[/dim]"
+        table.add_row(
+            f"{recommendation.rank}", name, f"{recommendation.score:.3g}", _reasons(recommendation)
+        )
     return table
 
 
-def _reasons(each: Recommendation) -> Table:
+def _reasons(recommendation: Recommendation) -> Table:
     """Gives the reasons, each behind its share if it has one that is part of the score."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", style="dim")
     grid.add_column()
-    for reason in each.reasons:
-        share = "" if each.cold or not reason.share else f"{reason.share:+.2f}"
+    for reason in recommendation.reasons:
+        share = "" if recommendation.cold or not reason.share else f"{reason.share:+.2f}"
         grid.add_row(share, escape(reason.text))
     return grid
+
+
+def audit_view(audit: Audit) -> RenderableType:
+    """Gives the verdict (framed in red when the alarm sounds) above the numbers."""
+    words = "\n".join(escape(sentence) for sentence in audit.verdict.sentences)
+    if audit.verdict.alarm:
+        verdict: RenderableType = Panel(words, title="graph audit: ALARM", border_style="bold red")
+    else:
+        verdict = Panel(words, title="graph audit", border_style="green")
+    lists = "1 fold" if audit.folds == 1 else f"{audit.folds} folds"
+    model = "whole model" if audit.whole else "closed form"
+    summary = (
+        f"[dim]{model}, {audit.fits} fits on {lists} ({audit.split!s}"
+        f"{' and parts of train' if audit.folds > 1 else ''}), {audit.permutations} shuffles of "
+        f"the graph a fold, {audit.seconds:.0f} s; ± is half of the 95 % interval[/dim]"
+    )
+    if not audit.edges:
+        return Group(verdict, summary)
+    return Group(verdict, _variants_table(audit), "", _relations_table(audit), "", summary)
+
+
+def _variants_table(audit: Audit) -> Table:
+    """Gives the graph's gain over no graph and over its edges shuffled, by cohort of users."""
+    table = _table("What the graph adds, by cohort of users")
+    table.add_column("users")
+    table.add_column("number", justify="right")
+    for baseline in ("no graph", "permuted"):
+        for metric in ("NDCG@20", "Recall@20"):
+            against = "no graph" if baseline == "no graph" else "shuffled"
+            table.add_column(f"{metric}\nto {against}", justify="right")
+    for cohort, number in audit.users.items():
+        cells = [
+            _difference(audit.differences[baseline][metric][cohort])
+            for baseline in ("no graph", "permuted")
+            for metric in ("ndcg@20", "recall@20")
+        ]
+        table.add_row(cohort.removeprefix("users/"), f"{number:,}", *cells)
+    return table
+
+
+def _relations_table(audit: Audit) -> Table:
+    """Gives what each relation is worth, and how alike the items are that it brings together."""
+    from kgrec.auditing.verdict import best_first
+
+    table = _table("Relations")
+    table.add_column("relation")
+    table.add_column("edges", justify="right")
+    table.add_column("worth in NDCG@20", justify="right")
+    table.add_column("items alike, to shuffled", justify="right")
+    worth = audit.worth()
+    gains = {name: interval.difference for name, interval in worth.items()}
+    for name in best_first(audit.edges, gains):
+        if name in worth:
+            value = _difference(worth[name])
+        else:
+            value = "not tried" if name in audit.skipped else "no weight"
+        table.add_row(escape(name), f"{audit.edges[name]:,}", value, _alike(audit, name))
+    return table
+
+
+def _difference(interval: Interval) -> str:
+    """Gives `+0.0120 ± 0.0031`, green or red where 0 lies outside of the interval."""
+    text = f"{interval.difference:+.4f} ± {(interval.high - interval.low) / 2:.4f}"
+    colour = "green" if interval.low > 0 else "red" if interval.high < 0 else "dim"
+    return f"[{colour}]{text}[/{colour}]"
+
+
+def _alike(audit: Audit, name: str) -> str:
+    likeness = audit.likeness.get(name)
+    if likeness is None or not likeness.enough:
+        return "[dim]too few[/dim]"
+    return likeness.words if likeness.alike else f"[red]{likeness.words}[/red]"
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -1,17 +1,13 @@
 """`kgrec train`."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from kgrec.cli.options import AsJson, ConfigFile, Overrides, StoreUri, load_config
 from kgrec.cli.output import Reporter
 from kgrec.config import Config
-
-if TYPE_CHECKING:
-    from kgrec.auditing.audit import Audit
 
 Augment = Annotated[
     str | None,
@@ -44,23 +40,30 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Bring store and text up to date, then train a run."""
-    given = {"seed": seed, "search.minutes": search_minutes, "augment.source": augment}
-    changes = [f"{key}={value}" for key, value in given.items() if value is not None]
+    options = {"seed": seed, "search.minutes": search_minutes, "augment.source": augment}
+    changes = [f"{key}={value}" for key, value in options.items() if value is not None]
     changes = [*(overrides or []), *changes]
     settings = load_config(config, store, changes)
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import audit_graph, bring_up_to_date, fetch, train_run, write_vectors
+        from kgrec.cli.tables import audit_view
 
         _refuse_early(settings, run_dir)
         bring_up_to_date(settings, reporter)
         graph = fetch(settings, reporter)
         if settings.text.enabled and settings.text.write_to_store:
             write_vectors(settings, graph, reporter)
-        trained = train_run(settings, graph, run_dir, reporter)
-        record = trained.record
-        found = audit_graph(settings, graph, trained, reporter) if audit else None
-        told, shown = _judged(record, found)
+        trained_run = train_run(settings, graph, run_dir, reporter)
+        record = trained_run.record
+        findings: dict[str, Any] = {
+            name: record[name] for name in ("defence", "augment") if name in record
+        }
+        blocks = [block for finding in findings.values() for block in ("", finding["words"])]
+        if audit:
+            graph_audit = audit_graph(settings, graph, trained_run, reporter)
+            findings["audit"] = graph_audit.to_dict()
+            blocks += ["", audit_view(graph_audit)]
         reporter.answer(
             {
                 "run": str(run_dir),
@@ -71,28 +74,12 @@ def train(
                 "seconds": {**reporter.seconds, **record["seconds"]},
                 "peak_memory_mb": record["peak_memory_mb"],
                 "picture": str(run_dir / "training.png"),
-                **told,
+                **findings,
             },
-            *shown,
+            *blocks,
             f"run {run_dir}, picture {run_dir / 'training.png'}",
             f"next: kgrec evaluate --run {run_dir}",
         )
-
-
-def _judged(record: Mapping[str, Any], audit: "Audit | None") -> tuple[dict[str, Any], list[Any]]:
-    """What defence, gate of synthetic edges and graph audit found, for JSON and to be shown."""
-    told: dict[str, Any] = {}
-    shown: list[Any] = []
-    for name in ("defence", "augment"):
-        if name in record:
-            told[name] = record[name]
-            shown += ["", record[name]["words"]]
-    if audit is not None:
-        from kgrec.cli.audit_view import audit_view
-
-        told["audit"] = audit.to_dict()
-        shown += ["", audit_view(audit)]
-    return told, shown
 
 
 def _refuse_early(settings: Config, run_dir: Path) -> None:

@@ -57,14 +57,14 @@ class ImporterFiles:
 
     def options(self) -> tuple[str, ...]:
         """Gives the importer's options, with paths relative to the folder."""
-        given = ["--id-type=integer", f"--array-delimiter=U+{ord(DELIMITER):04X}"]
+        common_options = ["--id-type=integer", f"--array-delimiter=U+{ord(DELIMITER):04X}"]
         if self._multiline:
             # Only named files are read in one piece; the edges, most by far, are read in parallel.
-            given += [
+            common_options += [
                 "--multiline-fields-format=v2",
                 f"--multiline-fields={','.join(self._multiline)}",
             ]
-        return (*given, *self._options)
+        return (*common_options, *self._options)
 
     def _write(
         self, kind: str, name: str, file: str, ends: dict[str, pd.Series], frame: pd.DataFrame

@@ -46,107 +46,118 @@ def difference(
     Returns:
         What is to be written and removed.
     """
-    compared = {label: _compare_nodes(store, label, frame) for label, frame in nodes.items()}
-    known = {entry.key for entry in read_relations(store)} | set(INTERACTION_KEYS) | set(edges)
-    written, gone = {}, {}
-    for key in sorted(known):
-        wanted, unwanted = _compare_edges(store, key, edges.get(key), compared)
-        if len(wanted):
-            written[key] = wanted
-        if len(unwanted):
-            gone[key] = unwanted
+    node_differences = {
+        label: _compare_nodes(store, label, frame) for label, frame in nodes.items()
+    }
+    keys = {entry.key for entry in read_relations(store)} | set(INTERACTION_KEYS) | set(edges)
+    upserts, removals = {}, {}
+    for key in sorted(keys):
+        edge_upserts, edge_removals = _compare_edges(store, key, edges.get(key), node_differences)
+        if len(edge_upserts):
+            upserts[key] = edge_upserts
+        if len(edge_removals):
+            removals[key] = edge_removals
     return Changes(
         base=None,
         version=dataset.fingerprint,
-        nodes={label: found.changed for label, found in compared.items() if len(found.changed)},
-        gone_nodes={label: found.gone for label, found in compared.items() if found.gone},
-        edges=written,
-        gone_edges=gone,
+        nodes={
+            label: node_difference.upserts
+            for label, node_difference in node_differences.items()
+            if len(node_difference.upserts)
+        },
+        gone_nodes={
+            label: node_difference.removals
+            for label, node_difference in node_differences.items()
+            if node_difference.removals
+        },
+        edges=upserts,
+        gone_edges=removals,
         catalogue=tuple((entry.name, entry.key, entry.role) for entry in catalogue),
         loads=dataset.loads,
     )
 
 
 @dataclass(frozen=True)
-class _Nodes:
+class _NodeDifference:
     """The nodes of one label, compared.
 
     Attributes:
         ids: object (n,), the ids that shall be there.
         place: int64 (m,), the position in `ids` by the index in the store; -1 where there is none.
-        changed: What is to be written, without `index`.
-        gone: Ids that are to be removed.
+        upserts: What is to be written, without `index`.
+        removals: Ids that are to be removed.
     """
 
     ids: npt.NDArray[np.object_]
     place: _Indices
-    changed: pd.DataFrame
-    gone: list[str]
+    upserts: pd.DataFrame
+    removals: list[str]
 
 
-def _compare_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame) -> _Nodes:
+def _compare_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame) -> _NodeDifference:
     frame = frame.drop(columns="index")
     ids = frame["id"].to_numpy(dtype=object)
-    deleted = STRAY_ROWS
-    while deleted == STRAY_ROWS:
-        deleted = store.write("delete_strays", label=label, limit=STRAY_ROWS)[0]["deleted"]
-    stored = store.export_nodes(label, provenance=True)
+    num_deleted = STRAY_ROWS
+    while num_deleted == STRAY_ROWS:
+        num_deleted = store.write("delete_strays", label=label, limit=STRAY_ROWS)[0]["deleted"]
+    stored_nodes = store.export_nodes(label, provenance=True)
     # Edges are exported by index; of nodes that share one nobody could tell whose they are.
-    shared = stored["index"].duplicated(keep=False).to_numpy()
-    found = pd.Index(ids).get_indexer(pd.Index(stored["id"].to_numpy(dtype=object)))
-    kept = (found >= 0) & ~shared
-    index = stored["index"].to_numpy()
+    shares_index = stored_nodes["index"].duplicated(keep=False).to_numpy()
+    positions = pd.Index(ids).get_indexer(pd.Index(stored_nodes["id"].to_numpy(dtype=object)))
+    keep_mask = (positions >= 0) & ~shares_index
+    index = stored_nodes["index"].to_numpy()
     place = np.full(int(index.max()) + 1 if len(index) else 0, -1, dtype=np.int64)
-    place[index[kept]] = found[kept]
-    changed = np.ones(len(ids), dtype=bool)
-    changed[found[kept]] = _differ(
-        frame.iloc[found[kept]], stored[kept].drop(columns=["id", "index"])
+    place[index[keep_mask]] = positions[keep_mask]
+    upsert_mask = np.ones(len(ids), dtype=bool)
+    upsert_mask[positions[keep_mask]] = _differ(
+        frame.iloc[positions[keep_mask]], stored_nodes[keep_mask].drop(columns=["id", "index"])
     )
-    gone = stored["id"].to_numpy(dtype=object)[~kept].tolist()
-    return _Nodes(ids, place, frame[changed].reset_index(drop=True), gone)
+    removals = stored_nodes["id"].to_numpy(dtype=object)[~keep_mask].tolist()
+    return _NodeDifference(ids, place, frame[upsert_mask].reset_index(drop=True), removals)
 
 
-def _differ(wanted: pd.DataFrame, stored: pd.DataFrame) -> _Mask:
+def _differ(target: pd.DataFrame, stored_nodes: pd.DataFrame) -> _Mask:
     """Says which rows (n,) of two frames differ in any property; a missing one is as none."""
-    found = np.zeros(len(wanted), dtype=bool)
-    for name in set(wanted.columns) - {"id"} | set(stored.columns):
-        one, other = (
+    difference_mask = np.zeros(len(target), dtype=bool)
+    for name in set(target.columns) - {"id"} | set(stored_nodes.columns):
+        target_values, stored_values = (
             np.fromiter(
-                plain_values(frame[name]) if name in frame else [None] * len(found),
+                plain_values(frame[name]) if name in frame else [None] * len(difference_mask),
                 dtype=object,
-                count=len(found),
+                count=len(difference_mask),
             )
-            for frame in (wanted, stored)
+            for frame in (target, stored_nodes)
         )
-        found |= one != other
-    return found
+        difference_mask |= target_values != stored_values
+    return difference_mask
 
 
 def _compare_edges(
     store: GraphStore,
     key: EdgeKey,
     frame: pd.DataFrame | None,
-    nodes: Mapping[NodeLabel, _Nodes],
+    nodes: Mapping[NodeLabel, _NodeDifference],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Gives the edges of a set that are to be written and those that are to be removed."""
     heads, tails = nodes[key.head], nodes[key.tail]
     width = np.int64(max(len(tails.ids), 1))
-    codes, columns = _stored_edges(store, key, heads.place, tails.place, width)
-    unique, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    stored_codes, columns = _stored_edges(store, key, heads.place, tails.place, width)
+    unique, first, counts = np.unique(stored_codes, return_index=True, return_counts=True)
     # What is there more than once is removed and, if it shall be there, written anew.
-    once = counts == 1
+    single_mask = counts == 1
     if frame is None:
         frame = pd.DataFrame({"head": [], "tail": []}, dtype=np.int64)
-    wanted = frame["head"].to_numpy(np.int64) * width + frame["tail"].to_numpy(np.int64)
-    at = np.searchsorted(unique, wanted)
-    same = at < len(unique)
-    same[same] = (unique[at[same]] == wanted[same]) & once[at[same]]
-    meant = np.zeros(len(unique), dtype=bool)
-    meant[at[same]] = True
-    same[same] = _equal(frame, same, columns, first[at[same]])
-    new, gone = frame[~same], unique[~meant]
-    pairs = pd.DataFrame({"head": gone // width, "tail": gone % width})
-    return _named(new, heads.ids, tails.ids), _named(pairs, heads.ids, tails.ids)
+    target_codes = frame["head"].to_numpy(np.int64) * width + frame["tail"].to_numpy(np.int64)
+    places = np.searchsorted(unique, target_codes)
+    equal_mask = places < len(unique)
+    at = places[equal_mask]
+    equal_mask[equal_mask] = (unique[at] == target_codes[equal_mask]) & single_mask[at]
+    keep_mask = np.zeros(len(unique), dtype=bool)
+    keep_mask[places[equal_mask]] = True
+    equal_mask[equal_mask] = _equal(frame, equal_mask, columns, first[places[equal_mask]])
+    upserts, removal_codes = frame[~equal_mask], unique[~keep_mask]
+    pairs = pd.DataFrame({"head": removal_codes // width, "tail": removal_codes % width})
+    return _with_ids(upserts, heads.ids, tails.ids), _with_ids(pairs, heads.ids, tails.ids)
 
 
 def _stored_edges(
@@ -164,46 +175,48 @@ def _stored_edges(
                 f"one at a time"
             )
         head, tail = heads[block.head_index], tails[block.tail_index]
-        kept = (head >= 0) & (tail >= 0)
-        codes.append(head[kept] * width + tail[kept])
+        keep_mask = (head >= 0) & (tail >= 0)
+        codes.append(head[keep_mask] * width + tail[keep_mask])
         for name in names:
-            columns[name].append(block.properties[name][kept])
+            columns[name].append(block.properties[name][keep_mask])
     if not codes:
         return np.empty(0, dtype=np.int64), {}
     return np.concatenate(codes), {name: np.concatenate(part) for name, part in columns.items()}
 
 
 def _equal(
-    wanted: pd.DataFrame,
-    chosen: _Mask,
-    stored: Mapping[str, npt.NDArray[np.float64]],
+    target: pd.DataFrame,
+    target_mask: _Mask,
+    stored_values: Mapping[str, npt.NDArray[np.float64]],
     rows: _Indices,
 ) -> _Mask:
     """Says which edges carry the same; a missing value is as none.
 
     Args:
-        wanted: Edges that shall be there.
-        chosen: bool, which of them to compare, n in all.
-        stored: Properties of the edges that are there.
+        target: Edges that shall be there.
+        target_mask: bool, which of them to compare, n in all.
+        stored_values: Properties of the edges that are there.
         rows: int64 (n,), with which of these to compare them.
 
     Returns:
         bool (n,).
     """
-    found = np.ones(len(rows), dtype=bool)
+    equal_mask = np.ones(len(rows), dtype=bool)
     for name in EDGE_PROPERTIES:
-        if name in wanted and name in stored:
-            one = wanted[name].to_numpy(dtype=np.float64, na_value=np.nan)[chosen]
-            other = stored[name][rows]
-            found &= (one == other) | (np.isnan(one) & np.isnan(other))
-        elif name in wanted:
-            found &= wanted[name].isna().to_numpy()[chosen]
-        elif name in stored:
-            found &= np.isnan(stored[name][rows])
-    return found
+        if name in target and name in stored_values:
+            target_column = target[name].to_numpy(dtype=np.float64, na_value=np.nan)[target_mask]
+            stored_column = stored_values[name][rows]
+            equal_mask &= (target_column == stored_column) | (
+                np.isnan(target_column) & np.isnan(stored_column)
+            )
+        elif name in target:
+            equal_mask &= target[name].isna().to_numpy()[target_mask]
+        elif name in stored_values:
+            equal_mask &= np.isnan(stored_values[name][rows])
+    return equal_mask
 
 
-def _named(
+def _with_ids(
     edges: pd.DataFrame, heads: npt.NDArray[np.object_], tails: npt.NDArray[np.object_]
 ) -> pd.DataFrame:
     """Gives edges with ids as their ends."""

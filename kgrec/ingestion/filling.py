@@ -20,10 +20,10 @@ from kgrec.ingestion.loads import read_loads, write_loads
 from kgrec.ingestion.report import IngestReport, OnRows, row_bar
 from kgrec.ingestion.tables import (
     INTERACTION_KEYS,
-    carried,
     catalogue_of,
     check_properties,
     edge_frame,
+    edge_properties,
     interaction_properties,
     node_frames,
 )
@@ -63,11 +63,11 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
     start = time.perf_counter()
     state = read_state(store)
     loads = tuple(sorted(dataset.loads, key=lambda load: load.number))
-    whole = state is not None and state.state == READY and state.version == dataset.fingerprint
+    up_to_date = state is not None and state.state == READY and state.version == dataset.fingerprint
     # Equal contents may have come by other loads, which nodes and edges name.
-    if whole and read_loads(store) == loads:
+    if up_to_date and read_loads(store) == loads:
         store.apply_schema()  # an offline import brings none
-        return _reported(dataset.fingerprint, 0, 0, start, False)
+        return _logged_report(dataset.fingerprint, 0, 0, start, False)
     nodes = node_frames(dataset)
     edges = {key: edge_frame(frame) for key, frame in dataset.edges().items()}
     catalogue = catalogue_of(dataset)
@@ -82,17 +82,17 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
     write_state(store, target)
     with row_bar(enabled=progress) as (expect, on_rows):
         if empty:
-            written, removed = sum(map(len, (*nodes.values(), *edges.values()))), 0
-            expect(written)
+            num_written, num_removed = sum(map(len, (*nodes.values(), *edges.values()))), 0
+            expect(num_written)
             _fill(dataset, store, nodes, edges, catalogue, on_rows)
         else:
             changes = difference(dataset, store, nodes, edges, catalogue)
-            written, removed = _counts(changes)
+            num_written, num_removed = _counts(changes)
             expect(changes.rows)
             write_changes(changes, store, catalogue, on_rows)
     _finish(store, target)
     store.checkpoint()
-    return _reported(dataset.fingerprint, written, removed, start, True)
+    return _logged_report(dataset.fingerprint, num_written, num_removed, start, True)
 
 
 def apply_changes(
@@ -123,13 +123,18 @@ def apply_changes(
         )
     for label, frame in changes.nodes.items():
         check_properties(label, frame.columns)
-    written = {key: carried(frame) for key, frame in changes.edges.items()}
-    held = {entry.key: entry.properties for entry in read_relations(store)}
+    written_properties = {key: edge_properties(frame) for key, frame in changes.edges.items()}
+    stored_properties = {entry.key: entry.properties for entry in read_relations(store)}
     catalogue = [
-        CatalogueEntry(name, key, role, _either(held.get(key, ()), written.get(key, ())))
+        CatalogueEntry(
+            name,
+            key,
+            role,
+            _either(stored_properties.get(key, ()), written_properties.get(key, ())),
+        )
         for name, key, role in changes.catalogue
     ]
-    splits = [written.get(key, ()) for key in INTERACTION_KEYS]
+    splits = [written_properties.get(key, ()) for key in INTERACTION_KEYS]
     target = GraphState(changes.version, LOADING, _either(state.interaction_properties, *splits))
     store.apply_schema()
     write_state(store, target)
@@ -139,7 +144,7 @@ def apply_changes(
     _finish(store, target)
     if checkpoint:
         store.checkpoint()
-    return _reported(changes.version, *_counts(changes), start, True)
+    return _logged_report(changes.version, *_counts(changes), start, True)
 
 
 def _fill(
@@ -162,34 +167,36 @@ def _finish(store: GraphStore, target: GraphState) -> None:
     Raises:
         StoreError: If another process began to load the graph while this one did.
     """
-    found = read_state(store)
-    if found != target:
+    state = read_state(store)
+    if state != target:
         raise StoreError(
             f"another process changed the graph in {store.uri} while this one loaded it; "
-            f"expected {target}, got {found}; run kgrec ingest again, one at a time"
+            f"expected {target}, got {state}; run kgrec ingest again, one at a time"
         )
     write_state(store, GraphState(target.version, READY, target.interaction_properties))
 
 
-def _either(*names: tuple[str, ...]) -> tuple[str, ...]:
+def _either(*tables: tuple[str, ...]) -> tuple[str, ...]:
     """What edges may carry that are of several tables."""
-    return tuple(name for name in EDGE_PROPERTIES if any(name in found for found in names))
+    return tuple(
+        name for name in EDGE_PROPERTIES if any(name in table_names for table_names in tables)
+    )
 
 
 def _counts(changes: Changes) -> tuple[int, int]:
-    written = sum(map(len, (*changes.nodes.values(), *changes.edges.values())))
-    return written, changes.rows - written
+    num_written = sum(map(len, (*changes.nodes.values(), *changes.edges.values())))
+    return num_written, changes.rows - num_written
 
 
-def _reported(
-    version: str, written: int, removed: int, start: float, changed: bool
+def _logged_report(
+    version: str, num_written: int, num_removed: int, start: float, changed: bool
 ) -> IngestReport:
-    report = IngestReport(version, written, removed, time.perf_counter() - start, changed)
+    report = IngestReport(version, num_written, num_removed, time.perf_counter() - start, changed)
     logger.info(
         "ingest version=%s written=%d removed=%d seconds=%.1f changed=%s",
         report.version,
-        report.written,
-        report.removed,
+        report.num_written,
+        report.num_removed,
         report.seconds,
         report.changed,
     )

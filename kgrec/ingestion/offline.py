@@ -97,21 +97,21 @@ def write_offline(dataset: Dataset, folder: Path | str) -> OfflineFiles:
     try:
         _remove(scratch)  # of a process that was killed
         scratch.mkdir(parents=True)
-        files = ImporterFiles(scratch)
+        importer_files = ImporterFiles(scratch)
         for label, frame in nodes.items():
-            files.add_nodes(label.value, frame)
+            importer_files.add_nodes(label.value, frame)
         for key, frame in dataset.edges().items():
-            files.add_edges(key, edge_frame(frame))
+            importer_files.add_edges(key, edge_frame(frame))
         for name, rows in _records(dataset).items():
-            files.add_nodes(name, pd.DataFrame(rows))
-        written = OfflineFiles(
+            importer_files.add_nodes(name, pd.DataFrame(rows))
+        offline_files = OfflineFiles(
             folder,
             dataset.fingerprint,
             sum(map(len, nodes.values())),
             sum(map(len, dataset.edges().values())),
-            ("neo4j-admin", "database", "import", "full", "neo4j", *files.options()),
+            ("neo4j-admin", "database", "import", "full", "neo4j", *importer_files.options()),
         )
-        _describe(written, files, scratch)
+        _describe(offline_files, importer_files, scratch)
         _put_in_place(scratch, folder)
     except OSError as exc:
         raise StoreError(
@@ -120,7 +120,7 @@ def write_offline(dataset: Dataset, folder: Path | str) -> OfflineFiles:
         ) from exc
     finally:
         _remove(scratch)
-    return written
+    return offline_files
 
 
 def _records(dataset: Dataset) -> dict[str, list[dict[str, object]]]:
@@ -140,17 +140,17 @@ def _records(dataset: Dataset) -> dict[str, list[dict[str, object]]]:
     }
 
 
-def _describe(written: OfflineFiles, files: ImporterFiles, folder: Path) -> None:
-    options = " \\\n".join(f"    {shlex.quote(option)}" for option in files.options())
+def _describe(offline_files: OfflineFiles, importer_files: ImporterFiles, folder: Path) -> None:
+    options = " \\\n".join(f"    {shlex.quote(option)}" for option in importer_files.options())
     (folder / "import.sh").write_text(_SCRIPT.format(options=options), encoding="utf-8")
     readme = _README.format(
-        version=written.version,
-        nodes=written.nodes,
-        relationships=written.edges,
-        command=shlex.join(written.command),
+        version=offline_files.version,
+        nodes=offline_files.nodes,
+        relationships=offline_files.edges,
+        command=shlex.join(offline_files.command),
     )
     (folder / "README.txt").write_text(readme, encoding="utf-8")
-    manifest = {"version": written.version, "rows": files.rows}
+    manifest = {"version": offline_files.version, "rows": importer_files.rows}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 

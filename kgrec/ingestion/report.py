@@ -23,15 +23,15 @@ class IngestReport:
 
     Attributes:
         version: The graph version it led to.
-        written: Nodes and edges that were made or changed.
-        removed: Nodes and edges that were removed, not counting the edges of removed nodes.
+        num_written: Nodes and edges that were made or changed.
+        num_removed: Nodes and edges that were removed, not counting the edges of removed nodes.
         seconds: How long it took.
         changed: Whether anything was written, be it only where rows came from.
     """
 
     version: str
-    written: int
-    removed: int
+    num_written: int
+    num_removed: int
     seconds: float
     changed: bool
 

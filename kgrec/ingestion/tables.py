@@ -34,9 +34,9 @@ def check_properties(label: NodeLabel, columns: Iterable[str]) -> None:
         SchemaError: If it cannot.
     """
     display = DISPLAY_PROPERTY[label]
-    refused = (RESERVED_PROPERTIES - {"id", "load"}) | (SHADOWED_PROPERTIES - {display})
+    reserved_names = (RESERVED_PROPERTIES - {"id", "load"}) | (SHADOWED_PROPERTIES - {display})
     for name in columns:
-        if name in refused:
+        if name in reserved_names:
             raise SchemaError(
                 f"{label} property {name!r} has a meaning of its own in a store; rename the "
                 f"column, for example to {label.lower()}_{name}"
@@ -69,12 +69,12 @@ def edge_frame(frame: pd.DataFrame) -> pd.DataFrame:
     missing; ratings, weights and scores stay floats.
     """
     columns = {"head": frame["head"], "tail": frame["tail"]}
-    for name in carried(frame):
-        columns[name] = _whole(frame[name]) if name in _COUNTED else frame[name]
+    for name in edge_properties(frame):
+        columns[name] = _as_integers(frame[name]) if name in _COUNTED else frame[name]
     return pd.DataFrame(columns, copy=False).reset_index(drop=True)
 
 
-def carried(*frames: pd.DataFrame) -> tuple[str, ...]:
+def edge_properties(*frames: pd.DataFrame) -> tuple[str, ...]:
     """Gives which of EDGE_PROPERTIES any edge of the frames has."""
     return tuple(
         name
@@ -85,13 +85,13 @@ def carried(*frames: pd.DataFrame) -> tuple[str, ...]:
 
 def interaction_properties(dataset: Dataset) -> tuple[str, ...]:
     """Gives which of EDGE_PROPERTIES any interaction of a dataset has."""
-    return carried(*dataset.interactions.values())
+    return edge_properties(*dataset.interactions.values())
 
 
 def catalogue_of(dataset: Dataset) -> tuple[CatalogueEntry, ...]:
     """Gives the catalogue of a dataset."""
     return tuple(
-        CatalogueEntry(table.name, table.key, Role(table.role), carried(table.edges))
+        CatalogueEntry(table.name, table.key, Role(table.role), edge_properties(table.edges))
         for table in dataset.relations
     )
 
@@ -100,15 +100,15 @@ def catalogue_of(dataset: Dataset) -> tuple[CatalogueEntry, ...]:
 _COUNTED = frozenset({"time", "count", "session", "load"})
 
 
-def _whole(column: pd.Series) -> pd.Series:
+def _as_integers(column: pd.Series) -> pd.Series:
     if not pd.api.types.is_float_dtype(column.dtype):
         return column
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    missing = np.isnan(values)
+    missing_mask = np.isnan(values)
     # Whole, and small enough to be exact as a float.
-    if not ((np.floor(values) == values) & (np.abs(values) < 2**53) | missing).all():
+    if not ((np.floor(values) == values) & (np.abs(values) < 2**53) | missing_mask).all():
         return column
-    integers = np.where(missing, 0, values).astype(np.int64)
-    if not missing.any():
+    integers = np.where(missing_mask, 0, values).astype(np.int64)
+    if not missing_mask.any():
         return pd.Series(integers, index=column.index)
-    return pd.Series(pd.arrays.IntegerArray(integers, missing), index=column.index)
+    return pd.Series(pd.arrays.IntegerArray(integers, missing_mask), index=column.index)

@@ -46,7 +46,7 @@ def write_changes(
         StoreError: If an edge has an end that is not there, or edges are left in a set that is no
             longer in the catalogue.
     """
-    before = {entry.key for entry in read_relations(store)}
+    keys_before = {entry.key for entry in read_relations(store)}
     write_relations(store, catalogue, only=False)
     for key, frame in changes.gone_edges.items():
         pairs = [frame[end].tolist() for end in ("head", "tail")]
@@ -62,11 +62,11 @@ def write_changes(
         _write_nodes(store, label, frame, on_rows)
     for key, frame in changes.edges.items():
         _write_edges(store, key, edge_frame(frame), on_rows)
-    for key in before - {entry.key for entry in catalogue}:
-        if left := store.read("count_edges", key=key)[0]["count"]:
+    for key in keys_before - {entry.key for entry in catalogue}:
+        if num_left := store.read("count_edges", key=key)[0]["count"]:
             raise StoreError(
-                f"{left:,} edges are left in {key}, which the changes take out of the catalogue; "
-                f"expected none; run kgrec ingest, which compares everything"
+                f"{num_left:,} edges are left in {key}, which the changes take out of the "
+                f"catalogue; expected none; run kgrec ingest, which compares everything"
             )
     write_relations(store, catalogue)
     write_loads(store, changes.loads)
@@ -82,25 +82,28 @@ def _write_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame, on_ro
     for start in range(0, len(frame), WRITE_ROWS):
         part = frame.iloc[start : start + WRITE_ROWS]
         ids = part["id"].tolist()
-        known = {row["id"]: row for row in store.read("known_nodes", label=label, ids=ids)}
+        stored_nodes = {row["id"]: row for row in store.read("known_nodes", label=label, ids=ids)}
         values = zip(*(plain_values(part[name]) for name in names), strict=True)
         rows: list[list[Any]] = []
         for key, cells in zip(ids, values if names else [()] * len(ids), strict=True):
-            given = dict(zip(names, cells, strict=True))
-            if key in known:
-                given = {**dict.fromkeys(_stale(known[key]["names"], label)), **given}
+            properties = dict(zip(names, cells, strict=True))
+            if key in stored_nodes:
+                properties = {
+                    **dict.fromkeys(_stale(stored_nodes[key]["names"], label)),
+                    **properties,
+                }
             else:
-                given["index"] = bound
+                properties["index"] = bound
                 bound += 1
-            rows.append([key, given])
+            rows.append([key, properties])
         store.write("upsert_nodes", label=label, rows=rows)
         on_rows(len(rows))
 
 
 def _stale(names: Iterable[str], label: NodeLabel) -> set[str]:
     """The properties of a stored node that must be given anew or go."""
-    kept = {"id", "index", *PUBLISHED_PROPERTIES}
-    return set(names) - kept - (SHADOWED_PROPERTIES - {DISPLAY_PROPERTY[label]})
+    kept_names = {"id", "index", *PUBLISHED_PROPERTIES}
+    return set(names) - kept_names - (SHADOWED_PROPERTIES - {DISPLAY_PROPERTY[label]})
 
 
 def _write_edges(store: GraphStore, key: EdgeKey, frame: pd.DataFrame, on_rows: OnRows) -> None:
@@ -114,11 +117,11 @@ def _write_edges(store: GraphStore, key: EdgeKey, frame: pd.DataFrame, on_rows: 
         ]
         ends = part["head"].tolist(), part["tail"].tolist()
         rows = [list(row) for row in zip(*ends, maps, strict=True)]
-        written = store.write("upsert_edges", key=key, rows=rows)[0]["written"]
-        if written != len(rows):
+        num_written = store.write("upsert_edges", key=key, rows=rows)[0]["written"]
+        if num_written != len(rows):
             raise StoreError(
-                f"{len(rows) - written:,} of {len(rows):,} edges of {key} have an end that is not "
-                f"in the graph in {store.uri}; run kgrec ingest, which compares everything"
+                f"{len(rows) - num_written:,} of {len(rows):,} edges of {key} have an end that is "
+                f"not in the graph in {store.uri}; run kgrec ingest, which compares everything"
             )
         on_rows(len(rows))
 

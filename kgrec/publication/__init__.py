@@ -21,17 +21,18 @@ from kgrec.adopt import OWN, Naming
 from kgrec.errors import ConfigError, NotFittedError, StoreError
 from kgrec.progress import Advance, progress_bar
 from kgrec.publication.preparing import prepare
-from kgrec.publication.publication import (
+from kgrec.publication.purging import purge, wait_for_readers
+from kgrec.publication.target import Target
+from kgrec.publication.vectors import SLOTS, clear_slot, run_vectors, write_vectors
+from kgrec.publication.versions import (
     Publication,
     State,
+    begin,
     current,
     find,
     publications,
+    switch,
 )
-from kgrec.publication.purging import purge, wait_for_readers
-from kgrec.publication.switching import begin, switch
-from kgrec.publication.target import Target
-from kgrec.publication.vectors import SLOTS, clear_slot, run_vectors, write_vectors
 from kgrec.publication.writing import edge_names, write_lists
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
@@ -109,14 +110,14 @@ def publish(
     prepare(store, naming)
     with progress_bar("publish", None, enabled=progress) as advance:
         purged = purge(store, naming, advance)
-        before = current(store)
-        if before is not None and before.fingerprint == plan.fingerprint:
-            return PublishReport(before, False, False, purged, plan.notes)
-        publication, resumed = _open(store, naming, plan, before, advance)
+        previous = current(store)
+        if previous is not None and previous.fingerprint == plan.fingerprint:
+            return PublishReport(previous, False, False, purged, plan.notes)
+        publication, resumed = _open(store, naming, plan, previous, advance)
         _write(Target(store, naming, publication, advance), recommender, plan)
         switch(store, publication)
         store.checkpoint()
-        if before is not None:
+        if previous is not None:
             wait_for_readers(store)
         purged += purge(store, naming, advance)
     return PublishReport(find(store, publication.id), True, resumed, purged, plan.notes)
@@ -140,22 +141,23 @@ def retire(
     Raises:
         StoreError: If there is no such publication.
     """
-    found = current(store) if publication_id is None else find(store, publication_id)
-    if found is None:  # a call that was killed may have left one that is retired and still there
-        left = (each for each in publications(store) if each.state is State.RETIRED)
-        found = next(left, None)
-    if found is None:
+    publication = current(store) if publication_id is None else find(store, publication_id)
+    if publication is None:
+        # A call that was killed may have left one that is retired and still there.
+        retired = (version for version in publications(store) if version.state is State.RETIRED)
+        publication = next(retired, None)
+    if publication is None:
         raise StoreError(
             f"there is no current publication in {store.uri}; expected one to take back; see "
             f"kgrec publish --list"
         )
-    store.write("retire_publication", id=found.id)
+    store.write("retire_publication", id=publication.id)
     store.checkpoint()
-    if found.current:
+    if publication.current:
         wait_for_readers(store)
     with progress_bar("purge", None, enabled=progress) as advance:
         purge(store, naming, advance)
-    return found
+    return publication
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,10 @@ class _Plan:
 
 def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str] | None) -> _Plan:
     run, notes = recommender.run, []
-    known = run.vocabularies[NodeLabel.USER]
-    chosen = range(len(known)) if users is None else known.indices(sorted(set(users))).tolist()
+    vocabulary = run.vocabularies[NodeLabel.USER]
+    user_indices = (
+        range(len(vocabulary)) if users is None else vocabulary.indices(sorted(set(users))).tolist()
+    )
     items = list(range(len(run.vocabularies[NodeLabel.ITEM]) if similar else 0))
     if run.scorer.parts.get("network") is None:
         notes.append("the run has no network, so there are no vectors")
@@ -191,13 +195,13 @@ def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str]
         items = []
         notes.append("the run has neither network nor closed form, so no items are similar")
     weights = run.record.get("relation_weights", {})
-    asked = {
+    request = {
         "record": run.record,
         "top": top,
         "similar": similar,
         "users": None if users is None else sorted(set(users)),
     }
-    fingerprint = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
     properties = {
         "run": run.directory.resolve().name,
         "graph_version": run.record["graph_version"],
@@ -209,28 +213,28 @@ def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str]
         "recommended_done": 0,
         "similar_done": 0,
     }
-    return _Plan(properties, list(chosen), items, fingerprint, tuple(notes))
+    return _Plan(properties, list(user_indices), items, fingerprint, tuple(notes))
 
 
 def _open(
-    store: GraphStore, naming: Naming, plan: _Plan, before: Publication | None, advance: Advance
+    store: GraphStore, naming: Naming, plan: _Plan, previous: Publication | None, advance: Advance
 ) -> tuple[Publication, bool]:
     """Finds the publication that an interrupted command of this plan left, or begins one."""
-    for each in publications(store):
-        if each.state is State.WRITING:
-            if each.fingerprint == plan.fingerprint:
-                return each, True
-            store.write("retire_publication", id=each.id)
+    for candidate in publications(store):
+        if candidate.state is State.WRITING:
+            if candidate.fingerprint == plan.fingerprint:
+                return candidate, True
+            store.write("retire_publication", id=candidate.id)
     purge(store, naming, advance)
-    slot = next(slot for slot in SLOTS if before is None or before.slot != slot)
+    slot = next(slot for slot in SLOTS if previous is None or previous.slot != slot)
     clear_slot(store, naming, slot)
     if store.capabilities.engine == "neo4j":
         for counter in ("recommended", "similar"):
             store.write("index_run", names=edge_names(naming, counter))
     now = datetime.now(UTC)
     publication_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    noted = {"slot": slot, "created": now.isoformat(timespec="milliseconds")}
-    publication = begin(store, publication_id, {**plan.properties, **noted})
+    creation = {"slot": slot, "created": now.isoformat(timespec="milliseconds")}
+    publication = begin(store, publication_id, {**plan.properties, **creation})
     store.checkpoint()
     return publication, False
 

@@ -82,8 +82,8 @@ def _top(scores: Tensor, heads: Tensor, k: int, cold: Tensor) -> TopLists:
     row, column, value = row[order], column[order], value[order]
     count = torch.bincount(row, minlength=len(scores))  # (B,)
     rank = torch.arange(len(row)) - (count.cumsum(0) - count)[row] + 1
-    kept = rank <= k
-    row, column, value, rank = row[kept], column[kept], value[kept], rank[kept]
+    keep_mask = rank <= k
+    row, column, value, rank = row[keep_mask], column[keep_mask], value[keep_mask], rank[keep_mask]
     return TopLists(
         heads[row].numpy(), column.numpy(), value.numpy(), rank.numpy(), cold[row].numpy()
     )

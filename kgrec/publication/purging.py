@@ -4,9 +4,9 @@ import time
 
 from kgrec.adopt import Naming
 from kgrec.progress import Advance
-from kgrec.publication.publication import Publication, State, publications
-from kgrec.publication.saving import Saver
+from kgrec.publication.target import Saver
 from kgrec.publication.vectors import SLOTS, clear_slot
+from kgrec.publication.versions import Publication, State, publications
 from kgrec.publication.writing import edge_names
 from kgrec.store.base import GraphStore
 
@@ -36,32 +36,34 @@ def purge(store: GraphStore, naming: Naming, advance: Advance) -> int:
     Returns:
         The number of edges deleted.
     """
-    known = publications(store)
-    gone = [each for each in known if each.state is State.RETIRED]
-    deleted = sum(_purge_edges(store, naming, each, advance) for each in gone)
-    kept = {each.slot for each in known if each.state is not State.RETIRED}
+    versions = publications(store)
+    retired = [publication for publication in versions if publication.state is State.RETIRED]
+    num_deleted = sum(_purge_edges(store, naming, publication, advance) for publication in retired)
+    used_slots = {
+        publication.slot for publication in versions if publication.state is not State.RETIRED
+    }
     for slot in SLOTS:
-        if slot not in kept and any(each.slot == slot for each in gone):
+        if slot not in used_slots and any(publication.slot == slot for publication in retired):
             clear_slot(store, naming, slot)
-    for each in gone:
-        store.write("delete_publication", id=each.id)
-    if gone:
+    for publication in retired:
+        store.write("delete_publication", id=publication.id)
+    if retired:
         store.checkpoint()
-    return deleted
+    return num_deleted
 
 
 def _purge_edges(
     store: GraphStore, naming: Naming, publication: Publication, advance: Advance
 ) -> int:
     limit = PURGE_ROWS if store.capabilities.concurrent_writers else EMBEDDED_ROWS
-    saved, total = Saver(store), 0
+    saver, num_total = Saver(store), 0
     for counter in ("recommended", "similar"):
-        deleted = limit
-        while deleted == limit:
-            deleted = store.write(
+        num_deleted = limit
+        while num_deleted == limit:
+            num_deleted = store.write(
                 "purge_edges", names=edge_names(naming, counter), run=publication.id, limit=limit
             )[0]["deleted"]
-            total += deleted
-            saved.sometimes()
-            advance(f"{total:,} old edges removed")
-    return total
+            num_total += num_deleted
+            saver.sometimes()
+            advance(f"{num_total:,} old edges removed")
+    return num_total

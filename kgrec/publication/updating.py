@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from kgrec.adopt import OWN, Naming
 from kgrec.errors import StoreError
-from kgrec.publication.publication import Publication
-from kgrec.publication.switching import note
 from kgrec.publication.vectors import (
     VECTOR_ROWS,
     drop_indexes,
@@ -20,6 +18,7 @@ from kgrec.publication.vectors import (
     vector_property,
     vector_rows,
 )
+from kgrec.publication.versions import Publication, note
 from kgrec.publication.writing import EDGE_ROWS, edge_names
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
@@ -51,9 +50,9 @@ def replace_lists(
     Raises:
         StoreError: If the publication was retired meanwhile.
     """
-    written = write_places(store, publication, counter, lists, naming=naming)
+    num_written = write_places(store, publication, counter, lists, naming=naming)
     recount(store, publication, counter, naming=naming)
-    return written
+    return num_written
 
 
 def write_places(
@@ -66,7 +65,7 @@ def write_places(
 ) -> int:
     """Does as `replace_lists`, but for the count on the publication: for many calls in a row."""
     values = naming.user_values if counter == "recommended" else naming.item_values
-    written = 0
+    num_written = 0
     for ids in _batches(lists, EDGE_ROWS):
         heads = values(ids)
         rows = []
@@ -83,8 +82,8 @@ def write_places(
             heads=heads,
             rows=rows,
         )
-        written += answer[0]["written"]
-    return written
+        num_written += answer[0]["written"]
+    return num_written
 
 
 def recount(
@@ -134,7 +133,7 @@ def replace_vectors(
     names = vector_names(naming, label, publication.slot)
     if not store.capabilities.vector_index:
         drop_indexes(store, naming, publication.slot)  # which earlier versions of kgrec made
-    written = 0
+    num_written = 0
     for start in range(0, len(ids), VECTOR_ROWS):
         part = slice(start, start + VECTOR_ROWS)
         rows = vector_rows(
@@ -143,9 +142,9 @@ def replace_vectors(
         answer = store.write(
             "publish_vectors", names=names, run=publication.id, progress={}, rows=rows
         )
-        written += answer[0]["written"]
+        num_written += answer[0]["written"]
     note(store, publication, {})
-    return written
+    return num_written
 
 
 def drop_vectors(
@@ -167,8 +166,8 @@ def drop_vectors(
     """
     values = naming.user_values if label is NodeLabel.USER else naming.item_values
     names = vector_names(naming, label, publication.slot)
-    nothing = {vector_property(naming, publication.slot): None}
-    rows = [[value, nothing] for value in values(ids)]
+    no_vector = {vector_property(naming, publication.slot): None}
+    rows = [[value, no_vector] for value in values(ids)]
     for start in range(0, len(rows), VECTOR_ROWS):
         part = rows[start : start + VECTOR_ROWS]
         store.write("publish_vectors", names=names, run=publication.id, progress={}, rows=part)
@@ -177,11 +176,11 @@ def drop_vectors(
 def _batches(lists: Mapping[str, Sequence[Place]], size: int) -> list[list[str]]:
     """Cuts lists into batches of about so many places, and no more heads."""
     batches: list[list[str]] = [[]]
-    places = 0
-    for key, found in lists.items():
-        if batches[-1] and places + max(len(found), 1) > size:
+    num_places = 0
+    for key, places in lists.items():
+        if batches[-1] and num_places + max(len(places), 1) > size:
             batches.append([])
-            places = 0
+            num_places = 0
         batches[-1].append(key)
-        places += max(len(found), 1)
+        num_places += max(len(places), 1)
     return batches if batches[-1] else []

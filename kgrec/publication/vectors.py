@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.adopt import Naming
-from kgrec.publication.saving import Saver
-from kgrec.publication.switching import note, taken_back
-from kgrec.publication.target import Target
+from kgrec.publication.target import Saver, Target
+from kgrec.publication.versions import note, retired_error
 from kgrec.schema import NodeLabel, quoted
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run
@@ -89,11 +88,11 @@ def vector_rows(
     ids: list[str | int], matrix: npt.NDArray[np.float32], name: str
 ) -> list[list[object]]:
     """Gives vectors as rows: id, map of the property; a node without direction has no vector."""
-    known = np.isfinite(matrix).all(axis=1) & (np.abs(matrix).max(axis=1, initial=0) > 0)
+    has_direction = np.isfinite(matrix).all(axis=1) & (np.abs(matrix).max(axis=1, initial=0) > 0)
     return [
         [key, {name: vector}]
-        for key, vector, wanted in zip(ids, matrix.tolist(), known.tolist(), strict=True)
-        if wanted
+        for key, vector, keep in zip(ids, matrix.tolist(), has_direction.tolist(), strict=True)
+        if keep
     ]
 
 
@@ -104,7 +103,7 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
         StoreError: If the publication was retired meanwhile.
     """
     store, naming, publication = target.store, target.naming, target.publication
-    written, saved = int(publication.properties.get("vectors", 0)), Saver(store)
+    num_written, saver = int(publication.properties.get("vectors", 0)), Saver(store)
     for label, values in (
         (NodeLabel.USER, naming.user_values),
         (NodeLabel.ITEM, naming.item_values),
@@ -117,7 +116,7 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
             rows = vector_rows(
                 ids[start:stop], matrix[start:stop], vector_property(naming, publication.slot)
             )
-            progress = {counter: stop, "vectors": written + len(rows)}
+            progress = {counter: stop, "vectors": num_written + len(rows)}
             if not rows:
                 note(store, publication, progress)
             elif (
@@ -126,10 +125,10 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
                 )[0]["written"]
                 and not naming.foreign
             ):
-                raise taken_back(store, publication)
-            written += len(rows)
-            saved.sometimes()
-            target.advance(f"{written:,} vectors")
+                raise retired_error(store, publication)
+            num_written += len(rows)
+            saver.sometimes()
+            target.advance(f"{num_written:,} vectors")
     make_indexes(target, vectors.user.shape[1])
     note(store, publication, {"dimensions": vectors.user.shape[1]})
     store.checkpoint()
@@ -140,16 +139,16 @@ def clear_slot(store: GraphStore, naming: Naming, slot: str) -> None:
     drop_indexes(store, naming, slot)
     for label in (NodeLabel.USER, NodeLabel.ITEM):
         names = vector_names(naming, label, slot)
-        cleared = CLEAR_ROWS
-        while cleared == CLEAR_ROWS:
-            cleared = store.write("purge_vectors", names=names, limit=CLEAR_ROWS)[0]["cleared"]
+        num_cleared = CLEAR_ROWS
+        while num_cleared == CLEAR_ROWS:
+            num_cleared = store.write("purge_vectors", names=names, limit=CLEAR_ROWS)[0]["cleared"]
 
 
 def drop_indexes(store: GraphStore, naming: Naming, slot: str) -> None:
     """Removes the indexes of the vectors of a place."""
-    known = {row["name"] for row in store.read("index_names")}
+    index_names = {row["name"] for row in store.read("index_names")}
     for label in (NodeLabel.USER, NodeLabel.ITEM):
-        if vector_index(label, slot) in known:
+        if vector_index(label, slot) in index_names:
             store.write("drop_vector_slot_index", names=vector_names(naming, label, slot))
 
 

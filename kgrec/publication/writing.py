@@ -14,10 +14,8 @@ import torch
 from kgrec.adopt import Naming
 from kgrec.errors import StoreError
 from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
-from kgrec.publication.publication import State, find
-from kgrec.publication.saving import Saver
-from kgrec.publication.switching import note, taken_back
-from kgrec.publication.target import Target
+from kgrec.publication.target import Saver, Target
+from kgrec.publication.versions import State, find, note, retired_error
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel, quoted
 
@@ -56,49 +54,51 @@ def write_lists(
         StoreError: If the publication was retired meanwhile, or a node is not in kgrec's graph.
     """
     publication, naming = target.publication, target.naming
-    users = counter == "recommended"
-    lists, k = (user_lists, publication.top) if users else (item_lists, publication.similar_top)
+    for_users = counter == "recommended"
+    lists, k = (user_lists, publication.top) if for_users else (item_lists, publication.similar_top)
     vocabularies = recommender.run.vocabularies
     item_ids = naming.item_values(vocabularies[NodeLabel.ITEM].ids)
-    head_ids = naming.user_values(vocabularies[NodeLabel.USER].ids) if users else item_ids
+    head_ids = naming.user_values(vocabularies[NodeLabel.USER].ids) if for_users else item_ids
     step = min(block_size(len(item_ids)), max(1, EDGE_ROWS // max(k, 1)))
-    done = int(publication.properties.get(f"{counter}_done", 0))
-    written = int(publication.properties.get(counter, 0))
-    cold = int(publication.properties.get("cold_users", 0))
-    saved = Saver(target.store)
-    while done < len(heads):
-        block = torch.tensor(heads[done : done + step])
-        found = lists(recommender, block, k)
-        cold += int(np.unique(found.head[found.cold]).size)
+    num_done = int(publication.properties.get(f"{counter}_done", 0))
+    num_written = int(publication.properties.get(counter, 0))
+    num_cold = int(publication.properties.get("cold_users", 0))
+    saver = Saver(target.store)
+    while num_done < len(heads):
+        block = torch.tensor(heads[num_done : num_done + step])
+        top_lists = lists(recommender, block, k)
+        num_cold += int(np.unique(top_lists.head[top_lists.cold]).size)
         progress = {
-            f"{counter}_done": done + len(block),
-            ("users" if users else "items"): done + len(block),
-            counter: written + len(found),
-            **({"cold_users": cold} if users else {}),
+            f"{counter}_done": num_done + len(block),
+            ("users" if for_users else "items"): num_done + len(block),
+            counter: num_written + len(top_lists),
+            **({"cold_users": num_cold} if for_users else {}),
         }
-        rows = list_rows(found, head_ids, item_ids)
-        written += _write_batch(target, counter, done, progress, rows)
-        done += len(block)
-        saved.sometimes()
-        target.advance(f"{counter}: {written:,} edges")
+        rows = list_rows(top_lists, head_ids, item_ids)
+        num_written += _write_batch(target, counter, num_done, progress, rows)
+        num_done += len(block)
+        saver.sometimes()
+        target.advance(f"{counter}: {num_written:,} edges")
     target.store.checkpoint()
 
 
 def list_rows(
-    found: TopLists, head_ids: Sequence[str | int], item_ids: Sequence[str | int]
+    top_lists: TopLists, head_ids: Sequence[str | int], item_ids: Sequence[str | int]
 ) -> list[list[object]]:
     """Gives lists as rows: head, item, score, rank, whether the user is cold (else None)."""
-    columns = (found.head, found.item, found.score, found.rank, found.cold)
+    columns = (top_lists.head, top_lists.item, top_lists.score, top_lists.rank, top_lists.cold)
     return [
         [head_ids[head], item_ids[item], score, rank, cold or None]
-        for head, item, score, rank, cold in zip(*(c.tolist() for c in columns), strict=True)
+        for head, item, score, rank, cold in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
     ]
 
 
 def _write_batch(
     target: Target,
     counter: str,
-    before: int,
+    num_before: int,
     progress: Mapping[str, int],
     rows: list[list[object]],
 ) -> int:
@@ -108,39 +108,39 @@ def _write_batch(
         note(store, publication, progress)
         return 0
     names = edge_names(target.naming, counter)
-    written: int = store.write(
+    num_written: int = store.write(
         "publish_edges",
         names=names,
         run=publication.id,
         counter=f"{counter}_done",
-        before=before,
+        before=num_before,
         progress=dict(progress),
         rows=rows,
     )[0]["written"]
-    if written == len(rows):
+    if num_written == len(rows):
         return len(rows)
-    now = find(store, publication.id)
-    if now.state is not State.WRITING:
-        raise taken_back(store, publication)
-    if written == 0 and now.properties[f"{counter}_done"] == progress[f"{counter}_done"]:
+    latest = find(store, publication.id)
+    if latest.state is not State.WRITING:
+        raise retired_error(store, publication)
+    if num_written == 0 and latest.properties[f"{counter}_done"] == progress[f"{counter}_done"]:
         # The driver may have lost the answer, and repeated what was done.
-        there = store.read("count_published", names=names, run=publication.id)[0]["count"]
-        written = len(rows) - progress[counter] + there
-    elif written == 0:
+        num_stored = store.read("count_published", names=names, run=publication.id)[0]["count"]
+        num_written = len(rows) - progress[counter] + num_stored
+    elif num_written == 0:
         raise StoreError(
             f"publication {publication.id} in {store.uri} is being written by another process; "
             f"let it end, or take it back with kgrec publish --retire {publication.id}"
         )
-    missing = len(rows) - written
-    if not missing:
-        return written
+    num_missing = len(rows) - num_written
+    if not num_missing:
+        return num_written
     if target.naming.foreign:
-        logger.debug("counter=%s missing=%d: their nodes have gone", counter, missing)
-        note(store, publication, {counter: progress[counter] - missing})
-        return written
+        logger.debug("counter=%s missing=%d: their nodes have gone", counter, num_missing)
+        note(store, publication, {counter: progress[counter] - num_missing})
+        return num_written
     store.write("retire_publication", id=publication.id)
     raise StoreError(
-        f"{missing:,} of {len(rows):,} {counter} edges have an end that is not in the graph in "
+        f"{num_missing:,} of {len(rows):,} {counter} edges have an end that is not in the graph in "
         f"{store.uri}, though its version is the run's: somebody else deleted nodes; move the "
         f"graph away or empty the database, run kgrec ingest, then kgrec publish again"
     )

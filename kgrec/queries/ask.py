@@ -3,7 +3,7 @@
 from typing import Any
 
 from kgrec.queries.results import G, GraphResult, QueryResult, R
-from kgrec.queries.values import checked, checked_timeout
+from kgrec.queries.values import check_timeout, check_value
 from kgrec.store.base import GraphStore
 from kgrec.store.cypher import get_statement
 
@@ -21,8 +21,8 @@ def ask(
         QueryTimedOut: If it takes longer than `timeout` seconds.
         StoreError: If the store refuses.
     """
-    limit = checked_timeout(query, timeout)
-    params = checked_values(store, query, values)
+    limit = check_timeout(query, timeout)
+    params = check_values(store, query, values)
     rows = tuple(row_type.of(row) for row in store.query(query, params, timeout=limit))
     return QueryResult(query, params, row_type, rows)
 
@@ -31,14 +31,14 @@ def ask_graph(
     store: GraphStore, query: str, row_type: type[G], timeout: float | None, **values: Any
 ) -> GraphResult[G]:
     """Asks a query whose rows are pieces of a graph; see `ask`."""
-    found = ask(store, query, row_type, timeout, **values)
-    return GraphResult(found.query, found.parameters, row_type, found.rows)
+    result = ask(store, query, row_type, timeout, **values)
+    return GraphResult(result.query, result.parameters, row_type, result.rows)
 
 
-def checked_values(store: GraphStore, query: str, values: dict[str, Any]) -> dict[str, Any]:
+def check_values(store: GraphStore, query: str, values: dict[str, Any]) -> dict[str, Any]:
     """Gives parameters as the statement takes them; None only where that is the default."""
     defaults = get_statement(store.capabilities.engine, query).defaults
     return {
-        name: checked(query, name, value, optional=defaults.get(name, "") is None)
+        name: check_value(query, name, value, optional=defaults.get(name, "") is None)
         for name, value in values.items()
     }

@@ -38,9 +38,9 @@ class Neighbour(GraphRow):
 
     def edges(self, parameters: Mapping[str, Any]) -> Iterator[GraphEdge]:
         """Gives the one edge between them."""
-        centre: GraphNode = (NodeLabel.ITEM.value, parameters["item"], None)
-        other: GraphNode = (self.label, self.id, self.name)
-        yield (centre, other, self.type) if self.outgoing else (other, centre, self.type)
+        item: GraphNode = (NodeLabel.ITEM.value, parameters["item"], None)
+        neighbour: GraphNode = (self.label, self.id, self.name)
+        yield (item, neighbour, self.type) if self.outgoing else (neighbour, item, self.type)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from kgrec.queries.rows import (
     TrendingItem,
     VectorSimilarItem,
 )
-from kgrec.queries.values import Names, Weights, checked
+from kgrec.queries.values import Names, Weights, check_value
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 
@@ -121,15 +121,15 @@ def similar_by_vector(
     Raises:
         StoreError: If the store has no vectors of items.
     """
-    found = ask(
+    result = ask(
         store, "similar_by_vector", VectorSimilarItem, timeout, item=item, skip=skip, limit=limit
     )
-    if not found and not _has_vectors(store):
+    if not result and not _has_vectors(store):
         raise StoreError(
             f"{store.uri} has no text vectors of items; set text.write_to_store = true and run "
             f"kgrec train"
         )
-    return found
+    return result
 
 
 def _has_vectors(store: GraphStore) -> bool:
@@ -245,7 +245,7 @@ def trending(
         limit: Rows to give at most.
         timeout: Seconds it may take.
     """
-    since, until = checked("trending", "since", since), checked("trending", "until", until)
+    since, until = check_value("trending", "since", since), check_value("trending", "until", until)
     if not since < until:
         raise ConfigError(
             f"query trending: since={since} is not before until={until}; give a window of time"

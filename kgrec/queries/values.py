@@ -38,13 +38,13 @@ class Kind:
     """One kind of parameter.
 
     Attributes:
-        wanted: What it must be, in words.
+        expectation: What it must be, in words.
         check: Gives a value as statements take it; raises ValueError or TypeError.
         form: How a command line writes it: `text` as it is, `list` as one text or a JSON list,
             `json` as JSON.
     """
 
-    wanted: str
+    expectation: str
     check: Callable[[Any], Any]
     form: str = "json"
 
@@ -58,7 +58,7 @@ class Kind:
             return text
 
 
-def checked(query: str, name: str, value: Any, *, optional: bool = False) -> Any:
+def check_value(query: str, name: str, value: Any, *, optional: bool = False) -> Any:
     """Gives a parameter's value as the statement takes it.
 
     Args:
@@ -76,14 +76,15 @@ def checked(query: str, name: str, value: Any, *, optional: bool = False) -> Any
     try:
         return kind.check(value)
     except (TypeError, ValueError, AttributeError) as exc:
-        shown = value if isinstance(value, str | int | float) else repr(value)
+        text = value if isinstance(value, str | int | float) else repr(value)
         reason = f" ({exc})" if str(exc) else ""
         raise ConfigError(
-            f"query {query}: {name}={str(shown)[:200]} does not fit{reason}; expected {kind.wanted}"
+            f"query {query}: {name}={str(text)[:200]} does not fit{reason}; "
+            f"expected {kind.expectation}"
         ) from exc
 
 
-def checked_timeout(query: str, timeout: Any) -> float | None:
+def check_timeout(query: str, timeout: Any) -> float | None:
     """Gives a time limit in seconds; raises ConfigError unless it is positive or None."""
     if timeout is None:
         return None
@@ -121,7 +122,7 @@ def _number(value: Any) -> float | int:
     return number
 
 
-def _whole(low: int, high: int) -> Kind:
+def _integer_kind(low: int, high: int) -> Kind:
     def check(value: Any) -> int:
         if isinstance(value, bool):
             raise TypeError
@@ -130,8 +131,8 @@ def _whole(low: int, high: int) -> Kind:
             raise ValueError
         return number
 
-    wanted = "a positive whole number" if low == 1 else f"a whole number from {low}"
-    return Kind(f"{wanted}, at most {high}", check)
+    expectation = "a positive whole number" if low == 1 else f"a whole number from {low}"
+    return Kind(f"{expectation}, at most {high}", check)
 
 
 def _entries(value: Iterable[Any]) -> list[Any]:
@@ -146,8 +147,8 @@ def _texts(value: Any) -> list[str]:
 
 
 def _type(name: Any) -> str:
-    interacted = INTERACTION_TYPES[Split.TRAIN]
-    return interacted if _text(name) == interacted else relation_type(name)
+    interaction_type = INTERACTION_TYPES[Split.TRAIN]
+    return interaction_type if _text(name) == interaction_type else relation_type(name)
 
 
 def _types(value: Any) -> list[str]:
@@ -170,11 +171,11 @@ def _attributes(value: Any) -> list[list[Any]]:
 
 
 def _ranges(value: Any) -> list[list[Any]]:
-    found = []
+    ranges = []
     for name, (low, high) in _pairs(value):
         ends = [None if end is None else _number(end) for end in (low, high)]
-        found.append([_text(name), *ends])
-    return found
+        ranges.append([_text(name), *ends])
+    return ranges
 
 
 def _label(value: Any) -> str:
@@ -185,15 +186,15 @@ def _label(value: Any) -> str:
 
 
 def _nodes(value: Any) -> list[list[str]]:
-    found = []
+    nodes = []
     for node in _entries([value] if isinstance(value, str) else value):
         label, key = node.split(":", 1) if isinstance(node, str) else node
-        found.append([NodeLabel(label).value, _text(key)])
-    return [list(node) for node in dict.fromkeys(map(tuple, found))]
+        nodes.append([NodeLabel(label).value, _text(key)])
+    return [list(node) for node in dict.fromkeys(map(tuple, nodes))]
 
 
 _ID = Kind("text, the id of a node", _text, "text")
-_MANY = _whole(1, MAX_LIMIT)
+_MANY = _integer_kind(1, MAX_LIMIT)
 _FLAG = Kind("true or false", _flag)
 _TIME = Kind("a number, seconds since 1970 UTC", _number)
 
@@ -202,20 +203,20 @@ KINDS: dict[str, Kind] = {
     "user": _ID,
     "item": _ID,
     "own": Kind("a list of ids", _texts, "list"),
-    "skip": _whole(0, MAX_SKIP),
+    "skip": _integer_kind(0, MAX_SKIP),
     "limit": _MANY,
     "neighbours": _MANY,
     "fetch": _MANY,
-    "at_most": _whole(1, _MAX_NUMBER),
-    "max_degree": _whole(1, _MAX_NUMBER),
-    "paths.max_degree": _whole(1, 1_000),
-    "paths.hops": _whole(2, 4),
-    "hops": _whole(1, 5),
-    "per_node": _whole(1, 1_000),
-    "per_hop": _whole(1, 1_000),
-    "length": _whole(1, 1_000),
-    "walks": _whole(1, 1_000),
-    "seed": _whole(0, _MAX_NUMBER),
+    "at_most": _integer_kind(1, _MAX_NUMBER),
+    "max_degree": _integer_kind(1, _MAX_NUMBER),
+    "paths.max_degree": _integer_kind(1, 1_000),
+    "paths.hops": _integer_kind(2, 4),
+    "hops": _integer_kind(1, 5),
+    "per_node": _integer_kind(1, 1_000),
+    "per_hop": _integer_kind(1, 1_000),
+    "length": _integer_kind(1, 1_000),
+    "walks": _integer_kind(1, 1_000),
+    "seed": _integer_kind(0, _MAX_NUMBER),
     "since": _TIME,
     "until": _TIME,
     "before": _TIME,

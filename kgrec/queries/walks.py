@@ -7,7 +7,7 @@ from collections import Counter
 from kgrec.queries.ask import TIMEOUT
 from kgrec.queries.graph_rows import SubgraphEdge, Walk, step_name
 from kgrec.queries.results import GraphResult
-from kgrec.queries.values import Names, Nodes, checked, checked_timeout
+from kgrec.queries.values import Names, Nodes, check_timeout, check_value
 from kgrec.store.base import GraphStore, Row
 
 #: Walks that take a step in one statement.
@@ -43,27 +43,29 @@ def random_walks(
         timeout: Seconds a statement may take; None leaves it to the store.
     """
     query = "random_walks"
-    limit = checked_timeout(query, timeout)
-    starts = checked(query, "nodes", nodes)
-    types = checked(query, "relations", relations)
-    seed = checked(query, "seed", seed)
-    length, number = checked(query, "length", length), checked(query, "walks", walks)
-    begun = [(label, key, walk) for label, key in starts for walk in range(number)]
-    taken: list[list[Row]] = [[] for _ in begun]
-    alive = list(range(len(begun)))
+    limit = check_timeout(query, timeout)
+    starts = check_value(query, "nodes", nodes)
+    types = check_value(query, "relations", relations)
+    seed = check_value(query, "seed", seed)
+    length = check_value(query, "length", length)
+    walks_per_start = check_value(query, "walks", walks)
+    walk_starts = [(label, key, walk) for label, key in starts for walk in range(walks_per_start)]
+    walk_steps: list[list[Row]] = [[] for _ in walk_starts]
+    alive = list(range(len(walk_starts)))
     for step in range(length):
         rows = []
-        for at in alive:
-            place = taken[at][-1] if taken[at] else {"label": begun[at][0], "id": begun[at][1]}
-            rows.append([at, place["label"], place["id"], draw(seed, *begun[at], step)])
+        for position in alive:
+            start, steps = walk_starts[position], walk_steps[position]
+            label, key = (steps[-1]["label"], steps[-1]["id"]) if steps else start[:2]
+            rows.append([position, label, key, draw(seed, *start, step)])
         alive = []
         for low in range(0, len(rows), _BATCH):
             params = {"steps": rows[low : low + _BATCH], "relations": types, "limit": _BATCH}
             for row in store.query(query, params, timeout=limit):
-                taken[row["walk"]].append(row)
+                walk_steps[row["walk"]].append(row)
                 alive.append(row["walk"])
         alive.sort()
-    found = tuple(
+    walk_rows = tuple(
         Walk(
             walk,
             (key, *(row["id"] for row in steps)),
@@ -71,11 +73,17 @@ def random_walks(
             (None, *(row["name"] for row in steps)),
             tuple(step_name(row["type"], row["outgoing"]) for row in steps),
         )
-        for (label, key, walk), steps in zip(begun, taken, strict=True)
+        for (label, key, walk), steps in zip(walk_starts, walk_steps, strict=True)
         if steps
     )
-    asked = {"nodes": starts, "seed": seed, "length": length, "walks": number, "relations": types}
-    return GraphResult(query, asked, Walk, found)
+    parameters = {
+        "nodes": starts,
+        "seed": seed,
+        "length": length,
+        "walks": walks_per_start,
+        "relations": types,
+    }
+    return GraphResult(query, parameters, Walk, walk_rows)
 
 
 def subgraph(
@@ -105,14 +113,14 @@ def subgraph(
         timeout: Seconds a statement may take; None leaves it to the store.
     """
     query = "subgraph"
-    limit = checked_timeout(query, timeout)
-    starts = checked(query, "nodes", nodes)
-    types = checked(query, "relations", relations)
-    hops, most = checked(query, "hops", hops), checked(query, "per_hop", per_hop)
-    per_node = checked(query, "per_node", per_node)
-    max_degree = checked(query, "max_degree", max_degree)
-    known: set[_Node] = {(label, key) for label, key in starts}
-    frontier, found = starts, dict[tuple[str, ...], SubgraphEdge]()
+    limit = check_timeout(query, timeout)
+    starts = check_value(query, "nodes", nodes)
+    types = check_value(query, "relations", relations)
+    hops, max_nodes = check_value(query, "hops", hops), check_value(query, "per_hop", per_hop)
+    per_node = check_value(query, "per_node", per_node)
+    max_degree = check_value(query, "max_degree", max_degree)
+    visited: set[_Node] = {(label, key) for label, key in starts}
+    frontier, edges = starts, dict[tuple[str, ...], SubgraphEdge]()
     for hop in range(1, hops + 1):
         params = {
             "nodes": frontier,
@@ -122,26 +130,26 @@ def subgraph(
             "limit": max(len(frontier) * per_node, 1),
         }
         rows = store.query(query, params, timeout=limit)
-        fresh = _most_met(rows, known, most)
-        known |= set(fresh)
+        new_nodes = _most_connected(rows, visited, max_nodes)
+        visited |= set(new_nodes)
         for row in rows:
             head, tail = _ends(row)
-            if head in known and tail in known:
-                found.setdefault((*head, *tail, row["type"]), SubgraphEdge.of({**row, "hop": hop}))
-        frontier = [list(node) for node in fresh]
+            if head in visited and tail in visited:
+                edges.setdefault((*head, *tail, row["type"]), SubgraphEdge.of({**row, "hop": hop}))
+        frontier = [list(node) for node in new_nodes]
         if not frontier:
             break
-    asked = {
+    parameters = {
         "nodes": starts, "hops": hops, "relations": types, "max_degree": max_degree,
-        "per_node": per_node, "per_hop": most,
+        "per_node": per_node, "per_hop": max_nodes,
     }  # fmt: skip
-    return GraphResult(query, asked, SubgraphEdge, tuple(found.values()))
+    return GraphResult(query, parameters, SubgraphEdge, tuple(edges.values()))
 
 
-def _most_met(rows: list[Row], known: set[_Node], most: int) -> list[_Node]:
+def _most_connected(rows: list[Row], visited: set[_Node], max_nodes: int) -> list[_Node]:
     """The nodes that are new, those of most edges first."""
-    met = Counter(end for row in rows for end in set(_ends(row)) if end not in known)
-    return sorted(met, key=lambda node: (-met[node], node))[:most]
+    edge_counts = Counter(end for row in rows for end in set(_ends(row)) if end not in visited)
+    return sorted(edge_counts, key=lambda node: (-edge_counts[node], node))[:max_nodes]
 
 
 def _ends(row: Row) -> tuple[_Node, _Node]:

@@ -38,13 +38,13 @@ def edge_block(rows: Sequence[Row], properties: Sequence[str]) -> EdgeBlock:
 def record_batches(records: Iterable[Mapping[str, Any]], edges: int) -> Iterator[list[Row]]:
     """Collects records as `edge_block` takes them until they hold about so many edges."""
     rows: list[Row] = []
-    found = 0
+    num_edges = 0
     for record in records:
         rows.append(dict(record))
-        found += len(rows[-1]["heads"])
-        if found >= edges:
+        num_edges += len(rows[-1]["heads"])
+        if num_edges >= edges:
             yield rows
-            rows, found = [], 0
+            rows, num_edges = [], 0
     if rows:
         yield rows
 
@@ -73,14 +73,14 @@ class EdgeBatch:
         rows: Per head its internal id and a list: of the internal ids of the tails, or of lists
             that begin with one and go on with values in the order of EDGE_PROPERTIES, as far as
             there are any.
-        shared: What all these edges carry.
-        own: Whether edges have values of their own.
+        shared_values: What all these edges carry.
+        has_values: Whether edges have values of their own.
         edges: Number of edges.
     """
 
     rows: list[list[Any]]
-    shared: dict[str, Any]
-    own: bool
+    shared_values: dict[str, Any]
+    has_values: bool
     edges: int
 
 
@@ -104,34 +104,34 @@ def edge_batches(
     order = np.argsort(frame["head"].to_numpy(), kind="stable")
     for start in range(0, len(frame), size):
         part = frame.iloc[order[start : start + size]]
-        shared, own = {}, []
+        shared_values, value_lists = {}, []
         for name in (name for name in EDGE_PROPERTIES if name in part):
             values = plain_values(part[name])
             if values.count(values[0]) < len(values):
-                own.append((name, values))
+                value_lists.append((name, values))
             elif values[0] is not None:
-                shared[name] = values[0]
+                shared_values[name] = values[0]
         ends: list[Any] = tails[part["tail"].to_numpy()].tolist()
-        if own:
-            given = dict(own)
-            reach = EDGE_PROPERTIES.index(own[-1][0]) + 1
+        if value_lists:
+            values_by_name = dict(value_lists)
+            reach = EDGE_PROPERTIES.index(value_lists[-1][0]) + 1
             absent = [None] * len(part)
-            columns = [given.get(name, absent) for name in EDGE_PROPERTIES[:reach]]
+            columns = [values_by_name.get(name, absent) for name in EDGE_PROPERTIES[:reach]]
             ends = [list(end) for end in zip(ends, *columns, strict=True)]
         head = part["head"].to_numpy()
         first = np.flatnonzero(np.diff(head, prepend=-1)).tolist()
         node = heads[head[first]].tolist()
         stops = [*first[1:], len(part)]
         rows = [[a, ends[low:high]] for a, low, high in zip(node, first, stops, strict=True)]
-        yield EdgeBatch(rows, shared, bool(own), len(part))
+        yield EdgeBatch(rows, shared_values, bool(value_lists), len(part))
 
 
 def plain_values(column: pd.Series) -> list[Any]:
     """Gives a column as Python values, None for what is missing."""
-    missing = column.isna()
-    if not missing.any():
+    missing_mask = column.isna()
+    if not missing_mask.any():
         return column.tolist()
-    return column.astype(object).where(~missing, None).tolist()
+    return column.astype(object).where(~missing_mask, None).tolist()
 
 
 def _numbers(values: list[Any]) -> npt.NDArray[np.float64]:

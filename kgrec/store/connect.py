@@ -34,12 +34,12 @@ def open_store(
     """
     if isinstance(config, str):
         config = StoreConfig(uri=config)
-    scheme, _, rest = config.uri.partition(":")
-    if scheme == "embedded" and rest:
+    scheme, _, location = config.uri.partition(":")
+    if scheme == "embedded" and location:
         from kgrec.store.embedded import EmbeddedStore
 
-        return EmbeddedStore(rest, read_only=read_only)
-    if scheme not in NEO4J_SCHEMES or not rest.startswith("//"):
+        return EmbeddedStore(location, read_only=read_only)
+    if scheme not in NEO4J_SCHEMES or not location.startswith("//"):
         raise ConfigError(
             f"store.uri {_without_credentials(config.uri)!r} is no address kgrec knows; expected "
             f"embedded:PATH, bolt://HOST:PORT, neo4j://HOST or neo4j+s://HOST"

@@ -101,19 +101,27 @@ class Statement:
             SchemaError: If a placeholder has no value, nothing takes what was given, or a name is
                 not in back-ticks.
         """
-        given: list[dict[str, str]] = []
+        replacements: list[dict[str, str]] = []
         if key is not None:
-            given.append({"type": key.type, "head": key.head.value, "tail": key.tail.value})
+            replacements.append({"type": key.type, "head": key.head.value, "tail": key.tail.value})
         if label is not None:
-            given.append({"label": NodeLabel(label).value})
+            replacements.append({"label": NodeLabel(label).value})
         if dimensions is not None:
-            given.append({"dimensions": str(int(dimensions))})
+            replacements.append({"dimensions": str(int(dimensions))})
         for name, text in (names or {}).items():
             if not _QUOTED.fullmatch(text):
                 raise SchemaError(f"statement {self.name}: {name} is not in back-ticks: {text!r}")
-        values = {name: value for some in (names or {}, *given) for name, value in some.items()}
-        unused = [some for some in given if not some.keys() & self.placeholders]
-        if unused or not self.placeholders <= values.keys():
+        values = {
+            name: value
+            for replacement in (names or {}, *replacements)
+            for name, value in replacement.items()
+        }
+        unused_replacements = [
+            replacement
+            for replacement in replacements
+            if not replacement.keys() & self.placeholders
+        ]
+        if unused_replacements or not self.placeholders <= values.keys():
             raise SchemaError(
                 f"statement {self.name} has the placeholders {sorted(self.placeholders)}, "
                 f"got {sorted(values)}; give a key for type, head, tail and a label for label"
@@ -163,9 +171,9 @@ def _header_problem(header: Mapping[str, str], text: str) -> str | None:
         return f"the header has the unknown line {', '.join(sorted(unknown))}"
     if header["use"] not in USES or header["writes"] not in {"yes", "no"}:
         return f"use must be one of {USES} and writes yes or no"
-    named = {parameter for parameter, _ in _ENTRY.findall(header.get("parameters", ""))}
-    if named != set(_PARAMETER.findall(text)):
-        return f"the header names {sorted(named)}, the text {sorted(_PARAMETER.findall(text))}"
+    parameters = {parameter for parameter, _ in _ENTRY.findall(header.get("parameters", ""))}
+    if parameters != set(_PARAMETER.findall(text)):
+        return f"the header names {sorted(parameters)}, the text {sorted(_PARAMETER.findall(text))}"
     return None
 
 
@@ -188,15 +196,15 @@ def cypher_root() -> Traversable:
 def load_statements(engine: str) -> Mapping[str, Statement]:
     """Reads all statements for an engine ("embedded" or "neo4j"), its overrides included."""
     root = cypher_root()
-    found: dict[str, Statement] = {}
+    statements: dict[str, Statement] = {}
     for folder in (root, root / engine):
         if not folder.is_dir():
             continue
         for entry in folder.iterdir():
             name, _, kind = entry.name.partition(".")
             if kind == "cypher":
-                found[name] = parse_statement(name, entry.read_text(encoding="utf-8"))
-    return dict(sorted(found.items()))
+                statements[name] = parse_statement(name, entry.read_text(encoding="utf-8"))
+    return dict(sorted(statements.items()))
 
 
 def get_statement(engine: str, name: str) -> Statement:
@@ -207,8 +215,8 @@ def get_statement(engine: str, name: str) -> Statement:
     """
     statements = load_statements(engine)
     if name not in statements:
-        known = ", ".join(query.name for query in queries(engine))
-        raise SchemaError(f"there is no statement {name!r}; the queries are {known}")
+        query_names = ", ".join(query.name for query in queries(engine))
+        raise SchemaError(f"there is no statement {name!r}; the queries are {query_names}")
     return statements[name]
 
 

@@ -74,19 +74,19 @@ class CypherStore(ABC):
 
     def apply_schema(self) -> None:
         """Makes the unique constraints on `id` and the indexes; does nothing when they exist."""
-        known = {
+        schema_names = {
             row["name"] for name in ("constraint_names", "index_names") for row in self.read(name)
         }
         for label in NodeLabel:
-            if f"kgrec_{label}_id" not in known:
+            if f"kgrec_{label}_id" not in schema_names:
                 self._execute("constraint_node", label=label)
-            if f"kgrec_{label}_index" not in known:
+            if f"kgrec_{label}_index" not in schema_names:
                 self._execute("index_node", label=label)
         for kind in ("graph", "relation", "load", "publication", "current"):
-            if f"kgrec_{kind}_id" not in known:
+            if f"kgrec_{kind}_id" not in schema_names:
                 self._execute(f"constraint_{kind}")
         # The embedded engine scans edges faster than it would use an index of them.
-        if self._engine == "neo4j" and "kgrec_interacted_time" not in known:
+        if self._engine == "neo4j" and "kgrec_interacted_time" not in schema_names:
             self._execute("index_interacted")
 
     def read(
@@ -110,8 +110,8 @@ class CypherStore(ABC):
         """Runs a statement that people may run; see `GraphStore.query`."""
         statement = self._statement(name)
         if statement.use != "query" or statement.writes:
-            known = ", ".join(query.name for query in queries(self._engine))
-            raise SchemaError(f"statement {name} is no query; the queries are {known}")
+            query_names = ", ".join(query.name for query in queries(self._engine))
+            raise SchemaError(f"statement {name} is no query; the queries are {query_names}")
         return self._run_guarded(statement.fill(), statement.bind(params), timeout)
 
     def write(
@@ -187,10 +187,10 @@ class CypherStore(ABC):
 
     def clear_vectors(self, label: NodeLabel) -> None:
         """Removes the vectors of a label."""
-        cleared = self.node_block
-        while cleared == self.node_block:
+        num_cleared = self.node_block
+        while num_cleared == self.node_block:
             rows = self.write("clear_vectors", label=label, limit=self.node_block)
-            cleared = rows[0]["cleared"]
+            num_cleared = rows[0]["cleared"]
 
     def vectors(self, label: NodeLabel) -> tuple[list[str], npt.NDArray[np.float32]]:
         """Gives the ids and vectors of the nodes that have one; see `GraphStore.vectors`."""
@@ -244,11 +244,11 @@ class CypherStore(ABC):
 
     def _property_names(self, label: NodeLabel, provenance: bool) -> list[str]:
         """The properties that came from the data, as opposed to kgrec's and the engine's own."""
-        found = {row["name"] for row in self.read("node_properties", label=label)}
+        stored_names = {row["name"] for row in self.read("node_properties", label=label)}
         display = DISPLAY_PROPERTY[label]
-        names = found - RESERVED_PROPERTIES - SHADOWED_PROPERTIES
+        names = stored_names - RESERVED_PROPERTIES - SHADOWED_PROPERTIES
         names |= {display} if display else set()
-        return sorted(names | (found & {"load"} if provenance else set()))
+        return sorted(names | (stored_names & {"load"} if provenance else set()))
 
     def _index_ranges(self, label: NodeLabel, step: int) -> Iterator[tuple[int, int]]:
         """Ranges [low, high) that cover the indices of a label."""

@@ -53,7 +53,7 @@ class EmbeddedStore(CypherStore):
         self._dirty = False
         self._lease: Lease | None = None  # the engine's own until the first rest
         self._resting = False
-        self._left: tuple[int, ...] | None = None
+        self._rest_stamp: tuple[int, ...] | None = None
         # Statements about labels that have no node yet are normal here.
         kglite.set_query_warning_policy("silent")
         self._graph: Any = _open(self.path, read_only)
@@ -87,7 +87,7 @@ class EmbeddedStore(CypherStore):
             if len(frame):
                 display = DISPLAY_PROPERTY[label]
                 title = display if display in frame.columns else None
-                with _translated(f"loading {label} nodes"):
+                with _engine_errors(f"loading {label} nodes"):
                     graph.add_nodes(_plain(frame), label.value, "id", node_title_field=title)
             if on_rows:
                 on_rows(len(frame))
@@ -100,7 +100,7 @@ class EmbeddedStore(CypherStore):
                     end: pd.Series(ids[label][part[end].to_numpy()], dtype=object)
                     for label, end in ((key.head, "head"), (key.tail, "tail"))
                 }
-                with _translated(f"loading {key}"):
+                with _engine_errors(f"loading {key}"):
                     graph.add_relationships(
                         part.assign(**ends), key.type, key.head.value, "head", key.tail.value,
                         "tail",
@@ -117,15 +117,15 @@ class EmbeddedStore(CypherStore):
             low += step
             block = edge_block(rows, properties)
             # The next block should hold about EDGE_BLOCK edges, whatever the degrees.
-            found = max(len(block.head_index), 1)
-            step = int(np.clip(step * EDGE_BLOCK / found, 1, 4 * step))
+            num_edges = max(len(block.head_index), 1)
+            step = int(np.clip(step * EDGE_BLOCK / num_edges, 1, 4 * step))
             if len(block.head_index):
                 yield block
 
     def checkpoint(self) -> None:
         """Writes the graph to its file, atomically and flushed to the disk."""
         if self._graph is not None and self._dirty:
-            with _translated(f"writing {self.path}"), warnings.catch_warnings():
+            with _engine_errors(f"writing {self.path}"), warnings.catch_warnings():
                 # Some nodes have a vector and some have none: such a column is read onto the heap.
                 warnings.simplefilter("ignore", kglite.MappedFallbackWarning)
                 # Once it rested, the engine no longer knows where the graph belongs.
@@ -147,12 +147,14 @@ class EmbeddedStore(CypherStore):
         if self._lease is None:
             self._give_back()
             self._lease = Lease(self.path)
-        self._left, self._resting = _stamp(self.path), True
+        self._rest_stamp, self._resting = _stamp(self.path), True
         self._lease.give_back()
 
     def untouched(self) -> bool:
         """Whether the file is the one that was left; see `GraphStore.untouched`."""
-        return self._resting and self._left is not None and self._left == _stamp(self.path)
+        return (
+            self._resting and self._rest_stamp is not None and self._rest_stamp == _stamp(self.path)
+        )
 
     def resume(self) -> None:
         """Takes the file again, which is read again only if others wrote it meanwhile."""
@@ -182,9 +184,9 @@ class EmbeddedStore(CypherStore):
             self._release()
 
     def _run(self, text: str, params: Mapping[str, Any], *, writes: bool) -> list[Row]:
-        graph = self._writable() if writes else self._opened()
+        graph = self._writable() if writes else self._engine_graph()
         self._dirty |= writes
-        with _translated(text.splitlines()[0]):
+        with _engine_errors(text.splitlines()[0]):
             rows: list[Row] = graph.cypher(text, params=dict(params)).to_list()
         return rows
 
@@ -192,9 +194,9 @@ class EmbeddedStore(CypherStore):
         self, text: str, params: Mapping[str, Any], timeout: float | None
     ) -> list[Row]:
         milliseconds = None if timeout is None else max(int(1000 * timeout), 1)
-        with _translated(text.splitlines()[0]), self._opened().begin_read() as reading:
-            found = reading.cypher(text, params=dict(params), timeout_ms=milliseconds)
-            rows: list[Row] = found.to_list()
+        with _engine_errors(text.splitlines()[0]), self._engine_graph().begin_read() as transaction:
+            result = transaction.cypher(text, params=dict(params), timeout_ms=milliseconds)
+            rows: list[Row] = result.to_list()
         return rows
 
     def _edge_rows(self, key: EdgeKey, properties: Sequence[str], low: int, high: int) -> list[Row]:
@@ -208,7 +210,7 @@ class EmbeddedStore(CypherStore):
             )
         return self.read("export_edges", key=key, low=low, high=high)
 
-    def _opened(self) -> Any:
+    def _engine_graph(self) -> Any:
         if self._graph is None:
             raise StoreError(f"{self.uri} is closed; open it again")
         return self._graph
@@ -217,7 +219,7 @@ class EmbeddedStore(CypherStore):
         self._refuse_if_read_only()
         if self._resting:
             raise StoreError(f"{self.uri} rests, and others may write it; resume before writing")
-        return self._opened()
+        return self._engine_graph()
 
     def _release(self) -> None:
         if self._lease is not None:
@@ -233,11 +235,11 @@ class EmbeddedStore(CypherStore):
             self._graph.__exit__(StoreError, StoreError("released"), None)
 
 
-class _translated:  # noqa: N801 - reads as a clause: with _translated(...)
+class _engine_errors:  # noqa: N801 - reads as a clause: with _engine_errors(...)
     """Turns the engine's errors into kgrec's."""
 
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
+    def __init__(self, action: str) -> None:
+        self._action = action
 
     def __enter__(self) -> None:
         return None
@@ -249,13 +251,13 @@ class _translated:  # noqa: N801 - reads as a clause: with _translated(...)
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, kglite.WriterLeaseHeldError):
-            raise StoreBusy(f"{self._doing}: {_one_line(error)}") from error
+            raise StoreBusy(f"{self._action}: {_one_line(error)}") from error
         if isinstance(error, kglite.CypherTimeoutError):
-            raise QueryTimedOut(f"{self._doing}: {TOOK_TOO_LONG}") from error
+            raise QueryTimedOut(f"{self._action}: {TOOK_TOO_LONG}") from error
         if isinstance(error, kglite.ReadOnlyError):
-            raise StoreError(f"the query does more than read: {self._doing}") from error
+            raise StoreError(f"the query does more than read: {self._action}") from error
         if isinstance(error, kglite.KgError | ValueError) and not isinstance(error, StoreError):
-            raise QueryFailed(f"the embedded store refused: {self._doing}: {error}") from error
+            raise QueryFailed(f"the embedded store refused: {self._action}: {error}") from error
 
 
 def _open(path: Path, read_only: bool) -> Any:
@@ -294,10 +296,10 @@ def _open(path: Path, read_only: bool) -> Any:
 def _stamp(path: Path) -> tuple[int, ...] | None:
     """What changes whenever a file is replaced; None if it is not there."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _one_line(error: BaseException) -> str:

@@ -80,7 +80,7 @@ class Neo4jStore(CypherStore):
         super().__init__("neo4j", read_only=read_only)
         self._place = _Place(uri, database)
         self._nodes: dict[NodeLabel, tuple[str, _IndexArray]] = {}
-        self._only_read: set[str] = set()  # statements that the server said only read
+        self._reading_texts: set[str] = set()  # statements that the server said only read
         self._closed = False
         self._driver = _connect(self._place, user, password)
         try:
@@ -88,7 +88,7 @@ class Neo4jStore(CypherStore):
         except (DriverError, Neo4jError, ValueError) as exc:
             self._driver.close()
             raise self._place.error(exc, "connecting") from exc
-        self._place = replace(self._place, answered=True)
+        self._place = replace(self._place, was_reached=True)
         try:
             self.read("graph_state")  # the database exists and may be read
         except StoreError:
@@ -164,13 +164,13 @@ class Neo4jStore(CypherStore):
     def _run_guarded(
         self, text: str, params: Mapping[str, Any], timeout: float | None
     ) -> list[Row]:
-        reading = neo4j.RoutingControl.READ
-        if text not in self._only_read:
-            explained = self._result(neo4j.Query(f"EXPLAIN {text}"), params, reading)
-            if explained.summary.query_type != "r":
+        read_access = neo4j.RoutingControl.READ
+        if text not in self._reading_texts:
+            plan = self._result(neo4j.Query(f"EXPLAIN {text}"), params, read_access)
+            if plan.summary.query_type != "r":
                 raise StoreError(f"the query does more than read: {text.splitlines()[0]}")
-            self._only_read.add(text)
-        result = self._result(neo4j.Query(text, timeout=timeout), params, reading)
+            self._reading_texts.add(text)
+        result = self._result(neo4j.Query(text, timeout=timeout), params, read_access)
         return [dict(record) for record in result.records]
 
     def _result(
@@ -186,7 +186,7 @@ class Neo4jStore(CypherStore):
             raise self._place.error(exc, query.text.splitlines()[0]) from exc
 
     def _session(self) -> neo4j.Session:
-        return _reading(self._driver, self._place)
+        return _read_session(self._driver, self._place)
 
     def _bulk_nodes(
         self, label: NodeLabel, frame: pd.DataFrame, on_rows: Callable[[int], None]
@@ -194,8 +194,8 @@ class Neo4jStore(CypherStore):
         """Makes the nodes and gives their internal ids by position."""
         internal = np.full(len(frame), -1, dtype=np.int64)
         for rows in node_batches(frame, NODE_ROWS):
-            for made in self._execute("bulk_nodes", {"rows": rows}, label=label):
-                internal[made["position"]] = made["node"]
+            for row in self._execute("bulk_nodes", {"rows": rows}, label=label):
+                internal[row["position"]] = row["node"]
             on_rows(len(rows))
         return internal
 
@@ -208,16 +208,16 @@ class Neo4jStore(CypherStore):
         on_rows: Callable[[int], None],
     ) -> None:
         for batch in edge_batches(frame, heads, tails, EDGE_ROWS):
-            name = "bulk_edges_with_properties" if batch.own else "bulk_edges"
-            self._execute(name, {"rows": batch.rows, "shared": batch.shared}, key=key)
+            name = "bulk_edges_with_properties" if batch.has_values else "bulk_edges"
+            self._execute(name, {"rows": batch.rows, "shared": batch.shared_values}, key=key)
             on_rows(batch.edges)
 
     def _index_of_node(self, label: NodeLabel) -> _IndexArray:
         """Maps internal ids to indices, -1 elsewhere; kept as long as the graph's version stays."""
         state = self.read("graph_state")
         version = f"{state[0]['version']} {state[0]['state']}" if state else ""
-        known = self._nodes.get(label)
-        if known is None or known[0] != version or version.endswith(LOADING):
+        cached = self._nodes.get(label)
+        if cached is None or cached[0] != version or version.endswith(LOADING):
             row = self.read("node_keys", label=label)[0]
             nodes = np.asarray(row["nodes"], dtype=np.int64)
             index = np.full(int(nodes.max()) + 1 if len(nodes) else 0, -1, dtype=np.int64)
@@ -227,9 +227,9 @@ class Neo4jStore(CypherStore):
 
     def _mapped(self, index: _IndexArray, nodes: _IndexArray) -> _IndexArray:
         if len(nodes) and nodes.max() < len(index):
-            found = index[nodes]
-            if found.min() >= 0:
-                return found
+            indices = index[nodes]
+            if indices.min() >= 0:
+                return indices
         self._nodes.clear()
         raise StoreError(f"the graph in {self.uri} changed while it was read; read it again")
 
@@ -269,7 +269,7 @@ def stream_query(
     )  # fmt: skip
     driver = _connect(place, user, password)
     try:
-        with _reading(driver, place) as session:
+        with _read_session(driver, place) as session:
             kind = session.run(neo4j.Query(f"EXPLAIN {cypher}")).consume().query_type
             if kind != "r":
                 raise StoreError(
@@ -295,26 +295,28 @@ class _Place:
     database_setting: str = "store.database"
     variables: str = "KGREC_NEO4J"
     remedy: str = 'start it with "docker compose up -d --wait"'
-    answered: bool = False
+    was_reached: bool = False
 
-    def error(self, exc: Exception, doing: str) -> StoreError:
+    def error(self, exc: Exception, action: str) -> StoreError:
         """Gives the driver's error as kgrec's."""
         if isinstance(exc, AuthError) or "AuthenticationRateLimit" in str(exc):
             return StoreUnavailable(
                 f"{self.uri} refuses the credentials; set {self.variables}_USER and "
                 f"{self.variables}_PASSWORD to those of the server"
             )
-        lost = isinstance(exc, ServiceUnavailable | SessionExpired | ValueError)
-        if lost or (isinstance(exc, TransientError) and "DatabaseUnavailable" in str(exc.code)):
-            still = " any more" if self.answered else ""
+        unreachable = isinstance(exc, ServiceUnavailable | SessionExpired | ValueError)
+        if unreachable or (
+            isinstance(exc, TransientError) and "DatabaseUnavailable" in str(exc.code)
+        ):
+            still = " any more" if self.was_reached else ""
             return StoreUnavailable(f"no Neo4j answers at {self.uri}{still}; {self.remedy}")
         if isinstance(exc, ClientError) and "DatabaseNotFound" in str(exc.code):
             return StoreUnavailable(
                 f"{self.uri} has no database {self.database!r}; check {self.database_setting}"
             )
         if isinstance(exc, ClientError | TransientError) and "TransactionTimedOut" in str(exc.code):
-            return QueryTimedOut(f"{doing}: {TOOK_TOO_LONG}")
-        return QueryFailed(f"Neo4j refused: {doing}: {exc}")
+            return QueryTimedOut(f"{action}: {TOOK_TOO_LONG}")
+        return QueryFailed(f"Neo4j refused: {action}: {exc}")
 
 
 def _connect(place: _Place, user: str, password: str) -> neo4j.Driver:
@@ -342,7 +344,7 @@ def _connect(place: _Place, user: str, password: str) -> neo4j.Driver:
         ) from exc
 
 
-def _reading(driver: neo4j.Driver, place: _Place) -> neo4j.Session:
+def _read_session(driver: neo4j.Driver, place: _Place) -> neo4j.Session:
     return driver.session(
         database=place.database, default_access_mode=neo4j.READ_ACCESS, fetch_size=1_000
     )

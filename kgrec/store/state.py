@@ -86,7 +86,7 @@ class CatalogueEntry:
 
 def read_relations(store: GraphStore) -> list[CatalogueEntry]:
     """Gives the catalogue, sorted by edge set."""
-    found = [
+    entries = [
         CatalogueEntry(
             row["name"],
             EdgeKey(row["type"], NodeLabel(row["head"]), NodeLabel(row["tail"])),
@@ -95,7 +95,7 @@ def read_relations(store: GraphStore) -> list[CatalogueEntry]:
         )
         for row in store.read("relations")
     ]
-    return sorted(found, key=lambda entry: entry.key)
+    return sorted(entries, key=lambda entry: entry.key)
 
 
 def relation_properties(entry: CatalogueEntry) -> dict[str, object]:

@@ -65,33 +65,33 @@ def write_synthetic(
     """
     if not run.strip():
         raise StoreError("synthetic edges need a run to be purged by, got an empty name; name it")
-    wrong = next((pair for pair in pairs if not (math.isfinite(pair[2]) and pair[2] >= 0)), None)
-    if wrong is not None:
-        raise StoreError(
-            f"the synthetic edge of {wrong[0]!r} and {wrong[1]!r} has the weight {wrong[2]}, "
-            f"expected a number of 0 or more"
-        )
+    for user, item, weight in pairs:
+        if not (math.isfinite(weight) and weight >= 0):
+            raise StoreError(
+                f"the synthetic edge of {user!r} and {item!r} has the weight {weight}, expected a "
+                f"number of 0 or more"
+            )
     purge_synthetic(store, run)
-    key, written = synthetic_key(), 0
+    key, num_written = synthetic_key(), 0
     for start in range(0, len(pairs), _BATCH):
         rows = [list(pair) for pair in pairs[start : start + _BATCH]]
-        written += store.write(
+        num_written += store.write(
             "upsert_synthetic", key=key, rows=rows, run=run, source=source, seed=seed
         )[0]["written"]
-    if written != len(pairs):
+    if num_written != len(pairs):
         purge_synthetic(store, run)
         raise StoreError(
-            f"{len(pairs) - written} of {len(pairs)} synthetic edges have a user or an item that "
-            f"is not in {store.uri}; sample them on the graph that this store holds"
+            f"{len(pairs) - num_written} of {len(pairs)} synthetic edges have a user or an item "
+            f"that is not in {store.uri}; sample them on the graph that this store holds"
         )
     store.checkpoint()
-    return written
+    return num_written
 
 
 def synthetic_runs(store: GraphStore) -> list[SyntheticRun]:
     """Gives the runs whose pairs are in a store, by name."""
     rows = store.read("synthetic_runs", key=synthetic_key())
-    return sorted((SyntheticRun(**row) for row in rows), key=lambda each: (each.run, each.source))
+    return sorted((SyntheticRun(**row) for row in rows), key=lambda run: (run.run, run.source))
 
 
 def synthetic_pairs(store: GraphStore, run: str) -> list[Pair]:
@@ -102,11 +102,10 @@ def synthetic_pairs(store: GraphStore, run: str) -> list[Pair]:
 
 def purge_synthetic(store: GraphStore, run: str | None = None) -> int:
     """Deletes the pairs of a run, or of all; gives how many."""
-    total, deleted = 0, _BATCH
-    while deleted == _BATCH:
-        deleted = store.write("delete_synthetic", key=synthetic_key(), run=run, limit=_BATCH)[0][
-            "deleted"
-        ]
-        total += deleted
+    key, num_total, num_deleted = synthetic_key(), 0, _BATCH
+    while num_deleted == _BATCH:
+        rows = store.write("delete_synthetic", key=key, run=run, limit=_BATCH)
+        num_deleted = rows[0]["deleted"]
+        num_total += num_deleted
     store.checkpoint()
-    return total
+    return num_total

@@ -92,7 +92,7 @@ def update(
         ConfigError: If a setting does not fit; nothing was changed.
         StoreError: If the store cannot be written; the loads are kept and the next update goes on.
     """
-    started = time.perf_counter()
+    start = time.perf_counter()
     config.refuse_adopted_store()
     intake, marks, report = intake or Intake(), marks or Marks(), Report()
     if intake.query is None:
@@ -104,28 +104,28 @@ def update(
         Rejects(journal.forgotten.named_in) as rejects,
     ):
         with journal.staging() as staging:
-            before = journal.manifest
+            previous_manifest = journal.manifest
             if marks.undo or marks.redo:
-                journal.manifest = _marked(journal, marks)
+                journal.manifest = _apply_marks(journal, marks)
             else:
                 take_in(config.data, journal, staging, report, rejects, intake)
                 journal.manifest = staging.place(journal.manifest)
                 if staging.loads and offline is None:
                     work.open_early()
             _note_unnamed(journal, names, report)
-            planned = work.plan(whole=offline is not None)
-            kept = None
-            if any(loaded.load.rejected for loaded in staging.loads):
+            target = work.plan(whole=offline is not None)
+            rejects_folder = None
+            if any(staged.load.rejected for staged in staging.loads):
                 # Before the loads count: a row is in the graph or in a file, never in neither.
-                kept = journal.folder / "rejects" / f"{staging.loads[0].load.number:05d}"
-                rejects.write(kept)
-            if journal.manifest != before:
+                rejects_folder = journal.folder / "rejects" / f"{staging.loads[0].load.number:05d}"
+                rejects.write(rejects_folder)
+            if journal.manifest != previous_manifest:
                 journal.update(journal.manifest)
-        record, changed = work.write(planned, offline)
-        loads = tuple(loaded.load for loaded in staging.loads)
+        record, store_changed = work.write(target, offline)
+        loads = tuple(staged.load for staged in staging.loads)
     return UpdateReport(
-        record.version, record.nodes, record.edges, loads, changed, report, kept,
-        time.perf_counter() - started, work.applied,
+        record.version, record.nodes, record.edges, loads, store_changed, report, rejects_folder,
+        time.perf_counter() - start, work.applied_changes,
     )  # fmt: skip
 
 
@@ -146,11 +146,13 @@ def foreign_query(source: Source) -> Iterator[pa.Table]:
 
 def _note_unnamed(journal: Journal, names: frozenset[str], report: Report) -> None:
     """Says which loads are in the journal and yet not in the graph, and what was interrupted."""
-    unnamed = [r.load for r in journal.manifest.active() if r.load.source not in names]
+    unnamed_loads = [
+        record.load for record in journal.manifest.active() if record.load.source not in names
+    ]
     report.add(
-        "graph", "unnamed source", "noted", len(unnamed),
+        "graph", "unnamed source", "noted", len(unnamed_loads),
         "loads are of sources that the settings do not name, and do not count",
-        sorted({load.source for load in unnamed}),
+        sorted({load.source for load in unnamed_loads}),
     )  # fmt: skip
     report.add(
         "graph", "unfinished forgetting", "noted", int((journal.folder / UNFINISHED).exists()),
@@ -158,14 +160,17 @@ def _note_unnamed(journal: Journal, names: frozenset[str], report: Report) -> No
     )  # fmt: skip
 
 
-def _marked(journal: Journal, marks: Marks) -> Manifest:
+def _apply_marks(journal: Journal, marks: Marks) -> Manifest:
     manifest = journal.manifest
-    known = {record.load.number: record.load for record in manifest.loads}
+    loads_by_number = {record.load.number: record.load for record in manifest.loads}
     for number in (*marks.undo, *marks.redo):
-        if number not in known:
-            listed = ", ".join(f"{n} ({load.source})" for n, load in list(known.items())[-10:])
+        if number not in loads_by_number:
+            latest_loads = ", ".join(
+                f"{n} ({load.source})" for n, load in list(loads_by_number.items())[-10:]
+            )
             raise DataError(
-                f"there is no load {number} in {journal.folder}; expected one of {listed or 'none'}"
+                f"there is no load {number} in {journal.folder}; expected one of "
+                f"{latest_loads or 'none'}"
             )
     for number in marks.undo:
         manifest = manifest.marked(number, undone=True)

@@ -37,7 +37,8 @@ class StoreWork:
             to close; None opens it here.
 
     Attributes:
-        applied: The changes that were written to the store; None if none were, or others as well.
+        applied_changes: The changes that were written to the store; None if none were, or others
+            as well.
     """
 
     def __init__(
@@ -55,23 +56,23 @@ class StoreWork:
         self._settings = view_settings(config.data, config.seed)
         self._uri = graph_address(config)
         self._store = store
-        self.applied: Changes | None = None
+        self.applied_changes: Changes | None = None
         self._pool = ThreadPoolExecutor(1)
-        self._opening: Future[GraphStore] | None = None
+        self._store_future: Future[GraphStore] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._opening is not None:
+        if self._store_future is not None:
             with suppress(StoreError):
-                self._opening.result().close()  # nothing was written, or it is closed already
+                self._store_future.result().close()  # nothing was written, or it is closed already
         self._pool.shutdown()
 
     def open_early(self) -> None:
         """Begins to open a store that will have to change: a large file takes half a second."""
         if self._store is None and self._uri in self._journal.manifest.graphs:
-            self._opening = self._pool.submit(open_store, self._config.store)
+            self._store_future = self._pool.submit(open_store, self._config.store)
 
     def plan(self, *, whole: bool = False) -> Dataset | Changes | GraphRecord:
         """Derives what the store shall hold, and refuses here what can be refused.
@@ -83,36 +84,36 @@ class StoreWork:
             What the store holds already, if nothing changed; the changes that take it there; or
             the whole dataset.
         """
-        held = self._journal.manifest.graphs.get(self._uri)
-        if held is not None and held.settings == self._settings and not whole:
-            if held.loads == self._loads():
-                return held
+        record = self._journal.manifest.graphs.get(self._uri)
+        if record is not None and record.settings == self._settings and not whole:
+            if record.loads == self._loads():
+                return record
             changes = derive_changes(
-                self._journal, held, self._config.data, self._config.seed, self._report
+                self._journal, record, self._config.data, self._config.seed, self._report
             )
             if changes is not None:
                 return changes
         return self._dataset()
 
     def write(
-        self, planned: Dataset | Changes | GraphRecord, offline: Path | None = None
+        self, target: Dataset | Changes | GraphRecord, offline: Path | None = None
     ) -> tuple[GraphRecord, bool]:
         """Brings the store to it, or writes a dataset for the offline importer instead.
 
         Returns:
             What the store now holds, or will hold, and whether anything was written to it.
         """
-        if offline is not None and isinstance(planned, Dataset):
-            write_offline(planned, offline)
-            return self._record(planned), False
+        if offline is not None and isinstance(target, Dataset):
+            write_offline(target, offline)
+            return self._record(target), False
         embedded = self._embedded_file()
-        held = self._journal.manifest.graphs.get(self._uri)
+        previous_record = self._journal.manifest.graphs.get(self._uri)
         stamp = None if embedded is None else stamp_of(embedded)
-        if isinstance(planned, GraphRecord) and stamp is not None and stamp == planned.stamp:
+        if isinstance(target, GraphRecord) and stamp is not None and stamp == target.stamp:
             # Opening a large file takes seconds; one that nobody touched holds what it held.
-            return planned, False
+            return target, False
         with self._open() as store:
-            record, changed = self._written(planned, held, store)
+            record, changed = self._write_store(target, previous_record, store)
         if embedded is not None:
             # A store that the caller goes on to write has not come to its file yet.
             stamp = None if self._store is not None else stamp_of(embedded)
@@ -123,56 +124,64 @@ class StoreWork:
     def _open(self) -> AbstractContextManager[GraphStore]:
         if self._store is not None:
             return nullcontext(self._store())
-        return open_store(self._config.store) if self._opening is None else self._opening.result()
+        return (
+            open_store(self._config.store)
+            if self._store_future is None
+            else self._store_future.result()
+        )
 
-    def _written(
+    def _write_store(
         self,
-        planned: Dataset | Changes | GraphRecord,
-        held: GraphRecord | None,
+        target: Dataset | Changes | GraphRecord,
+        previous_record: GraphRecord | None,
         store: GraphStore,
     ) -> tuple[GraphRecord, bool]:
         state = read_state(store)
-        as_held = (
-            held is not None
+        as_recorded = (
+            previous_record is not None
             and state is not None
             and state.state == READY
-            and state.version == held.version
+            and state.version == previous_record.version
         )
-        if as_held and isinstance(planned, GraphRecord):
-            return planned, False
-        if as_held and isinstance(planned, Changes):
-            assert held is not None
+        if as_recorded and isinstance(target, GraphRecord):
+            return target, False
+        if as_recorded and isinstance(target, Changes):
+            assert previous_record is not None
             # A caller who goes on to write would write the whole file twice.
-            own = self._store is None
-            apply_changes(planned, store, checkpoint=own, progress=self._progress)
-            self.applied = planned
+            checkpoint = self._store is None
+            apply_changes(target, store, checkpoint=checkpoint, progress=self._progress)
+            self.applied_changes = target
             return (
                 replace(
-                    held,
-                    version=planned.version,
+                    previous_record,
+                    version=target.version,
                     loads=self._loads(),
-                    catalogue=planned.catalogue,
-                    nodes=held.nodes + planned.more_nodes,
-                    edges=held.edges + planned.more_edges,
+                    catalogue=target.catalogue,
+                    nodes=previous_record.nodes + target.more_nodes,
+                    edges=previous_record.edges + target.more_edges,
                 ),
-                planned.rows > 0,
+                target.rows > 0,
             )
-        dataset = planned if isinstance(planned, Dataset) else self._dataset()
-        if held is None:
+        dataset = target if isinstance(target, Dataset) else self._dataset()
+        if previous_record is None:
             self._refuse_unknown_loads(store, state)
         report = ingest(dataset, store, progress=self._progress)
         return self._record(dataset), report.changed
 
     def _dataset(self) -> Dataset:
-        fitted = self._journal.manifest.scales.get(self._settings)
-        scales = None if fitted is None else {k: Scale(**v) for k, v in fitted.items()}
-        built = build_dataset(
+        scale_records = self._journal.manifest.scales.get(self._settings)
+        scales = (
+            None if scale_records is None else {k: Scale(**v) for k, v in scale_records.items()}
+        )
+        view = build_dataset(
             self._journal, self._config.data, self._config.seed, self._report, scales=scales
         )
-        if built.scales and fitted is None:
-            plain = {name: asdict(scale) for name, scale in built.scales.items()}
-            self._journal.manifest = replace(self._journal.manifest, scales={self._settings: plain})
-        return built.dataset
+        if view.scales and scale_records is None:
+            new_records = {name: asdict(scale) for name, scale in view.scales.items()}
+            self._journal.manifest = replace(
+                self._journal.manifest, scales={self._settings: new_records}
+            )
+        return view.dataset
 
     def _loads(self) -> tuple[int, ...]:
         return tuple(record.load.number for record in self._journal.active())
@@ -189,26 +198,26 @@ class StoreWork:
         )
 
     def _embedded_file(self) -> Path | None:
-        scheme, _, rest = self._config.store.uri.partition(":")
-        return Path(rest) if scheme == "embedded" else None
+        scheme, _, path = self._config.store.uri.partition(":")
+        return Path(path) if scheme == "embedded" else None
 
     def _refuse_unknown_loads(self, store: GraphStore, state: GraphState | None) -> None:
         """Raises StoreError if the graph holds loads that would be lost, as nobody has them."""
         if state is None:
             return
         sources = {source.name: source for source in self._config.data.all_sources()}
-        known = {record.load.content for record in self._journal.manifest.loads}
-        lost = [
+        journal_contents = {record.load.content for record in self._journal.manifest.loads}
+        lost_loads = [
             row
             for row in store.read("loads")
-            if row["content"] not in known
+            if row["content"] not in journal_contents
             and not row["undone"]
             and not (row["source"] in sources and sources[row["source"]].replace)
         ]
-        if lost:
+        if lost_loads:
             raise StoreError(
-                f"the graph in {store.uri} holds load {lost[0]['number']} of "
-                f"{lost[0]['source']!r} ({len(lost)} in all) that the journal "
+                f"the graph in {store.uri} holds load {lost_loads[0]['number']} of "
+                f"{lost_loads[0]['source']!r} ({len(lost_loads)} in all) that the journal "
                 f"{self._journal.folder} does not know and that would be lost; set data.journal "
                 f"to the folder that has them, or give kgrec an empty store"
             )

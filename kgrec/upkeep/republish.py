@@ -25,9 +25,9 @@ from kgrec.config import Config
 from kgrec.errors import NotFittedError, StoreError
 from kgrec.publication import Publication, current
 from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
-from kgrec.publication.switching import note
 from kgrec.publication.updating import Place, drop_vectors, recount, replace_vectors, write_places
 from kgrec.publication.vectors import run_vectors
+from kgrec.publication.versions import note
 from kgrec.publication.writing import edge_names
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel

@@ -18,10 +18,9 @@ from kgrec.adopt import OWN
 from kgrec.data.tables import Dataset
 from kgrec.ingestion import ingest
 from kgrec.publication import current, publications, retire
-from kgrec.publication.publication import Publication
-from kgrec.publication.switching import begin, switch
 from kgrec.publication.target import Target
 from kgrec.publication.vectors import make_indexes, vector_names, vector_property
+from kgrec.publication.versions import Publication, begin, switch
 from kgrec.publication.writing import edge_names
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.base import GraphStore

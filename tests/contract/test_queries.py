@@ -13,7 +13,7 @@ from kgrec import queries
 from kgrec.data.tables import Dataset
 from kgrec.ingestion import ingest
 from kgrec.queries import QUERIES
-from kgrec.queries.described import describe
+from kgrec.queries.description import describe
 from kgrec.queries.walks import draw
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore

@@ -12,7 +12,7 @@ from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import ConfigError, QueryTimedOut, SchemaError, StoreError
 from kgrec.ingestion import ingest
 from kgrec.queries import QUERIES
-from kgrec.queries.described import describe
+from kgrec.queries.description import describe
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split, interaction_key
 from kgrec.store.base import GraphStore
 from kgrec.store.cypher import load_statements, parse_statement

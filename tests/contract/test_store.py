@@ -26,7 +26,11 @@ def test_what_is_ingested_is_fetched(store: GraphStore, seed: int) -> None:
     report = ingest(dataset, store)
     edges = sum(map(len, dataset.edges().values()))
     assert report.changed
-    assert (report.version, report.written, report.removed) == (dataset.fingerprint, 24 + edges, 0)
+    assert (report.version, report.num_written, report.num_removed) == (
+        dataset.fingerprint,
+        24 + edges,
+        0,
+    )
     assert_holds(store, dataset, provenance=True)
     graph = fetch_graph(store)
     for label in NodeLabel:
@@ -57,7 +61,7 @@ def test_second_ingest_writes_nothing(
         for name in ("bulk_load", "checkpoint"):
             patch.setattr(store, name, refuse)
         second = ingest(dataset, store)
-    assert (second.written, second.removed, second.changed) == (0, 0, False)
+    assert (second.num_written, second.num_removed, second.changed) == (0, 0, False)
     assert capfd.readouterr() == ("", "")  # no bar where stderr is no terminal
     assert_holds(store, dataset, provenance=True)
 
@@ -78,7 +82,7 @@ def test_a_moved_split_leaves_no_train_edge_behind(store: GraphStore) -> None:
     ingest(old, store)
     report = ingest(new, store)
     moved = len(frames[0]) + len(frames[2])  # valid stays valid
-    assert (report.written, report.removed) == (moved, moved)
+    assert (report.num_written, report.num_removed) == (moved, moved)
     assert_holds(store, new)
     summary = graph_summary(store)
     assert summary["interactions"] == {
@@ -120,7 +124,7 @@ def test_only_the_difference_is_written(store: GraphStore) -> None:
         old.loads,
     )
     report = ingest(new, store)
-    assert (report.written, report.removed) == (3, 1)
+    assert (report.num_written, report.num_removed) == (3, 1)
     assert_holds(store, new, provenance=True)
 
 
@@ -162,7 +166,7 @@ def test_the_list_of_loads_is_kept_without_a_new_version(store: GraphStore) -> N
     undone = tuple(replace(load, undone=not load.undone) for load in dataset.loads[1:])
     other = Dataset(dataset.nodes, dataset.interactions, dataset.relations, undone)
     report = ingest(other, store)
-    assert (report.written, report.removed, report.changed) == (0, 0, True)
+    assert (report.num_written, report.num_removed, report.changed) == (0, 0, True)
     assert_holds(store, other, provenance=True)
 
 
@@ -174,7 +178,10 @@ def test_changes_lead_to_the_graph_of_a_whole_ingest(store: GraphStore, seed: in
         new = random_dataset(100 + 10 * seed + step, users=7 + step, ratings=step != 1)
         changes = random_changes(old, new)
         report = apply_changes(changes, store)
-        assert (report.written + report.removed, report.version) == (changes.rows, new.fingerprint)
+        assert (report.num_written + report.num_removed, report.version) == (
+            changes.rows,
+            new.fingerprint,
+        )
         assert_holds(store, new, provenance=True)
         assert not ingest(new, store).changed
         old = new

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from kgrec.errors import KgrecError
-from kgrec.publication import publish, purging, saving, writing
+from kgrec.publication import publish, purging, target, writing
 from kgrec.store.connect import open_store
 from kgrec.store.dialect import CypherStore
 from kgrec.store.embedded import EmbeddedStore
@@ -54,7 +54,7 @@ def child(order: dict[str, Any], run: Run) -> dict[str, Any]:
     """Publishes in the fork."""
     writing.EDGE_ROWS = 60
     purging.PURGE_ROWS = purging.EMBEDDED_ROWS = 100
-    purging.GRACE_SECONDS = saving.CHECKPOINT_SECONDS = 0.0
+    purging.GRACE_SECONDS = target.CHECKPOINT_SECONDS = 0.0
     ran = kill_at(order["kill"])
     try:
         with open_store(order["uri"]) as store:

@@ -99,7 +99,7 @@ def test_the_importer_makes_the_graph_of_the_dataset(
             assert_holds(store, given, provenance=True)
             assert store.read("constraint_names") == []
             report = ingest(given, store)
-            assert (report.written, report.removed, report.changed) == (0, 0, False)
+            assert (report.num_written, report.num_removed, report.changed) == (0, 0, False)
             assert len(store.read("constraint_names")) == 8
             assert_holds(store, given, provenance=True)
             other = random_dataset(1)

@@ -116,7 +116,7 @@ def test_names_of_a_graph_that_others_made() -> None:
     filled = naming.placeholders()
     assert filled["interacted"] == "`RATED`|`BOUGHT IT`"
     assert filled["item_title"] == "`movieId`"
-    assert set(naming.written) == {
+    assert set(naming.written_names) == {
         "KGREC_RECOMMENDED", "KGREC_SIMILAR", "kgrec_vector_a", "kgrec_vector_b",
     }  # fmt: skip
     assert naming.user_values(["1"]) == ["1"]

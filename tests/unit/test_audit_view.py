@@ -9,8 +9,8 @@ from kgrec.auditing.likeness import Likeness
 from kgrec.auditing.trials import ALL
 from kgrec.auditing.verdict import Verdict
 from kgrec.bench.markdown import audit_section
-from kgrec.cli.audit_view import audit_view
 from kgrec.cli.output import to_json
+from kgrec.cli.tables import audit_view
 from kgrec.evaluation.bootstrap import Interval
 from kgrec.schema import Split
 

@@ -16,7 +16,7 @@ from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.ingestion import ingest
 from kgrec.queries import QUERIES
-from kgrec.queries.described import describe
+from kgrec.queries.description import describe
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store

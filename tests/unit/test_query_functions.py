@@ -9,11 +9,11 @@ import pytest
 
 from kgrec.errors import ConfigError, RunError
 from kgrec.queries import QUERIES, GraphResult, QueryResult, relation_weights
-from kgrec.queries.described import describe
+from kgrec.queries.description import describe
 from kgrec.queries.graph_rows import Neighbour, SubgraphEdge, Walk
 from kgrec.queries.graph_rows import Path as QueryPath
 from kgrec.queries.rows import Interaction, UserProfile
-from kgrec.queries.values import KINDS, MAX_ENTRIES, MAX_LIMIT, checked, checked_timeout, kind_of
+from kgrec.queries.values import KINDS, MAX_ENTRIES, MAX_LIMIT, check_timeout, check_value, kind_of
 from kgrec.queries.walks import draw
 
 
@@ -41,7 +41,7 @@ from kgrec.queries.walks import draw
     ],
 )  # fmt: skip
 def test_values_become_those_of_the_statements(name: str, given: Any, taken: Any) -> None:
-    got = checked("candidates", name, given)
+    got = check_value("candidates", name, given)
     assert got == taken
     assert type(got) is type(taken)
 
@@ -81,29 +81,29 @@ def test_values_become_those_of_the_statements(name: str, given: Any, taken: Any
 )
 def test_values_of_another_kind_are_refused(name: str, given: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        checked("candidates", name, given)
+        check_value("candidates", name, given)
 
 
 def test_none_is_a_value_only_where_it_is_the_default() -> None:
-    assert checked("popular", "since", None, optional=True) is None
+    assert check_value("popular", "since", None, optional=True) is None
     with pytest.raises(ConfigError, match="since=None"):
-        checked("trending", "since", None)
+        check_value("trending", "since", None)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "soon"])
 def test_timeouts_are_positive_seconds(timeout: Any) -> None:
     with pytest.raises(ConfigError, match="positive number of seconds"):
-        checked_timeout("popular", timeout)
-    assert checked_timeout("popular", 2) == 2.0
-    assert checked_timeout("popular", None) is None
+        check_timeout("popular", timeout)
+    assert check_timeout("popular", 2) == 2.0
+    assert check_timeout("popular", None) is None
 
 
 def test_a_narrower_kind_wins() -> None:
     assert kind_of("paths", "hops") is not kind_of("subgraph", "hops")
     with pytest.raises(ConfigError, match="from 2, at most 4"):
-        checked("paths", "hops", 5)
+        check_value("paths", "hops", 5)
     with pytest.raises(ConfigError, match="at most 5"):
-        checked("subgraph", "hops", 6)
+        check_value("subgraph", "hops", 6)
 
 
 def test_every_parameter_has_a_kind_and_no_kind_is_idle() -> None:
@@ -111,7 +111,7 @@ def test_every_parameter_has_a_kind_and_no_kind_is_idle() -> None:
     for name in QUERIES:
         for parameter in describe(name).parameters:
             used |= {parameter, f"{name}.{parameter}"} & set(KINDS)
-            assert kind_of(name, parameter).wanted
+            assert kind_of(name, parameter).expectation
     assert used | {"before"} == set(KINDS)  # which `trending` works out itself
 
 

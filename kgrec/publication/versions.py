@@ -6,7 +6,7 @@ A publication is a node `(:KgrecPublication {id, state, run, graph_version, slot
 carry its id in `run`. Which one is current is told by one property of one node,
 `(:KgrecCurrent {id: 'publication', publication})`: a reader that looks for `state = 'current'`
 instead might, on a server that shows each property as it is when it is read, find two or none in
-the moment of a switch.
+the moment of a switch. To begin, to switch and to take back is one statement, one transaction.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from kgrec.errors import StoreError
 from kgrec.store.base import GraphStore
+from kgrec.store.state import read_relations
 
 
 class State(StrEnum):
@@ -107,16 +108,18 @@ class Publication:
 
 def publications(store: GraphStore) -> list[Publication]:
     """Gives all publications in a store, the latest first."""
-    found = [
+    versions = [
         Publication.of(row["properties"], row["current"])
         for row in store.read("publication_details")
     ]
-    return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
+    return sorted(
+        versions, key=lambda publication: (publication.created, publication.id), reverse=True
+    )
 
 
 def current(store: GraphStore) -> Publication | None:
     """Gives the publication that readers see; None if there is none."""
-    return next((each for each in publications(store) if each.current), None)
+    return next((publication for publication in publications(store) if publication.current), None)
 
 
 def find(store: GraphStore, publication_id: str) -> Publication:
@@ -125,12 +128,66 @@ def find(store: GraphStore, publication_id: str) -> Publication:
     Raises:
         StoreError: If there is none.
     """
-    known = publications(store)
-    for each in known:
-        if each.id == publication_id:
-            return each
-    listed = ", ".join(each.id for each in known) or "none"
+    versions = publications(store)
+    for publication in versions:
+        if publication.id == publication_id:
+            return publication
+    ids = ", ".join(publication.id for publication in versions) or "none"
     raise StoreError(
-        f"there is no publication {publication_id!r} in {store.uri}; expected one of {listed}; "
+        f"there is no publication {publication_id!r} in {store.uri}; expected one of {ids}; "
         f"list them with kgrec publish --list"
+    )
+
+
+def begin(store: GraphStore, publication_id: str, properties: Mapping[str, Any]) -> Publication:
+    """Makes a publication that is being written; any other such one is retired."""
+    store.write("begin_publication", id=publication_id, properties=dict(properties))
+    return find(store, publication_id)
+
+
+def note(store: GraphStore, publication: Publication, properties: Mapping[str, Any]) -> None:
+    """Notes something on a publication that is being written.
+
+    Raises:
+        StoreError: If it was retired meanwhile.
+    """
+    if not store.write("note_publication", id=publication.id, properties=dict(properties)):
+        raise retired_error(store, publication)
+
+
+def switch(store: GraphStore, publication: Publication) -> None:
+    """Makes a written publication the one that readers see.
+
+    Raises:
+        StoreError: If it was retired meanwhile.
+    """
+    weights = catalogue_weights(store, publication.relation_weights)
+    if not store.write("switch_publication", id=publication.id, weights=weights):
+        raise retired_error(store, publication)
+
+
+def catalogue_weights(
+    store: GraphStore, weights: Mapping[str, float]
+) -> dict[str, list[float | None]]:
+    """Gives what the network learned of each relation and of its reverse, by catalogue id.
+
+    Sets of edges of one type and role have one weight between them; where a type has a second
+    role as well, the network has that role behind its name.
+    """
+    weights_by_key: dict[str, list[float | None]] = {}
+    for entry in read_relations(store):
+        name = f"{entry.key.type}_{entry.role.value.upper()}"
+        if name not in weights:
+            name = entry.key.type
+        if name in weights:
+            weights_by_key[str(entry.key)] = [weights[name], weights.get(f"rev_{name}")]
+    return weights_by_key
+
+
+def retired_error(store: GraphStore, publication: Publication) -> StoreError:
+    """Gives the error for a publication that somebody retired while it was written."""
+    return StoreError(
+        f"publication {publication.id} in {store.uri} was retired while it was written, by "
+        f"another kgrec publish or by --retire; readers see nothing of it; run kgrec publish "
+        f"again, one at a time"
     )

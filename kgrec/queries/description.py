@@ -36,16 +36,18 @@ class Description:
 def describe(name: str) -> Description:
     """Describes a query; raises KeyError if there is none."""
     function = QUERIES[name]
-    given = inspect.signature(function).parameters.values()
-    own = [parameter for parameter in given if parameter.name not in _OF_THE_CALL]
+    parameters = inspect.signature(function).parameters.values()
+    query_parameters = [parameter for parameter in parameters if parameter.name not in _OF_THE_CALL]
     statement = load_statements("embedded")[name]
-    defaults = {p.name: p.default for p in own if p.default is not inspect.Parameter.empty}
+    defaults = {
+        p.name: p.default for p in query_parameters if p.default is not inspect.Parameter.empty
+    }
     result = get_type_hints(function)["return"]
     (row_type,) = get_args(result)
     return Description(
         name,
         (inspect.getdoc(function) or statement.purpose).splitlines()[0],
-        tuple(parameter.name for parameter in own),
+        tuple(parameter.name for parameter in query_parameters),
         {
             key: statement.defaults[key] if value in ((), None) else value
             for key, value in defaults.items()
