@@ -1,12 +1,18 @@
 """Stores for the tests: the embedded engine always, a real Neo4j where there is one.
 
 `KGREC_TEST_NEO4J_URI` names a running server, which the tests empty; without it servers from Maven
-are started once a session, one for each version that an installed JDK can run.
+are started once a process, one for each version that an installed JDK can run.
 `KGREC_REQUIRE_NEO4J=1` makes a missing server a failure instead of a skip.
 """
 
 import os
 import sys
+
+#: For this process and all that it starts: tests run side by side, a core each, and a server lives
+#: too short for code that takes long to compile. Set before torch is imported, which reads it once.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -25,6 +31,10 @@ DEFAULT = neo4j_server.DEFAULT_VERSION
 GIVEN_URI = os.environ.get("KGREC_TEST_NEO4J_URI")
 REQUIRED = os.environ.get("KGREC_REQUIRE_NEO4J") == "1"
 MISSING = f"no Neo4j here: {neo4j_server.HOW_TO}"
+
+#: The files that take longest, in the order in which they start, so that no process ends with one
+#: of them while the others are idle.
+LONGEST = ("test_killed_upkeep", "test_notebooks", "test_published_queries")
 
 _servers: dict[str, neo4j_server.Server] = {}
 
@@ -47,7 +57,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs Neo4j, and skips it with one line where there is none."""
+    """Starts with the longest files; marks what needs Neo4j, and skips it where there is none."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     for item in items:
         if "neo4j_uri" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.neo4j)

@@ -5,9 +5,10 @@ The syntax trees are read, not the modules, so a lazy import inside a function c
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
+from offenders import on_every
 
 from kgrec.bench import fits
 
@@ -131,18 +132,25 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+def nodes_of(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@cache
+def imports(path: Path) -> list[tuple[int, str]]:
     """Every imported module by its full dotted name, with the line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    modules: list[tuple[int, str]] = []
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            modules += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name_of(path)}:{node.lineno}: relative import"
             module = node.module or ""
             if module == "kgrec":  # from kgrec import schema
-                yield from ((node.lineno, f"kgrec.{alias.name}") for alias in node.names)
+                modules += [(node.lineno, f"kgrec.{alias.name}") for alias in node.names]
             else:
-                yield node.lineno, module
+                modules.append((node.lineno, module))
+    return modules
 
 
 def rooms_imported(path: Path) -> Iterator[tuple[int, str]]:
@@ -157,7 +165,7 @@ def test_the_package_is_found() -> None:
     assert {"errors", "model", "store"} <= {room_of(path) for path in FILES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@on_every(FILES, PACKAGE)
 def test_imports_run_one_way(path: Path) -> None:
     room = room_of(path)
     assert room in ALLOWED, f"{name_of(path)} is in no room of docs/architecture.md"
@@ -168,7 +176,7 @@ def test_imports_run_one_way(path: Path) -> None:
     assert not wrong, f"{name_of(path)} imports upwards: {wrong}; allowed: {sorted(allowed)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@on_every(FILES, PACKAGE)
 def test_packages_stay_in_their_rooms(path: Path) -> None:
     name = name_of(path)
     for line, module in imports(path):
@@ -179,7 +187,7 @@ def test_packages_stay_in_their_rooms(path: Path) -> None:
         assert package not in banned, f"{name}:{line}: no {package} in {room_of(path)}/"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room_of(path) == "model"], ids=name_of)
+@on_every([path for path in FILES if room_of(path) == "model"], PACKAGE)
 def test_models_know_tensors_only(path: Path) -> None:
     import sys
 
@@ -188,27 +196,26 @@ def test_models_know_tensors_only(path: Path) -> None:
     assert not strangers, f"{name_of(path)} imports {sorted(strangers)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@on_every(FILES, PACKAGE)
 def test_only_the_command_line_prints(path: Path) -> None:
     if room_of(path) == "cli":
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "print", f"{name_of(path)}:{node.lineno}: print"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@on_every(FILES, PACKAGE)
 def test_nothing_is_pickled(path: Path) -> None:
     modules = {module.partition(".")[0] for _, module in imports(path)}
     assert not modules & {"pickle", "shelve", "dill", "joblib", "marshal"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@on_every(FILES, PACKAGE)
 def test_files_and_functions_stay_short(path: Path) -> None:
-    source = path.read_text(encoding="utf-8")
-    lines = len(source.splitlines())
+    lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= MAX_FILE_LINES, f"{name_of(path)} has {lines} lines, at most {MAX_FILE_LINES}"
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = code_lines(node)
             assert length <= MAX_FUNCTION_LINES, (

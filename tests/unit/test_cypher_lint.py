@@ -1,9 +1,11 @@
 """The rules of the dialect that both engines answer alike, checked on every statement."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
+from offenders import on_every
 
 from kgrec.adopt import OWN
 from kgrec.errors import SchemaError
@@ -34,14 +36,9 @@ FORBIDDEN = {
 }
 
 
+@cache
 def read(path: Path) -> Statement:
     return parse_statement(path.stem, path.read_text(encoding="utf-8"))
-
-
-@pytest.fixture(params=FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def path(request: pytest.FixtureRequest) -> Path:
-    found: Path = request.param
-    return found
 
 
 def test_there_are_statements() -> None:
@@ -49,12 +46,14 @@ def test_there_are_statements() -> None:
     assert {statement.use for statement in map(read, FILES)} == set(USES)
 
 
+@on_every(FILES, ROOT)
 def test_forbidden_forms(path: Path) -> None:
     text = re.sub(r"\{\{\w+\}\}", "X", read(path).text)
     for pattern, reason in FORBIDDEN.items():
         assert not re.search(pattern, text, re.IGNORECASE), reason
 
 
+@on_every(FILES, ROOT)
 def test_one_statement_and_known_placeholders(path: Path) -> None:
     statement = read(path)
     assert ";" not in statement.text
@@ -62,17 +61,20 @@ def test_one_statement_and_known_placeholders(path: Path) -> None:
     assert statement.purpose.endswith(".")
 
 
+@on_every(FILES, ROOT)
 def test_writes_are_declared(path: Path) -> None:
     statement = read(path)
     writing = r"\b(CREATE|MERGE|SET|DELETE|REMOVE|DROP)\b"
     assert bool(re.search(writing, statement.text)) == statement.writes
 
 
+@on_every(FILES, ROOT)
 def test_no_writes_in_subqueries(path: Path) -> None:
     for body in re.findall(r"CALL\s*\([^)]*\)\s*\{(.*?)^\}", read(path).text, re.DOTALL | re.M):
         assert not re.search(r"\b(CREATE|MERGE|SET|DELETE)\b", body)
 
 
+@on_every(FILES, ROOT)
 def test_merge_of_relationships_has_bound_ends(path: Path) -> None:
     text = read(path).text
     for head, tail in re.findall(r"MERGE \(([^)]*)\)-\[[^\]]*\]->\(([^)]*)\)", text):
@@ -81,11 +83,13 @@ def test_merge_of_relationships_has_bound_ends(path: Path) -> None:
             assert re.search(rf"MATCH \({end}[ :{{)]", text)
 
 
+@on_every(FILES, ROOT)
 def test_merge_of_nodes_is_on_the_id(path: Path) -> None:
     for body in re.findall(r"MERGE \((\w+:[^)]*)\)(?!-)", read(path).text):
         assert re.search(r"\{id: ", body)
 
 
+@on_every(FILES, ROOT)
 def test_queries_hold_back_nothing_and_the_held_out(path: Path) -> None:
     statement = read(path)
     for split in (Split.VALID, Split.TEST):
@@ -95,6 +99,7 @@ def test_queries_hold_back_nothing_and_the_held_out(path: Path) -> None:
         assert not statement.writes
 
 
+@on_every(FILES, ROOT)
 def test_untyped_patterns_are_filtered_by_the_catalogue(path: Path) -> None:
     text = read(path).text
     for variable in re.findall(r"-\[(\w*)\]-", text):
@@ -103,6 +108,7 @@ def test_untyped_patterns_are_filtered_by_the_catalogue(path: Path) -> None:
         assert "KgrecRelation" in text
 
 
+@on_every(FILES, ROOT)
 def test_results_are_named_and_ordered(path: Path) -> None:
     statement = read(path)
     last = re.split(r"\bRETURN\b", statement.text)[-1]
@@ -116,6 +122,7 @@ def test_results_are_named_and_ordered(path: Path) -> None:
         assert "ORDER BY" in last or statement.writes
 
 
+@on_every(FILES, ROOT)
 def test_every_limit_is_a_parameter(path: Path) -> None:
     statement = read(path)
     assert not re.search(r"LIMIT\s+\d", statement.text)
@@ -123,12 +130,14 @@ def test_every_limit_is_a_parameter(path: Path) -> None:
         assert statement.defaults.get("limit"), "a query is bounded unless asked otherwise"
 
 
+@on_every(FILES, ROOT)
 def test_orders_end_in_a_tie_breaker(path: Path) -> None:
     for keys in re.findall(r"ORDER BY ([^\n]+)", read(path).text):
         last = keys.split(",")[-1].strip().removesuffix(" DESC")
         assert re.fullmatch(r"(\w\.)?id|type|types|steps|type_out|type\(x\)|name|number", last)
 
 
+@on_every(FILES, ROOT)
 def test_shown_names(path: Path) -> None:
     text = read(path).text
     assert not re.search(r"\b(u|v|User)\.(title|name)\b", text)
@@ -137,6 +146,7 @@ def test_shown_names(path: Path) -> None:
             assert not re.search(rf"\b{variable}\.{wrong}\b", text)
 
 
+@on_every(FILES, ROOT)
 def test_no_node_is_matched_again_inside_exists(path: Path) -> None:
     for body in re.findall(r"(?:EXISTS|COUNT)\s*\{([^}]*)\}", read(path).text):
         assert "{id" not in body
