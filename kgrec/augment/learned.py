@@ -1,4 +1,4 @@
-"""What a trained generator gives: weighted edges, hard negatives, and itself as tensors."""
+"""What a trained generator gives: weighted edges, and itself as tensors."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,9 +18,6 @@ from kgrec.augment.unseen import USERS_AT_ONCE
 from kgrec.config import GanConfig
 from kgrec.graph.data import IndexArray
 from kgrec.graph.synthetic import SyntheticEdges
-
-#: Of a user's candidates so many, the best by the generator, are what it might have proposed.
-_PLAUSIBLE = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,42 +47,6 @@ class LearnedSource:
         sure = _confidence(self.augmenter, self.bank, torch.from_numpy(users), items, seed)
         weight = edges.weight * sure.numpy()[place, at]
         return replace(edges, weight=weight.astype(np.float32))
-
-
-def hard_negatives(
-    augmenter: Augmenter, bank: Bank, plan: Plan, seed: int, name: str = "gan"
-) -> SyntheticEdges:
-    """Gives a generator's second output: what it finds plausible and its adversary does not.
-
-    Of the 100 candidates that the generator puts first, each user's `plan.per_user` with the lowest
-    logits of the discriminator. Probabilities were calibrated on proposals and may all be alike.
-
-    Args:
-        augmenter: Trained; without a discriminator its own last ones are taken.
-        bank: What it is told of users and items.
-        plan: For whom, how many, and their weight.
-        seed: Of the noise.
-        name: What the pairs are marked with.
-    """
-    users = torch.from_numpy(plan.users)
-    preferred = augmenter.scorer(bank, seed)
-    rows, found = [], []
-    for block in torch.split(users, USERS_AT_ONCE):
-        scores = preferred.score(block)
-        top = scores.topk(min(_PLAUSIBLE, scores.shape[1]), dim=1)
-        items = top.indices.masked_fill(top.values == -torch.inf, -1)  # (B, k)
-        with torch.no_grad():
-            told = augmenter.logits(bank.features(block, items), preferred.noise[block])
-        told = told.masked_fill(items < 0, torch.inf)
-        least = told.argsort(dim=1, stable=True)[:, : plan.per_user]
-        chosen = items.gather(1, least)
-        there = chosen >= 0
-        rows.append(block[:, None].expand_as(chosen)[there].numpy())
-        found.append(chosen[there].numpy())
-    empty = np.empty(0, dtype=np.int64)
-    user, item = np.concatenate([empty, *rows]), np.concatenate([empty, *found])
-    weight = np.full(len(user), plan.weight, dtype=np.float32)
-    return SyntheticEdges(user, item, weight, name, seed)
 
 
 def _confidence(

@@ -1,5 +1,6 @@
 """A generator of synthetic edges by itself: fitted on a graph, asked for edges, saved and read."""
 
+import logging
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from kgrec import __version__
 from kgrec.augment.gan import Augmenter
 from kgrec.augment.learned import augmenter_from_state, augmenter_state
 from kgrec.config import Config
+from kgrec.config.gone import without_gone
 from kgrec.errors import ConfigError, RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
@@ -28,6 +30,8 @@ from kgrec.training.parts import fit_closed_form, fit_factors_part
 from kgrec.training.profiles import SOURCE as PROFILE
 from kgrec.training.profiles import starting_histories
 from kgrec.training.proposals import SOURCES, Proposals
+
+logger = logging.getLogger(__name__)
 
 #: Version of the layout of an augmenter's directory.
 AUGMENTER_LAYOUT = 1
@@ -145,16 +149,6 @@ class GanAugmenter:
         plan = replace(plan, per_user=per_user, per_item=per_item)
         return self._proposals.propose(source, plan, seed)
 
-    def negatives(self, *, per_user: int | None = None, seed: int | None = None) -> SyntheticEdges:
-        """Gives the second output: what the generator finds plausible and its adversary does not.
-
-        Arguments as `sample`; the pairs are to be learned as negatives.
-        """
-        plan = self._proposals.plan
-        if per_user is not None:
-            plan = replace(plan, per_user=per_user)
-        return self._proposals.negatives(plan, self.config.seed if seed is None else seed)
-
     def describe(self, edges: SyntheticEdges) -> dict[str, Any]:
         """Tells what proposals are like, and how many are in valid; nothing is chosen by it."""
         return tell_of(self.graph, edges)
@@ -192,7 +186,7 @@ class GanAugmenter:
                 f"the generator in {directory} has layout {record.get('layout')}, this kgrec reads "
                 f"{AUGMENTER_LAYOUT}; fit it again"
             )
-        config = Config.build(read_json(directory / "config.json"), base=directory)
+        config = read_settings(directory)
         learned = {
             path.stem: _read(path)
             for path in (directory / f"{name}.safetensors" for name in record["learned"])
@@ -227,6 +221,14 @@ def read_record(directory: Path | str) -> dict[str, Any]:
             f"no generator in {directory}; expected a directory that `kgrec gan fit` made"
         )
     return read_json(path)
+
+
+def read_settings(directory: Path | str) -> Config:
+    """Gives the settings that a generator was fitted with, but for what kgrec no longer has."""
+    tree, dropped = without_gone(read_json(Path(directory) / "config.json"))
+    if dropped:
+        logger.warning("the generator in %s leaves out %s", directory, ", ".join(dropped))
+    return Config.build(tree, base=Path(directory))
 
 
 def _fitting(

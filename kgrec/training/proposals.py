@@ -2,19 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from kgrec.augment.bank import Bank, Told
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
-from kgrec.augment.learned import (
-    LearnedSource,
-    augmenter_from_state,
-    augmenter_state,
-    hard_negatives,
-)
+from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter_state
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import DrawnSource, ScoredSource, Source
 from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
@@ -88,9 +83,7 @@ class Proposals:
         taught = self._fitting.config.closed_form.enabled
         learned = taught and len(dense_users(self._fitting.history, at_most)) >= LEAST_DENSE
         allowed = {"teacher": taught, "generator": learned, "gan": learned}
-        negative = self._fitting.config.augment.use == "negatives"  # only the GAN has doubts
-        names = ("gan",) if negative else SOURCES
-        return tuple(name for name in names if allowed.get(name, True))
+        return tuple(name for name in SOURCES if allowed.get(name, True))
 
     def require(self, name: str) -> None:
         """Raises ConfigError if this data does not allow a source."""
@@ -104,12 +97,9 @@ class Proposals:
             )
 
     def of(self, name: str) -> SyntheticEdges:
-        """Gives the edges of one source; hard negatives where the settings use it for these."""
+        """Gives the edges of one source."""
         if name not in self._edges:
-            seed = self._fitting.config.seed
-            negative = self._fitting.config.augment.use == "negatives"
-            give = self.negatives if negative else partial(self.propose, name)
-            self._edges[name] = give(self.plan, seed)
+            self._edges[name] = self.propose(name, self.plan, self._fitting.config.seed)
         return self._edges[name]
 
     def propose(self, name: str, plan: Plan, seed: int) -> SyntheticEdges:
@@ -133,11 +123,6 @@ class Proposals:
         for_items = mirrored_edges(mirror.propose(name, turned, seed))
         self.report |= {ITEMS + each: told for each, told in mirror.report.items()}
         return for_users.joined(for_items)
-
-    def negatives(self, plan: Plan, seed: int) -> SyntheticEdges:
-        """Gives what the generator finds plausible and its adversary does not."""
-        self._tell_of_learning("gan")
-        return hard_negatives(self.augmenter("gan"), self._bank, plan, seed)
 
     def scorers(self) -> tuple[str, ...]:
         """Gives the names of what a generator is told of, in their order."""

@@ -1,4 +1,4 @@
-"""Weights, hard negatives and the saved form of a trained generator, on made lessons."""
+"""Weights and the saved form of a trained generator, on made lessons."""
 
 import json
 from dataclasses import replace
@@ -11,13 +11,8 @@ from test_augment_gan import CONFIG, Ranks, draws, made
 from kgrec.augment.bank import Bank
 from kgrec.augment.calibration import Calibration
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
-from kgrec.augment.generator import Discriminator, Generator
-from kgrec.augment.learned import (
-    LearnedSource,
-    augmenter_from_state,
-    augmenter_state,
-    hard_negatives,
-)
+from kgrec.augment.generator import Generator
+from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter_state
 from kgrec.augment.measures import compare, describe
 from kgrec.augment.plan import Plan
 from kgrec.config import GanConfig
@@ -27,13 +22,6 @@ from kgrec.model.incidence import Incidence
 
 KNOWN = Incidence.from_pairs(torch.tensor([0, 2]), torch.tensor([8, 0]), 3, 9)
 BANK = Bank({"teacher": Ranks()}, KNOWN, ("teacher",))
-
-
-class ByTeacher(Discriminator):
-    """Believes in what the teacher puts last; its logits are minus the teacher's."""
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return -features[..., 0]
 
 
 def plan(per_user: int, weight: float = 1.0) -> Plan:
@@ -63,21 +51,6 @@ def test_an_edge_counts_what_its_logit_promises() -> None:
     assert (plain.weight == 0.5).all()
     with pytest.raises(NotFittedError, match="not calibrated"):
         LearnedSource("g", replace(augmenter, calibration=None), BANK, True).propose(plan(3), 0)
-
-
-def test_hard_negatives_are_plausible_and_doubted() -> None:
-    augmenter = Augmenter(Generator(2), ("teacher",), GanConfig(), {}, ByTeacher(2), sigmoid_like())
-    found = hard_negatives(augmenter, BANK, plan(2, 0.25), 0)
-    pairs = list(zip(found.user_index.tolist(), found.item_index.tolist(), strict=True))
-    # The doubted are the generator's own first, but for what a user has: 8 of user 0, 0 of 2.
-    assert pairs == [(0, 7), (0, 6), (1, 0), (1, 1), (2, 8), (2, 7)]
-    assert (found.weight == 0.25).all()
-    flat = Calibration(torch.zeros(1).double(), torch.full((1,), 0.4).double())
-    alike = hard_negatives(replace(augmenter, calibration=flat), BANK, plan(2), 0)
-    assert alike.item_index.tolist() == found.item_index.tolist()
-    trusting = replace(augmenter, discriminator=None)
-    found = hard_negatives(trusting, BANK, plan(1), 0)
-    assert found.item_index.tolist() == [0, 8, 1]
 
 
 def test_a_saved_generator_is_the_same() -> None:

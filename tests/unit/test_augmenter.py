@@ -90,7 +90,6 @@ def test_a_saved_one_proposes_the_same_also_on_a_later_graph(
     assert [path.name for path in tmp_path.iterdir()] == ["gan"]
     again = GanAugmenter.load(tmp_path / "gan", graph)
     assert columns(again.sample(seed=5)) == columns(fitted.sample(seed=5))
-    assert columns(again.negatives(seed=5)) == columns(fitted.negatives(seed=5))
     assert again.record == read_record(tmp_path / "gan")
     later = GanAugmenter.load(tmp_path / "gan", two_tastes(seed=1)).sample()
     assert (later.user_index % 2 == later.item_index % 2).mean() == 1.0
