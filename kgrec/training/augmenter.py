@@ -29,7 +29,7 @@ from kgrec.training.inner_split import is_temporal
 from kgrec.training.parts import fit_closed_form, fit_factors_part
 from kgrec.training.profiles import SOURCE as PROFILE
 from kgrec.training.profiles import starting_histories
-from kgrec.training.proposals import SOURCES, Proposals
+from kgrec.training.proposals import LEARNED, SOURCES, Proposals
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class GanAugmenter:
         fitting = _fitting(graph, config, choices, partial, progress=progress)
         proposals = Proposals(fitting, _teachers(fitting))
         proposals.require("gan")
-        learned = {name: proposals.augmenter(name).report for name in proposals.learned()}
+        learned = {name: proposals.augmenter(name).report for name in LEARNED}
         record = {
             "layout": AUGMENTER_LAYOUT,
             "kgrec_version": __version__,
@@ -187,10 +187,9 @@ class GanAugmenter:
                 f"{AUGMENTER_LAYOUT}; fit it again"
             )
         config = read_settings(directory)
-        learned = {
-            path.stem: _read(path)
-            for path in (directory / f"{name}.safetensors" for name in record["learned"])
-        }
+        # Version 0.1 also had generators that served items.
+        record["learned"] = {name: record["learned"][name] for name in LEARNED}
+        learned = {name: _read(directory / f"{name}.safetensors") for name in LEARNED}
         choices = Choices.load(directory / CHOICES)
         fitting = _fitting(graph, config, choices, None, progress=progress)
         proposals = Proposals(fitting, _teachers(fitting), learned)
