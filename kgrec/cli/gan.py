@@ -78,10 +78,7 @@ def sample(
     directory: _From,
     source: Annotated[
         str,
-        typer.Option(
-            help="gan, generator, teacher, knn, popularity, random; profile, for users without "
-            "interactions."
-        ),
+        typer.Option(help="gan, generator, teacher, knn, popularity, random."),
     ] = "gan",
     per_user: Annotated[int | None, typer.Option(help="Edges for each sparse user.")] = None,
     per_item: Annotated[int | None, typer.Option(help="Edges for each sparse item.")] = None,

@@ -27,8 +27,6 @@ from kgrec.training.directory import open_partial
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.parts import fit_closed_form, fit_factors_part
-from kgrec.training.profiles import SOURCE as PROFILE
-from kgrec.training.profiles import starting_histories
 from kgrec.training.proposals import LEARNED, SOURCES, Proposals
 
 logger = logging.getLogger(__name__)
@@ -118,16 +116,13 @@ class GanAugmenter:
         """Proposes edges for users, and items, with few interactions.
 
         Args:
-            source: `gan`, `generator`, `teacher`, `knn`, `popularity`, `random`; or `profile`,
-                which gives users without any interaction a first history by what else is known of
-                them.
+            source: `gan`, `generator`, `teacher`, `knn`, `popularity` or `random`.
             per_user: Edges for each sparse user; None is `augment.per_user`.
             per_item: Edges for each sparse item; None is `augment.per_item`.
             seed: Of the noise and of draws; None is the settings'.
 
         Raises:
-            ConfigError: If there is no such source, or nothing is known of users without
-                interactions.
+            ConfigError: If there is no such source.
         """
         plan = self._proposals.plan
         per_user = plan.per_user if per_user is None else per_user
@@ -138,12 +133,10 @@ class GanAugmenter:
                 f"item"
             )
         seed = self.config.seed if seed is None else seed
-        if source == PROFILE:
-            return starting_histories(self.graph, self.config, per_user, seed)
         if source not in SOURCES:
             raise ConfigError(
                 f"there is no source {source!r} of synthetic edges; take one of "
-                f"{', '.join(SOURCES)}, {PROFILE}"
+                f"{', '.join(SOURCES)}"
             )
         self._proposals.require(source)
         plan = replace(plan, per_user=per_user, per_item=per_item)

@@ -1,13 +1,12 @@
-"""A generator by itself: fitted, sampled, saved, taken up again; first histories from profiles."""
+"""A generator by itself: fitted, sampled, saved, taken up again."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from graphs import ENTITY, ITEM, USER, make_graph, relation
+from graphs import make_graph, relation
 
 from kgrec.augment import gan
 from kgrec.config import Config
@@ -16,7 +15,6 @@ from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.training import augmenter, proposals
 from kgrec.training.augmenter import GanAugmenter, read_record
-from kgrec.training.profiles import starting_histories
 
 DENSE, SPARSE, ITEMS = 40, 16, 40
 
@@ -174,42 +172,6 @@ def test_what_is_no_use_is_refused(graph: GraphData, fitted: GanAugmenter, tmp_p
     with pytest.raises(RunError, match="damaged"):
         GanAugmenter.load(tmp_path / "gan", graph)
     assert augmenter.AUGMENTER_LAYOUT == 1
-
-
-def profiled(seed: int = 0, *, telling: bool = True) -> GraphData:
-    """Users whose club tells their taste (or nothing); the last twenty have done nothing yet."""
-    rng = np.random.default_rng(seed)
-    users, cold = 120, 20
-    club = np.arange(users) % 2 if telling else rng.integers(0, 2, users)
-    train = []
-    for user in range(users - cold):
-        own = np.arange(user % 2, ITEMS, 2)
-        train += [(user, int(item)) for item in np.sort(rng.choice(own, 8, replace=False))]
-    graph = make_graph((users, ITEMS, 2), train)
-    clubs: list[str | None] = ["chess" if each else "sailing" for each in club]
-    clubs[-1] = None
-    frames = {**graph.properties, USER: pd.DataFrame({"club": clubs})}
-    assert set(frames) == {USER, ITEM, ENTITY}
-    return replace(graph, properties=frames)
-
-
-def test_a_profile_alone_gives_a_plausible_first_history() -> None:
-    graph = profiled()
-    edges = starting_histories(graph, settings(), 4, 0)
-    assert edges.source == "profile"
-    # Nineteen of the twenty have a club, and get only what its members take.
-    assert np.array_equal(np.unique(edges.user_index), np.arange(100, 119))
-    assert (np.bincount(edges.user_index)[100:] == 4).all()
-    assert (edges.user_index % 2 == edges.item_index % 2).mean() == 1.0
-    assert len(np.unique(edges.item_index)) > 8  # and not all of them the same
-    again, other = (starting_histories(graph, settings(), 4, seed) for seed in (0, 1))
-    assert columns(again) == columns(edges) != columns(other)
-
-
-def test_profiles_that_tell_nothing_give_no_history(caplog: pytest.LogCaptureFixture) -> None:
-    assert len(starting_histories(profiled(telling=False), settings(), 4, 0)) == 0
-    assert "no more than popularity" in caplog.text
-    assert len(starting_histories(two_tastes(), settings(), 4, 0)) == 0  # nobody has a profile
 
 
 def sparse_items(seed: int = 0) -> GraphData:
