@@ -138,7 +138,6 @@ def _closed_form(scorer: ClosedForm, graph: NewGraph) -> ClosedForm:
         scorer.ridge,
         take_square(scorer.weights, graph.items),
         take_rows(scorer.diagonal, graph.items, 1.0 / scorer.ridge),
-        take_rows(scorer.item_scale, graph.items, 1.0),
         _entry_weights(graph, scorer.refinements.recency),
         scorer.refinements,
     )
@@ -164,7 +163,6 @@ def _sparse(scorer: SparseClosedForm, graph: NewGraph) -> SparseClosedForm:
         hubs,
         columns,
         take_rows(scorer.diagonal, graph.items, 1.0),
-        take_rows(scorer.item_scale, graph.items, 1.0),
     )
 
 

@@ -46,5 +46,4 @@ def solve_closed_form(
         found.ridge,
         user_weight=user_weights(history.lengths, refinements.user_exponent),
         dropout=refinements.dropout,
-        popularity_exponent=refinements.popularity_exponent,
     )
