@@ -58,8 +58,6 @@ class AugmentConfig(Settings):
         per_user: Edges for each sparse user.
         per_item: Edges for each sparse item.
         weight: What an edge counts in the loss, where an interaction counts 1.
-        weights: `calibrated` multiplies the weight of an edge by how likely it is real, for the
-            sources that learn.
         epochs: For so long networks learn on with the edges.
         gan: The generator and its training.
     """
@@ -71,6 +69,5 @@ class AugmentConfig(Settings):
     per_user: int = Field(10, ge=0)
     per_item: int = Field(0, ge=0)
     weight: float = Field(1.0, gt=0)
-    weights: Literal["equal", "calibrated"] = "equal"
     epochs: int = Field(2, ge=1)
     gan: GanConfig = GanConfig()

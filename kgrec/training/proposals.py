@@ -121,8 +121,7 @@ class Proposals:
             return ScoredSource(name, self._knn)
         if name in LEARNED:
             self._tell_of_learning(name)
-            weighted = self._fitting.config.augment.weights == "calibrated"
-            return LearnedSource(name, self.augmenter(name), self._bank, weighted)
+            return LearnedSource(name, self.augmenter(name), self._bank)
         return DrawnSource(name, by_popularity=name == "popularity")
 
     @cached_property

@@ -140,18 +140,6 @@ def test_what_is_told_of_proposals(fitted: GanAugmenter) -> None:
     assert 0 <= learned["gan"]["reliability"]["expected_error"] < 0.2
 
 
-def test_weights_are_how_likely_an_edge_is_real(graph: GraphData) -> None:
-    given = {"at_most": 4, "per_user": 12, "weight": 0.5, "weights": "calibrated"}
-    config = settings(augment={**given, "gan": {"pretrain_epochs": 4, "rounds": 2}})
-    edges = GanAugmenter.fit(graph, config).sample()
-    right = edges.user_index % 2 == edges.item_index % 2
-    assert edges.weight.max() <= 0.5
-    assert len(set(edges.weight.tolist())) > 1
-    assert right.mean() > 0.9
-    knn = GanAugmenter.fit(graph, config).sample("knn")
-    assert (knn.weight == 0.5).all()
-
-
 def test_what_is_no_use_is_refused(graph: GraphData, fitted: GanAugmenter, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"closed_form\.enabled is false"):
         GanAugmenter.fit(graph, settings(closed_form={"enabled": False}))
