@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Self
 
@@ -12,12 +12,11 @@ from torch import Tensor
 
 from kgrec.augment.adversary import Lessons, draw_logits, play, pretrain
 from kgrec.augment.bank import Bank
-from kgrec.augment.calibration import Calibration, reliability
 from kgrec.augment.generator import Discriminator, Generator
 from kgrec.augment.measures import COLLAPSED, best, compare, effective_number, precision
 from kgrec.augment.world import World
 from kgrec.config import GanConfig
-from kgrec.errors import NotFittedError, ShapeError
+from kgrec.errors import ShapeError
 from kgrec.evaluation.prediction import roc_auc
 from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
@@ -38,8 +37,6 @@ class Augmenter:
             stop), and what was measured on others, whom nothing was chosen on: `candidate_recall`,
             `precision` of each scorer and of it …
         discriminator: What it played against, if it did.
-        calibration: From the discriminator's logits, or without one the generator's, to the share
-            of proposals that were real.
     """
 
     generator: Generator
@@ -47,7 +44,6 @@ class Augmenter:
     config: GanConfig
     report: dict[str, Any] = field(default_factory=dict)
     discriminator: Discriminator | None = None
-    calibration: Calibration | None = None
 
     def scorer(self, bank: Bank, seed: int) -> "Preferred":
         """Gives what it prefers for the users of a bank; ShapeError if the bank is another one."""
@@ -57,45 +53,6 @@ class Augmenter:
                 f"{list(bank.scorers)}; expected the same scorers in the same order"
             )
         return Preferred(self.generator, bank, self.config.candidates, seed)
-
-    @torch.no_grad()
-    def confidence(self, features: Tensor, noise: Tensor) -> Tensor:
-        """Gives how likely candidates are real, (B, k) in [0, 1], if they were proposed.
-
-        Args:
-            features: (B, k, f), what the bank tells.
-            noise: (B, z), what the generator was given beside it.
-
-        Raises:
-            NotFittedError: If it was not calibrated.
-        """
-        if self.calibration is None:
-            raise NotFittedError("this generator was not calibrated; fit it again")
-        return self.calibration(self.logits(features, noise))
-
-    def logits(self, features: Tensor, noise: Tensor) -> Tensor:
-        """Gives what is calibrated, (B, k): the discriminator's logits, or the generator's."""
-        if self.discriminator is not None:
-            return self.discriminator(features)  # type: ignore[no-any-return]
-        return self.generator(features, noise)  # type: ignore[no-any-return]
-
-    @torch.no_grad()
-    def calibrated(self, classroom: "Classroom", per_user: int) -> Self:
-        """Gives the same, calibrated on proposals for those who say when to stop.
-
-        The report gets `reliability` on those who are measured.
-        """
-        parts = []
-        for lessons in (classroom.choosing, classroom.judged):
-            noise = torch.zeros(len(lessons.features), self.generator.num_noise)
-            places = best(self.generator(lessons.features, noise), lessons, per_user)
-            there = lessons.items.gather(1, places) >= 0
-            logits = self.logits(lessons.features, noise).gather(1, places)
-            parts.append((logits[there], lessons.real.gather(1, places)[there]))
-        calibration = Calibration.fit(*parts[0])
-        scores, real = parts[1]
-        report = {**self.report, "reliability": reliability(calibration(scores), real)}
-        return replace(self, calibration=calibration, report=report)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +178,7 @@ def fit_generator(classroom: Classroom, config: GanConfig, per_user: int, seed: 
     kept.restore()
     report = {"cross_entropy": losses, "looks": kept.precisions}
     report |= _measured(classroom, generator, per_user, draws)
-    return Augmenter(generator, classroom.names, config, report).calibrated(classroom, per_user)
+    return Augmenter(generator, classroom.names, config, report)
 
 
 def fit_gan(classroom: Classroom, start: Augmenter, per_user: int, seed: int) -> Augmenter:
@@ -239,8 +196,7 @@ def fit_gan(classroom: Classroom, start: Augmenter, per_user: int, seed: int) ->
     report = {"rounds": rounds, "looks": kept.precisions, "auc": apart}
     report |= _measured(classroom, generator, per_user, draws)
     discriminator.eval()  # its spectral norms are no longer estimated on
-    found = Augmenter(generator, classroom.names, config, report, discriminator)
-    return found.calibrated(classroom, per_user)
+    return Augmenter(generator, classroom.names, config, report, discriminator)
 
 
 @torch.no_grad()

@@ -81,12 +81,12 @@ class Decision:
         verdicts = tuple(known.get(verdict.source, verdict) for verdict in self.verdicts)
         return replace(self, picked=sure.picked, verdicts=verdicts)
 
-    def words(self, whose: str = "networks") -> str:
-        """Says what was picked and what the others were worth; `whose` NDCG was compared."""
+    def words(self) -> str:
+        """Says what was picked and what the others were worth."""
         most = max((v.trainings for v in self.verdicts), default=1)
         lines = [
             f"{v.source}: {v.sparse.difference:+.4f} [{v.sparse.low:+.4f}, {v.sparse.high:+.4f}] "
-            f"NDCG@20 of the {whose} ({v.relative:+.1%}) for users with few interactions"
+            f"NDCG@20 of the networks ({v.relative:+.1%}) for users with few interactions"
             + (" (one alone)" if v.trainings < most else "")
             + (f"; harms {', '.join(v.harmed)}" if v.harmed else "")
             for v in self.verdicts

@@ -1,26 +1,19 @@
-"""What a trained generator gives: weighted edges, hard negatives, and itself as tensors."""
+"""What a trained generator gives: edges, and itself as tensors."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from kgrec.augment.bank import Bank
-from kgrec.augment.calibration import Calibration
 from kgrec.augment.gan import Augmenter
 from kgrec.augment.generator import Discriminator, Generator
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import ScoredSource
-from kgrec.augment.unseen import USERS_AT_ONCE
 from kgrec.config import GanConfig
-from kgrec.graph.data import IndexArray
 from kgrec.graph.synthetic import SyntheticEdges
-
-#: Of a user's candidates so many, the best by the generator, are what it might have proposed.
-_PLAUSIBLE = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,85 +24,16 @@ class LearnedSource:
         name: What the edges are marked with.
         augmenter: The generator.
         bank: What it is told of users and items.
-        weighted: Whether an edge counts the plan's weight times how likely it is real.
     """
 
     name: str
     augmenter: Augmenter
     bank: Bank
-    weighted: bool = False
 
     def propose(self, plan: Plan, seed: int) -> SyntheticEdges:
         """Gives the candidates that it prefers, by the noise of a seed."""
         preferred = self.augmenter.scorer(self.bank, seed)
-        edges = ScoredSource(self.name, preferred).propose(plan, seed)
-        if not self.weighted or not len(edges):
-            return edges
-        users, place = np.unique(edges.user_index, return_inverse=True)
-        items, at = _padded(place, edges.item_index, len(users))
-        sure = _confidence(self.augmenter, self.bank, torch.from_numpy(users), items, seed)
-        weight = edges.weight * sure.numpy()[place, at]
-        return replace(edges, weight=weight.astype(np.float32))
-
-
-def hard_negatives(
-    augmenter: Augmenter, bank: Bank, plan: Plan, seed: int, name: str = "gan"
-) -> SyntheticEdges:
-    """Gives a generator's second output: what it finds plausible and its adversary does not.
-
-    Of the 100 candidates that the generator puts first, each user's `plan.per_user` with the lowest
-    logits of the discriminator. Probabilities were calibrated on proposals and may all be alike.
-
-    Args:
-        augmenter: Trained; without a discriminator its own last ones are taken.
-        bank: What it is told of users and items.
-        plan: For whom, how many, and their weight.
-        seed: Of the noise.
-        name: What the pairs are marked with.
-    """
-    users = torch.from_numpy(plan.users)
-    preferred = augmenter.scorer(bank, seed)
-    rows, found = [], []
-    for block in torch.split(users, USERS_AT_ONCE):
-        scores = preferred.score(block)
-        top = scores.topk(min(_PLAUSIBLE, scores.shape[1]), dim=1)
-        items = top.indices.masked_fill(top.values == -torch.inf, -1)  # (B, k)
-        with torch.no_grad():
-            told = augmenter.logits(bank.features(block, items), preferred.noise[block])
-        told = told.masked_fill(items < 0, torch.inf)
-        least = told.argsort(dim=1, stable=True)[:, : plan.per_user]
-        chosen = items.gather(1, least)
-        there = chosen >= 0
-        rows.append(block[:, None].expand_as(chosen)[there].numpy())
-        found.append(chosen[there].numpy())
-    empty = np.empty(0, dtype=np.int64)
-    user, item = np.concatenate([empty, *rows]), np.concatenate([empty, *found])
-    weight = np.full(len(user), plan.weight, dtype=np.float32)
-    return SyntheticEdges(user, item, weight, name, seed)
-
-
-def _confidence(
-    augmenter: Augmenter, bank: Bank, users: Tensor, items: Tensor, seed: int
-) -> Tensor:
-    """How likely users' (a,) items (a, k), -1 for none, are real: (a, k)."""
-    noise = augmenter.scorer(bank, seed).noise[users]
-    parts = [torch.empty(0, items.shape[1])]
-    blocks = (torch.split(x, USERS_AT_ONCE) for x in (users, items, noise))
-    for block, candidates, drawn in zip(*blocks, strict=True):
-        parts.append(augmenter.confidence(bank.features(block, candidates), drawn))
-    return torch.cat(parts)
-
-
-def _padded(place: IndexArray, items: IndexArray, rows: int) -> tuple[Tensor, IndexArray]:
-    """Items (n,) in rows (n,) as a table (rows, most), -1 behind the last, and their columns."""
-    order = np.argsort(place, kind="stable")
-    counts = np.bincount(place, minlength=rows)
-    start = np.repeat(np.cumsum(counts) - counts, counts)
-    column = np.empty(len(items), dtype=np.int64)
-    column[order] = np.arange(len(items)) - start
-    table = torch.full((rows, int(counts.max(initial=0))), -1)
-    table[torch.from_numpy(place), torch.from_numpy(column)] = torch.from_numpy(items)
-    return table, column
+        return ScoredSource(self.name, preferred).propose(plan, seed)
 
 
 def augmenter_state(augmenter: Augmenter) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -117,8 +41,6 @@ def augmenter_state(augmenter: Augmenter) -> tuple[dict[str, Tensor], dict[str, 
     tensors = _named("generator", augmenter.generator.state_dict())
     if augmenter.discriminator is not None:
         tensors |= _named("discriminator", augmenter.discriminator.state_dict())
-    if augmenter.calibration is not None:
-        tensors |= _named("calibration", asdict(augmenter.calibration))
     values = {
         "names": list(augmenter.names),
         "config": augmenter.config.model_dump(mode="json"),
@@ -138,9 +60,7 @@ def augmenter_from_state(tensors: Mapping[str, Tensor], values: Mapping[str, Any
             discriminator = Discriminator(len(names) + 1)
             discriminator.load_state_dict(told)
             discriminator.eval()
-    found = _part("calibration", tensors)
-    calibration = Calibration(**found) if found else None
-    return Augmenter(generator, names, config, dict(values["report"]), discriminator, calibration)
+    return Augmenter(generator, names, config, dict(values["report"]), discriminator)
 
 
 def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

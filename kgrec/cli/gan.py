@@ -21,7 +21,6 @@ from kgrec.errors import ConfigError
 if TYPE_CHECKING:
     from kgrec.graph.data import GraphData
     from kgrec.graph.synthetic import SyntheticEdges
-    from kgrec.training.augmenter import GanAugmenter
 
 gan = typer.Typer(
     name="gan",
@@ -79,10 +78,7 @@ def sample(
     directory: _From,
     source: Annotated[
         str,
-        typer.Option(
-            help="gan, generator, teacher, knn, popularity, random; negatives, the gan's second "
-            "output; profile, for users without interactions."
-        ),
+        typer.Option(help="gan, generator, teacher, knn, popularity, random."),
     ] = "gan",
     per_user: Annotated[int | None, typer.Option(help="Edges for each sparse user.")] = None,
     per_item: Annotated[int | None, typer.Option(help="Edges for each sparse item.")] = None,
@@ -98,26 +94,18 @@ def sample(
     """Propose edges on the graph as the store holds it now; write them only where told to."""
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {out} is neither .parquet nor .csv; name it like edges.parquet")
-    if write and source == "negatives":
-        raise ConfigError(
-            "negatives are not edges and are not marked in a store; leave out --write"
-        )
     with Reporter(as_json) as reporter:
         from kgrec.cli.gan_view import described_table
         from kgrec.cli.steps import fetch
-        from kgrec.config import Config
-        from kgrec.training.augmenter import GanAugmenter, read_record
-        from kgrec.training.checkpoint import read_json
+        from kgrec.training.augmenter import GanAugmenter, read_record, read_settings
 
         read_record(directory)
-        settings = with_store(
-            Config.build(read_json(directory / "config.json"), base=directory), store
-        )
+        settings = with_store(read_settings(directory), store)
         graph = fetch(settings, reporter)
         with reporter.step("load"):
             fitted = GanAugmenter.load(directory, graph, progress=not as_json)
         with reporter.step("sample") as said:
-            edges = _sampled(fitted, source, per_user, per_item, seed)
+            edges = fitted.sample(source, per_user=per_user, per_item=per_item, seed=seed)
             said.append(f"{len(edges):,} edges of {source}")
         pairs = _named(edges, graph)
         told: dict[str, Any] = {**fitted.describe(edges), "source": source, "seed": edges.seed}
@@ -134,18 +122,6 @@ def sample(
         if out is None and not write:
             told["pairs"] = [list(pair) for pair in pairs]
         reporter.answer(told, *shown)
-
-
-def _sampled(
-    fitted: "GanAugmenter",
-    source: str,
-    per_user: int | None,
-    per_item: int | None,
-    seed: int | None,
-) -> "SyntheticEdges":
-    if source == "negatives":
-        return fitted.negatives(per_user=per_user, seed=seed)
-    return fitted.sample(source, per_user=per_user, per_item=per_item, seed=seed)
 
 
 def _named(edges: "SyntheticEdges", graph: "GraphData") -> list[tuple[str, str, float]]:

@@ -27,6 +27,7 @@ from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
 from kgrec.config.defence import AdversarialConfig, DefenceConfig
+from kgrec.config.gone import refuse_gone
 from kgrec.config.sections import (
     ClosedFormConfig,
     ColdConfig,
@@ -148,23 +149,10 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _edges_can_be_learned(self) -> Self:
-        source, use = self.augment.source, self.augment.use
-        if source != "none" and use != "closed_form" and not self.fusion.network:
+        source = self.augment.source
+        if source != "none" and not self.fusion.network:
             raise ValueError(
                 f"augment.source is {source}, but fusion.network is false: nothing learns its edges"
-            )
-        if source not in ("none", "auto", "gan") and use == "negatives":
-            raise ValueError(
-                f"augment.use is negatives, which only the gan has, but augment.source is {source}"
-            )
-        if source != "none" and use == "closed_form" and not self.closed_form.enabled:
-            raise ValueError(
-                "augment.use is closed_form, but closed_form.enabled is false: nothing has rows"
-            )
-        if source != "none" and use == "propagation" and self.model.encoder != "propagation":
-            raise ValueError(
-                f"augment.use is propagation, whose relation gets a weight of its own, but "
-                f"model.encoder is {self.model.encoder}; take positives"
             )
         if source in ("teacher", "generator", "gan") and not self.closed_form.enabled:
             raise ValueError(
@@ -212,6 +200,7 @@ class Config(Settings):
     @classmethod
     def build(cls, tree: dict[str, Any], base: Path = Path(), source: str = "settings") -> Self:
         """Validates a nested dict; `base` resolves relative paths; raises ConfigError."""
+        refuse_gone(tree, source)
         try:
             config = cls.model_validate(tree)
         except ValidationError as exc:

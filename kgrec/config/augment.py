@@ -47,7 +47,7 @@ class GanConfig(Settings):
 
 
 class AugmentConfig(Settings):
-    """Synthetic interaction edges for users, and items, with few.
+    """Synthetic interaction edges for users, and items, with few: further positives of networks.
 
     Attributes:
         source: Who proposes them: `teacher` is the closed form, `knn` the nearest items,
@@ -57,13 +57,7 @@ class AugmentConfig(Settings):
         at_most: So few interactions make a node sparse.
         per_user: Edges for each sparse user.
         per_item: Edges for each sparse item.
-        use: What becomes of the edges: `positives` in the networks' loss; `propagation`, a relation
-            of their own that passes messages; `negatives`, the GAN's second output, which a user's
-            interactions shall stand above; `closed_form`, a row a sparse user in the closed form.
-        weight: What an edge counts in the loss, where an interaction counts 1; in the closed form
-            what such a row does, where a user's history counts 1.
-        weights: `calibrated` multiplies the weight of an edge by how likely it is real, for the
-            sources that learn.
+        weight: What an edge counts in the loss, where an interaction counts 1.
         epochs: For so long networks learn on with the edges.
         gan: The generator and its training.
     """
@@ -74,8 +68,6 @@ class AugmentConfig(Settings):
     at_most: int = Field(5, ge=1)
     per_user: int = Field(10, ge=0)
     per_item: int = Field(0, ge=0)
-    use: Literal["positives", "propagation", "negatives", "closed_form"] = "positives"
     weight: float = Field(1.0, gt=0)
-    weights: Literal["equal", "calibrated"] = "equal"
     epochs: int = Field(2, ge=1)
     gan: GanConfig = GanConfig()

@@ -46,15 +46,6 @@ class SyntheticEdges:
         """Number of pairs."""
         return len(self.user_index)
 
-    def joined(self, other: "SyntheticEdges") -> Self:
-        """Gives these and, behind them, others of the same source and seed, each pair once."""
-        user, item = (
-            np.concatenate([getattr(edges, name) for edges in (self, other)])
-            for name in ("user_index", "item_index")
-        )
-        weight = np.concatenate([self.weight, other.weight])
-        return type(self)(user, item, weight, self.source, self.seed).distinct()
-
     def distinct(self) -> Self:
         """Leaves out repeats, of which the first stays."""
         size = 1 + self.item_index.max(initial=-1)

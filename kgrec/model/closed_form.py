@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.errors import ShapeError
+from kgrec.errors import RunError, ShapeError
 from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
 from kgrec.model.folding import NewGraph
 from kgrec.model.gram import RelationRows, kernel_gram, user_weights, weighted_gram
@@ -26,8 +26,6 @@ class Refinements:
         dropout: p in [0, 1): each interaction of the input is left out with this probability in
             training, which adds p / (1 - p) of its diagonal to XᵀDX.
         user_exponent: Users weigh (n_u / 10) to minus this.
-        popularity_exponent: Scores are divided by (1 + popularity) to this. Training leaves it at
-            0: a fusion adds popularity, which did better than multiplying by it.
         bandwidth: Of the kernel over places in time; None without times.
         kernel_share: How much of the Gram matrix comes through that kernel, 0 to 1.
         recency: How many places back an interaction counts 1/e of the latest; None counts all
@@ -36,18 +34,44 @@ class Refinements:
 
     dropout: float = 0.0
     user_exponent: float = 0.0
-    popularity_exponent: float = 0.0
     bandwidth: float | None = None
     kernel_share: float = 0.0
     recency: float | None = None
 
+    @classmethod
+    def from_saved(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `asdict` gave; in version 0.1 a popularity exponent stood there too.
+
+        Raises:
+            RunError: If that exponent is not 0, so that scores would no longer be those saved.
+        """
+        values = dict(values)
+        exponent = values.pop("popularity_exponent", 0.0)
+        if exponent:
+            raise RunError(_SCALED.format(f"popularity_exponent {exponent:g}, expected 0"))
+        return cls(**values)
+
+
+#: Training never used the exponent, so only settings made by hand can have it.
+_SCALED = (
+    "the saved closed form has {}: it divides scores by popularity, which kgrec no longer does "
+    "since 0.2; train again, and let the fusion add popularity"
+)
+
+
+def refuse_scaled(tensors: Mapping[str, Tensor]) -> None:
+    """Raises RunError if a closed form saved by version 0.1 scales items' scores by popularity."""
+    scale = tensors.get("item_scale")
+    if scale is not None and bool((scale != 1).any()):
+        raise RunError(_SCALED.format("an item_scale that is not 1"))
+
 
 class ClosedForm(ItemToItem, kind="ClosedForm"):
-    """Scores x B with B = (I - P diag(P)⁻¹) diag(c), one ridge regression for each item.
+    """Scores x B with B = I - P diag(P)⁻¹, one ridge regression for each item.
 
         P = (G + Σ_r w_r A_rᵀA_r + λ I + p/(1-p) diag(G))⁻¹
         G = XᵀDX, D = (n_u / 10)^-α; with times (1 - ρ) G + ρ Σ_u d_u exp(-|Δ place| / h)
-        c_j = (1 + popularity of j)^-β;  x weighs what is recent more
+        x weighs what is recent more
 
     Attributes:
         history: X, the training items of each user.
@@ -55,10 +79,9 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         relation_weights: w_r by name.
         ridge: λ.
         weights: B, (num_items, num_items) float32.
-        diagonal: diag(P), (num_items,) float32; gives P back: P_ji = -B_ji P_ii / c_i.
-        item_scale: c, (num_items,) float32.
+        diagonal: diag(P), (num_items,) float32; gives P back: P_ji = -B_ji P_ii.
         entry_weights: What each entry of X counts in the input, (n,); None is 1.
-        refinements: p, α, β, h, ρ and the recency.
+        refinements: p, α, h, ρ and the recency.
 
     References:
         Steck, arXiv:1905.03375, eq. 8; dropout: Steck, NeurIPS 2020, "Autoencoders that don't
@@ -76,7 +99,6 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         ridge: float,
         weights: Tensor,
         diagonal: Tensor,
-        item_scale: Tensor | None = None,
         entry_weights: Tensor | None = None,
         refinements: Refinements = Refinements(),
     ) -> None:
@@ -86,7 +108,6 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         self.ridge = ridge
         self.weights = weights
         self.diagonal = diagonal
-        self.item_scale = torch.ones_like(diagonal) if item_scale is None else item_scale
         self.entry_weights = entry_weights
         self.refinements = refinements
         self._check_shapes()
@@ -130,14 +151,17 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
             entry_weights = recency_weights(history, _given(ranks), refinements.recency)
         gram = _gram(history, used, relation_weights, dtype, refinements, ranks)
         weights, diagonal = solve_ease(gram, ridge, overwrite=True)
-        popularity = torch.bincount(history.columns, minlength=num_items)
-        scale = (1.0 + popularity).pow(-refinements.popularity_exponent).to(dtype)
-        weights *= scale
         kept = {r.name: float(relation_weights[r.name]) for r in used}
         return cls(
-            history, used, kept, ridge, weights.float(), diagonal.float(), scale.float(),
-            entry_weights, refinements,
-        )  # fmt: skip
+            history,
+            used,
+            kept,
+            ridge,
+            weights.float(),
+            diagonal.float(),
+            entry_weights,
+            refinements,
+        )
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes exactly by own items, to first order by relation.
@@ -162,12 +186,12 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
 
     def _inverse_columns(self, items: Tensor) -> Tensor:
         """Columns of P for items (k,), as (num_items, k)."""
-        columns = -self.weights[:, items] * (self.diagonal[items] / self.item_scale[items])
+        columns = -self.weights[:, items] * self.diagonal[items]
         columns[items, torch.arange(len(items), device=items.device)] = self.diagonal[items]
         return columns
 
     def _relation_shares(self, own: Tensor, counts: Tensor, items: Tensor) -> Tensor:
-        # s_i = c_i Σ_j∈own a_j B_ji with B_ji = -P_ji / P_ii for j ≠ i and B_ii = 0.
+        # s_i = Σ_j∈own a_j B_ji with B_ji = -P_ji / P_ii for j ≠ i and B_ii = 0.
         columns = self._inverse_columns(items)  # (n, k)
         history = self._inverse_columns(own) @ counts  # (n,) x P, as P is symmetric
         diagonal = self.diagonal[items]  # (k,)
@@ -182,7 +206,7 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
             change_sum = -weight * (ahead * behind).sum(dim=0)  # w ∂ Σ_{j∈own} P_ji
             change_outside = change_sum - is_own * change_diagonal
             share = -change_outside / diagonal + outside * change_diagonal / diagonal.square()
-            out.append(share * self.item_scale[items])
+            out.append(share)
         return torch.stack(out, dim=1) if out else diagonal.new_zeros(len(items), 0)
 
     def folded(self, graph: NewGraph) -> "ClosedForm":
@@ -196,7 +220,6 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
             self.ridge,
             take_square(self.weights, graph.items),
             take_rows(self.diagonal, graph.items, 1.0 / self.ridge),
-            take_rows(self.item_scale, graph.items, 1.0),
             graph.entry_weights(self.refinements.recency),
             self.refinements,
         )
@@ -208,7 +231,6 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
             "columns": self.history.columns,
             "weights": self.weights,
             "diagonal": self.diagonal,
-            "item_scale": self.item_scale,
         }
         if self.entry_weights is not None:
             tensors["entry_weights"] = self.entry_weights
@@ -227,6 +249,7 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
+        refuse_scaled(tensors)
         n = len(tensors["weights"])
         relations = [
             RelationRows(
@@ -250,9 +273,8 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
             values["ridge"],
             tensors["weights"],
             tensors["diagonal"],
-            tensors["item_scale"],
             tensors.get("entry_weights"),
-            Refinements(**values["refinements"]),
+            Refinements.from_saved(values["refinements"]),
         )
 
 

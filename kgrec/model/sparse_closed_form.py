@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
+from kgrec.model.closed_form import refuse_scaled
 from kgrec.model.folding import NewGraph
 from kgrec.model.gram import RelationRows
 from kgrec.model.incidence import Incidence
@@ -21,8 +22,7 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
     """Scores x B with B = I - P diag(P)⁻¹ where P approximates G⁻¹ on few cells a column.
 
     G = Xᵀ diag(d) X + Σ_r w_r A_rᵀ A_r + diag(λ + p / (1 - p) diag(Xᵀ diag(d) X)). Columns and rows
-    of the most popular items, the hubs, are kept densely, of all others only neighbours'. Scores
-    are divided by (1 + popularity)^β, as the exact closed form's are.
+    of the most popular items, the hubs, are kept densely, of all others only neighbours'.
 
     Memory of a model is 4 bytes a hub and at most 24 a neighbour for each item; `fit` holds about
     12 bytes for every pair of items that meet beside it (docs/large-catalogues.md has figures).
@@ -35,7 +35,6 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         hubs: (h,) int64.
         hub_columns: (num_items, h) float32, P[:, hubs] with P_jj set to 0.
         diagonal: (num_items,) float32, P_ii.
-        item_scale: (num_items,) float32, what each item's score is multiplied by at last.
 
     References:
         Steck, arXiv:1905.03375, eq. 8, and Markov Random Fields for Collaborative Filtering,
@@ -51,7 +50,6 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         hubs: Tensor,
         hub_columns: Tensor,
         diagonal: Tensor,
-        item_scale: Tensor,
     ) -> None:
         self.history = history
         self.relation_names = tuple(relation_names)
@@ -60,7 +58,6 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         self.hubs = hubs
         self.hub_columns = hub_columns
         self.diagonal = diagonal
-        self.item_scale = item_scale
         self._place = torch.full_like(diagonal, -1, dtype=torch.int64)
         self._place[hubs] = torch.arange(len(hubs), device=hubs.device)
 
@@ -74,7 +71,6 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         *,
         user_weight: Tensor | None = None,
         dropout: float = 0.0,
-        popularity_exponent: float = 0.0,
         neighbours: int = 64,
         hubs: int = 64,
         fan_out: int = 1_000,
@@ -89,7 +85,6 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
             ridge: λ, positive.
             user_weight: d, (num_users,), not negative; None weighs every user 1.
             dropout: p in [0, 1), of the input entries, in expectation.
-            popularity_exponent: β, scores are multiplied by (1 + popularity)^-β.
             neighbours: At most so many non-hub items in an item's neighbourhood.
             hubs: Most popular items that are in every neighbourhood; the catalogue's number of
                 items makes the model exact.
@@ -128,9 +123,8 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         columns[inverse.hubs, torch.arange(len(head), device=head.device)] = 0.0
         weights = inverse.values.neg_().div_(inverse.diagonal[inverse.pattern.columns])
         names = [r.name for r in used]
-        scale = (1.0 + popularity).pow(-popularity_exponent)
         return cls(
-            history, names, inverse.pattern, weights, inverse.hubs, columns, inverse.diagonal, scale
+            history, names, inverse.pattern, weights, inverse.hubs, columns, inverse.diagonal
         )
 
     def score(self, user_indices: Tensor) -> Tensor:
@@ -150,7 +144,7 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         entries, reach = self.influence.places(own)  # (e,)
         cells = torch.repeat_interleave(row * n, reach) + self.influence.columns[entries]
         scores.view(-1).index_add_(0, cells, self.weights[entries])
-        return scores.mul_(self.item_scale)
+        return scores
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes into the user's own items, exactly; relations are not told apart."""
@@ -174,7 +168,7 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         out[rows] = -self.hub_columns[items][:, from_hub[rows]].mT / self.diagonal[items]
         hubs = into_hub[columns]
         out[:, columns] = -self.hub_columns[own][:, hubs] / self.diagonal[items[columns]]
-        return out.mul_(self.item_scale[items])
+        return out
 
     def folded(self, graph: NewGraph) -> "SparseClosedForm":
         """Moves the cells and the hubs to where the items stand now."""
@@ -197,7 +191,6 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
             hubs,
             columns,
             take_rows(self.diagonal, graph.items, 1.0),
-            take_rows(self.item_scale, graph.items, 1.0),
         )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -211,13 +204,13 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
             "hubs": self.hubs,
             "hub_columns": self.hub_columns,
             "diagonal": self.diagonal,
-            "item_scale": self.item_scale,
         }
         return tensors, {"relation_names": list(self.relation_names)}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
+        refuse_scaled(tensors)
         n = len(tensors["diagonal"])
         return cls(
             Incidence(tensors["pointer"], tensors["columns"], n),
@@ -227,7 +220,6 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
             tensors["hubs"],
             tensors["hub_columns"],
             tensors["diagonal"],
-            tensors["item_scale"],
         )
 
 

@@ -31,10 +31,15 @@ def draw_augment(path: Path, told: Mapping[str, Any]) -> None:
     """
     figure = Figure(figsize=(14, 11), layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.1))
     FigureCanvasAgg(figure)
-    panels: tuple[Callable[[Axes, Mapping[str, Any]], bool], ...] = (
-        _precision, _losses, _reliability, _distances, _variety, _gate,
-    )  # fmt: skip
-    for axes, draw in zip(figure.subplots(3, 2).flat, panels, strict=True):
+    panels: dict[str, Callable[[Axes, Mapping[str, Any]], bool]] = {
+        "P": _precision,
+        "L": _losses,
+        "D": _distances,
+        "V": _variety,
+        "G": _gate,
+    }
+    for name, axes in figure.subplot_mosaic("PL;DV;GG").items():
+        draw = panels[name]
         axes.spines[["top", "right"]].set_visible(False)
         if not draw(axes, told):
             axes.set_axis_off()
@@ -119,30 +124,6 @@ def _from_first(
     """Losses of several sizes on one axis: what each has lost."""
     lost = [value - values[0] for value in values]
     axes.plot(epochs, lost, color=colour, marker=".", label=f"{label} (from {values[0]:.2f})")
-
-
-def _reliability(axes: Axes, told: Mapping[str, Any]) -> bool:
-    axes.set_title("Is a proposal as likely real as its weight says?", loc="left")
-    learned = told.get("learned", {})
-    highest = 0.0
-    for name, colour, marker in (("generator", _WARM, "s"), ("gan", _OWN, "o")):
-        curve = learned.get(name, {}).get("reliability", {})
-        if not curve.get("bins"):
-            continue
-        promised, came = ([each[key] for each in curve["bins"]] for key in ("promised", "came"))
-        label = f"{name}, expected error {curve['expected_error']:.3f}"
-        pairs = [each["pairs"] for each in curve["bins"]]
-        sizes = [4 + 150 * count / sum(pairs) for count in pairs]
-        axes.scatter(promised, came, sizes, color=colour, marker=marker, label=label, alpha=0.7)
-        highest = max(highest, *promised, *came)
-    if not highest:
-        return False
-    top = min(1.0, 1.1 * highest)
-    axes.plot([0, top], [0, top], color=_FAINT, linewidth=0.8, linestyle=":")
-    axes.set_xlabel("promised; larger marks are more pairs")
-    axes.set_ylabel("came true")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
-    return True
 
 
 def _distances(axes: Axes, told: Mapping[str, Any]) -> bool:

@@ -1,13 +1,12 @@
 """Hardens trained networks with synthetic edges where the gate finds that they help."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from kgrec.augment.gate import NONE, SPARSE, UNTOUCHED, Decision, decide
 from kgrec.augment.measures import describe
@@ -17,12 +16,9 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.fusion import Fusion
-from kgrec.model.gram import RelationRows
-from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
-from kgrec.schema import SYNTHETIC, Split
-from kgrec.training.closed_form_part import solve_closed_form
+from kgrec.schema import Split
 from kgrec.training.fitting import Fitting
 from kgrec.training.fusion_search import most_users, search_fusion
 from kgrec.training.proposals import Proposals
@@ -76,61 +72,6 @@ def harden(
     if picked == NONE:
         return NONE, scorers
     return picked, [go_on(n, edges, config.epochs, keep=True) for n in range(len(scorers))]
-
-
-def with_rows(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer:
-    """Gives the closed form, with a row for each sparse user where the settings or the gate say so.
-
-    Such a row has what the user has and what was proposed. Where valid has joined train, it is made
-    of what the picked source proposes then.
-
-    Args:
-        fitting: What was fitted so far.
-        parts: `closed_form`, and what its sources ask beside it.
-    """
-    config, plain = fitting.config, parts["closed_form"]
-    if config.augment.use != "closed_form" or config.augment.source == NONE:
-        return plain
-    proposals = Proposals(fitting, parts)
-
-    def solve(number: int, edges: SyntheticEdges | None, epochs: int, *, keep: bool) -> Scorer:
-        del number, epochs, keep  # a solution is whole, there is nothing to go on from
-        return plain if edges is None else _solved(fitting, edges)
-
-    with fitting.timed("augment"):
-        if "augment" in fitting.record:  # picked before valid joined train
-            picked = fitting.choices.augment
-            return plain if picked == NONE else _solved(fitting, proposals.of(picked))
-        if config.augment.source != "auto":
-            proposals.require(config.augment.source)
-        fitting.choices.augment, (scorer,) = harden(fitting, (plain,), proposals, solve)
-    return scorer
-
-
-def _solved(fitting: Fitting, edges: SyntheticEdges) -> Scorer:
-    """The closed form with a row for each user whom edges were proposed for."""
-    found, augment = fitting.choices.closed_form, fitting.config.augment
-    assert found is not None, "rows are asked only where there is a closed form"
-    weights = {**found.relation_weights, SYNTHETIC: augment.weight}
-    return solve_closed_form(
-        fitting.graph,
-        fitting.history,
-        replace(found, relation_weights=weights),
-        fitting.ranks,
-        max_items=fitting.config.closed_form.max_items,
-        beside=completed_rows(fitting.history, edges),
-    )
-
-
-def completed_rows(history: Incidence, edges: SyntheticEdges) -> RelationRows:
-    """Gives a row for each user with proposed pairs: what they have and these, binary."""
-    users = torch.from_numpy(np.unique(edges.user_index))
-    own, lengths = history.take(users)
-    row = torch.repeat_interleave(torch.arange(len(users)), lengths)
-    more = torch.searchsorted(users, torch.from_numpy(edges.user_index))
-    items = torch.cat([own, torch.from_numpy(edges.item_index)])
-    rows = Incidence.from_pairs(torch.cat([row, more]), items, len(users), history.num_columns)
-    return RelationRows(SYNTHETIC, rows)
 
 
 def _gate(
@@ -223,10 +164,9 @@ def _told(
     names: Sequence[str],
 ) -> dict[str, Any]:
     """The gate's decision as the record holds it, and, after the fact, what came true in valid."""
-    plan, config = proposals.plan, fitting.config.augment
+    plan = proposals.plan
     told = {
         "picked": picked,
-        "use": config.use,
         "edges": {
             "users": len(plan.users),
             "items": len(plan.items),
@@ -255,7 +195,7 @@ def _told(
         "versus": {
             f"{one} - {other}": asdict(each) for (one, other), each in decision.versus.items()
         },
-        "words": decision.words("closed form" if config.use == "closed_form" else "networks"),
+        "words": decision.words(),
     }
 
 

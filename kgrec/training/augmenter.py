@@ -1,5 +1,6 @@
 """A generator of synthetic edges by itself: fitted on a graph, asked for edges, saved and read."""
 
+import logging
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from kgrec import __version__
 from kgrec.augment.gan import Augmenter
 from kgrec.augment.learned import augmenter_from_state, augmenter_state
 from kgrec.config import Config
+from kgrec.config.gone import without_gone
 from kgrec.errors import ConfigError, RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
@@ -25,9 +27,9 @@ from kgrec.training.directory import open_partial
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.parts import fit_closed_form, fit_factors_part
-from kgrec.training.profiles import SOURCE as PROFILE
-from kgrec.training.profiles import starting_histories
-from kgrec.training.proposals import SOURCES, Proposals
+from kgrec.training.proposals import LEARNED, SOURCES, Proposals
+
+logger = logging.getLogger(__name__)
 
 #: Version of the layout of an augmenter's directory.
 AUGMENTER_LAYOUT = 1
@@ -89,7 +91,7 @@ class GanAugmenter:
         fitting = _fitting(graph, config, choices, partial, progress=progress)
         proposals = Proposals(fitting, _teachers(fitting))
         proposals.require("gan")
-        learned = {name: proposals.augmenter(name).report for name in proposals.learned()}
+        learned = {name: proposals.augmenter(name).report for name in LEARNED}
         record = {
             "layout": AUGMENTER_LAYOUT,
             "kgrec_version": __version__,
@@ -114,16 +116,13 @@ class GanAugmenter:
         """Proposes edges for users, and items, with few interactions.
 
         Args:
-            source: `gan`, `generator`, `teacher`, `knn`, `popularity`, `random`; or `profile`,
-                which gives users without any interaction a first history by what else is known of
-                them.
+            source: `gan`, `generator`, `teacher`, `knn`, `popularity` or `random`.
             per_user: Edges for each sparse user; None is `augment.per_user`.
             per_item: Edges for each sparse item; None is `augment.per_item`.
             seed: Of the noise and of draws; None is the settings'.
 
         Raises:
-            ConfigError: If there is no such source, or nothing is known of users without
-                interactions.
+            ConfigError: If there is no such source.
         """
         plan = self._proposals.plan
         per_user = plan.per_user if per_user is None else per_user
@@ -134,26 +133,14 @@ class GanAugmenter:
                 f"item"
             )
         seed = self.config.seed if seed is None else seed
-        if source == PROFILE:
-            return starting_histories(self.graph, self.config, per_user, seed)
         if source not in SOURCES:
             raise ConfigError(
                 f"there is no source {source!r} of synthetic edges; take one of "
-                f"{', '.join(SOURCES)}, {PROFILE}"
+                f"{', '.join(SOURCES)}"
             )
         self._proposals.require(source)
         plan = replace(plan, per_user=per_user, per_item=per_item)
         return self._proposals.propose(source, plan, seed)
-
-    def negatives(self, *, per_user: int | None = None, seed: int | None = None) -> SyntheticEdges:
-        """Gives the second output: what the generator finds plausible and its adversary does not.
-
-        Arguments as `sample`; the pairs are to be learned as negatives.
-        """
-        plan = self._proposals.plan
-        if per_user is not None:
-            plan = replace(plan, per_user=per_user)
-        return self._proposals.negatives(plan, self.config.seed if seed is None else seed)
 
     def describe(self, edges: SyntheticEdges) -> dict[str, Any]:
         """Tells what proposals are like, and how many are in valid; nothing is chosen by it."""
@@ -192,11 +179,10 @@ class GanAugmenter:
                 f"the generator in {directory} has layout {record.get('layout')}, this kgrec reads "
                 f"{AUGMENTER_LAYOUT}; fit it again"
             )
-        config = Config.build(read_json(directory / "config.json"), base=directory)
-        learned = {
-            path.stem: _read(path)
-            for path in (directory / f"{name}.safetensors" for name in record["learned"])
-        }
+        config = read_settings(directory)
+        # Version 0.1 also had generators that served items.
+        record["learned"] = {name: record["learned"][name] for name in LEARNED}
+        learned = {name: _read(directory / f"{name}.safetensors") for name in LEARNED}
         choices = Choices.load(directory / CHOICES)
         fitting = _fitting(graph, config, choices, None, progress=progress)
         proposals = Proposals(fitting, _teachers(fitting), learned)
@@ -227,6 +213,14 @@ def read_record(directory: Path | str) -> dict[str, Any]:
             f"no generator in {directory}; expected a directory that `kgrec gan fit` made"
         )
     return read_json(path)
+
+
+def read_settings(directory: Path | str) -> Config:
+    """Gives the settings that a generator was fitted with, but for what kgrec no longer has."""
+    tree, dropped = without_gone(read_json(Path(directory) / "config.json"))
+    if dropped:
+        logger.warning("the generator in %s leaves out %s", directory, ", ".join(dropped))
+    return Config.build(tree, base=Path(directory))
 
 
 def _fitting(

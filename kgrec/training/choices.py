@@ -72,7 +72,7 @@ class Choices:
         found = {name: kind(**tree[name]) for name, kind in _KINDS.items() if tree.get(name)}
         closed = found.get("closed_form")
         if isinstance(closed, ClosedFormSettings):
-            refinements = Refinements(**tree["closed_form"]["refinements"])
+            refinements = Refinements.from_saved(tree["closed_form"]["refinements"])
             reached = closed.inner_ndcg and (closed.inner_ndcg[0], closed.inner_ndcg[1])
             found["closed_form"] = replace(closed, refinements=refinements, inner_ndcg=reached)
         cold = found.get("cold")

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm
-from kgrec.model.gram import RelationRows, user_weights
+from kgrec.model.gram import user_weights
 from kgrec.model.incidence import Incidence
 from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.training.closed_form_search import ClosedFormSettings
@@ -18,7 +18,6 @@ def solve_closed_form(
     ranks: Tensor | None,
     *,
     max_items: int,
-    beside: RelationRows | None = None,
 ) -> ClosedForm | SparseClosedForm:
     """Solves it with a dense inverse, or sparsely for catalogues beyond `max_items`.
 
@@ -28,10 +27,9 @@ def solve_closed_form(
         found: The settings.
         ranks: (n,) places by time, where the settings weigh by them.
         max_items: Beyond, there are no kernel over time and no recency.
-        beside: Rows that are in no graph; the settings weigh them by their name.
     """
     refinements = found.refinements
-    relations = [*relation_rows(graph), *([] if beside is None else [beside])]
+    relations = relation_rows(graph)
     if graph.num_items <= max_items:
         return ClosedForm.fit(
             history,
@@ -48,5 +46,4 @@ def solve_closed_form(
         found.ridge,
         user_weight=user_weights(history.lengths, refinements.user_exponent),
         dropout=refinements.dropout,
-        popularity_exponent=refinements.popularity_exponent,
     )

@@ -18,7 +18,6 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.losses import bpr_loss, softmax_loss
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
-from kgrec.training.hard_negatives import HardNegatives, hard_loss
 from kgrec.training.neighbour_sampling import NeighbourSampler
 from kgrec.training.optimizers import build_optimizers, decay_rates
 from kgrec.training.perturbation import backward
@@ -66,7 +65,6 @@ def train_network(
     checkpoint: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
     synthetic: SyntheticEdges | None = None,
-    negatives: SyntheticEdges | None = None,
     start: Trained | None = None,
 ) -> tuple[NetworkScorer, GraphNetwork, Progress]:
     """Trains until the valid metric stops rising, and gives the best epoch's scorer.
@@ -82,7 +80,6 @@ def train_network(
         on_epoch: Is told each epoch's record.
         synthetic: Proposed pairs that are learned beside the interactions, by their weights; they
             pass no messages.
-        negatives: Proposed pairs that shall stand below the interactions of their user.
         start: Goes on from there instead of from initial values; `training.epochs` come on top.
 
     Returns:
@@ -101,8 +98,7 @@ def train_network(
     if model.score == "cosine":
         temperature = model.temperature or DEFAULT_TEMPERATURE
     positives = Positives.of(history, synthetic)
-    hard = HardNegatives.of(negatives, history)
-    step_loss = _loss(graph, history, positives, training, temperature, generator, hard)
+    step_loss = _loss(graph, history, positives, training, temperature, generator)
     progress, best = Progress(), copy_state(network)
     if checkpoint is not None and checkpoint.exists():
         progress, best = resume_training(checkpoint, network, optimizers, generator)
@@ -231,9 +227,7 @@ def _loss(
     training: TrainingConfig,
     temperature: float | None,
     generator: torch.Generator,
-    hard: HardNegatives | None = None,
 ) -> StepLoss:
-    hard = hard or HardNegatives.of(None, history)
     kind = training.loss
     if kind == "auto":
         kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
@@ -255,50 +249,27 @@ def _loss(
         user, item = scaled(*embed(network, batch, rows, None))  # (u, d), (I, d)
         positive = _products(user, owner, item, targets) + bias[targets]  # (B,)
         known, weight = known_pairs(taken, rows), positives.weights(batch)
-        loss = softmax_loss(user, item, bias, known, positive, owner, weight)
-        doubted = hard.draw(users[batch], generator)
-        return loss + _beside(doubted, positive, user, owner, item, doubted[1], bias)
+        return softmax_loss(user, item, bias, known, positive, owner, weight)
 
     def sampled(network: GraphNetwork, batch: Tensor) -> Tensor:
         rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
         targets, bias = items[batch], network.item_bias()
         drawn, expected = sample_negatives(probability, training.num_negatives, generator)
         drawn, expected = drawn.to(users.device), expected.to(users.device)  # (m,)
-        doubted = hard.draw(users[batch], generator)
-        wanted = [targets, drawn, doubted[1]]
-        user, item = scaled(*embed(network, batch, rows, torch.cat(wanted)))
-        item, negative, last = torch.split(item, [len(each) for each in wanted])
+        user, item = scaled(*embed(network, batch, rows, torch.cat([targets, drawn])))
+        item, negative = torch.split(item, [len(targets), len(drawn)])
         positive = _products(user, owner, item, torch.arange(len(batch), device=item.device))
         positive = positive + bias[targets]  # (B,)
         known, weight = known_among(taken, rows, drawn), positives.weights(batch)
-        place = torch.arange(len(last), device=last.device)
-        beside = _beside(doubted, positive, user, owner, last, place, bias)
         if kind == "bpr":
             scores = torch.addmm(bias[drawn], user, negative.T)  # (u, m)
             mask = torch.zeros_like(scores, dtype=torch.bool)
             mask[known[0], known[1]] = True
-            return beside + bpr_loss(positive, scores[owner], mask[owner], weight)
+            return bpr_loss(positive, scores[owner], mask[owner], weight)
         lowered = bias[drawn] - expected
-        return beside + softmax_loss(user, negative, lowered, known, positive, owner, weight)
+        return softmax_loss(user, negative, lowered, known, positive, owner, weight)
 
     return full if kind == "softmax" else sampled
-
-
-def _beside(
-    doubted: tuple[Tensor, Tensor, Tensor],
-    positive: Tensor,
-    user: Tensor,
-    owner: Tensor,
-    item: Tensor,
-    place: Tensor,
-    bias: Tensor,
-) -> Tensor:
-    """The loss of drawn hard negatives, whose embeddings are rows `place` of item; 0 for none."""
-    at, items, weight = doubted  # (h,)
-    if not len(at):
-        return positive.new_zeros(())
-    negative = _products(user, owner[at], item, place) + bias[items]
-    return hard_loss(positive, at, negative, weight)
 
 
 def _products(left: Tensor, at: Tensor, right: Tensor, there: Tensor) -> Tensor:

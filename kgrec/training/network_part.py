@@ -22,7 +22,6 @@ from kgrec.training.fitting import Fitting
 from kgrec.training.loop import DEFAULT_TEMPERATURE, train_network
 from kgrec.training.proposals import Proposals
 from kgrec.training.resume import Progress, Trained, copy_state
-from kgrec.training.synthetic_relation import extended, with_synthetic
 from kgrec.training.temperature_search import (
     TRIAL_EPOCHS,
     TemperatureSettings,
@@ -52,15 +51,14 @@ def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None
     with fitting.timed("network"):
         learner = learner_of(fitting)
         count, again = config.training.ensemble, bool(fitting.networks)
-        learn = config.augment.use != "closed_form"
         if again:
-            source = fitting.choices.augment if learn else NONE
+            source = fitting.choices.augment
             edges = None if source == NONE else proposals.of(source)
             epochs = min(_REFIT_EPOCHS, config.training.epochs)
             scorers = [learner.go_on(n, edges, epochs, keep=True) for n in range(count)]
         else:
             scorers = [learner.train(number) for number in range(count)]
-            if config.augment.source != NONE and learn:
+            if config.augment.source != NONE:
                 started = time.perf_counter()
                 picked, hardened = harden(fitting, scorers, proposals, learner.go_on)
                 fitting.choices.augment, scorers = picked, list(hardened)
@@ -135,7 +133,7 @@ class Learner:
             checkpoint = fitting.work / f"checkpoint-{number}.safetensors"
         validate = None if task is None else _validation(task)
         scorer, network, state = self._run(
-            number, training, "train", self._tensors, validate=validate, checkpoint=checkpoint
+            number, training, "train", validate=validate, checkpoint=checkpoint
         )
         self._keep(number, network, state.best_epoch or state.epoch)
         _tell(fitting, state, sum(p.numel() for p in network.parameters()))
@@ -145,16 +143,10 @@ class Learner:
         self, number: int, edges: SyntheticEdges | None, epochs: int, *, keep: bool
     ) -> Scorer:
         """Trains a network on, with synthetic edges or without, for a given time."""
-        start, augment = self._fitting.networks[number], self._fitting.config.augment
+        start = self._fitting.networks[number]
         training = self._fitting.config.training.model_copy(update={"epochs": epochs})
-        tensors, given = self._tensors, {}
-        if edges is not None and augment.use == "propagation":
-            tensors = with_synthetic(tensors, edges)
-            start = extended(start, tensors, augment.weight)
-        else:
-            given = {"negatives" if augment.use == "negatives" else "synthetic": edges}
         scorer, network, state = self._run(
-            number, training, "go on with", tensors, start=start, **given
+            number, training, "go on with", start=start, synthetic=edges
         )
         if keep:
             self._keep(number, network, start.epochs + state.epoch)
@@ -174,14 +166,13 @@ class Learner:
         number: int,
         training: TrainingConfig,
         verb: str,
-        tensors: GraphTensors,
         **options: Any,
     ) -> tuple[Scorer, GraphNetwork, Progress]:
         fitting = self._fitting
         title = f"{verb} network {number + 1} of {fitting.config.training.ensemble}"
         with progress_bar(title, training.epochs, enabled=fitting.progress) as advance:
             scorer, network, state = train_network(
-                tensors,
+                self._tensors,
                 self._history,
                 self._model,
                 training,

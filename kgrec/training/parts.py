@@ -9,7 +9,6 @@ from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.model.user_side import UserSide
 from kgrec.progress import progress_bar
-from kgrec.training.augmentation import with_rows
 from kgrec.training.closed_form_part import solve_closed_form
 from kgrec.training.closed_form_search import search_closed_form
 from kgrec.training.fitting import Fitting
@@ -39,8 +38,6 @@ def fit_parts(fitting: Fitting) -> dict[str, Scorer]:
         "network": lambda fitting: fit_networks(fitting, parts),
     }
     for name, make in makers.items():
-        if name == "network" and "closed_form" in parts:  # what its sources ask is fitted by now
-            parts["closed_form"] = with_rows(fitting, parts)
         part = make(fitting)
         if part is not None:
             parts[name] = part

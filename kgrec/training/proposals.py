@@ -2,28 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from kgrec.augment.bank import Bank, Told
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
-from kgrec.augment.learned import (
-    LearnedSource,
-    augmenter_from_state,
-    augmenter_state,
-    hard_negatives,
-)
+from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter_state
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import DrawnSource, ScoredSource, Source
 from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
 from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import train_pairs
 from kgrec.graph.data import GraphData
-from kgrec.graph.mirror import mirrored, mirrored_edges
 from kgrec.graph.synthetic import SyntheticEdges
-from kgrec.model.closed_form import ClosedForm, Refinements
+from kgrec.model.closed_form import ClosedForm
 from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.likeness import Likeness
@@ -35,16 +29,15 @@ from kgrec.model.wmf import WeightedMF
 from kgrec.schema import NodeLabel
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.closed_form_part import solve_closed_form
-from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import history_of
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import FactorsSettings, UserSideSettings, fit_factors
+from kgrec.training.side_searches import FactorsSettings, fit_factors
 
 #: In the order in which the gate tries them; the last two know nothing of taste.
 SOURCES = ("teacher", "knn", "generator", "gan", "popularity", "random")
-#: Those that learn, and what stands before their name where they serve items.
-LEARNED, ITEMS = ("generator", "gan"), "items-"
+#: Those that learn.
+LEARNED = ("generator", "gan")
 #: So many relations, the largest, are told to a generator each by itself.
 _RELATIONS = 8
 
@@ -61,18 +54,15 @@ class Proposals:
         fitting: Fitting,
         parts: Mapping[str, Scorer],
         learned: Mapping[str, Augmenter] | None = None,
-        prefix: str = "",
     ) -> None:
         """Reads the settings.
 
         Args:
             fitting: What was fitted so far.
             parts: Has the teacher, `closed_form`.
-            learned: `generator` and `gan`, where they have learned before; those that serve items
-                with `ITEMS` before their name.
-            prefix: Before the names of what is remembered.
+            learned: `generator` and `gan`, where they have learned before.
         """
-        self._fitting, self._parts, self._prefix = fitting, parts, prefix
+        self._fitting, self._parts = fitting, parts
         self._learned = dict(learned or {})
         self.report: dict[str, Any] = {}
         self._edges: dict[str, SyntheticEdges] = {}
@@ -88,9 +78,7 @@ class Proposals:
         taught = self._fitting.config.closed_form.enabled
         learned = taught and len(dense_users(self._fitting.history, at_most)) >= LEAST_DENSE
         allowed = {"teacher": taught, "generator": learned, "gan": learned}
-        negative = self._fitting.config.augment.use == "negatives"  # only the GAN has doubts
-        names = ("gan",) if negative else SOURCES
-        return tuple(name for name in names if allowed.get(name, True))
+        return tuple(name for name in SOURCES if allowed.get(name, True))
 
     def require(self, name: str) -> None:
         """Raises ConfigError if this data does not allow a source."""
@@ -104,40 +92,14 @@ class Proposals:
             )
 
     def of(self, name: str) -> SyntheticEdges:
-        """Gives the edges of one source; hard negatives where the settings use it for these."""
+        """Gives the edges of one source."""
         if name not in self._edges:
-            seed = self._fitting.config.seed
-            negative = self._fitting.config.augment.use == "negatives"
-            give = self.negatives if negative else partial(self.propose, name)
-            self._edges[name] = give(self.plan, seed)
+            self._edges[name] = self.propose(name, self.plan, self._fitting.config.seed)
         return self._edges[name]
 
     def propose(self, name: str, plan: Plan, seed: int) -> SyntheticEdges:
-        """Gives the edges of one source for a plan of one's own.
-
-        A generator that serves items has learned from items with many users what those with few get
-        next; where too few have many, it says which users to take by what it learned of users.
-        """
-        mirror = self._mirror if plan.per_item and name in LEARNED else None
-        if mirror is None:
-            return self._source(name).propose(plan, seed)
-        for_users = self._source(name).propose(replace(plan, per_item=0), seed)
-        turned = replace(
-            plan,
-            history=plan.history.transposed(),
-            users=plan.items,
-            items=plan.users,
-            per_user=plan.per_item,
-            per_item=0,
-        )
-        for_items = mirrored_edges(mirror.propose(name, turned, seed))
-        self.report |= {ITEMS + each: told for each, told in mirror.report.items()}
-        return for_users.joined(for_items)
-
-    def negatives(self, plan: Plan, seed: int) -> SyntheticEdges:
-        """Gives what the generator finds plausible and its adversary does not."""
-        self._tell_of_learning("gan")
-        return hard_negatives(self.augmenter("gan"), self._bank, plan, seed)
+        """Gives the edges of one source for a plan of one's own."""
+        return self._source(name).propose(plan, seed)
 
     def scorers(self) -> tuple[str, ...]:
         """Gives the names of what a generator is told of, in their order."""
@@ -145,9 +107,6 @@ class Proposals:
 
     def augmenter(self, name: str) -> Augmenter:
         """Gives the `generator`, or the `gan`; it learns when it is first asked for."""
-        if name.startswith(ITEMS):
-            assert self._mirror is not None, "asked only where items can be learned from"
-            return self._mirror.augmenter(name.removeprefix(ITEMS))
         if name not in self._learned:
             if name == "generator":
                 self._learned[name] = self._remembered(name, self._taught)
@@ -162,8 +121,7 @@ class Proposals:
             return ScoredSource(name, self._knn)
         if name in LEARNED:
             self._tell_of_learning(name)
-            weighted = self._fitting.config.augment.weights == "calibrated"
-            return LearnedSource(name, self.augmenter(name), self._bank, weighted)
+            return LearnedSource(name, self.augmenter(name), self._bank)
         return DrawnSource(name, by_popularity=name == "popularity")
 
     @cached_property
@@ -187,36 +145,6 @@ class Proposals:
         bank = self._bank_of(world.graph, history_of(world.graph))
         return Classroom.of(world, bank, config.gan.candidates)
 
-    def learned(self) -> tuple[str, ...]:
-        """Gives the names of all that learn, as `augmenter` takes them."""
-        items = self.plan.per_item and self._mirror is not None
-        return (*LEARNED, *(ITEMS + name for name in LEARNED if items))
-
-    @cached_property
-    def _mirror(self) -> "Proposals | None":
-        """Proposes users for items; None where too few items have many users.
-
-        The teacher is the closed form over users, without relations.
-        """
-        fitting, config = self._fitting, self._fitting.config
-        graph = mirrored(fitting.graph)
-        history = history_of(graph)
-        if self._prefix or len(dense_users(history, config.augment.at_most)) < LEAST_DENSE:
-            return None
-        given = fitting.choices.user_side or UserSideSettings()
-        exponent = Refinements(user_exponent=given.item_exponent)
-        closed_form = ClosedFormSettings(given.ridge, {}, None, exponent)
-        choices = replace(fitting.choices, closed_form=closed_form)
-        turned = replace(fitting, graph=graph, text=None, choices=choices, record={}, networks=[])
-        most = config.closed_form.max_items
-        teacher = solve_closed_form(graph, history, closed_form, None, max_items=most)
-        before = {
-            name.removeprefix(ITEMS): each
-            for name, each in self._learned.items()
-            if name.startswith(ITEMS)
-        }
-        return Proposals(turned, {"closed_form": teacher}, before, ITEMS)
-
     def _tell_of_learning(self, name: str) -> None:
         self.report["generator"] = self.augmenter("generator").report
         if name == "gan":
@@ -235,7 +163,7 @@ class Proposals:
         work = self._fitting.work
         if work is None:
             return fit()
-        path = work / f"checkpoint-{self._prefix}{name}.safetensors"
+        path = work / f"checkpoint-{name}.safetensors"
         if path.is_file():
             return augmenter_from_state(*load_tensors(path))
         found = fit()

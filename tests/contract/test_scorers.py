@@ -74,7 +74,7 @@ FACTORIES: dict[str, Factory] = {
         relation_rows(_graph(toy)),
         {"genre": 2.0},
         5.0,
-        Refinements(0.2, 0.4, 0.3, bandwidth=2.0, kernel_share=0.6, recency=3.0),
+        Refinements(0.2, 0.4, bandwidth=2.0, kernel_share=0.6, recency=3.0),
         _ranks(toy),
     ),
     "directed": lambda toy: DirectedRidge.fit(

@@ -27,9 +27,6 @@ def record() -> dict[str, Any]:
         "variety": {"proposed": 20.0, "hidden": 80.0},
         "collapsed": False,
         "looks": [0.1, 0.2, 0.3],
-        "reliability": {
-            "bins": [{"promised": 0.1, "came": 0.2, "pairs": 5}], "expected_error": 0.1
-        },
         "sources": {"teacher": source(0.2), "like by genre": source(0.1), "generator": source(0.3)},
     }  # fmt: skip
     rounds = [{"generator": 0.5, "discriminator": 0.7, "cross_entropy": 2.0}] * 2
@@ -70,14 +67,13 @@ def labels(axes: Any) -> list[str]:
 
 def test_every_panel_shows_what_the_record_says(drawn: Any) -> None:
     axes = drawn(record())
-    precision, losses, reliability, distances, variety, gate = axes[:6]
+    precision, losses, distances, variety, gate = axes[:5]
     assert labels(precision) == ["gan", "generator", "teacher", "like by genre"]
     assert [bar.get_width() for bar in precision.patches] == [0.3, 0.3, 0.2, 0.1]
     assert "62%" in precision.get_xlabel()
     assert list(losses.lines[0].get_ydata()) == [0.0, -0.5, -1.0, -1.0]
     assert losses.get_legend().get_texts()[0].get_text() == "cross-entropy (from 3.00)"
     assert losses.get_xlabel() == "epoch; kept at its best: generator after 2, gan after 2"
-    assert "expected error 0.100" in reliability.get_legend().get_texts()[0].get_text()
     assert labels(distances) == ["gan", "generator", "teacher"]
     assert [bar.get_width() for bar in variety.patches] == [80.0, 20.0, 20.0, 20.0]
     assert variety.get_xlabel() == "collapsed: gan"
@@ -88,7 +84,7 @@ def test_every_panel_shows_what_the_record_says(drawn: Any) -> None:
 
 def test_what_was_not_measured_is_left_empty(drawn: Any) -> None:
     told = record()
-    for given, empty in (({}, 6), ({"learned": told["learned"]}, 1), ({"learned": {}}, 6)):
+    for given, empty in (({}, 5), ({"learned": told["learned"]}, 1), ({"learned": {}}, 5)):
         axes = drawn(given)
         words = [text.get_text() for each in axes for text in each.texts]
         found = sum(word in ("not measured here", "the gate was not asked") for word in words)

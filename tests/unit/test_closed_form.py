@@ -5,7 +5,7 @@ import pytest
 import torch
 from graphs import ENTITY, ITEM, USER, behaviour, history_of, make_graph, random_graph, relation
 
-from kgrec.errors import ConfigError, ShapeError
+from kgrec.errors import ConfigError, RunError, ShapeError
 from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.ease import Ease
 from kgrec.model.gram import RelationRows, weighted_gram
@@ -113,7 +113,7 @@ def test_relation_shares_are_the_weight_times_the_derivative(user: int) -> None:
 
 
 RANKS = torch.rand(len(HISTORY.columns), generator=torch.Generator().manual_seed(4)) * 6
-REFINED = Refinements(0.25, 0.5, 0.3, bandwidth=2.0, kernel_share=0.6, recency=3.0)
+REFINED = Refinements(0.25, 0.5, bandwidth=2.0, kernel_share=0.6, recency=3.0)
 
 
 def solved_refined(weights: dict[str, float], ridge: float = 2.0) -> np.ndarray:
@@ -138,7 +138,7 @@ def solved_refined(weights: dict[str, float], ridge: float = 2.0) -> np.ndarray:
     P = np.linalg.inv(gram + np.diag(ridge + 0.25 / 0.75 * own))
     B = -P / np.diag(P)
     np.fill_diagonal(B, 0)
-    return inputs @ (B * (1 + X.sum(0)) ** -0.3)
+    return inputs @ B
 
 
 def test_refinements_are_what_they_say() -> None:
@@ -223,3 +223,18 @@ def test_rows_of_behaviours_by_hand() -> None:
         "view": [[0, 1, 0], [0, 0, 0], [1, 0, 1]],
     }
     assert [r.name for r in found if r.by_user] == ["genre_evidence", "view"]
+
+
+def test_a_state_of_0_1_is_read_if_its_scores_are_not_scaled_by_popularity() -> None:
+    model = ClosedForm.fit(HISTORY, ROWS, WEIGHTS, 2.0, REFINED, RANKS)
+    tensors, values = model.state()
+    tensors["item_scale"] = torch.ones(len(tensors["diagonal"]))
+    values["refinements"]["popularity_exponent"] = 0.0
+    again = ClosedForm.from_state(tensors, values)
+    assert torch.equal(again.score(EVERYONE), model.score(EVERYONE))
+    assert again.refinements == REFINED
+    tensors["item_scale"] = tensors["item_scale"] * 0.5
+    with pytest.raises(RunError, match=r"item_scale that is not 1.*since 0\.2; train again"):
+        ClosedForm.from_state(tensors, values)
+    with pytest.raises(RunError, match=r"popularity_exponent 0\.3, expected 0"):
+        Refinements.from_saved({"dropout": 0.1, "popularity_exponent": 0.3})

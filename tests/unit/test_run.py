@@ -44,9 +44,7 @@ from kgrec.training.temperature_search import TRIAL_EPOCHS, TemperatureSettings
 
 #: What a search could have found; no search over the tiny data set ends there.
 CHOSEN = Choices(
-    ClosedFormSettings(
-        12.5, {"genre": 0.7}, (0.125, 0.25), Refinements(0.2, 0.4, -0.1, 10.0, 0.8, 15.0)
-    ),
+    ClosedFormSettings(12.5, {"genre": 0.7}, (0.125, 0.25), Refinements(0.2, 0.4, 10.0, 0.8, 15.0)),
     UserSideSettings(77.0, 0.45, 0.21),
     DirectedSettings(333.0, 4.0, 9.0, 0.19),
     temperature=TemperatureSettings(0.14, {"0.2": 0.1, "0.14": 0.125}),
@@ -540,7 +538,7 @@ class TestFailures:
             "relation_weights": {"genre": 0.7},
             "inner_ndcg": [0.125, 0.25],
             "refinements": {
-                "dropout": 0.2, "user_exponent": 0.4, "popularity_exponent": -0.1,
+                "dropout": 0.2, "user_exponent": 0.4,
                 "bandwidth": 10.0, "kernel_share": 0.8, "recency": 15.0,
             },
         }  # fmt: skip

@@ -5,7 +5,7 @@ import torch
 from graphs import history_of, random_graph
 
 from kgrec.config import Config
-from kgrec.errors import ConfigError, ShapeError
+from kgrec.errors import ConfigError, RunError, ShapeError
 from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.gram import RelationRows, user_weights
 from kgrec.model.incidence import Incidence
@@ -87,9 +87,9 @@ def test_three_items_by_hand(hubs: int) -> None:
 
 
 @pytest.mark.parametrize("hubs", [2, 9])
-def test_user_weights_dropout_and_popularity_as_in_the_closed_form(hubs: int) -> None:
+def test_user_weights_and_dropout_as_in_the_closed_form(hubs: int) -> None:
     history = drawn(num_items=9, each=6)  # every two items meet
-    refined = Refinements(dropout=0.25, user_exponent=0.5, popularity_exponent=0.3)
+    refined = Refinements(dropout=0.25, user_exponent=0.5)
     exact = ClosedForm.fit(history, [], {}, 2.0, refined)
     model = SparseClosedForm.fit(
         history,
@@ -98,7 +98,6 @@ def test_user_weights_dropout_and_popularity_as_in_the_closed_form(hubs: int) ->
         2.0,
         user_weight=user_weights(history.lengths, 0.5),
         dropout=0.25,
-        popularity_exponent=0.3,
         hubs=hubs,
     )
     torch.testing.assert_close(dense_weights(model), exact.weights, atol=1e-5, rtol=1e-4)
@@ -109,7 +108,7 @@ def test_user_weights_dropout_and_popularity_as_in_the_closed_form(hubs: int) ->
 def test_training_takes_it_beyond_max_items_with_all_that_was_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    refined = Refinements(dropout=0.25, user_exponent=0.5, popularity_exponent=0.3)
+    refined = Refinements(dropout=0.25, user_exponent=0.5)
     found = ClosedFormSettings(2.0, WEIGHTS, None, refined)
     monkeypatch.setattr(parts, "search_closed_form", lambda *_, **__: found)
 
@@ -250,3 +249,15 @@ def test_wrong_settings_are_refused() -> None:
         SparseClosedForm.fit(
             history, [RelationRows("genre", rows_of([0, 1], num_items=2))], {"genre": 1.0}, 1.0
         )
+
+
+def test_a_state_of_0_1_is_read_if_its_scores_are_not_scaled_by_popularity() -> None:
+    history = drawn(num_items=9, each=6)
+    model = SparseClosedForm.fit(history, [], {}, 2.0)
+    tensors, values = model.state()
+    tensors["item_scale"] = torch.ones(9)
+    again = SparseClosedForm.from_state(tensors, values)
+    assert torch.equal(again.score(torch.arange(60)), model.score(torch.arange(60)))
+    tensors["item_scale"] = torch.full((9,), 0.5)
+    with pytest.raises(RunError, match="item_scale that is not 1"):
+        SparseClosedForm.from_state(tensors, values)
