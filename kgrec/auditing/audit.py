@@ -23,6 +23,8 @@ from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
 from kgrec.schema import Split
 from kgrec.training.fit import Fitted, fit
+from kgrec.training.part import all_parts, part_of
+from kgrec.training.parts.closed_form import ClosedFormConfig
 
 logger = logging.getLogger(__name__)
 
@@ -208,12 +210,17 @@ def _permuted(first: int) -> Callable[[GraphData, int], GraphData]:
 
 def audited_settings(config: Config, full: bool) -> Config:
     """The settings of the model that is audited: with its network or without."""
-    closed = config.closed_form.enabled
+    closed = part_of("closed_form").is_enabled(config)
     if not full and closed:
-        deaf = ("user_side", "factors", "directed", "cold", "text")  # to relations
-        off = {name: getattr(config, name).model_copy(update={"enabled": False}) for name in deaf}
+        blind = [p.section for p in all_parts() if p.section and not p.reads_relations]
+        off: dict[str, Any] = {
+            section.section: section.of(config).model_copy(update={"enabled": False})
+            for section in blind
+        }
+        off["cold"] = config.cold.model_copy(update={"enabled": False})
+        off["text"] = config.text.model_copy(update={"enabled": False})
         off["fusion"] = config.fusion.model_copy(update={"network": False})
-        searched = config.closed_form
+        searched = ClosedFormConfig.of(config)
         briefly = {
             "kernels": False,
             "search_steps": min(searched.search_steps, _STEPS),

@@ -18,6 +18,7 @@ from kgrec.model.scorer import Scorer
 from kgrec.progress import Advance
 from kgrec.schema import Split
 from kgrec.training.fit import Fitted
+from kgrec.training.parts.closed_form import ClosedFormConfig
 
 FitModel = Callable[[Config, GraphData], Fitted]
 
@@ -144,10 +145,10 @@ def relations_in_use(
 
 def _settings(config: Config, fold: GraphData, variant: GraphData) -> Config:
     """Drops given weights of relations that the variant lacks; the others stay given."""
-    given = config.closed_form.relation_weights
-    if given is None:
+    weights = ClosedFormConfig.of(config).relation_weights
+    if weights is None:
         return config
-    gone = set(relation_sizes(fold)) - set(relation_sizes(variant))
-    kept = {name: weight for name, weight in given.items() if relation_name(name) not in gone}
-    closed = config.closed_form.model_copy(update={"relation_weights": kept})
+    absent = set(relation_sizes(fold)) - set(relation_sizes(variant))
+    remaining = {name: w for name, w in weights.items() if relation_name(name) not in absent}
+    closed = ClosedFormConfig.of(config).model_copy(update={"relation_weights": remaining})
     return config.model_copy(update={"closed_form": closed})

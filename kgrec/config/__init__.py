@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
+from kgrec import registry
 from kgrec.config.adopt import (
     AdoptConfig,
     AdoptedEntities,
@@ -24,16 +26,13 @@ from kgrec.config.adopt import (
 )
 from kgrec.config.adopted import with_adopted
 from kgrec.config.augment import AugmentConfig, GanConfig
-from kgrec.config.base import Settings
+from kgrec.config.base import PartConfig, Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
 from kgrec.config.defence import AdversarialConfig, DefenceConfig
 from kgrec.config.gone import refuse_gone
 from kgrec.config.sections import (
-    ClosedFormConfig,
     ColdConfig,
-    DirectedConfig,
     EvaluationConfig,
-    FactorsConfig,
     FusionConfig,
     ModelConfig,
     ResolutionConfig,
@@ -42,7 +41,6 @@ from kgrec.config.sections import (
     StoreConfig,
     TextConfig,
     TrainingConfig,
-    UserSideConfig,
 )
 from kgrec.config.sources import (
     NODE_KINDS,
@@ -67,14 +65,11 @@ __all__ = [
     "AugmentConfig",
     "Behaviour",
     "CleaningConfig",
-    "ClosedFormConfig",
     "ColdConfig",
     "Config",
     "DataConfig",
     "DefenceConfig",
-    "DirectedConfig",
     "EvaluationConfig",
-    "FactorsConfig",
     "FusionConfig",
     "GanConfig",
     "Kind",
@@ -90,7 +85,6 @@ __all__ = [
     "TextConfig",
     "TimeFormat",
     "TrainingConfig",
-    "UserSideConfig",
 ]
 
 
@@ -106,10 +100,6 @@ class Config(Settings):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig = SearchConfig()
-    closed_form: ClosedFormConfig = ClosedFormConfig()
-    user_side: UserSideConfig = UserSideConfig()
-    factors: FactorsConfig = FactorsConfig()
-    directed: DirectedConfig = DirectedConfig()
     augment: AugmentConfig = AugmentConfig()
     defence: DefenceConfig = DefenceConfig()
     cold: ColdConfig = ColdConfig()
@@ -139,12 +129,10 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _something_scores(self) -> Self:
-        always = (self.fusion.network, self.closed_form.enabled, self.fusion.popularity)
-        if not any((*always, self.user_side.enabled, self.factors.enabled)):
-            raise ValueError(
-                "network, closed_form, user_side, factors and popularity are all off: nothing can "
-                "score"
-            )
+        always = [part for part in registry.parts() if not part.needs_times]
+        if not any(part.is_enabled(self) for part in always):
+            names = ", ".join(part.name for part in always)
+            raise ValueError(f"{names} are all off: nothing can score; turn one on")
         return self
 
     @model_validator(mode="after")
@@ -154,12 +142,19 @@ class Config(Settings):
             raise ValueError(
                 f"augment.source is {source}, but fusion.network is false: nothing learns its edges"
             )
-        if source in ("teacher", "generator", "gan") and not self.closed_form.enabled:
+        taught = registry.part("closed_form").is_enabled(self)
+        if source in ("teacher", "generator", "gan") and not taught:
             raise ValueError(
                 f"augment.source is {source}, which starts from the closed form, but "
                 f"closed_form.enabled is false; take another source"
             )
         return self
+
+    @classmethod
+    def add_section(cls, name: str, section: type[PartConfig]) -> None:
+        """Adds the settings of a part as a section, with their defaults."""
+        cls.__pydantic_fields__[name] = FieldInfo(annotation=section, default=section())
+        cls.model_rebuild(force=True)
 
     def refuse_adopted_store(self) -> None:
         """Raises ConfigError if the store is the adopted graph, which kgrec would write over."""
@@ -228,6 +223,10 @@ class Config(Settings):
         """The settings as JSON, without anything from the environment."""
         return self.model_dump_json(indent=2)
 
+
+for _part in registry.parts():
+    if _part.section is not None:
+        Config.add_section(_part.name, _part.section)
 
 #: What stands before the host of an address; a message may show what was given.
 _CREDENTIALS = re.compile(r"://[^/\s\"']*@")

@@ -119,68 +119,6 @@ class TrainingConfig(Settings):
     refit: bool = False
 
 
-class ClosedFormConfig(Settings):
-    """The closed form: EASE with the graph's relations as weighted extra rows.
-
-    Attributes:
-        enabled: Whether it is a part of the fusion.
-        ridge: L2; None searches it, with dropout, exponents and kernels, on train.
-        relation_weights: Weight of a relation's rows by name; None searches those of the 24 largest
-            relations likewise.
-        search_items: The search runs on the so many most popular items,
-        search_pairs: asks for so many interactions,
-        search_steps: and takes at most so many steps.
-        kernels: Whether kernels over time are tried, where there are times.
-        max_items: Larger catalogues get the sparse closed form: the dense inverse grows with the
-            cube of the items.
-    """
-
-    enabled: bool = True
-    ridge: float | None = Field(None, gt=0)
-    relation_weights: dict[str, float] | None = None
-    search_items: int = Field(2500, ge=10)
-    search_pairs: int = Field(4000, ge=1)
-    search_steps: int = Field(30, ge=1)
-    kernels: bool = True
-    max_items: int = Field(40_000, ge=1)
-
-
-class UserSideConfig(Settings):
-    """The closed form seen from the other side, users explained by users.
-
-    Attributes:
-        enabled: Whether it is a part of the fusion.
-        max_users: Not with more users (its inverse is dense).
-    """
-
-    enabled: bool = True
-    max_users: int = Field(20_000, ge=1)
-
-
-class FactorsConfig(Settings):
-    """Weighted matrix factorisation, by alternating least squares.
-
-    Attributes:
-        enabled: Whether it is a part of the fusion.
-        dimensions: Numbers a user, and an item.
-        iterations: How often users, then items are solved.
-    """
-
-    enabled: bool = True
-    dimensions: int = Field(64, ge=1)
-    iterations: int = Field(12, ge=1)
-
-
-class DirectedConfig(Settings):
-    """A ridge regression from what users did to what they did next; where valid comes after train.
-
-    Attributes:
-        enabled: Whether it is a part of the fusion.
-    """
-
-    enabled: bool = True
-
-
 class ColdConfig(Settings):
     """Items without interactions, scored through their content.
 

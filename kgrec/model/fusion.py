@@ -8,7 +8,8 @@ from torch import Tensor
 
 from kgrec.errors import ShapeError
 from kgrec.model.folding import NewGraph
-from kgrec.model.scorer import Contributions, Leaf, Scorer, described, from_description, under
+from kgrec.model.kinds import described, from_description, under
+from kgrec.model.scorer import Contributions, Leaf, Scorer
 
 
 def standardise(scores: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ from kgrec.training.augmentation import measured, popularity_term
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import history_of
-from kgrec.training.network_part import learner_of
-from kgrec.training.parts import fit_closed_form, fit_factors_part
+from kgrec.training.networks import learner_of
+from kgrec.training.part import fit_part, part_of
 from kgrec.training.proposals import Proposals
 
 SPLITS = (Split.VALID, Split.TEST)
@@ -123,14 +123,10 @@ def _edges(
     report = folder / "learned.json"
     missing = {name for name in names if not paths[name].is_file()}
     parts: dict[str, Scorer] = {}
-    made = {
-        "closed_form": (fit_closed_form, _TAUGHT),
-        "factors": (fit_factors_part, _LEARNED),
-    }
-    for part, (fit, askers) in made.items():
-        scorer = fit(fitting) if missing & askers else None
+    for name, askers in (("closed_form", _TAUGHT), ("factors", _LEARNED)):
+        scorer = fit_part(fitting, part_of(name)) if missing & askers else None
         if scorer is not None:
-            parts[part] = scorer
+            parts[name] = scorer
     proposals = Proposals(fitting, parts)
     for name in names:
         proposals.require(name)

@@ -26,7 +26,7 @@ from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.directory import open_partial
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.inner_split import is_temporal
-from kgrec.training.parts import fit_closed_form, fit_factors_part
+from kgrec.training.part import fit_part, part_of
 from kgrec.training.proposals import LEARNED, SOURCES, Proposals
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class GanAugmenter:
             ConfigError: If the settings have no closed form, or too few users are dense.
             RunError: If the directory holds something else.
         """
-        if not config.closed_form.enabled:
+        if not part_of("closed_form").is_enabled(config):
             raise ConfigError(
                 "a generator starts from the closed form, but closed_form.enabled is false; "
                 "enable it"
@@ -239,9 +239,8 @@ def _fitting(
 
 def _teachers(fitting: Fitting) -> dict[str, Scorer]:
     """Fits what sources of synthetic edges ask, and nothing else: `closed_form` and `factors`."""
-    makers = {"closed_form": fit_closed_form, "factors": fit_factors_part}
-    parts = {name: make(fitting) for name, make in makers.items()}
-    return {name: part for name, part in parts.items() if part is not None}
+    fits = {name: fit_part(fitting, part_of(name)) for name in ("closed_form", "factors")}
+    return {name: scorer for name, scorer in fits.items() if scorer is not None}
 
 
 def _read(path: Path) -> Augmenter:

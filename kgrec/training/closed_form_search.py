@@ -11,14 +11,17 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from kgrec.config import ClosedFormConfig
 from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData
-from kgrec.model.closed_form import Refinements
+from kgrec.model.closed_form import ClosedForm, Refinements
+from kgrec.model.gram import user_weights
+from kgrec.model.incidence import Incidence
+from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.training.budget import Budget
 from kgrec.training.closed_form_problem import ClosedFormProblem, keep_in_bounds, read_settings
 from kgrec.training.inner_split import history_of, inner_graph, most_popular_rows
 from kgrec.training.kernel_search import KernelTrials
+from kgrec.training.parts.closed_form import ClosedFormConfig
 from kgrec.training.relation_rows import relation_rows
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,44 @@ class ClosedFormSettings:
     relation_weights: dict[str, float]
     inner_ndcg: tuple[float, float] | None
     refinements: Refinements = field(default_factory=Refinements)
+
+
+def solve_closed_form(
+    graph: GraphData,
+    history: Incidence,
+    settings: ClosedFormSettings,
+    ranks: Tensor | None,
+    *,
+    max_items: int,
+) -> ClosedForm | SparseClosedForm:
+    """Solves it with a dense inverse, or sparsely for catalogues beyond `max_items`.
+
+    Args:
+        graph: Its relations are read.
+        history: The training items of each user.
+        settings: What the search settings.
+        ranks: (n,) places by time, where the settings weigh by them.
+        max_items: Beyond, there are no kernel over time and no recency.
+    """
+    refinements = settings.refinements
+    relations = relation_rows(graph)
+    if graph.num_items <= max_items:
+        return ClosedForm.fit(
+            history,
+            relations,
+            settings.relation_weights,
+            settings.ridge,
+            refinements,
+            ranks,
+        )
+    return SparseClosedForm.fit(
+        history,
+        relations,
+        settings.relation_weights,
+        settings.ridge,
+        user_weight=user_weights(history.lengths, refinements.user_exponent),
+        dropout=refinements.dropout,
+    )
 
 
 def search_closed_form(

@@ -29,6 +29,7 @@ from kgrec.training.cold_folds import (
 )
 from kgrec.training.cold_level import with_exposure
 from kgrec.training.cold_views import View, content_views
+from kgrec.training.parts.closed_form import ClosedFormConfig
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def fit_cold(
         return None
     names = tuple(view.name for view in views)
     if settings is None or settings.views != names:
-        ridge = ridge or config.closed_form.ridge or 150.0
+        ridge = ridge or ClosedFormConfig.of(config).ridge or 150.0
         settings = search_cold(graph, views, seed=seed, keep_warm=keep_warm, ridge=ridge)
         settings = replace(settings, views=names)
     most = np.sort(warm[np.argsort(-count[warm], kind="stable")[:_MOST_WARM]])

@@ -23,6 +23,7 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.suspicion import Judged, alikeness, explain_users
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.inner_split import history_of
+from kgrec.training.parts.closed_form import ClosedFormConfig
 
 logger = logging.getLogger(__name__)
 
@@ -85,10 +86,11 @@ def defended(config: Config, graph: GraphData) -> tuple[GraphData, dict[str, Any
     settings = config.defence
     if not settings.filter:
         return graph, None
-    if graph.num_items > config.closed_form.max_items:
+    most = ClosedFormConfig.of(config).max_items
+    if graph.num_items > most:
         raise ConfigError(
             f"defence.filter inverts a matrix of {graph.num_items:,} items, expected at most "
-            f"closed_form.max_items = {config.closed_form.max_items:,}; raise that, or turn the "
+            f"closed_form.max_items = {most:,}; raise that, or turn the "
             f"filter off"
         )
     vocabulary = graph.vocabularies[NodeLabel.USER]

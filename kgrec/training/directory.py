@@ -17,7 +17,8 @@ from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, display_names
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Scorer, described, from_description
+from kgrec.model.kinds import described, from_description
+from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Role
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.vocabulary import Vocabulary

@@ -15,12 +15,11 @@ from kgrec.errors import ConfigError
 from kgrec.evaluation.evaluate import peak_memory_mb
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, text_space
-from kgrec.model.cold import ColdCompletion
-from kgrec.model.cold_users import ColdUsers
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
 from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.cold_folds import ColdSettings
 from kgrec.training.cold_level import level_on
 from kgrec.training.cold_search import fit_cold
 from kgrec.training.cold_user_search import fit_cold_users
@@ -28,7 +27,7 @@ from kgrec.training.defence import defended
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import is_temporal
-from kgrec.training.parts import fit_parts
+from kgrec.training.part import fit_parts
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class Fitted:
         space: The space of the text features; None without.
     """
 
-    scorer: Fusion | ColdCompletion | ColdUsers
+    scorer: Scorer
     parts: Mapping[str, Scorer]
     record: dict[str, Any]
     space: TextSpace | None = None
@@ -93,15 +92,15 @@ def fit(
     fusion = _fusion(fitting, parts)
     scorer = _completed(fitting, fusion.without_idle_parts())
     if config.training.refit:
-        whole = replace(fitting, graph=graph.with_valid(), work=None)
-        found, cold = record["fusion"], isinstance(scorer, ColdCompletion)
+        whole = replace(fitting, graph=graph.with_valid(), work=None, parts={})
+        chosen_fusion, is_completed = record["fusion"], scorer.innermost is not scorer
         del fusion, scorer
         parts.clear()  # two dense closed forms at once are not needed
         with fitting.timed("refit"):
             parts = fit_parts(whole)
-        weights = {name: found["weights"][name] for name in parts}
-        fusion = Fusion(parts, weights, found["scales"]).without_idle_parts()
-        scorer = _completed(whole, fusion) if cold else fusion
+        weights = {name: chosen_fusion["weights"][name] for name in parts}
+        fusion = Fusion(parts, weights, chosen_fusion["scales"]).without_idle_parts()
+        scorer = _completed(whole, fusion) if is_completed else fusion
         fitting = whole
     served = _for_cold_users(fitting, scorer)
     seconds["train"] = time.perf_counter() - started
@@ -156,7 +155,7 @@ def _level_users(num_items: int) -> int:
     return max(200, min(4_000, _MOST_BYTES // (4 * num_items)))
 
 
-def _completed(fitting: Fitting, fusion: Fusion) -> Fusion | ColdCompletion:
+def _completed(fitting: Fitting, fusion: Fusion) -> Scorer:
     """Completes the fusion for cold items, at a level at which valid keeps what it must."""
     config, choices = fitting.config, fitting.choices
     if not config.cold.enabled:
@@ -169,14 +168,14 @@ def _completed(fitting: Fitting, fusion: Fusion) -> Fusion | ColdCompletion:
             fitting.text,
             config.seed,
             keep_warm=config.cold.keep_warm,
-            settings=choices.cold_on_valid or choices.cold,
+            settings=choices.cold_on_valid or choices.get("cold", ColdSettings),
         )
         if made is None:
             return fusion
         completed, settings = made
         if choices.cold_on_valid is not None:  # fitted again on train and valid
             return completed
-        choices.cold = settings
+        choices.settings["cold"] = settings
         if fitting.work is not None:
             choices.save(fitting.work / CHOICES)
         found = {**asdict(settings), "items": len(completed.completion.cold), "kept": True}
@@ -196,9 +195,7 @@ def _completed(fitting: Fitting, fusion: Fusion) -> Fusion | ColdCompletion:
     return completed if found["kept"] else fusion
 
 
-def _for_cold_users(
-    fitting: Fitting, scorer: Fusion | ColdCompletion
-) -> Fusion | ColdCompletion | ColdUsers:
+def _for_cold_users(fitting: Fitting, scorer: Scorer) -> Scorer:
     """Serves users without interactions by what else is known of them, where that pays."""
     config = fitting.config
     if not config.cold.enabled:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,23 +17,17 @@ from kgrec.config import Config
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.incidence import Incidence
+from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
-from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.inner_split import history_of, time_ranks
 from kgrec.training.resume import Trained
-from kgrec.training.side_searches import DirectedSettings, FactorsSettings, UserSideSettings
-from kgrec.training.temperature_search import TemperatureSettings
 
-_Settings = TypeVar(
-    "_Settings",
-    ClosedFormSettings,
-    UserSideSettings,
-    FactorsSettings,
-    DirectedSettings,
-    TemperatureSettings,
-)
+_Settings = TypeVar("_Settings", bound="DataclassInstance")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 TextFeatures = Mapping[NodeLabel, npt.NDArray[np.float32]]
 
 
@@ -52,6 +46,7 @@ class Fitting:
         choices: What was found.
         progress: Whether bars are shown on a terminal.
         networks: Those that were trained; where valid has joined train they go on.
+        parts: What was fitted so far, by the name of the part.
     """
 
     config: Config
@@ -64,6 +59,7 @@ class Fitting:
     choices: Choices
     progress: bool
     networks: list[Trained] = field(default_factory=list)
+    parts: dict[str, Scorer] = field(default_factory=dict)
 
     @cached_property
     def history(self) -> Incidence:
@@ -75,17 +71,19 @@ class Fitting:
         """Each entry's place among its user's by time; None without times."""
         return time_ranks(self.graph.train, self.history)
 
-    def chosen(self, name: str, search: Callable[[], _Settings]) -> _Settings:
-        """Gives what was found for a part before, else searches; either is told to the record."""
-        found: _Settings | None = getattr(self.choices, name)
-        if found is None:
+    def chosen(
+        self, name: str, kind: type[_Settings], search: Callable[[], _Settings]
+    ) -> _Settings:
+        """Gives what was found under a name before, else searches; it goes into the record."""
+        settings = self.choices.get(name, kind)
+        if settings is None:
             with self.budget.running():
-                found = search()
-            setattr(self.choices, name, found)
+                settings = search()
+            self.choices.settings[name] = settings
             if self.work is not None:
                 self.choices.save(self.work / CHOICES)
-        self.record[name] = asdict(found)
-        return found
+        self.record[name] = asdict(settings)
+        return settings
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
 from kgrec.training.fusion_candidates import TOP, Candidates, Term
+from kgrec.training.part import all_parts
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +18,6 @@ _SWEEPS = 8
 #: A part without which the NDCG@20 is no more than this share smaller is left out: so little is
 #: noise of the users who were asked.
 _LEAST_WORTH = 1e-3
-#: Parts whose scores are small for users of whom little is known, so that all share a deviation.
-_SHARED = ("closed_form", "user_side", "directed")
 #: Bytes of scores kept; users are sampled to stay below.
 _MOST_BYTES, _MOST_USERS = 1_000_000_000, 10_000
 
@@ -26,8 +25,9 @@ _Terms = dict[str, Term]
 
 
 def default_weights(parts: Mapping[str, Scorer]) -> dict[str, float]:
-    """Weights where there is no valid split: equal, popularity a tenth."""
-    return {name: 0.1 if name == "popularity" else 1.0 for name in parts}
+    """Weights where there is no valid split: the parts' own, 1 of what is none of kgrec's."""
+    known = {part.name: part.default_weight for part in all_parts()}
+    return {name: known.get(name, 1.0) for name in parts}
 
 
 @torch.no_grad()
@@ -44,9 +44,9 @@ def search_fusion(parts: Mapping[str, Scorer], task: RankingTask) -> tuple[Fusio
         The fusion and its NDCG@20 on the task. The largest weight is 1.
     """
     candidates = Candidates(parts, task)
+    shared = {part.name for part in all_parts() if part.shared_scale}
     terms = {
-        name: Term(weight, shared=name in _SHARED)
-        for name, weight in default_weights(parts).items()
+        name: Term(weight, shared=name in shared) for name, weight in default_weights(parts).items()
     }
     best = candidates.ndcg(terms)
     for _ in range(_SWEEPS):

@@ -17,20 +17,20 @@ from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import train_pairs
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
-from kgrec.model.closed_form import ClosedForm
 from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.likeness import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
-from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.text_likeness import TextLikeness
-from kgrec.model.wmf import WeightedMF
 from kgrec.schema import NodeLabel
 from kgrec.training.checkpoint import load_tensors, save_tensors
-from kgrec.training.closed_form_part import solve_closed_form
+from kgrec.training.closed_form_search import ClosedFormSettings, solve_closed_form
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import history_of
+from kgrec.training.part import part_of
+from kgrec.training.parts.closed_form import ClosedFormConfig
+from kgrec.training.parts.factors import FactorsConfig
 from kgrec.training.relation_rows import relation_rows
 from kgrec.training.side_searches import FactorsSettings, fit_factors
 
@@ -75,7 +75,7 @@ class Proposals:
     def possible(self) -> tuple[str, ...]:
         """Gives the sources that this data allows."""
         at_most = self._fitting.config.augment.at_most
-        taught = self._fitting.config.closed_form.enabled
+        taught = part_of("closed_form").is_enabled(self._fitting.config)
         learned = taught and len(dense_users(self._fitting.history, at_most)) >= LEAST_DENSE
         allowed = {"teacher": taught, "generator": learned, "gan": learned}
         return tuple(name for name in SOURCES if allowed.get(name, True))
@@ -205,20 +205,18 @@ class Proposals:
         return Bank(scorers, history, choosers)
 
     def _teacher(self, graph: GraphData, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:
-        found = self._fitting.choices.closed_form
-        assert found is not None, "the teacher is asked only where there is a closed form"
-        timeless = replace(found.refinements, recency=None, bandwidth=None, kernel_share=0.0)
-        part = fitted.get("closed_form")
-        if timeless == found.refinements and isinstance(part, ClosedForm | SparseClosedForm):
-            return part
-        found = replace(found, refinements=timeless)
-        most = self._fitting.config.closed_form.max_items
-        return solve_closed_form(graph, history, found, None, max_items=most)
+        settings = self._fitting.choices.get("closed_form", ClosedFormSettings)
+        assert settings is not None, "the teacher is asked only where there is a closed form"
+        timeless = replace(settings.refinements, recency=None, bandwidth=None, kernel_share=0.0)
+        if timeless == settings.refinements and "closed_form" in fitted:
+            return fitted["closed_form"]
+        settings = replace(settings, refinements=timeless)
+        most = ClosedFormConfig.of(self._fitting.config).max_items
+        return solve_closed_form(graph, history, settings, None, max_items=most)
 
     def _factors(self, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:
-        part = fitted.get("factors")
-        if isinstance(part, WeightedMF):
-            return part
+        if "factors" in fitted:
+            return fitted["factors"]
         config = self._fitting.config
-        found = self._fitting.choices.factors or FactorsSettings()
-        return fit_factors(history, config.factors, found, config.seed)
+        settings = self._fitting.choices.get("factors", FactorsSettings) or FactorsSettings()
+        return fit_factors(history, FactorsConfig.of(config), settings, config.seed)

@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from kgrec.config import FactorsConfig
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.directed import DirectedRidge
@@ -18,6 +17,7 @@ from kgrec.model.wmf import WeightedMF
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
 from kgrec.training.inner_split import history_of, inner_graph, inner_ranks
+from kgrec.training.parts.factors import FactorsConfig
 from kgrec.vocabulary import Vocabulary
 
 _MOST_ITEMS, _MOST_USERS = 2_500, 4_000

@@ -15,8 +15,9 @@ from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.fit import choose_device
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
-from kgrec.training.network_part import learner_of
-from kgrec.training.parts import fit_closed_form
+from kgrec.training.networks import learner_of
+from kgrec.training.part import fit_part, part_of
+from kgrec.training.temperature_search import TemperatureSettings
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ def find_settings(config: Config, graph: GraphData, folder: Path) -> Found:
         ConfigError: If the closed form is off.
     """
     fitting = _fitting(config, graph, Choices.load(folder / CHOICES), folder)
-    fit_closed_form(fitting)
+    fit_part(fitting, part_of("closed_form"))
     learner_of(fitting).train(0)
-    closed = fitting.choices.closed_form
+    closed = fitting.choices.get("closed_form", ClosedFormSettings)
     if closed is None:
         raise ConfigError("closed_form.enabled is false, but its fits are asked for; turn it on")
-    found = fitting.choices.temperature
+    found = fitting.choices.get("temperature", TemperatureSettings)
     temperature = config.model.temperature if found is None else found.temperature
     assert temperature is not None, "it is given or found"
     return Found(closed, temperature, fitting.networks[0].epochs)
@@ -63,7 +64,8 @@ def fit_closed_form_alone(config: Config, graph: GraphData, found: Found) -> Sco
         found.closed_form.refinements, recency=None, bandwidth=None, kernel_share=0.0
     )
     closed = replace(found.closed_form, refinements=timeless)
-    scorer = fit_closed_form(_fitting(config, graph, Choices(closed_form=closed), None))
+    fitting = _fitting(config, graph, Choices({"closed_form": closed}), None)
+    scorer = fit_part(fitting, part_of("closed_form"))
     assert scorer is not None
     return scorer
 

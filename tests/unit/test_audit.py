@@ -12,7 +12,7 @@ from kgrec.auditing.folds import audit_folds
 from kgrec.auditing.likeness import relation_likeness
 from kgrec.auditing.trials import ALL, relations_in_use
 from kgrec.auditing.variants import permuted
-from kgrec.config import ClosedFormConfig, Config, DataConfig, FusionConfig
+from kgrec.config import Config, DataConfig, FusionConfig
 from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
@@ -21,6 +21,7 @@ from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Split
 from kgrec.training.fit import Fitted, fit
+from kgrec.training.parts.closed_form import ClosedFormConfig
 from tests.graphs import ENTITY, ITEM, behaviour, history_of, make_graph, relation
 
 NUM_USERS, NUM_ITEMS, TASTES = 150, 120, 30

@@ -13,12 +13,13 @@ import pytest
 from kgrec.auditing.audit import Audit, audit_graph
 from kgrec.auditing.trials import ALL
 from kgrec.auditing.variants import relation_sizes
-from kgrec.config import ClosedFormConfig, Config, FusionConfig, StoreConfig
+from kgrec.config import Config, FusionConfig, StoreConfig
 from kgrec.data import movielens
 from kgrec.errors import DataError
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.store.connect import open_store
+from kgrec.training.parts.closed_form import ClosedFormConfig
 from kgrec.updates import update
 
 

@@ -21,6 +21,7 @@ from kgrec.model.text_likeness import TextLikeness
 from kgrec.schema import NodeLabel, Split
 from kgrec.training import augmentation
 from kgrec.training.augmentation import _gate, _judge
+from kgrec.training.choices import Choices
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.proposals import Proposals
 from kgrec.training.relation_rows import relation_rows
@@ -132,7 +133,7 @@ def test_a_generator_is_told_of_the_same_relations_in_the_world_and_in_the_graph
     for seed in range(6):
         config = Config.build({**given, "seed": seed}, base=Path(), source="a test")
         history = history_of(graph)
-        choices = SimpleNamespace(closed_form=found, factors=None)
+        choices = Choices({"closed_form": found})
         fitting: Any = SimpleNamespace(
             graph=graph, history=history, config=config, choices=choices, work=None, text=None
         )
@@ -171,7 +172,7 @@ def test_a_generator_may_be_told_of_texts() -> None:
         graph=graph,
         history=history,
         config=config,
-        choices=SimpleNamespace(closed_form=found, factors=None),
+        choices=Choices({"closed_form": found}),
         work=None,
         text={NodeLabel.ITEM: text.astype(np.float32)},
     )

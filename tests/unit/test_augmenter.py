@@ -114,7 +114,7 @@ def test_an_interrupted_fit_goes_on(
             GanAugmenter.fit(graph, settings(), tmp_path / "gan")
     assert not (tmp_path / "gan").exists()
     with monkeypatch.context() as patch:  # what was searched is not searched again
-        patch.setattr("kgrec.training.parts.search_closed_form", killed)
+        patch.setattr("kgrec.training.closed_form_search.search_closed_form", killed)
         found = GanAugmenter.fit(graph, settings(), tmp_path / "gan")
     assert taught == ["generator"]
     assert columns(found.sample(seed=2)) == columns(fitted.sample(seed=2))

@@ -28,7 +28,7 @@ from kgrec.model.incidence import Incidence
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.store.connect import open_store
 from kgrec.training import augment_trials
-from kgrec.training.network_part import Learner
+from kgrec.training.networks import Learner
 
 NUM_USERS, NUM_ITEMS = 150, 60
 

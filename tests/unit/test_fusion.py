@@ -11,7 +11,8 @@ from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
 from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
-from kgrec.model.scorer import Scorer, scorer_kind
+from kgrec.model.kinds import scorer_kind
+from kgrec.model.scorer import Scorer
 from kgrec.training.relation_rows import relation_rows
 
 GRAPH = random_graph(8)

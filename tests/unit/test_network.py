@@ -18,7 +18,7 @@ from graphs import (
 )
 from torch import nn
 
-from kgrec.config import ClosedFormConfig, TextConfig
+from kgrec.config import TextConfig
 from kgrec.errors import ShapeError
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.tensors import build_hetero, typed_edges
@@ -26,6 +26,7 @@ from kgrec.graph.texts import node_texts
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.training.closed_form_search import search_closed_form
+from kgrec.training.parts.closed_form import ClosedFormConfig
 
 HALF = 0.5**0.5
 #: u0 took i0; i0 and i1 are of e0. Nodes u0, i0, i1, e0 are 0 … 3.

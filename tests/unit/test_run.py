@@ -24,12 +24,12 @@ from kgrec.ingestion import ingest
 from kgrec.model.closed_form import Refinements
 from kgrec.model.fusion import Fusion, standardise
 from kgrec.model.popularity import Popularity
-from kgrec.model.scorer import described
+from kgrec.model.kinds import described
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
-from kgrec.training import augmentation, loop, network_part
+from kgrec.training import augmentation, loop, networks
 from kgrec.training import fit as fit_module
-from kgrec.training import parts as parts_module
+from kgrec.training import closed_form_search
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.closed_form_search import ClosedFormSettings
@@ -43,12 +43,22 @@ from kgrec.training.side_searches import DirectedSettings, UserSideSettings
 from kgrec.training.temperature_search import TRIAL_EPOCHS, TemperatureSettings
 
 #: What a search could have found; no search over the tiny data set ends there.
-CHOSEN = Choices(
-    ClosedFormSettings(12.5, {"genre": 0.7}, (0.125, 0.25), Refinements(0.2, 0.4, 10.0, 0.8, 15.0)),
-    UserSideSettings(77.0, 0.45, 0.21),
-    DirectedSettings(333.0, 4.0, 9.0, 0.19),
-    temperature=TemperatureSettings(0.14, {"0.2": 0.1, "0.14": 0.125}),
+CLOSED_FORM = ClosedFormSettings(
+    12.5, {"genre": 0.7}, (0.125, 0.25), Refinements(0.2, 0.4, 10.0, 0.8, 15.0)
 )
+CHOSEN = Choices(
+    {
+        "closed_form": CLOSED_FORM,
+        "user_side": UserSideSettings(77.0, 0.45, 0.21),
+        "directed": DirectedSettings(333.0, 4.0, 9.0, 0.19),
+        "temperature": TemperatureSettings(0.14, {"0.2": 0.1, "0.14": 0.125}),
+    }
+)
+
+
+def as_found(choices: Choices) -> dict[str, object]:
+    """What was found, as the dataclasses that were searched."""
+    return {name: choices.get(name, type(value)) for name, value in CHOSEN.settings.items()}
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +225,7 @@ def test_networks_go_on_when_valid_has_joined(
             asked.append(options.get("validate") is not None)
         return loop.train_network(*args, **options)
 
-    monkeypatch.setattr(network_part, "train_network", watched)
+    monkeypatch.setattr(networks, "train_network", watched)
     training = {"refit": True, "ensemble": 2, "epochs": 4}
     found = fit(changed(config, training=training), graph, progress=False).record["network"]
     best = found["best_epoch"]
@@ -331,8 +341,8 @@ class TestSyntheticEdges:
             starts.append(options.get("start"))
             return loop.train_network(*args, **options)
 
-        monkeypatch.setattr(network_part, "Proposals", Watched)
-        monkeypatch.setattr(network_part, "train_network", learned)
+        monkeypatch.setattr(networks, "Proposals", Watched)
+        monkeypatch.setattr(networks, "train_network", learned)
         augment = {"source": "teacher", "at_most": 12, "epochs": 2}
         found = fit(
             changed(config, augment=augment, training={"refit": True}), graph, progress=False
@@ -457,17 +467,20 @@ class TestChoices:
         [
             CHOSEN,
             Choices(),
-            Choices(closed_form=ClosedFormSettings(3.0, {}, None)),
-            Choices(user_side=UserSideSettings(50.0)),
+            Choices({"closed_form": ClosedFormSettings(3.0, {}, None)}),
+            Choices({"user_side": UserSideSettings(50.0)}),
         ],
     )
     def test_what_was_saved_is_loaded(self, tmp_path: Path, choices: Choices) -> None:
         choices.save(tmp_path / CHOICES)
-        assert Choices.load(tmp_path / CHOICES) == choices
+        loaded = Choices.load(tmp_path / CHOICES)
+        assert as_found(loaded) == as_found(choices)
+        loaded.save(tmp_path / "again.json")
+        assert (tmp_path / "again.json").read_bytes() == (tmp_path / CHOICES).read_bytes()
 
     def test_whether_time_decides_is_not_saved(self, tmp_path: Path) -> None:
         replace(CHOSEN, temporal=True).save(tmp_path / CHOICES)
-        assert Choices.load(tmp_path / CHOICES) == CHOSEN
+        assert not Choices.load(tmp_path / CHOICES).temporal
         assert Choices.load(tmp_path / "none.json") == Choices()
 
 
@@ -531,7 +544,7 @@ class TestFailures:
             raise AssertionError("it was searched again")
 
         for name in ("search_closed_form", "search_user_side"):
-            monkeypatch.setattr(parts_module, name, refuse)
+            monkeypatch.setattr(closed_form_search, name, refuse)
         run = train(config, tiny[1], tmp_path / "run", progress=False)
         assert run.record["closed_form"] == {
             "ridge": 12.5,
@@ -547,7 +560,7 @@ class TestFailures:
         }  # fmt: skip
         part = run.scorer.parts["closed_form"]
         assert (part.ridge, part.relation_weights) == (12.5, {"genre": 0.7})
-        assert part.refinements == CHOSEN.closed_form.refinements
+        assert part.refinements == CLOSED_FORM.refinements
         with pytest.raises(AssertionError, match="searched again"):  # where nothing was killed
             train(config, tiny[1], tmp_path / "other", progress=False)
 

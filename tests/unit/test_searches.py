@@ -16,7 +16,6 @@ from graphs import (
     relation,
 )
 
-from kgrec.config import ClosedFormConfig, FactorsConfig
 from kgrec.errors import ConfigError
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
@@ -35,6 +34,8 @@ from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_
 from kgrec.training.fusion_candidates import Candidates, Term
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import inner_graph, inner_ranks, is_temporal, time_ranks
+from kgrec.training.parts.closed_form import ClosedFormConfig
+from kgrec.training.parts.factors import FactorsConfig
 from kgrec.training.relation_rows import relation_rows
 from kgrec.training.side_searches import (
     FactorsSettings,

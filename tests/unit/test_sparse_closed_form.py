@@ -12,7 +12,7 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.sparse_gram import sparse_gram
 from kgrec.model.sparse_inverse import sparse_inverse
-from kgrec.training import parts
+from kgrec.training import closed_form_search
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.fit import fit
 from kgrec.training.relation_rows import relation_rows
@@ -110,7 +110,7 @@ def test_training_takes_it_beyond_max_items_with_all_that_was_found(
 ) -> None:
     refined = Refinements(dropout=0.25, user_exponent=0.5)
     found = ClosedFormSettings(2.0, WEIGHTS, None, refined)
-    monkeypatch.setattr(parts, "search_closed_form", lambda *_, **__: found)
+    monkeypatch.setattr(closed_form_search, "search_closed_form", lambda *_, **__: found)
 
     def fitted(max_items: int) -> ClosedForm | SparseClosedForm:
         config = Config.build(

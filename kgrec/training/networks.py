@@ -1,7 +1,7 @@
 """The networks of a recommender, one a seed."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -35,17 +35,15 @@ _STOPPING_USERS = 10_000
 _REFIT_EPOCHS = 3
 
 
-def fit_networks(fitting: Fitting, parts: Mapping[str, Scorer]) -> Scorer | None:
+def fit_networks(fitting: Fitting) -> Scorer:
     """Trains one network a seed, hardens them if the settings ask; several are a fusion of equals.
 
     Args:
-        fitting: What is needed; if it holds networks already, they go on.
-        parts: What was fitted before; some sources of synthetic edges ask it.
+        fitting: What is needed; if it holds networks already, they go on. Some sources of synthetic
+            edges ask the parts that were fitted before.
     """
     config = fitting.config
-    if not config.fusion.network:
-        return None
-    proposals = Proposals(fitting, parts)
+    proposals = Proposals(fitting, fitting.parts)
     if config.augment.source not in (NONE, "auto"):
         proposals.require(config.augment.source)
     with fitting.timed("network"):
@@ -83,7 +81,8 @@ def learner_of(fitting: Fitting) -> "Learner":
 
 def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
     """The temperature that was found, or is found now by short trainings, judged on valid."""
-    config, found = fitting.config, fitting.choices.temperature
+    config = fitting.config
+    found = fitting.choices.get("temperature", TemperatureSettings)
     task = None if found else fitting.valid_task(_STOPPING_USERS)
     if found is None and (task is None or config.training.epochs == 0):
         fitting.record["temperature"] = asdict(TemperatureSettings())
@@ -107,7 +106,9 @@ def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
             return 0.0
 
     with progress_bar("network: temperature", None, enabled=fitting.progress) as advance:
-        found = fitting.chosen("temperature", lambda: search_temperature(judge, fitting.budget))
+        found = fitting.chosen(
+            "temperature", TemperatureSettings, lambda: search_temperature(judge, fitting.budget)
+        )
     return found.temperature
 
 

@@ -1,0 +1,139 @@
+"""What a part of the fusion says of itself: its settings, their search, and how it is fitted."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kgrec import registry
+from kgrec.config.base import PartConfig
+from kgrec.errors import ConfigError
+from kgrec.progress import Advance, progress_bar
+
+if TYPE_CHECKING:
+    from kgrec.config import Config
+    from kgrec.model.scorer import Scorer
+    from kgrec.training.fitting import Fitting
+
+
+class Part(ABC):
+    """One of the scorers that a fusion adds up.
+
+    A part's file holds its section of the settings and this; it imports what is heavy only where it
+    fits, as settings are read without torch. docs/extending.md has one of thirty lines.
+
+    Attributes:
+        name: In the fusion, the record, and of the section of the settings.
+        title: In words.
+        section: Its settings that a person may set; None if there are none.
+        settings_type: Dataclass of the settings that it searches; None if it searches none.
+        default_weight: In the fusion, where no valid split can weigh the parts.
+        shared_scale: Whether the size of its scores tells users apart: they are small for a user of
+            whom little is known, so all users' share one standard deviation in the fusion.
+        reads_relations: Whether relations of the graph change its scores.
+        needs_times: Whether it is fitted only where every interaction has a time and what is
+            predicted comes after what is known.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    section: ClassVar[type[PartConfig] | None] = None
+    default_weight: ClassVar[float] = 1.0
+    shared_scale: ClassVar[bool] = False
+    reads_relations: ClassVar[bool] = False
+    needs_times: ClassVar[bool] = False
+
+    @property
+    def settings_type(self) -> type | None:
+        """Dataclass of the settings that it searches; None if it searches none."""
+        return None
+
+    def is_enabled(self, config: "Config") -> bool:
+        """Whether the settings ask for it."""
+        return self.section is None or self.section.of(config).enabled
+
+    def applies(self, fitting: "Fitting") -> bool:
+        """Whether the data allow it; a part that is too large for them says so and stays out."""
+        del fitting
+        return True
+
+    def search(self, fitting: "Fitting", advance: Advance) -> Any:
+        """Finds its settings on train alone, an instance of `settings_type`; else its defaults."""
+        del fitting, advance
+        return None if self.settings_type is None else self.settings_type()
+
+    @abstractmethod
+    def fit(self, fitting: "Fitting", settings: Any, advance: Advance) -> "Scorer":
+        """Fits it on the training interactions.
+
+        Args:
+            fitting: Graph, settings, what was fitted before.
+            settings: What `search` found, now or in an earlier attempt; None if it has none.
+            advance: Moves the bar and says what is done.
+        """
+
+    def run(self, fitting: "Fitting") -> "Scorer":
+        """Searches, unless that was done before, and fits."""
+        with (
+            fitting.timed(self.name),
+            progress_bar(f"{self.title}: search", None, enabled=fitting.progress) as advance,
+        ):
+            settings = None
+            if self.settings_type is not None:
+                settings = fitting.chosen(
+                    self.name, self.settings_type, lambda: self.search(fitting, advance)
+                )
+            return self.fit(fitting, settings, advance)
+
+
+def register_part(part: Part) -> None:
+    """Makes a part of one's own take part in every training from now on, with its settings.
+
+    Raises:
+        ConfigError: If a section of the settings has its name and is none of a part.
+    """
+    from kgrec.config import Config
+
+    if part.section is not None:
+        present = Config.model_fields.get(part.name)
+        if present is not None and part.name not in {known.name for known in all_parts()}:
+            raise ConfigError(
+                f"a part is called {part.name!r}, as a section of the settings is; expected "
+                f"another name; rename the part"
+            )
+        Config.add_section(part.name, part.section)
+    registry.add(part)
+
+
+def all_parts() -> list[Part]:
+    """Gives the parts of the registry, in the order in which they are fitted."""
+    return registry.parts()
+
+
+def part_of(name: str) -> Part:
+    """Gives a part by its name; raises KeyError if there is none."""
+    part: Part = registry.part(name)
+    return part
+
+
+def fit_part(fitting: "Fitting", part: Part) -> "Scorer | None":
+    """Fits a part; None if the settings do not ask for it or the data do not allow it."""
+    if not part.is_enabled(fitting.config):
+        return None
+    has_times = fitting.choices.temporal and fitting.ranks is not None
+    if (part.needs_times and not has_times) or not part.applies(fitting):
+        return None
+    return part.run(fitting)
+
+
+def fit_parts(fitting: "Fitting") -> "dict[str, Scorer]":
+    """Fits every part that the settings ask for and the data allow, by name.
+
+    Popularity stands in where nothing else can be fitted.
+    """
+    for part in all_parts():
+        scorer = fit_part(fitting, part)
+        if scorer is not None:
+            fitting.parts[part.name] = scorer
+    if not fitting.parts:
+        popularity = part_of("popularity")
+        fitting.parts[popularity.name] = popularity.run(fitting)
+    return fitting.parts

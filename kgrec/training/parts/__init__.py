@@ -1,0 +1,1 @@
+"""The parts of a recommender, one file each; `kgrec.registry` names them."""
