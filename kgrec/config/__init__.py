@@ -29,7 +29,7 @@ from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import PartConfig, Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
 from kgrec.config.defence import AdversarialConfig, DefenceConfig
-from kgrec.config.gone import refuse_gone
+from kgrec.config.removals import refuse_removed
 from kgrec.config.sections import (
     ColdConfig,
     EvaluationConfig,
@@ -195,7 +195,7 @@ class Config(Settings):
     @classmethod
     def build(cls, tree: dict[str, Any], base: Path = Path(), source: str = "settings") -> Self:
         """Validates a nested dict; `base` resolves relative paths; raises ConfigError."""
-        refuse_gone(tree, source)
+        refuse_removed(tree, source)
         try:
             config = cls.model_validate(tree)
         except ValidationError as exc:

@@ -12,7 +12,7 @@ from kgrec import __version__
 from kgrec.augment.gan import Augmenter
 from kgrec.augment.learned import augmenter_from_state, augmenter_state
 from kgrec.config import Config
-from kgrec.config.gone import without_gone
+from kgrec.config.removals import without_removed
 from kgrec.errors import ConfigError, RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
@@ -217,7 +217,7 @@ def read_record(directory: Path | str) -> dict[str, Any]:
 
 def read_settings(directory: Path | str) -> Config:
     """Gives the settings that a generator was fitted with, but for what kgrec no longer has."""
-    tree, dropped = without_gone(read_json(Path(directory) / "config.json"))
+    tree, dropped = without_removed(read_json(Path(directory) / "config.json"))
     if dropped:
         logger.warning("the generator in %s leaves out %s", directory, ", ".join(dropped))
     return Config.build(tree, base=Path(directory))

@@ -6,15 +6,15 @@ from typing import Any
 from kgrec.errors import ConfigError
 
 #: By dotted name, what to do instead; all of them went with 0.2.
-GONE: Mapping[str, str] = {
+REMOVED: Mapping[str, str] = {
     "augment.use": "synthetic edges are further positives; leave it out",
     "augment.weights": "every synthetic edge counts augment.weight; leave it out",
 }
 #: Values that are gone of settings that stay, likewise.
-GONE_VALUES: Mapping[str, Mapping[str, str]] = {}
+REMOVED_VALUES: Mapping[str, Mapping[str, str]] = {}
 
 
-def refuse_gone(tree: Mapping[str, Any], source: str) -> None:
+def refuse_removed(tree: Mapping[str, Any], source: str) -> None:
     """Refuses settings that name what is gone.
 
     Args:
@@ -24,12 +24,12 @@ def refuse_gone(tree: Mapping[str, Any], source: str) -> None:
     Raises:
         ConfigError: If a setting, or a value of one, is gone; the message names what replaces it.
     """
-    sentences = [f"{name} is gone since 0.2: {instead}" for _, name, instead in _gone_leaves(tree)]
+    sentences = [f"{name} is gone since 0.2: {instead}" for _, name, instead in _removals(tree)]
     if sentences:
         raise ConfigError(f"{source}: " + "; ".join(sentences))
 
 
-def without_gone(tree: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def without_removed(tree: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Drops what is gone from the settings of a run that an earlier version made.
 
     Args:
@@ -39,7 +39,7 @@ def without_gone(tree: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ..
         The same settings without these, which fall back to their defaults, and the dotted names of
         what was dropped; of a value that is gone `name = value`.
     """
-    leaves = list(_gone_leaves(tree))
+    leaves = list(_removals(tree))
     trimmed = _copied(tree)
     for path, _, _ in leaves:
         *sections, last = path
@@ -50,13 +50,13 @@ def without_gone(tree: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ..
     return trimmed, tuple(name for _, name, _ in leaves)
 
 
-def _gone_leaves(tree: Mapping[str, Any]) -> Iterator[tuple[list[str], str, str]]:
+def _removals(tree: Mapping[str, Any]) -> Iterator[tuple[list[str], str, str]]:
     """Path, dotted name and replacement of each gone setting that a tree names."""
-    for name, instead in GONE.items():
+    for name, instead in REMOVED.items():
         path = name.split(".")
         if _names(tree, path):
             yield path, name, instead
-    for name, values in GONE_VALUES.items():
+    for name, values in REMOVED_VALUES.items():
         path = name.split(".")
         if _names(tree, path):
             value = _value(tree, path)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kgrec.config import Config
-from kgrec.config.gone import GONE, GONE_VALUES, without_gone
+from kgrec.config.removals import REMOVED, REMOVED_VALUES, without_removed
 from kgrec.errors import ConfigError
 
 FILES: dict[str, Any] = {"data": {"interactions": "i.tsv"}}
@@ -19,10 +19,10 @@ def nested(name: str, value: Any) -> dict[str, Any]:
     return {**FILES, **tree}
 
 
-NAMED = [(name, "old", name, words) for name, words in GONE.items()]
+NAMED = [(name, "old", name, words) for name, words in REMOVED.items()]
 NAMED += [
     (name, value, f"{name} = {value}", words)
-    for name, values in GONE_VALUES.items()
+    for name, values in REMOVED_VALUES.items()
     for value, words in values.items()
 ]
 
@@ -39,7 +39,7 @@ def test_what_is_gone_is_refused_and_dropped(
     path.write_text('[data]\ninteractions = "i.tsv"\n')
     with pytest.raises(ConfigError, match="is gone since"):
         Config.load(path, (f"{name}={value}",))
-    trimmed, names = without_gone(tree)
+    trimmed, names = without_removed(tree)
     assert names == (label,)
     assert Config.build(trimmed) == Config.build(FILES)
     assert tree == nested(name, value)  # what was given is as it was
@@ -47,5 +47,5 @@ def test_what_is_gone_is_refused_and_dropped(
 
 def test_what_is_not_gone_stays() -> None:
     tree = {**FILES, "augment": {"source": "knn"}, "seed": 3}
-    assert without_gone(tree) == (tree, ())
+    assert without_removed(tree) == (tree, ())
     assert Config.build(tree).augment.source == "knn"
