@@ -10,8 +10,8 @@ from torch import Tensor
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.folding import NewGraph
 from kgrec.model.fusion import moments
-from kgrec.model.placing import moved_to
 from kgrec.model.kinds import described, from_description, under
+from kgrec.model.placing import moved_to
 from kgrec.model.scorer import Contributions, Scorer, Wrapping
 
 

@@ -9,9 +9,9 @@ from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion, standardise
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
+from kgrec.model.kinds import scorer_kind
 from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
-from kgrec.model.kinds import scorer_kind
 from kgrec.model.scorer import Scorer
 from kgrec.training.relation_rows import relation_rows
 

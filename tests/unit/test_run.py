@@ -23,13 +23,12 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
 from kgrec.model.closed_form import Refinements
 from kgrec.model.fusion import Fusion, standardise
-from kgrec.model.popularity import Popularity
 from kgrec.model.kinds import described
+from kgrec.model.popularity import Popularity
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
-from kgrec.training import augmentation, loop, networks
+from kgrec.training import augmentation, closed_form_search, loop, networks
 from kgrec.training import fit as fit_module
-from kgrec.training import closed_form_search
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.closed_form_search import ClosedFormSettings
