@@ -1,4 +1,4 @@
-"""Tables on their way into a store: whole numbers, what is carried, batches of a first load."""
+"""Tables on their way into a store: whole numbers, what is edge_properties, batches of a first load."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import SchemaError
 from kgrec.ingestion.tables import (
-    carried,
+    edge_properties,
     catalogue_of,
     check_properties,
     edge_frame,
@@ -41,7 +41,7 @@ def test_what_is_counted_becomes_whole_and_what_is_measured_stays() -> None:
     assert all(isinstance(x, int) for x in plain_values(got["count"]))
     assert plain_values(got["rating"]) == [4.0, None, 5.0]
     assert plain_values(got["session"]) == [0.5, 1.0, None]
-    assert carried(frame) == ("rating", "time", "count", "session")
+    assert edge_properties(frame) == ("rating", "time", "count", "session")
 
 
 @pytest.mark.parametrize("value", [2.0**60, np.inf, -np.inf])
