@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 #: Pairs of a run that are shown.
-_SHOWN = 20
+_MAX_PAIRS = 20
 _MEASURED = ("precision", "auc", "popularity_distance", "degree_distance")
 
 
@@ -80,13 +80,13 @@ def runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
 def pairs_table(name: str, pairs: Sequence[tuple[str, str, float]]) -> Table:
     """Gives the first edges of a run."""
     title = f"{len(pairs):,} synthetic edges of {name}"
-    if len(pairs) > _SHOWN:
-        title += f", the first {_SHOWN}; all with --json"
+    if len(pairs) > _MAX_PAIRS:
+        title += f", the first {_MAX_PAIRS}; all with --json"
     table = Table(box=None, pad_edge=False, title=escape(title), title_justify="left")
     for column in ("user", "item"):
         table.add_column(column)
     table.add_column("weight", justify="right")
-    for user, item, weight in pairs[:_SHOWN]:
+    for user, item, weight in pairs[:_MAX_PAIRS]:
         table.add_row(escape(user), escape(item), f"{weight:.3g}")
     return table
 

@@ -1,4 +1,4 @@
-"""Tables on their way into a store: whole numbers, what is edge_properties, batches of a first load."""
+"""Tables on their way into a store: whole numbers, edge properties, batches of a first load."""
 
 import numpy as np
 import pandas as pd
@@ -7,10 +7,10 @@ import pytest
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import SchemaError
 from kgrec.ingestion.tables import (
-    edge_properties,
     catalogue_of,
     check_properties,
     edge_frame,
+    edge_properties,
     interaction_properties,
     node_frames,
 )
@@ -92,14 +92,14 @@ def test_batches_group_by_head_and_send_shared_values_once() -> None:
     one, two = edge_batches(frame, heads, tails, 3)
     # The batch is cut at three edges: 0-1, 0-0, 1-0; all are of load 3.
     assert one.rows == [[100, [[201, None, 6], [200, None, 8]]], [101, [[200, None, 5]]]]
-    assert (one.shared, one.own, one.edges) == ({"weight": 1.0, "load": 3}, True, 3)
+    assert (one.shared_values, one.has_values, one.edges) == ({"weight": 1.0, "load": 3}, True, 3)
     assert two.rows == [
         [101, [[202, None, 7, None, None, None, None, 3], [201, None, 9, *[None] * 4, 4]]]
     ]
-    assert two.shared == {"weight": 1.0}
+    assert two.shared_values == {"weight": 1.0}
     (bare,) = edge_batches(frame[["head", "tail"]], heads, tails, 10)
     assert bare.rows == [[100, [201, 200]], [101, [200, 202, 201]]]
-    assert (bare.shared, bare.own) == ({}, False)
+    assert (bare.shared_values, bare.has_values) == ({}, False)
 
 
 def test_what_is_no_number_is_found_to_differ() -> None:
