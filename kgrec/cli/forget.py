@@ -61,7 +61,9 @@ def forget(
             return
         with reporter.step("forget") as notes, completed_by("forget"):
             receipt = upkeep.forget(settings, target, run or (), progress=not as_json)
-            notes.append("gone" if receipt.found else "was forgotten before, and is not there")
+            notes.append(
+                "gone" if receipt.was_present else "was forgotten before, and is not there"
+            )
         if retrain_exact:
             from kgrec.upkeep.influence import with_influence
 
@@ -88,7 +90,7 @@ def _target(user: str | None, item: str | None) -> Target | None:
 
 def _receipt_lines(receipt: Receipt) -> list[Table | str]:
     node_name = f"{receipt.target.label.lower()} {escape(receipt.target.id)}"
-    if not receipt.found:
+    if not receipt.was_present:
         return [f"{node_name} is not there; it was forgotten before"]
     table = Table(box=None, pad_edge=False, title=f"forgotten: {node_name}", title_justify="left")
     for name in ("place", "removed", "left", "where"):

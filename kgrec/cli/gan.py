@@ -55,19 +55,19 @@ def fit(
 
         bring_up_to_date(settings, reporter)
         graph = fetch(settings, reporter)
-        with reporter.step("fit") as said:
-            fitted = GanAugmenter.fit(graph, settings, out, progress=not as_json)
-            said.append(sentence(fitted.record["learned"]))
+        with reporter.step("fit") as notes:
+            augmenter = GanAugmenter.fit(graph, settings, out, progress=not as_json)
+            notes.append(sentence(augmenter.record["learned"]))
         reporter.answer(
             {
                 "generator": str(out),
                 "graph_version": graph.version,
                 "seed": settings.seed,
-                "learned": fitted.record["learned"],
+                "learned": augmenter.record["learned"],
                 "seconds": reporter.seconds,
                 "picture": str(out / "augment.png"),
             },
-            measured_table(fitted.record["learned"]),
+            measured_table(augmenter.record["learned"]),
             f"generator {out}, picture {out / 'augment.png'}",
             f"next: kgrec gan sample --from {out}",
         )
@@ -103,28 +103,32 @@ def sample(
         settings = with_store(read_settings(directory), store)
         graph = fetch(settings, reporter)
         with reporter.step("load"):
-            fitted = GanAugmenter.load(directory, graph, progress=not as_json)
-        with reporter.step("sample") as said:
-            edges = fitted.sample(source, per_user=per_user, per_item=per_item, seed=seed)
-            said.append(f"{len(edges):,} edges of {source}")
-        pairs = _named(edges, graph)
-        told: dict[str, Any] = {**fitted.describe(edges), "source": source, "seed": edges.seed}
-        shown: list[Any] = [described_table(told)]
+            augmenter = GanAugmenter.load(directory, graph, progress=not as_json)
+        with reporter.step("sample") as notes:
+            edges = augmenter.sample(source, per_user=per_user, per_item=per_item, seed=seed)
+            notes.append(f"{len(edges):,} edges of {source}")
+        pairs = _id_pairs(edges, graph)
+        summary: dict[str, Any] = {
+            **augmenter.describe(edges),
+            "source": source,
+            "seed": edges.seed,
+        }
+        blocks: list[Any] = [described_table(summary)]
         if out is not None:
             _write_file(out, pairs, edges)
-            told["file"] = str(out)
-            shown.append(f"edges {out}")
+            summary["file"] = str(out)
+            blocks.append(f"edges {out}")
         if write:
             run = name or directory.resolve().name
-            told["run"] = run
-            told["written"] = _mark(settings, pairs, run, edges, reporter)
-            shown.append(f"marked as {run}; take them back: kgrec gan purge --name {run}")
+            summary["run"] = run
+            summary["written"] = _mark(settings, pairs, run, edges, reporter)
+            blocks.append(f"marked as {run}; take them back: kgrec gan purge --name {run}")
         if out is None and not write:
-            told["pairs"] = [list(pair) for pair in pairs]
-        reporter.answer(told, *shown)
+            summary["pairs"] = [list(pair) for pair in pairs]
+        reporter.answer(summary, *blocks)
 
 
-def _named(edges: "SyntheticEdges", graph: "GraphData") -> list[tuple[str, str, float]]:
+def _id_pairs(edges: "SyntheticEdges", graph: "GraphData") -> list[tuple[str, str, float]]:
     from kgrec.schema import NodeLabel
 
     users, items = (graph.vocabularies[label].ids for label in (NodeLabel.USER, NodeLabel.ITEM))
@@ -161,10 +165,12 @@ def _mark(
     from kgrec.store.connect import open_store
     from kgrec.store.synthetic import write_synthetic
 
-    with reporter.step("write") as said, open_store(settings.store) as opened:
-        written = write_synthetic(opened, pairs, run=run, source=edges.source, seed=edges.seed)
-        said.append(f"{written:,} edges marked in {settings.store.uri}")
-    return written
+    with reporter.step("write") as notes, open_store(settings.store) as graph_store:
+        num_written = write_synthetic(
+            graph_store, pairs, run=run, source=edges.source, seed=edges.seed
+        )
+        notes.append(f"{num_written:,} edges marked in {settings.store.uri}")
+    return num_written
 
 
 @gan.command()
@@ -182,22 +188,22 @@ def report(
         from kgrec.training.checkpoint import read_json
 
         if (directory / "record.json").is_file():
-            told = read_json(directory / "record.json").get("augment")
-            if told is None:
+            summary = read_json(directory / "record.json").get("augment")
+            if summary is None:
                 raise RunError(
                     f"run {directory} was trained without synthetic edges; train it with "
                     f"--augment auto, or fit a generator with kgrec gan fit"
                 )
         else:
-            told = {"learned": read_record(directory)["learned"]}
-        shown: list[Any] = []
-        if told["learned"]:
-            shown += [measured_table(told["learned"]), sentence(told["learned"])]
-        if told.get("proposals"):
-            shown += ["", proposals_table(told["proposals"])]
-        if told.get("words"):
-            shown += ["", told["words"]]
-        reporter.answer(told, *shown, f"picture {directory / 'augment.png'}")
+            summary = {"learned": read_record(directory)["learned"]}
+        blocks: list[Any] = []
+        if summary["learned"]:
+            blocks += [measured_table(summary["learned"]), sentence(summary["learned"])]
+        if summary.get("proposals"):
+            blocks += ["", proposals_table(summary["proposals"])]
+        if summary.get("words"):
+            blocks += ["", summary["words"]]
+        reporter.answer(summary, *blocks, f"picture {directory / 'augment.png'}")
 
 
 @gan.command("list")
@@ -216,16 +222,16 @@ def list_edges(
         from kgrec.store.connect import open_store
         from kgrec.store.synthetic import synthetic_pairs, synthetic_runs
 
-        with open_store(settings, read_only=True) as opened:
-            runs = synthetic_runs(opened)
-            pairs = synthetic_pairs(opened, name) if name is not None else []
-        found = [asdict(run) for run in runs if name in (None, run.run)]
-        told: dict[str, Any] = {"store": settings.uri, "runs": found}
+        with open_store(settings, read_only=True) as graph_store:
+            runs = synthetic_runs(graph_store)
+            pairs = synthetic_pairs(graph_store, name) if name is not None else []
+        run_summaries = [asdict(run) for run in runs if name in (None, run.run)]
+        summary: dict[str, Any] = {"store": settings.uri, "runs": run_summaries}
         if name is not None:
-            told["pairs"] = [list(pair) for pair in pairs]
-            reporter.answer(told, pairs_table(name, pairs))
+            summary["pairs"] = [list(pair) for pair in pairs]
+            reporter.answer(summary, pairs_table(name, pairs))
         else:
-            reporter.answer(told, runs_table(found))
+            reporter.answer(summary, runs_table(run_summaries))
 
 
 @gan.command()
@@ -233,11 +239,11 @@ def purge(
     store: StoreUri = None,
     config: OptionalConfigFile = None,
     name: _Name = None,
-    everything: Annotated[bool, typer.Option("--all", help="Those of all runs.")] = False,
+    all_runs: Annotated[bool, typer.Option("--all", help="Those of all runs.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete the marked edges of a run, or all of them; nothing else in the store is touched."""
-    if (name is None) != everything:
+    if (name is None) != all_runs:
         raise ConfigError("say what to purge: either --name RUN, or --all for every run")
     settings = store_config(config, store)
     with Reporter(as_json) as reporter:
@@ -246,9 +252,9 @@ def purge(
 
         with open_store(settings, read_only=True):
             pass  # a store that is not there is not made
-        with open_store(settings) as opened:
-            deleted = purge_synthetic(opened, name)
+        with open_store(settings) as graph_store:
+            num_deleted = purge_synthetic(graph_store, name)
         reporter.answer(
-            {"store": settings.uri, "run": name, "deleted": deleted},
-            f"{deleted:,} synthetic edges deleted from {settings.uri}",
+            {"store": settings.uri, "run": name, "deleted": num_deleted},
+            f"{num_deleted:,} synthetic edges deleted from {settings.uri}",
         )

@@ -7,36 +7,38 @@ from rich.markup import escape
 from rich.table import Table
 
 #: Pairs of a run that are shown.
-_SHOWN = 20
+_MAX_PAIRS = 20
 _MEASURED = ("precision", "auc", "popularity_distance", "degree_distance")
 
 
-def sentence(learned: Mapping[str, Any]) -> str:
+def sentence(summary: Mapping[str, Any]) -> str:
     """Says in a line how often the generators are right, and whether they collapsed."""
     parts = []
     for name in ("generator", "gan"):
-        report = learned.get(name)
+        report = summary.get(name)
         if report is not None:
-            found = f"{name} right {report['precision']['generator']:.1%}"
-            parts.append(found + (", COLLAPSED" if report["collapsed"] else ""))
-    report = learned.get("gan") or learned.get("generator")
+            precision_text = f"{name} right {report['precision']['generator']:.1%}"
+            parts.append(precision_text + (", COLLAPSED" if report["collapsed"] else ""))
+    report = summary.get("gan") or summary.get("generator")
     if report is None:
         return "no generator learned"
-    first = {name: value for name, value in report["precision"].items() if name != "generator"}
-    best = max(first, key=lambda name: first[name])
-    parts.append(f"best scorer alone {best} {first[best]:.1%}")
+    scorer_precisions = {
+        name: value for name, value in report["precision"].items() if name != "generator"
+    }
+    best = max(scorer_precisions, key=lambda name: scorer_precisions[name])
+    parts.append(f"best scorer alone {best} {scorer_precisions[best]:.1%}")
     parts.append(f"candidates hold {report['candidate_recall']:.0%}")
     return "; ".join(parts)
 
 
-def measured_table(learned: Mapping[str, Any]) -> Table:
+def measured_table(summary: Mapping[str, Any]) -> Table:
     """Gives how each source did on hidden edges of users nobody learned from."""
     table = _table("on hidden edges", "source", *("precision", "AUC", "popularity", "degree"))
     table.add_column("items", justify="right")
-    rows = dict(learned.get("generator", {}).get("sources", {}))
-    if "sources" in learned.get("gan", {}):
-        rows["gan"] = learned["gan"]["sources"]["generator"]
-    for name, row in sorted(rows.items(), key=lambda each: -each[1]["precision"]):
+    rows = dict(summary.get("generator", {}).get("sources", {}))
+    if "sources" in summary.get("gan", {}):
+        rows["gan"] = summary["gan"]["sources"]["generator"]
+    for name, row in sorted(rows.items(), key=lambda named_row: -named_row[1]["precision"]):
         values = (row[key] for key in _MEASURED)
         cells = ["-" if value is None else f"{value:.3f}" for value in values]
         table.add_row(escape(name), *cells, f"{row['effective']:,.0f} of {row['distinct']:,}")
@@ -51,9 +53,9 @@ def proposals_table(proposals: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
-def described_table(told: Mapping[str, Any]) -> Table:
+def described_table(summary: Mapping[str, Any]) -> Table:
     """Gives what one source proposed."""
-    return proposals_table({str(told["source"]): told})
+    return proposals_table({str(summary["source"]): summary})
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -78,13 +80,13 @@ def runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
 def pairs_table(name: str, pairs: Sequence[tuple[str, str, float]]) -> Table:
     """Gives the first edges of a run."""
     title = f"{len(pairs):,} synthetic edges of {name}"
-    if len(pairs) > _SHOWN:
-        title += f", the first {_SHOWN}; all with --json"
+    if len(pairs) > _MAX_PAIRS:
+        title += f", the first {_MAX_PAIRS}; all with --json"
     table = Table(box=None, pad_edge=False, title=escape(title), title_justify="left")
     for column in ("user", "item"):
         table.add_column(column)
     table.add_column("weight", justify="right")
-    for user, item, weight in pairs[:_SHOWN]:
+    for user, item, weight in pairs[:_MAX_PAIRS]:
         table.add_row(escape(user), escape(item), f"{weight:.3g}")
     return table
 

@@ -75,14 +75,14 @@ class Reporter:
         """Says what is missing although the command goes on."""
         print_line(sys.stderr, "warning", text, "bold yellow")
 
-    def answer(self, value: Mapping[str, Any], *shown: RenderableType) -> None:
+    def answer(self, value: Mapping[str, Any], *blocks: RenderableType) -> None:
         """Writes the answer: the JSON object, or what a person reads."""
         if self.as_json:
             self._stdout.write(to_json(value) + "\n")
         else:
             console = console_on(self._stdout)
-            for part in shown:
-                console.print(part)
+            for block in blocks:
+                console.print(block)
         self._stdout.flush()
 
 

@@ -16,7 +16,7 @@ from kgrec.errors import ConfigError
 if TYPE_CHECKING:
     from kgrec.config import Config
     from kgrec.training.directory import Run
-    from kgrec.upkeep.refresh import Refreshed
+    from kgrec.upkeep.refresh import RefreshReport
 
 _Out = Annotated[
     Path | None,
@@ -100,7 +100,7 @@ def _watch(run: Run, settings: Config, reporter: Reporter, interval: float, publ
             reporter.answer({}, f"stopped after {count} refreshes")
 
 
-def _summary(report: Refreshed) -> str:
+def _summary(report: RefreshReport) -> str:
     if not report.changed:
         return f"at the graph's version already, {report.before}"
     node_changes = ", ".join(

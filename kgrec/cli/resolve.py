@@ -26,7 +26,7 @@ _Out = Annotated[
 ]
 
 #: Pairs shown of those that wait, and of those that were accepted.
-_SHOWN = 10
+_MAX_PAIRS = 10
 
 
 def resolve(
@@ -72,7 +72,7 @@ def resolve(
                 "accepted": len(accepted),
                 "waiting": len(waiting),
                 "decided": len(decisions),
-                "proposals": resolution.proposals.head(_SHOWN).to_dict("records"),
+                "proposals": resolution.proposals.head(_MAX_PAIRS).to_dict("records"),
                 "notes": list(resolution.notes),
                 "seconds": reporter.seconds,
             },
@@ -97,8 +97,8 @@ def _decision_states(proposals: pd.DataFrame) -> pd.Series:
 def _pairs_tables(waiting: pd.DataFrame, accepted: pd.DataFrame) -> list[Table | str]:
     parts: list[Table | str] = []
     for title, rows in (
-        ("waiting for review, the surest first", waiting.head(_SHOWN)),
-        ("accepted, the least sure first", accepted.iloc[::-1].head(_SHOWN)),
+        ("waiting for review, the surest first", waiting.head(_MAX_PAIRS)),
+        ("accepted, the least sure first", accepted.iloc[::-1].head(_MAX_PAIRS)),
     ):
         if not len(rows):
             continue

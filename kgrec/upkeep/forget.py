@@ -35,11 +35,11 @@ from kgrec.upkeep.intent import Intent, Target, read_intent, read_keys, remove_i
 from kgrec.upkeep.naming import all_names, is_named
 from kgrec.upkeep.places import (
     clean_rejects,
+    count_rows_left,
     drop_leftovers,
     edges_of,
     in_run,
     nodes_of,
-    rows_left,
 )
 from kgrec.upkeep.receipt import Place, Receipt
 from kgrec.upkeep.republish import is_of, open_readers, republish
@@ -79,14 +79,14 @@ def forget(
     folder = journal_folder(config)
     names = frozenset(source.name for source in config.data.all_sources())
     with Journal(folder, names) as journal:
-        begun = read_intent(folder)
-        if begun is None and target is None:
+        intent = read_intent(folder)
+        if intent is None and target is None:
             raise DataError(f"no forgetting was interrupted in {folder}; give --user or --item")
         work = _Forgetting(config, journal, on_step, progress)
-        if begun is not None:
-            extra = runs if target in (None, begun.target) else ()
-            receipt = work.carry_out(_still_there(begun, extra), completed=True)
-            if target in (None, begun.target):
+        if intent is not None:
+            more_runs = runs if target in (None, intent.target) else ()
+            receipt = work.carry_out(_with_runs_there(intent, more_runs), completed=True)
+            if target in (None, intent.target):
                 return receipt
         assert target is not None
         return work.carry_out(work.begin(target, runs), completed=False)
@@ -96,10 +96,10 @@ def readmit(config: Config, target: Target) -> bool:
     """Lets a forgotten id come again with later deliveries; gives whether it was forgotten."""
     folder = journal_folder(config)
     with Journal(folder) as journal:
-        known = journal.forgotten.holds(target.label, target.id)
-        if known:
+        was_forgotten = journal.forgotten.holds(target.label, target.id)
+        if was_forgotten:
             write_forgotten(folder, journal.forgotten.without_ids({target.label: [target.id]}))
-    return known
+    return was_forgotten
 
 
 class _Forgetting:
@@ -112,49 +112,49 @@ class _Forgetting:
 
     def begin(self, target: Target, runs: Sequence[Path]) -> Intent:
         """Finds out what there is to do; changes nothing."""
-        gone = all_names(self._journal, self._config.data, target)
-        return Intent(target, gone, tuple(Path(run).resolve() for run in runs))
+        ids = all_names(self._journal, self._config.data, target)
+        return Intent(target, ids, tuple(Path(run).resolve() for run in runs))
 
     def carry_out(self, intent: Intent, *, completed: bool) -> Receipt:
         """Takes every step that is left, and looks again."""
-        journal, folder, gone = self._journal, self._journal.folder, intent.gone
-        known = journal.forgotten.holds(intent.target.label, intent.target.id)
-        held = self._held(intent)
-        if not (completed or any(held.values())):
-            if not known:
+        journal, folder, ids = self._journal, self._journal.folder, intent.ids
+        was_forgotten = journal.forgotten.holds(intent.target.label, intent.target.id)
+        counts_before = self._counts_before(intent)
+        if not (completed or any(counts_before.values())):
+            if not was_forgotten:
                 raise DataError(
                     f"there is no {intent.target.label.lower()} {intent.target.id!r} in journal "
                     f"{folder}, store {self._config.store.uri} or a given run, and none was "
                     f"forgotten; check the id"
                 )
-            return Receipt(intent.target, gone, (), False, True, False, None)
+            return Receipt(intent.target, ids, (), False, True, False, None)
         places = []
         with StoreWork(self._config, journal, Report(), self._progress) as work:
             with journal.staging():
                 self._on_step("derive")
-                manifest, removed = erased(journal, gone)
+                manifest, num_removed = erased(journal, ids)
                 keys = frozenset() if completed else self._text_keys()
                 journal.manifest = manifest
                 journal.forget_codes()
-                planned = work.plan(whole=True)
+                store_target = work.plan(whole=True)
                 self._on_step("intent")
                 write_intent(folder, intent, keys)
-                journal.forgotten = journal.forgotten.with_ids(gone)
+                journal.forgotten = journal.forgotten.with_ids(ids)
                 write_forgotten(folder, journal.forgotten)
                 (folder / NAME).unlink(missing_ok=True)
                 self._on_step("journal")
                 journal.update(journal.manifest)
-            places.append(Place("journal", str(folder), removed, rows_left(folder, gone)))
+            places.append(Place("journal", str(folder), num_removed, count_rows_left(folder, ids)))
             self._on_step("rejects")
-            places.append(clean_rejects(folder, gone))
+            places.append(clean_rejects(folder, ids))
             self._on_step("store")
-            record, _ = work.write(planned)
-        places += self._looked_at_store(intent, held)
+            record, _ = work.write(store_target)
+        places += self._store_places(intent, counts_before)
         self._on_step("texts")
         places.append(self._text_place())
         places += self._runs(intent)
         receipt = Receipt(
-            intent.target, gone, tuple(places), True, known and not completed, completed,
+            intent.target, ids, tuple(places), True, was_forgotten and not completed, completed,
             record.version,
         )  # fmt: skip
         self._on_step("done")
@@ -163,20 +163,20 @@ class _Forgetting:
         logger.info("forgotten places=%d verified=%s", len(places), receipt.verified)
         return receipt
 
-    def _held(self, intent: Intent) -> dict[str, dict[str, int]]:
+    def _counts_before(self, intent: Intent) -> dict[str, dict[str, int]]:
         """What there is of the target: in the journal, and by kind in the store."""
-        held: dict[str, dict[str, int]] = {"journal": {}, "nodes": {}, "edges": {}, "runs": {}}
+        counts: dict[str, dict[str, int]] = {"journal": {}, "nodes": {}, "edges": {}, "runs": {}}
         if is_named(self._journal, intent.target):
-            held["journal"] = {"rows": 1}
+            counts["journal"] = {"rows": 1}
         for directory in intent.runs:
-            if count := in_run(recovered_run(directory), intent.gone):
-                held["runs"][str(directory)] = count
+            if count := in_run(recovered_run(directory), intent.ids):
+                counts["runs"][str(directory)] = count
         store = self._reader()
         if store is not None:
             with store:
-                held["nodes"] = nodes_of(store, intent.gone)
-                held["edges"] = edges_of(store, intent.gone) if held["nodes"] else {}
-        return held
+                counts["nodes"] = nodes_of(store, intent.ids)
+                counts["edges"] = edges_of(store, intent.ids) if counts["nodes"] else {}
+        return counts
 
     def _reader(self) -> GraphStore | None:
         """The store, open for reading; None if there is none or no graph in it."""
@@ -203,28 +203,31 @@ class _Forgetting:
         stale = read_keys(self._journal.folder)
         if stale:
             stale -= self._text_keys()
-        removed, left = drop_texts(self._cache, stale) if stale else (0, 0)
-        left += drop_texts(self._cache, stale)[0] if stale else 0
-        return Place("text cache", str(self._cache), removed, left)
+        num_removed, num_left = drop_texts(self._cache, stale) if stale else (0, 0)
+        num_left += drop_texts(self._cache, stale)[0] if stale else 0
+        return Place("text cache", str(self._cache), num_removed, num_left)
 
-    def _looked_at_store(self, intent: Intent, held: dict[str, dict[str, int]]) -> list[Place]:
+    def _store_places(
+        self, intent: Intent, counts_before: dict[str, dict[str, int]]
+    ) -> list[Place]:
         uri = self._config.store.uri
         store = self._reader()
         if store is None:
             return []
         with store:
-            nodes, edges = nodes_of(store, intent.gone), edges_of(store, intent.gone)
-            listed = sum(
-                key in intent.gone.get(label, ())
+            nodes, edges = nodes_of(store, intent.ids), edges_of(store, intent.ids)
+            num_vectors = sum(
+                key in intent.ids.get(label, ())
                 for label in NodeLabel
                 for key in store.vectors(label)[0]
             )
-        vectors = held["nodes"].pop("vectors", 0)
+        nodes_before, edges_before = counts_before["nodes"], counts_before["edges"]
+        vectors_before = nodes_before.pop("vectors", 0)
         nodes.pop("vectors", 0)
         return [
-            Place("nodes", uri, sum(held["nodes"].values()), sum(nodes.values()), held["nodes"]),
-            Place("edges", uri, sum(held["edges"].values()), sum(edges.values()), held["edges"]),
-            Place("vectors and their index", uri, vectors, listed),
+            Place("nodes", uri, sum(nodes_before.values()), sum(nodes.values()), nodes_before),
+            Place("edges", uri, sum(edges_before.values()), sum(edges.values()), edges_before),
+            Place("vectors and their index", uri, vectors_before, num_vectors),
         ]
 
     def _runs(self, intent: Intent) -> list[Place]:
@@ -238,21 +241,21 @@ class _Forgetting:
             for directory in intent.runs:
                 self._on_step(f"run {directory.name}")
                 run = recovered_run(directory)
-                removed = in_run(run, intent.gone)
-                if removed or run.record["graph_version"] != graph.version:
-                    folded = fold_run(run, graph)
-                    fresh = folded.as_run(directory, names)
+                num_removed = in_run(run, intent.ids)
+                if num_removed or run.record["graph_version"] != graph.version:
+                    folding = fold_run(run, graph)
+                    new_run = folding.as_run(directory, names)
                     with open_readers(self._config, store) as readers:
                         if is_of(current(readers.store), run):
-                            republish(readers, folded, fresh)
-                    write_folded(fresh, folded)
-                left = in_run(recovered_run(directory), intent.gone) + drop_leftovers(directory)
-                places.append(Place("run", str(directory), removed, left))
+                            republish(readers, folding, new_run)
+                    write_folded(new_run, folding)
+                num_left = in_run(recovered_run(directory), intent.ids) + drop_leftovers(directory)
+                places.append(Place("run", str(directory), num_removed, num_left))
         return places
 
 
-def _still_there(intent: Intent, runs: Sequence[Path]) -> Intent:
+def _with_runs_there(intent: Intent, runs: Sequence[Path]) -> Intent:
     """The intent with more runs, and without those that somebody moved away since."""
-    begun = [run for run in intent.runs if is_there(run)]
-    every = dict.fromkeys([*begun, *(Path(run).resolve() for run in runs)])
-    return Intent(intent.target, intent.gone, tuple(every))
+    present_runs = [run for run in intent.runs if is_there(run)]
+    run_paths = dict.fromkeys([*present_runs, *(Path(run).resolve() for run in runs)])
+    return Intent(intent.target, intent.ids, tuple(run_paths))

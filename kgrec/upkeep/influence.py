@@ -39,22 +39,24 @@ def with_influence(
     """
     with open_store(config.store, read_only=True) as store:
         graph = fetch_graph(store)
-    found = {}
+    influence = {}
     for directory in runs:
         run = load_run(directory)
-        other = run.config.model_copy(update={"seed": run.config.seed + 1})
+        reseeded = run.config.model_copy(update={"seed": run.config.seed + 1})
         with tempfile.TemporaryDirectory(prefix="kgrec-") as folder:
-            exact, again = (
+            exact, repeat = (
                 train(settings, graph, Path(folder) / name, progress=progress).scorer
-                for name, settings in (("exact", run.config), ("again", other))
+                for name, settings in (("exact", run.config), ("again", reseeded))
             )
-            left = compare(run.scorer, exact, run.config.seed)
-            noise = compare(again, exact, run.config.seed)
-        found[str(directory)] = left | {f"again_{name}": value for name, value in noise.items()}
-    return replace(receipt, influence=found)
+            difference = compare(run.scorer, exact, run.config.seed)
+            noise = compare(repeat, exact, run.config.seed)
+        influence[str(directory)] = difference | {
+            f"again_{name}": value for name, value in noise.items()
+        }
+    return replace(receipt, influence=influence)
 
 
-def compare(one: Scorer, other: Scorer, seed: int) -> dict[str, float]:
+def compare(first: Scorer, second: Scorer, seed: int) -> dict[str, float]:
     """Compares two scorers of the same users and items.
 
     Returns:
@@ -63,22 +65,25 @@ def compare(one: Scorer, other: Scorer, seed: int) -> dict[str, float]:
         unseen items that both have.
     """
     generator = torch.Generator().manual_seed(seed)
-    users = torch.randperm(one.num_users, generator=generator)[:_MOST_USERS].sort().values
+    users = torch.randperm(first.num_users, generator=generator)[:_MOST_USERS].sort().values
     sums = torch.zeros(3, dtype=torch.float64)
     for block in torch.split(users, _BLOCK):
-        a, b = (_standard(scorer.score(block)) for scorer in (one, other))
-        sums[0] += float((a - b).abs().mean(dim=1).sum())
-        ranks = [_standard(x.argsort(dim=1).argsort(dim=1).float()) for x in (a, b)]
+        first_scores, second_scores = (_standard(scorer.score(block)) for scorer in (first, second))
+        sums[0] += float((first_scores - second_scores).abs().mean(dim=1).sum())
+        ranks = [
+            _standard(x.argsort(dim=1).argsort(dim=1).float())
+            for x in (first_scores, second_scores)
+        ]
         sums[1] += float((ranks[0] * ranks[1]).mean(dim=1).sum())
-        own, lengths = one.history.take(block)
+        seen_items, lengths = first.history.take(block)
         row = torch.repeat_interleave(torch.arange(len(block)), lengths)
         tops = []
-        for scores in (a, b):
-            scores[row, own] = -torch.inf
+        for scores in (first_scores, second_scores):
+            scores[row, seen_items] = -torch.inf
             k = min(_K, scores.shape[1])
             best = torch.zeros_like(scores, dtype=torch.bool)
             tops.append(best.scatter_(1, scores.topk(k, dim=1).indices, True))
-        sums[2] += float((tops[0] & tops[1]).sum()) / min(_K, one.num_items)
+        sums[2] += float((tops[0] & tops[1]).sum()) / min(_K, first.num_items)
     means = (sums / max(len(users), 1)).tolist()
     names = ("score_difference", "rank_correlation", "top_20_overlap")
     return dict(zip(names, means, strict=True))

@@ -25,12 +25,12 @@ class Intent:
 
     Attributes:
         target: Who or what.
-        gone: By label all ids that name it.
+        ids: By label all ids that name it.
         runs: Absolute paths of the runs it is taken out of.
     """
 
     target: Target
-    gone: dict[NodeLabel, frozenset[str]]
+    ids: dict[NodeLabel, frozenset[str]]
     runs: tuple[Path, ...]
 
 
@@ -55,15 +55,15 @@ def read_intent(folder: Path) -> Intent | None:
 def write_intent(folder: Path, intent: Intent, keys: frozenset[bytes]) -> None:
     """Keeps what is to be done, and the keys of all texts that the graph tells now."""
     if keys or not (folder / KEYS).exists():
-        beside = folder / f"{KEYS}.tmp"
-        beside.write_bytes(b"".join(sorted(keys)))
-        beside.replace(folder / KEYS)
+        scratch = folder / f"{KEYS}.tmp"
+        scratch.write_bytes(b"".join(sorted(keys)))
+        scratch.replace(folder / KEYS)
     replace_json(
         folder / UNFINISHED,
         {
             "label": intent.target.label,
             "id": intent.target.id,
-            "gone": {label: sorted(ids) for label, ids in intent.gone.items()},
+            "gone": {label: sorted(ids) for label, ids in intent.ids.items()},
             "runs": [str(run) for run in intent.runs],
         },
     )
@@ -72,10 +72,10 @@ def write_intent(folder: Path, intent: Intent, keys: frozenset[bytes]) -> None:
 def read_keys(folder: Path) -> frozenset[bytes]:
     """Gives the keys of the texts that the graph told when the forgetting began."""
     try:
-        whole = (folder / KEYS).read_bytes()
+        content = (folder / KEYS).read_bytes()
     except FileNotFoundError:
         return frozenset()
-    return frozenset(whole[at : at + 32] for at in range(0, len(whole) - 31, 32))
+    return frozenset(content[at : at + 32] for at in range(0, len(content) - 31, 32))
 
 
 def remove_intent(folder: Path) -> None:

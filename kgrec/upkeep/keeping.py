@@ -22,7 +22,7 @@ from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
 from kgrec.updates import UpdateReport, update
-from kgrec.upkeep.refresh import Refreshed, refresh
+from kgrec.upkeep.refresh import RefreshReport, refresh
 from kgrec.upkeep.republish import Readers
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class KeptGraph:
         *,
         published: bool = False,
         readers: Readers | None = None,
-    ) -> Refreshed:
+    ) -> RefreshReport:
         """Folds a run into the graph that a store holds now, as `refresh`.
 
         What was taken in before comes to an embedded store's file with the lists that follow from
@@ -129,31 +129,33 @@ class KeptGraph:
         """Gives the graph that a store holds; raises as `fetch_graph`."""
         graph = self._graph or read_graph(self._path)
         changes, self._changes = self._changes, []
-        for each in changes:
-            after = None if graph is None or each is None else patched(graph, each)
-            if after is None:
+        for update_changes in changes:
+            if graph is None or update_changes is None:
                 break
-            graph = after
+            patched_graph = patched(graph, update_changes)
+            if patched_graph is None:
+                break
+            graph = patched_graph
         if graph is not None and not is_current(graph, store):
-            graph = self._followed(graph)
+            graph = self._graph_from_journal(graph)
         if graph is None or not is_current(graph, store):
             graph = fetch_graph(store)
         self._graph = graph
         return graph
 
-    def _followed(self, graph: GraphData) -> GraphData | None:
+    def _graph_from_journal(self, graph: GraphData) -> GraphData | None:
         """The graph after what others took in, by the journal; None if that is not told."""
         config, note = self._config, read_note(self._path)
         settings = view_settings(config.data, config.seed)
         if (note.get("version"), note.get("settings")) != (graph.version, settings):
             return None
-        relations = sorted(graph.relations + graph.identities, key=lambda each: each.key)
-        catalogue = tuple((each.name, each.key, each.role) for each in relations)
-        held = GraphRecord(graph.version, settings, tuple(note["loads"]), catalogue, 0, 0)
+        relations = sorted(graph.relations + graph.identities, key=lambda relation: relation.key)
+        catalogue = tuple((relation.name, relation.key, relation.role) for relation in relations)
+        record = GraphRecord(graph.version, settings, tuple(note["loads"]), catalogue, 0, 0)
         names = frozenset(source.name for source in config.data.all_sources())
         try:
             with Journal(self._path.parent, names) as journal:
-                changes = derive_changes(journal, held, config.data, config.seed, Report())
+                changes = derive_changes(journal, record, config.data, config.seed, Report())
         except (StoreBusy, DataError) as exc:
             logger.debug("what was taken in is not told: %s", exc)
             return None
@@ -167,9 +169,13 @@ class KeptGraph:
         try:
             # With the journal in hand: what is being forgotten must not come back.
             with Journal(folder) as journal:
-                held = journal.manifest.graphs.get(graph_address(self._config))
-                if held is not None and held.version == graph.version:
-                    note = {"version": held.version, "settings": held.settings, "loads": held.loads}
+                record = journal.manifest.graphs.get(graph_address(self._config))
+                if record is not None and record.version == graph.version:
+                    note = {
+                        "version": record.version,
+                        "settings": record.settings,
+                        "loads": record.loads,
+                    }
                     write_graph(self._path, graph, note)
         except (StoreBusy, DataError, OSError) as exc:
             logger.warning("the graph is not kept for the next process: %s", exc)

@@ -30,18 +30,20 @@ def all_names(
     Ids that accepted `same_as` rows join are one thing, and so are an item and the entities that
     are linked to it and to no other item: whoever is forgotten under one name is forgotten.
     """
-    found: dict[NodeLabel, set[str]] = {label: set() for label in NodeLabel}
-    found[target.label].add(target.id)
+    ids_by_label: dict[NodeLabel, set[str]] = {label: set() for label in NodeLabel}
+    ids_by_label[target.label].add(target.id)
     members = read_identities(_rows(journal, config, "same_as"), Report()).members
-    own = members["group"][(members["label"] == target.label) & (members["id"] == target.id)]
-    for label, key in members[members["group"].isin(own)][["label", "id"]].itertuples(index=False):
-        found[NodeLabel(label)].add(key)
+    groups = members["group"][(members["label"] == target.label) & (members["id"] == target.id)]
+    for label, key in members[members["group"].isin(groups)][["label", "id"]].itertuples(
+        index=False
+    ):
+        ids_by_label[NodeLabel(label)].add(key)
     for rows in _rows(journal, config, "link"):
         frame = standing(rows, ["item", "entity"], Report()).frame
-        mine = frame["item"].isin(found[NodeLabel.ITEM])
-        others = set(frame["entity"][~mine])
-        found[NodeLabel.ENTITY] |= set(frame["entity"][mine]) - others
-    return {label: frozenset(ids) for label, ids in found.items()}
+        names_target = frame["item"].isin(ids_by_label[NodeLabel.ITEM])
+        shared_entities = set(frame["entity"][~names_target])
+        ids_by_label[NodeLabel.ENTITY] |= set(frame["entity"][names_target]) - shared_entities
+    return {label: frozenset(ids) for label, ids in ids_by_label.items()}
 
 
 def is_named(journal: Journal, target: Target) -> bool:
@@ -59,7 +61,7 @@ def is_named(journal: Journal, target: Target) -> bool:
 
 
 def _rows(journal: Journal, config: DataConfig, kind: Kind) -> list[SourceRows]:
-    found = []
+    source_rows = []
     for source in config.all_sources():
         records = [
             record
@@ -68,5 +70,5 @@ def _rows(journal: Journal, config: DataConfig, kind: Kind) -> list[SourceRows]:
         ]
         if source.kind == kind and records:
             frame = pd.concat([journal.rows(record) for record in records], ignore_index=True)
-            found.append(SourceRows(source, frame, {}))
-    return found
+            source_rows.append(SourceRows(source, frame, {}))
+    return source_rows

@@ -23,7 +23,7 @@ from kgrec.store.state import read_relations
 from kgrec.training.directory import Run
 from kgrec.upkeep.receipt import Place
 
-Gone = Mapping[NodeLabel, frozenset[str]]
+IdsByLabel = Mapping[NodeLabel, frozenset[str]]
 
 #: Edges that models write, which no catalogue lists.
 DERIVED_KEYS = (
@@ -36,73 +36,79 @@ DERIVED_KEYS = (
 VECTORS = frozenset({"embedding", "vector_a", "vector_b"})
 
 
-def edges_of(store: GraphStore, gone: Gone) -> dict[str, int]:
+def edges_of(store: GraphStore, ids_by_label: IdsByLabel) -> dict[str, int]:
     """Counts by type the edges of some nodes, of every set that a store may hold."""
     keys = {entry.key for entry in read_relations(store)} | {*INTERACTION_KEYS, *DERIVED_KEYS}
     counts: dict[str, int] = {}
     for key in sorted(keys):
         for name, label in (("count_edges_from", key.head), ("count_edges_to", key.tail)):
-            ids = sorted(gone.get(label, ()))
+            ids = sorted(ids_by_label.get(label, ()))
             if ids:
                 rows = store.read(name, key=key, ids=ids)
                 counts[key.type] = counts.get(key.type, 0) + (rows[0]["count"] if rows else 0)
     return {kind: count for kind, count in counts.items() if count}
 
 
-def nodes_of(store: GraphStore, gone: Gone) -> dict[str, int]:
+def nodes_of(store: GraphStore, ids_by_label: IdsByLabel) -> dict[str, int]:
     """Counts by label which of some nodes a store has, and their vectors."""
     counts = {}
-    for label, ids in gone.items():
+    for label, ids in ids_by_label.items():
         if not ids:
             continue
-        known = store.read("known_nodes", label=label, ids=sorted(ids))
-        counts[str(label)] = len(known)
-        vectors = sum(not VECTORS.isdisjoint(row["names"]) for row in known)
+        node_rows = store.read("known_nodes", label=label, ids=sorted(ids))
+        counts[str(label)] = len(node_rows)
+        vectors = sum(not VECTORS.isdisjoint(row["names"]) for row in node_rows)
         counts["vectors"] = counts.get("vectors", 0) + vectors
     return {name: count for name, count in counts.items() if count}
 
 
-def rows_left(folder: Path, gone: Gone) -> int:
+def count_rows_left(folder: Path, ids_by_label: IdsByLabel) -> int:
     """Reads a journal's files again and counts what they still say of some nodes."""
     manifest = read_manifest(folder)
-    left = 0
+    num_left = 0
     codes: dict[NodeLabel, npt.NDArray[np.int32]] = {}
     for label, names in manifest.ids.items():
         ids = [key for name in names for key in pq.read_table(folder / name)["id"].to_pylist()]
-        left += sum(key in gone.get(label, ()) for key in ids)
+        num_left += sum(key in ids_by_label.get(label, ()) for key in ids)
         codes[label] = np.flatnonzero([is_placeholder(key) for key in ids]).astype(np.int32)
     for record in manifest.loads:
         if not record.rows_in:
             continue
         table = pq.read_table(folder / record.rows_in)
         kind = cast(Kind, record.load.kind)
-        ids_of: Mapping[NodeLabel, Any] = {label: sorted(ids) for label, ids in gone.items()}
-        kept = without(table, kind, among(codes if kind == "interactions" else ids_of))
-        left += len(table) - len(kept)
-    return left
+        sorted_ids: Mapping[NodeLabel, Any] = {
+            label: sorted(ids) for label, ids in ids_by_label.items()
+        }
+        remaining_rows = without(
+            table, kind, among(codes if kind == "interactions" else sorted_ids)
+        )
+        num_left += len(table) - len(remaining_rows)
+    return num_left
 
 
-def clean_rejects(folder: Path, gone: Gone) -> Place:
+def clean_rejects(folder: Path, ids_by_label: IdsByLabel) -> Place:
     """Takes rows that name some nodes out of the files of refused rows."""
-    named = Forgotten().with_ids(gone)
-    removed = left = 0
+    forgotten = Forgotten().with_ids(ids_by_label)
+    num_removed = num_left = 0
     for path in sorted((folder / "rejects").glob("*/*.csv")):
         for looking_again in (False, True):
             with path.open(encoding="utf-8", newline="") as file:
                 header, *rows = csv.reader(file)
-            said = [place for place, name in enumerate(header) if name != AT]
-            kept = [row for row in rows if not named.named_in(row[place] for place in said)]
+            id_columns = [place for place, name in enumerate(header) if name != AT]
+            remaining_rows = [
+                row for row in rows if not forgotten.named_in(row[place] for place in id_columns)
+            ]
             if looking_again:
-                left += len(rows) - len(kept)
-            elif len(kept) < len(rows):
-                removed += len(rows) - len(kept)
-                _write_csv(path, [header, *kept])
-    return Place("refused rows", str(folder / "rejects"), removed, left)
+                num_left += len(rows) - len(remaining_rows)
+            elif len(remaining_rows) < len(rows):
+                num_removed += len(rows) - len(remaining_rows)
+                _write_csv(path, [header, *remaining_rows])
+    return Place("refused rows", str(folder / "rejects"), num_removed, num_left)
 
 
-def in_run(run: Run, gone: Gone) -> int:
+def in_run(run: Run, ids_by_label: IdsByLabel) -> int:
     """Counts which of some nodes a run knows."""
-    return sum(key in run.vocabularies[label] for label, ids in gone.items() for key in ids)
+    return sum(key in run.vocabularies[label] for label, ids in ids_by_label.items() for key in ids)
 
 
 def drop_leftovers(directory: Path) -> int:
@@ -110,13 +116,13 @@ def drop_leftovers(directory: Path) -> int:
 
     They are of a graph that is no more, so no training would go on from them.
     """
-    left = 0
+    num_left = 0
     for name in (f"{directory.name}.partial", f".{directory.name}.replaced",
                  f".{directory.name}.refreshing"):  # fmt: skip
         path = directory.with_name(name)
         shutil.rmtree(path, ignore_errors=True)
-        left += path.exists()
-    return left
+        num_left += path.exists()
+    return num_left
 
 
 def _write_csv(path: Path, rows: list[list[str]]) -> None:

@@ -45,20 +45,20 @@ class Receipt:
 
     Attributes:
         target: Who or what.
-        gone: By label all ids that named it.
+        ids: By label all ids that named it.
         places: Every place that was looked at.
-        found: Whether anything of it was there when the call began.
-        known: Whether it was forgotten before.
+        was_present: Whether anything of it was there when the call began.
+        was_forgotten: Whether it was forgotten before.
         completed: Whether an earlier, interrupted forgetting was completed.
         version: The graph version afterwards; None if the store was not written.
         influence: What `--retrain-exact` measured, by run.
     """
 
     target: Target
-    gone: dict[NodeLabel, frozenset[str]]
+    ids: dict[NodeLabel, frozenset[str]]
     places: tuple[Place, ...]
-    found: bool
-    known: bool
+    was_present: bool
+    was_forgotten: bool
     completed: bool
     version: str | None
     influence: dict[str, dict[str, float]] | None = None
@@ -73,9 +73,9 @@ class Receipt:
         return {
             "label": str(self.target.label),
             "id": self.target.id,
-            "names": {str(label): sorted(ids) for label, ids in self.gone.items() if ids},
-            "found": self.found,
-            "forgotten_before": self.known,
+            "names": {str(label): sorted(ids) for label, ids in self.ids.items() if ids},
+            "found": self.was_present,
+            "forgotten_before": self.was_forgotten,
             "completed_an_interrupted_one": self.completed,
             "graph_version": self.version,
             "places": [asdict(place) for place in self.places],

@@ -19,11 +19,11 @@ from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
 from kgrec.training.directory import Run, refuse_foreign
 from kgrec.upkeep.fold import fold_run, folded_names, write_folded
-from kgrec.upkeep.republish import Readers, Republished, is_half_done, republish
+from kgrec.upkeep.republish import Readers, RepublishReport, is_half_done, republish
 
 
 @dataclass(frozen=True)
-class Refreshed:
+class RefreshReport:
     """What a refresh did.
 
     Attributes:
@@ -43,7 +43,7 @@ class Refreshed:
     nodes: dict[str, dict[str, int]] = field(default_factory=dict)
     users: int = 0
     items: int = 0
-    published: Republished | None = None
+    published: RepublishReport | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def refresh(
     published: bool = False,
     readers: Readers | None = None,
     graphs: Callable[[GraphStore], GraphData] = fetch_graph,
-) -> Refreshed:
+) -> RefreshReport:
     """Folds a run into the graph that a store holds now.
 
     Args:
@@ -86,30 +86,32 @@ def refresh(
     """
     target = run.directory if out is None else out
     refuse_foreign(target)
-    before, clock = run.record["graph_version"], _Clock()
-    into = Readers(store) if readers is None else readers
-    same = graph_version(store) == before and target.resolve() == run.directory.resolve()
-    if same and not (published and is_half_done(into.store, before)):
-        return Refreshed(run, before, False)
+    version_before, clock = run.record["graph_version"], _Clock()
+    target_readers = Readers(store) if readers is None else readers
+    up_to_date = (
+        graph_version(store) == version_before and target.resolve() == run.directory.resolve()
+    )
+    if up_to_date and not (published and is_half_done(target_readers.store, version_before)):
+        return RefreshReport(run, version_before, False)
     with clock.step("graph"):
         graph = graphs(store)
     with clock.step("fold"):
-        folded = fold_run(run, graph)
-        fresh = folded.as_run(target, folded_names(folded))
-    again = None
+        folding = fold_run(run, graph)
+        new_run = folding.as_run(target, folded_names(folding))
+    republish_report = None
     if published:
         with clock.step("publish"):
-            again = republish(into, folded, fresh)
+            republish_report = republish(target_readers, folding, new_run)
     with clock.step("write"):
-        write_folded(fresh, folded)
-    return Refreshed(
-        fresh,
-        before,
+        write_folded(new_run, folding)
+    return RefreshReport(
+        new_run,
+        version_before,
         True,
-        folded.counts,
-        int(folded.changed_users.sum()),
-        int(folded.changed_items.sum()),
-        again,
+        folding.counts,
+        int(folding.changed_users.sum()),
+        int(folding.changed_items.sum()),
+        republish_report,
         clock.seconds,
     )
 
@@ -123,6 +125,6 @@ class _Clock:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Times a step."""
-        started = time.perf_counter()
+        start = time.perf_counter()
         yield
-        self.seconds[name] = time.perf_counter() - started
+        self.seconds[name] = time.perf_counter() - start

@@ -41,7 +41,7 @@ from kgrec.upkeep.fold import Folded
 MOST_SCORES = 300_000_000
 
 #: Property of a publication: from which version it is taken to which.
-_NOTED = "refreshing"
+_VERSIONS = "refreshing"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def open_readers(config: Config, store: GraphStore) -> Iterator[Readers]:
 
 
 @dataclass(frozen=True)
-class Republished:
+class RepublishReport:
     """What was replaced in a publication.
 
     Attributes:
@@ -96,12 +96,12 @@ def is_of(publication: Publication | None, run: Run) -> bool:
     )
 
 
-def republish(readers: Readers, folded: Folded, run: Run) -> Republished:
+def republish(readers: Readers, folding: Folded, run: Run) -> RepublishReport:
     """Replaces affected lists and vectors of the current publication.
 
     Args:
         readers: Where it is; kgrec's own graph is at the version of the folded run.
-        folded: The folding.
+        folding: The folding.
         run: What it gave.
 
     Raises:
@@ -113,27 +113,32 @@ def republish(readers: Readers, folded: Folded, run: Run) -> Republished:
             f"nothing is published in {store.uri}, so nothing can be brought up to date; run "
             f"kgrec publish --run {run.directory} first"
         )
-    before, now = (each.record["graph_version"] for each in (folded.run, run))
-    versions = _versions(publication, before, now)
+    version_before = folding.run.record["graph_version"]
+    version_after = run.record["graph_version"]
+    versions = _versions(publication, version_before, version_after)
     if publication.graph_version not in versions:
         raise StoreError(
             f"publication {publication.id} is of graph version {publication.graph_version}, the "
-            f"run of {before}: what changed since is not known; run kgrec publish --run "
+            f"run of {version_before}: what changed since is not known; run kgrec publish --run "
             f"{run.directory}"
         )
-    note(store, publication, {_NOTED: versions})
-    every = not {before, now}.issuperset(versions)
-    work = _Work(readers, folded, run, publication, every)
-    users, looked = work.affected_users()
+    note(store, publication, {_VERSIONS: versions})
+    affects_all = not {version_before, version_after}.issuperset(versions)
+    work = _Work(readers, folding, run, publication, affects_all)
+    users, looked_for_new_items = work.affected_users()
     items = work.affected_items()
     top, similar = publication.top, publication.similar_top
     work.replace("recommended", users, lambda part: user_lists(work.recommender, part, top))
     work.replace("similar", items, lambda part: item_lists(work.recommender, part, similar))
     vectors = work.vectors()
-    noted = {"graph_version": now, "run": run.directory.resolve().name}
-    note(store, publication, {**noted, _NOTED: sorted({before, now}, key=versions.index)})
+    properties = {
+        "graph_version": version_after,
+        "run": run.directory.resolve().name,
+        _VERSIONS: sorted({version_before, version_after}, key=versions.index),
+    }
+    note(store, publication, properties)
     store.checkpoint()
-    return Republished(publication.id, len(users), len(items), vectors, looked)
+    return RepublishReport(publication.id, len(users), len(items), vectors, looked_for_new_items)
 
 
 def is_half_done(store: GraphStore, version: str) -> bool:
@@ -145,12 +150,12 @@ def is_half_done(store: GraphStore, version: str) -> bool:
     return len(versions) > 1 and publication.graph_version in versions
 
 
-def _versions(publication: Publication, before: str, now: str) -> list[str]:
+def _versions(publication: Publication, version_before: str, version_after: str) -> list[str]:
     """The version that a publication was of, and all that it was, or is, to be taken to."""
-    noted = publication.properties.get(_NOTED) or []
-    if noted[:1] != [before]:  # that came to its end
-        noted = [before]
-    return noted if now in noted else [*noted, now]
+    versions = publication.properties.get(_VERSIONS) or []
+    if versions[:1] != [version_before]:  # that came to its end
+        versions = [version_before]
+    return versions if version_after in versions else [*versions, version_after]
 
 
 @dataclass(frozen=True)
@@ -159,17 +164,17 @@ class _Work:
 
     Attributes:
         readers: Where.
-        folded: The folding.
+        folding: The folding.
         run: What it gave.
         publication: What is brought up to date.
-        every: Whether all that has a list is affected.
+        affects_all: Whether all that has a list is affected.
     """
 
     readers: Readers
-    folded: Folded
+    folding: Folded
     run: Run
     publication: Publication
-    every: bool
+    affects_all: bool
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -178,16 +183,16 @@ class _Work:
 
     def affected_users(self) -> tuple[Tensor, bool]:
         """The indices of users with a new list, and whether all places of new items are found."""
-        affected = self.folded.changed_users | self._short("recommended", self.publication.top)
-        new = self.folded.places[NodeLabel.ITEM] < 0
+        affected = self.folding.changed_users | self._short("recommended", self.publication.top)
+        new = self.folding.places[NodeLabel.ITEM] < 0
         if not bool(new.any()):
             return torch.nonzero(affected).squeeze(1), True
         scorer = self.run.scorer
         if scorer.num_users * scorer.num_items > MOST_SCORES:
             return torch.nonzero(affected).squeeze(1), False
         for part in torch.split(torch.arange(scorer.num_users), block_size(scorer.num_items)):
-            found = user_lists(self.recommender, part, self.publication.top)
-            affected[torch.from_numpy(found.head[new.numpy()[found.item]])] = True
+            top_lists = user_lists(self.recommender, part, self.publication.top)
+            affected[torch.from_numpy(top_lists.head[new.numpy()[top_lists.item]])] = True
         return torch.nonzero(affected).squeeze(1), True
 
     def affected_items(self) -> Tensor:
@@ -199,32 +204,33 @@ class _Work:
             self.recommender.item_scores(torch.tensor([0]))
         except NotFittedError:
             return torch.empty(0, dtype=torch.int64)
-        affected = self.folded.changed_items | self._short("similar", length)
+        affected = self.folding.changed_items | self._short("similar", length)
         return torch.nonzero(affected).squeeze(1)
 
     def _short(self, counter: str, length: int) -> Tensor:
-        """Says whose lists lack places, as items are gone; all that have one if `every` is."""
-        known = self.folded.graph.vocabularies[_label(counter)]
-        short = torch.zeros(len(known), dtype=torch.bool)
-        gone = self._gone(NodeLabel.ITEM)
-        if not (gone or self.every):
-            return short
+        """Says whose lists lack places, as items are gone; all with one if all are affected."""
+        vocabulary = self.folding.graph.vocabularies[_label(counter)]
+        short_mask = torch.zeros(len(vocabulary), dtype=torch.bool)
+        gone_ids = self._gone_ids(NodeLabel.ITEM)
+        if not (gone_ids or self.affects_all):
+            return short_mask
         store, naming = self.readers.store, self.readers.naming
         names, run = edge_names(naming, counter), self.publication.id
         rows = store.read("list_sizes", names=names, run=run)
-        keys = [row["id"] for row in rows if self.every or row["count"] < length]
-        if naming.foreign and gone:  # the items may be there, and so the places
-            items = naming.item_values(gone)
+        keys = [row["id"] for row in rows if self.affects_all or row["count"] < length]
+        if naming.foreign and gone_ids:  # the items may be there, and so the places
+            items = naming.item_values(gone_ids)
             rows = store.read("lists_with", names=names, run=run, items=items)
             keys += [row["id"] for row in rows]
         ids = [str(key) for key in keys]
-        short[torch.from_numpy(known.indices([key for key in ids if key in known]))] = True
-        return short
+        indices = vocabulary.indices([key for key in ids if key in vocabulary])
+        short_mask[torch.from_numpy(indices)] = True
+        return short_mask
 
-    def _gone(self, label: NodeLabel) -> list[str]:
+    def _gone_ids(self, label: NodeLabel) -> list[str]:
         """The ids of nodes that the run no longer knows."""
-        known = self.run.vocabularies[label]
-        return [key for key in self.folded.run.vocabularies[label].ids if key not in known]
+        vocabulary = self.run.vocabularies[label]
+        return [key for key in self.folding.run.vocabularies[label].ids if key not in vocabulary]
 
     def replace(self, counter: str, heads: Tensor, lists: Callable[[Tensor], TopLists]) -> None:
         """Replaces the lists of users (`recommended`) or items (`similar`)."""
@@ -234,15 +240,17 @@ class _Work:
         for part in torch.split(heads, block_size(run.scorer.num_items)):
             if not len(part):
                 continue
-            made: dict[str, list[Place]] = {head_ids[at]: [] for at in part.tolist()}
-            found = lists(part)
-            columns = (found.head, found.item, found.score, found.rank, found.cold)
-            for head, item, score, rank, cold in zip(*(x.tolist() for x in columns), strict=True):
-                made[head_ids[head]].append((item_ids[item], score, rank, cold))
-            write_places(store, self.publication, counter, made, naming=naming)
-        if naming.foreign and (gone := self._gone(label)):  # their nodes may be there
-            emptied: dict[str, list[Place]] = {key: [] for key in gone}
-            write_places(store, self.publication, counter, emptied, naming=naming)
+            places_by_head: dict[str, list[Place]] = {head_ids[at]: [] for at in part.tolist()}
+            top_lists = lists(part)
+            items, scores = top_lists.item.tolist(), top_lists.score.tolist()
+            ranks, colds = top_lists.rank.tolist(), top_lists.cold.tolist()
+            rows = zip(top_lists.head.tolist(), items, scores, ranks, colds, strict=True)
+            for head, item, score, rank, cold in rows:
+                places_by_head[head_ids[head]].append((item_ids[item], score, rank, cold))
+            write_places(store, self.publication, counter, places_by_head, naming=naming)
+        if naming.foreign and (gone_ids := self._gone_ids(label)):  # their nodes may be there
+            empty_lists: dict[str, list[Place]] = {key: [] for key in gone_ids}
+            write_places(store, self.publication, counter, empty_lists, naming=naming)
         recount(store, self.publication, counter, naming=naming)
 
     def vectors(self) -> int:
@@ -250,22 +258,22 @@ class _Work:
         vectors = run_vectors(self.run)
         if vectors is None or not self.publication.dimensions:
             return 0
-        store, naming, written = self.readers.store, self.readers.naming, 0
-        for label, changed in (
-            (NodeLabel.USER, self.folded.changed_users),
-            (NodeLabel.ITEM, self.folded.changed_items),
+        store, naming, num_written = self.readers.store, self.readers.naming, 0
+        for label, changed_mask in (
+            (NodeLabel.USER, self.folding.changed_users),
+            (NodeLabel.ITEM, self.folding.changed_items),
         ):
-            rows = torch.nonzero(changed | self.every).squeeze(1)
+            rows = torch.nonzero(changed_mask | self.affects_all).squeeze(1)
             ids = self.run.vocabularies[label].ids
             matrix: npt.NDArray[np.float32] = vectors.of(label)[rows].numpy()
             if len(rows):
-                chosen = [ids[row] for row in rows.tolist()]
-                written += replace_vectors(
-                    store, self.publication, label, chosen, matrix, naming=naming
+                row_ids = [ids[row] for row in rows.tolist()]
+                num_written += replace_vectors(
+                    store, self.publication, label, row_ids, matrix, naming=naming
                 )
-            if naming.foreign and (gone := self._gone(label)):
-                drop_vectors(store, self.publication, label, gone, naming=naming)
-        return written
+            if naming.foreign and (gone_ids := self._gone_ids(label)):
+                drop_vectors(store, self.publication, label, gone_ids, naming=naming)
+        return num_written
 
 
 def _label(counter: str) -> NodeLabel:

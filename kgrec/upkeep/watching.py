@@ -13,7 +13,7 @@ from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
 from kgrec.training.directory import Run
 from kgrec.upkeep.keeping import KeptGraph, KeptStore
-from kgrec.upkeep.refresh import Refreshed
+from kgrec.upkeep.refresh import RefreshReport
 from kgrec.upkeep.republish import is_half_done, open_readers
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def sleep(seconds: float) -> bool:
 
 def watch(
     run: Run, config: Config, *, every: float, published: bool = False, wait: Wait = sleep
-) -> Iterator[Refreshed]:
+) -> Iterator[RefreshReport]:
     """Gives a report each time there was something new.
 
     Each round looks at names, sizes and times of the sources' files, takes in what is new, and
@@ -52,23 +52,23 @@ def watch(
     Raises:
         RunError: If the run cannot be folded.
     """
-    seen: _Files | None = None
-    store, graphs = KeptStore(config.store), KeptGraph(config)
+    last_files: _Files | None = None
+    kept_store, graphs = KeptStore(config.store), KeptGraph(config)
     try:
         while True:
-            files = looked_at(config)
+            files = source_stamps(config)
             report = None
             try:
-                new = bool(files) and files != seen
-                if new or not store.untouched():
-                    with store as opened:
-                        seconds = _take_in(graphs, opened) if new else {}
-                        seen = files
-                        report = _fold_if_new(run, config, opened, graphs, published)
+                is_new = bool(files) and files != last_files
+                if is_new or not kept_store.untouched():
+                    with kept_store as store:
+                        seconds = _take_in(graphs, store) if is_new else {}
+                        last_files = files
+                        report = _fold_if_new(run, config, store, graphs, published)
             except (StoreBusy, StoreUnavailable) as error:
                 logger.warning("%s; looked at again in %g s", error, every)
             except (DataError, ConfigError) as error:
-                seen = files  # the same files would be refused again
+                last_files = files  # the same files would be refused again
                 logger.warning("%s; looked at again when a file changes", error)
             if report is not None:
                 run = report.run
@@ -78,19 +78,19 @@ def watch(
             if not wait(every):
                 return
     finally:
-        store.close()
+        kept_store.close()
 
 
-def looked_at(config: Config) -> _Files:
+def source_stamps(config: Config) -> _Files:
     """Gives the files of all sources with their size, times and inode."""
-    found: set[tuple[str, object]] = set()
+    stamps: set[tuple[str, object]] = set()
     for source in config.data.all_sources():
         if source.path is not None:
             try:
-                found |= {(str(path), stamp_of(Path(path))) for path in find_files(source)}
+                stamps |= {(str(path), stamp_of(Path(path))) for path in find_files(source)}
             except DataError:
                 logger.debug("source=%s has no file now", source.name)
-    return frozenset(found)
+    return frozenset(stamps)
 
 
 def _take_in(graphs: KeptGraph, store: GraphStore) -> dict[str, float]:
@@ -99,14 +99,14 @@ def _take_in(graphs: KeptGraph, store: GraphStore) -> dict[str, float]:
 
 def _fold_if_new(
     run: Run, config: Config, store: GraphStore, graphs: KeptGraph, published: bool
-) -> Refreshed | None:
+) -> RefreshReport | None:
     version = run.record["graph_version"]
-    same = graph_version(store) == version
-    if same:
+    up_to_date = graph_version(store) == version
+    if up_to_date:
         graphs(store)  # read now, so that what comes next need not wait for it
     if not published:
-        return None if same else graphs.fold_in(run, store)
+        return None if up_to_date else graphs.fold_in(run, store)
     with open_readers(config, store) as readers:
-        if same and not is_half_done(readers.store, version):
+        if up_to_date and not is_half_done(readers.store, version):
             return None
         return graphs.fold_in(run, store, published=True, readers=readers)

@@ -94,11 +94,11 @@ def test_nothing_is_left(
     with pytest.raises(AssertionError):
         assert_gone(config, words[0])  # the search finds what is there
     receipt = forget(config, target)
-    assert receipt.found
+    assert receipt.was_present
     assert receipt.verified
-    assert not receipt.known
+    assert not receipt.was_forgotten
     removed = {place.name: place for place in receipt.places}
-    assert removed["nodes"].removed == len([w for w in words if w in receipt.gone[target.label]])
+    assert removed["nodes"].removed == len([w for w in words if w in receipt.ids[target.label]])
     assert removed["vectors and their index"].removed == removed["nodes"].removed
     assert {"RECOMMENDED", "SYNTHETIC", "INTERACTED"} <= set(removed["edges"].detail or {})
     assert removed["journal"].removed > 10
@@ -129,7 +129,7 @@ def test_a_second_time_it_is_not_there(tmp_path: Path, engine_uri: str) -> None:
     target = Target(NodeLabel.USER, USER)
     forget(config, target)
     again = forget(config, target)
-    assert (again.found, again.known, again.places) == (False, True, ())
+    assert (again.was_present, again.was_forgotten, again.places) == (False, True, ())
     with pytest.raises(DataError, match="no user 'nobody-here'"):
         forget(config, Target(NodeLabel.USER, "nobody-here"))
     with pytest.raises(DataError, match="no forgetting was interrupted"):
@@ -176,7 +176,7 @@ def assert_completed_after(tmp_path: Path, uri: str, step: str) -> None:
     assert receipt.verified
     assert receipt.completed == begun
     assert_gone(config, USER, "zora-old-1q", *SECRETS)
-    assert forget(config, target).found is False
+    assert forget(config, target).was_present is False
 
 
 def test_vectors_of_its_texts_leave_the_cache(tmp_path: Path, engine_uri: str) -> None:
@@ -211,7 +211,7 @@ def test_another_call_completes_it_first(tmp_path: Path) -> None:
     assert receipt.target.id == OTHER
     assert_gone(config, USER, OTHER)
     for key in (USER, OTHER):  # neither may come back
-        assert forget(config, Target(NodeLabel.USER, key)).known
+        assert forget(config, Target(NodeLabel.USER, key)).was_forgotten
 
 
 def test_what_cannot_be_done_changes_nothing(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from kgrec.upkeep.influence import compare
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.keeping import KeptGraph
 from kgrec.upkeep.refresh import refresh
-from kgrec.upkeep.watching import looked_at, watch
+from kgrec.upkeep.watching import source_stamps, watch
 
 RECOMMENDED = EdgeKey("RECOMMENDED", NodeLabel.USER, NodeLabel.ITEM)
 TOP = 5
@@ -338,10 +338,10 @@ def interrupted(store: GraphStore, graphs: KeptGraph) -> None:
 
 def test_what_is_looked_at_are_the_sources_files(tmp_path: Path) -> None:
     config, _ = trained(tmp_path, "embedded:")
-    before = looked_at(config)
+    before = source_stamps(config)
     assert len(before) == 10
     (tmp_path / "sources" / "day9.csv").write_text("user,item,behaviour,time\n")
-    assert len(looked_at(config) - before) == 1
+    assert len(source_stamps(config) - before) == 1
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:

@@ -105,7 +105,6 @@ BARE_NAMES_LEFT: dict[str, int] = {
     "auditing/": 33,
     "augment/": 60,
     "bench/": 125,
-    "cli/": 20,
     "data/card/": 58,
     "explanation/": 49,
     "explore/": 41,
@@ -113,7 +112,6 @@ BARE_NAMES_LEFT: dict[str, int] = {
     "report/": 39,
     "resolution/": 92,
     "training/": 138,
-    "upkeep/": 38,
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""Tables on their way into a store: whole numbers, what is carried, batches of a first load."""
+"""Tables on their way into a store: whole numbers, edge properties, batches of a first load."""
 
 import numpy as np
 import pandas as pd
@@ -7,10 +7,10 @@ import pytest
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import SchemaError
 from kgrec.ingestion.tables import (
-    carried,
     catalogue_of,
     check_properties,
     edge_frame,
+    edge_properties,
     interaction_properties,
     node_frames,
 )
@@ -41,7 +41,7 @@ def test_what_is_counted_becomes_whole_and_what_is_measured_stays() -> None:
     assert all(isinstance(x, int) for x in plain_values(got["count"]))
     assert plain_values(got["rating"]) == [4.0, None, 5.0]
     assert plain_values(got["session"]) == [0.5, 1.0, None]
-    assert carried(frame) == ("rating", "time", "count", "session")
+    assert edge_properties(frame) == ("rating", "time", "count", "session")
 
 
 @pytest.mark.parametrize("value", [2.0**60, np.inf, -np.inf])
@@ -92,14 +92,14 @@ def test_batches_group_by_head_and_send_shared_values_once() -> None:
     one, two = edge_batches(frame, heads, tails, 3)
     # The batch is cut at three edges: 0-1, 0-0, 1-0; all are of load 3.
     assert one.rows == [[100, [[201, None, 6], [200, None, 8]]], [101, [[200, None, 5]]]]
-    assert (one.shared, one.own, one.edges) == ({"weight": 1.0, "load": 3}, True, 3)
+    assert (one.shared_values, one.has_values, one.edges) == ({"weight": 1.0, "load": 3}, True, 3)
     assert two.rows == [
         [101, [[202, None, 7, None, None, None, None, 3], [201, None, 9, *[None] * 4, 4]]]
     ]
-    assert two.shared == {"weight": 1.0}
+    assert two.shared_values == {"weight": 1.0}
     (bare,) = edge_batches(frame[["head", "tail"]], heads, tails, 10)
     assert bare.rows == [[100, [201, 200]], [101, [200, 202, 201]]]
-    assert (bare.shared, bare.own) == ({}, False)
+    assert (bare.shared_values, bare.has_values) == ({}, False)
 
 
 def test_what_is_no_number_is_found_to_differ() -> None:
