@@ -22,7 +22,6 @@ class GanConfig(Settings):
             popularity out.
         learning_rate: While it learns by cross-entropy.
         pretrain_epochs: For so long it does.
-        loss: Of the two against each other.
         rounds: Epochs against the discriminator.
         discriminator_steps: Of the discriminator for each of the generator's.
         drawn: Proposals of a user that the discriminator sees a step.
@@ -38,7 +37,6 @@ class GanConfig(Settings):
     popularity: float = Field(0.5, ge=0, le=1)
     learning_rate: float = Field(3e-3, gt=0)
     pretrain_epochs: int = Field(15, ge=0)
-    loss: Literal["nonsaturating", "wasserstein", "relativistic"] = "nonsaturating"
     rounds: int = Field(8, ge=0)
     discriminator_steps: int = Field(2, ge=1)
     drawn: int = Field(10, ge=1)

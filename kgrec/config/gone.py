@@ -8,6 +8,7 @@ from kgrec.errors import ConfigError
 #: By dotted name, what to do instead; all of them went with 0.2.
 GONE: Mapping[str, str] = {
     "augment.use": "synthetic edges are further positives; leave it out",
+    "augment.gan.loss": "generator and discriminator play the non-saturating loss; leave it out",
     "augment.weights": "every synthetic edge counts augment.weight; leave it out",
 }
 #: Values that are gone of settings that stay, likewise.
