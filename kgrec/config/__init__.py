@@ -154,7 +154,7 @@ class Config(Settings):
             raise ValueError(
                 f"augment.source is {source}, but fusion.network is false: nothing learns its edges"
             )
-        if source in ("teacher", "generator", "gan") and not self.closed_form.enabled:
+        if source in ("teacher", "gan") and not self.closed_form.enabled:
             raise ValueError(
                 f"augment.source is {source}, which starts from the closed form, but "
                 f"closed_form.enabled is false; take another source"

@@ -48,10 +48,9 @@ class AugmentConfig(Settings):
     """Synthetic interaction edges for users, and items, with few: further positives of networks.
 
     Attributes:
-        source: Who proposes them: `teacher` is the closed form, `knn` the nearest items,
-            `generator` learns what dense users did next when little is told of them, `gan` goes on
-            against a discriminator, `popularity` and `random` draw; `auto` tries all and lets the
-            gate pick one or none.
+        source: Who proposes them: `teacher` is the closed form, `knn` the nearest items, `gan` a
+            generator that learns what dense users did next when little is told of them, and goes
+            on against a discriminator; `auto` tries all and lets the gate pick one or none.
         at_most: So few interactions make a node sparse.
         per_user: Edges for each sparse user.
         per_item: Edges for each sparse item.
@@ -60,9 +59,7 @@ class AugmentConfig(Settings):
         gan: The generator and its training.
     """
 
-    source: Literal[
-        "none", "auto", "teacher", "knn", "generator", "gan", "popularity", "random"
-    ] = "none"
+    source: Literal["none", "auto", "teacher", "knn", "gan"] = "none"
     at_most: int = Field(5, ge=1)
     per_user: int = Field(10, ge=0)
     per_item: int = Field(0, ge=0)

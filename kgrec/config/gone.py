@@ -12,7 +12,13 @@ GONE: Mapping[str, str] = {
     "augment.weights": "every synthetic edge counts augment.weight; leave it out",
 }
 #: Values that are gone of settings that stay, likewise.
-GONE_VALUES: Mapping[str, Mapping[str, str]] = {}
+GONE_VALUES: Mapping[str, Mapping[str, str]] = {
+    "augment.source": {
+        "generator": "take gan, which begins as that generator",
+        "popularity": "it is a control of kgrec bench --augment; take auto, teacher, knn or gan",
+        "random": "it is a control of kgrec bench --augment; take auto, teacher, knn or gan",
+    },
+}
 
 
 def refuse_gone(tree: Mapping[str, Any], source: str) -> None:

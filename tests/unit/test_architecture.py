@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
         "graph",
         "model",
         "evaluation",
+        "augment",
         "training",
         "auditing",
     },
