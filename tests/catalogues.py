@@ -137,3 +137,35 @@ def _restyled(title: str, year: int, wrong: bool, rng: np.random.Generator) -> t
     if said < 0.15:
         return f"{title} ({year})", float("nan")
     return title, float("nan") if said < 0.33 else float(year)
+
+
+def precision_and_recall(
+    proposals: pd.DataFrame,
+    truth: pd.DataFrame,
+    thresholds: tuple[float, ...] = (0.6, 0.8, 0.95),
+) -> pd.DataFrame:
+    """Counts right and wrong proposals by method ("all" is all of them) and threshold.
+
+    Returns:
+        Index `method`, `threshold`; columns `proposed`, `right`, `precision` and `recall`.
+    """
+    known = pd.MultiIndex.from_frame(truth[["left", "right"]]).unique()
+    once = proposals.drop_duplicates(["left", "right"])
+    correct = pd.MultiIndex.from_frame(once[["left", "right"]]).isin(known)
+    rows = []
+    for method in [*sorted(set(once["method"])), "all"]:
+        of_method = (once["method"] == method) | (method == "all")
+        for threshold in thresholds:
+            counted = of_method & (once["score"] >= threshold)
+            proposed, right = int(counted.sum()), int((counted & correct).sum())
+            rows.append(
+                {
+                    "method": method,
+                    "threshold": threshold,
+                    "proposed": proposed,
+                    "right": right,
+                    "precision": right / proposed if proposed else float("nan"),
+                    "recall": right / len(known),
+                }
+            )
+    return pd.DataFrame(rows).set_index(["method", "threshold"])

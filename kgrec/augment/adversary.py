@@ -12,9 +12,6 @@ from kgrec.config import GanConfig
 
 #: Users whose candidates a step sees.
 _BATCH = 128
-#: Weight of the gradient penalty: Gulrajani et al., NeurIPS 2017, with the smaller value that suits
-#: features of standard size.
-_PENALTY = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +120,7 @@ def play(
             logits = draw_logits(generator, batch, config, draws)
             with torch.no_grad():
                 judged = discriminator(batch.features)
-            adverse = (logits.softmax(dim=1) * _cost(judged, batch, config, draws)).sum(dim=1)
+            adverse = (logits.softmax(dim=1) * -logsigmoid(judged)).sum(dim=1)
             entropy = _cross_entropy(logits, batch)
             loss = adverse.mean() + config.anchor * entropy
             of_generator.zero_grad()
@@ -153,16 +150,6 @@ def _cross_entropy(logits: Tensor, batch: Lessons) -> Tensor:
     return -(told.sum(dim=1) / batch.real.sum(dim=1)).mean()
 
 
-def _cost(judged: Tensor, batch: Lessons, config: GanConfig, draws: torch.Generator) -> Tensor:
-    """What drawing each candidate costs the generator, (B, k), by what is judged of it (B, k)."""
-    if config.loss == "wasserstein":
-        return -judged
-    if config.loss == "relativistic":
-        real = torch.multinomial(batch.real.float(), 1, generator=draws)
-        return softplus(judged.gather(1, real) - judged)
-    return -logsigmoid(judged)
-
-
 def _discriminate(
     generator: Generator,
     discriminator: Discriminator,
@@ -179,14 +166,8 @@ def _discriminate(
     of_real, of_drawn, of_alike = (
         discriminator(_at(batch.features, place)) for place in (real, drawn, alike)
     )
-    if config.loss == "wasserstein":
-        told: Tensor = (of_drawn + of_alike) / 2 - of_real
-        return told.mean() + _penalty(discriminator, batch, real, drawn, draws)
-    if config.loss == "relativistic":
-        told = (softplus(of_drawn - of_real) + softplus(of_alike - of_real)) / 2
-    else:
-        told = softplus(-of_real) + (softplus(of_drawn) + softplus(of_alike)) / 2
-    return told.mean()
+    losses: Tensor = softplus(-of_real) + (softplus(of_drawn) + softplus(of_alike)) / 2
+    return losses.mean()
 
 
 def _as_popular(batch: Lessons, places: Tensor, draws: torch.Generator) -> Tensor:
@@ -196,22 +177,6 @@ def _as_popular(batch: Lessons, places: Tensor, draws: torch.Generator) -> Tenso
     distance += 0.3 * torch.rand(distance.shape, generator=draws)  # not always the same one
     unfit = batch.real | ~batch.present
     return distance.masked_fill_(unfit[:, None, :], torch.inf).argmin(dim=2)
-
-
-def _penalty(
-    discriminator: Discriminator,
-    batch: Lessons,
-    real: Tensor,
-    drawn: Tensor,
-    draws: torch.Generator,
-) -> Tensor:
-    """Holds the gradient between real and drawn ones near 1, (Gulrajani et al., eq. 3)."""
-    share = torch.rand(*real.shape, 1, generator=draws)
-    between = share * _at(batch.features, real) + (1 - share) * _at(batch.features, drawn)
-    between.requires_grad_(True)
-    (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
-    steep: Tensor = (slope.norm(dim=2) - 1).square()
-    return _PENALTY * steep.mean()
 
 
 def _at(features: Tensor, places: Tensor) -> Tensor:

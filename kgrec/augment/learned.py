@@ -13,6 +13,7 @@ from kgrec.augment.generator import Discriminator, Generator
 from kgrec.augment.plan import Plan
 from kgrec.augment.sources import ScoredSource
 from kgrec.config import GanConfig
+from kgrec.config.removals import without_removed
 from kgrec.graph.synthetic import SyntheticEdges
 
 
@@ -51,7 +52,9 @@ def augmenter_state(augmenter: Augmenter) -> tuple[dict[str, Tensor], dict[str, 
 
 def augmenter_from_state(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Augmenter:
     """Makes the augmenter that `augmenter_state` described."""
-    names, config = tuple(values["names"]), GanConfig(**values["config"])
+    names = tuple(values["names"])
+    settings, _ = without_removed({"augment": {"gan": values["config"]}})
+    config = GanConfig(**settings["augment"]["gan"])
     with torch.random.fork_rng(devices=[]):  # initial values are drawn, and then replaced
         generator = Generator(len(names) + 1, config.noise, config.hidden)
         generator.load_state_dict(_part("generator", tensors))

@@ -43,39 +43,18 @@ class ScoredSource:
 
     def propose(self, plan: Plan, seed: int) -> SyntheticEdges:
         """Gives the same edges whatever the seed."""
-        return _proposed(self.name, plan, seed, self.scorer.score)
+        return propose_best(self.name, plan, seed, self.scorer.score)
 
 
-@dataclass(frozen=True)
-class DrawnSource:
-    """Pairs drawn at random, by popularity or alike: what edges bring that know nothing of taste.
+def propose_best(name: str, plan: Plan, seed: int, score: ScoreUsers) -> SyntheticEdges:
+    """Proposes what scores best: items of sparse users, other users of sparse items.
 
-    Attributes:
+    Args:
         name: What the edges are marked with.
-        by_popularity: Whether items are drawn by their popularity; else all alike.
+        plan: For whom, and how many.
+        seed: What the edges are marked with, too.
+        score: Gives scores (B, num_items) of users (B,); minus infinity is never proposed.
     """
-
-    name: str
-    by_popularity: bool
-
-    def propose(self, plan: Plan, seed: int) -> SyntheticEdges:
-        """Draws without replacement."""
-        generator = torch.Generator().manual_seed(seed)
-        num_items = plan.history.num_columns
-        weight = torch.ones(num_items)
-        if self.by_popularity:
-            weight = torch.bincount(plan.history.columns, minlength=num_items).float()
-        log_weight = weight.log()
-
-        def keys(users: Tensor) -> Tensor:
-            # The largest of log p + Gumbel noise are a draw by p without replacement.
-            uniform = torch.rand(len(users), num_items, generator=generator)
-            return log_weight - (-uniform.clamp_(min=1e-20).log()).log()
-
-        return _proposed(self.name, plan, seed, keys)
-
-
-def _proposed(name: str, plan: Plan, seed: int, score: ScoreUsers) -> SyntheticEdges:
     found = [_for_users(plan, score), _for_items(plan, score)]
     user = np.concatenate([users for users, _ in found])
     item = np.concatenate([items for _, items in found])

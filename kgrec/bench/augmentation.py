@@ -1,6 +1,6 @@
 """The table of synthetic edges: every source on the first split of a set, as one JSON object.
 
-How it goes: the set into a store (`sets.fill`) -> graph and texts -> `training.augment_trials`,
+How it goes: the set into a store (`sets.fill`) -> graph and texts -> `bench.augment_trials`,
 which keeps what it makes in a folder named after what it depends on, and goes on there -> the
 report.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kgrec import __version__
+from kgrec.bench.augment_trials import SPLITS, Trials, try_sources
 from kgrec.bench.fits import code
 from kgrec.bench.machine import commit, machine, now, own_peak_memory_mb, versions
 from kgrec.bench.sets import SplitStore, fill
@@ -25,7 +26,6 @@ from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.schema import Split
 from kgrec.store.connect import open_store
-from kgrec.training.augment_trials import SPLITS, Trials, try_sources
 from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.fit import choose_device, read_texts

@@ -78,7 +78,7 @@ def sample(
     directory: _From,
     source: Annotated[
         str,
-        typer.Option(help="gan, generator, teacher, knn, popularity, random."),
+        typer.Option(help="gan, teacher or knn."),
     ] = "gan",
     per_user: Annotated[int | None, typer.Option(help="Edges for each sparse user.")] = None,
     per_item: Annotated[int | None, typer.Option(help="Edges for each sparse item.")] = None,

@@ -14,8 +14,7 @@ Augment = Annotated[
     typer.Option(
         "--augment",
         metavar="SOURCE",
-        help="Synthetic edges for users with few: auto, teacher, knn, generator, gan, "
-        "popularity, random.",
+        help="Synthetic edges for users with few: auto, teacher, knn, gan.",
     ),
 ]
 

@@ -143,7 +143,7 @@ class Config(Settings):
                 f"augment.source is {source}, but fusion.network is false: nothing learns its edges"
             )
         taught = registry.part("closed_form").is_enabled(self)
-        if source in ("teacher", "generator", "gan") and not taught:
+        if source in ("teacher", "gan") and not taught:
             raise ValueError(
                 f"augment.source is {source}, which starts from the closed form, but "
                 f"closed_form.enabled is false; take another source"

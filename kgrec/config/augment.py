@@ -22,7 +22,6 @@ class GanConfig(Settings):
             popularity out.
         learning_rate: While it learns by cross-entropy.
         pretrain_epochs: For so long it does.
-        loss: Of the two against each other.
         rounds: Epochs against the discriminator.
         discriminator_steps: Of the discriminator for each of the generator's.
         drawn: Proposals of a user that the discriminator sees a step.
@@ -38,7 +37,6 @@ class GanConfig(Settings):
     popularity: float = Field(0.5, ge=0, le=1)
     learning_rate: float = Field(3e-3, gt=0)
     pretrain_epochs: int = Field(15, ge=0)
-    loss: Literal["nonsaturating", "wasserstein", "relativistic"] = "nonsaturating"
     rounds: int = Field(8, ge=0)
     discriminator_steps: int = Field(2, ge=1)
     drawn: int = Field(10, ge=1)
@@ -50,10 +48,9 @@ class AugmentConfig(Settings):
     """Synthetic interaction edges for users, and items, with few: further positives of networks.
 
     Attributes:
-        source: Who proposes them: `teacher` is the closed form, `knn` the nearest items,
-            `generator` learns what dense users did next when little is told of them, `gan` goes on
-            against a discriminator, `popularity` and `random` draw; `auto` tries all and lets the
-            gate pick one or none.
+        source: Who proposes them: `teacher` is the closed form, `knn` the nearest items, `gan` a
+            generator that learns what dense users did next when little is told of them, and goes
+            on against a discriminator; `auto` tries all and lets the gate pick one or none.
         at_most: So few interactions make a node sparse.
         per_user: Edges for each sparse user.
         per_item: Edges for each sparse item.
@@ -62,9 +59,7 @@ class AugmentConfig(Settings):
         gan: The generator and its training.
     """
 
-    source: Literal[
-        "none", "auto", "teacher", "knn", "generator", "gan", "popularity", "random"
-    ] = "none"
+    source: Literal["none", "auto", "teacher", "knn", "gan"] = "none"
     at_most: int = Field(5, ge=1)
     per_user: int = Field(10, ge=0)
     per_item: int = Field(0, ge=0)

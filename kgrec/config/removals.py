@@ -8,10 +8,17 @@ from kgrec.errors import ConfigError
 #: By dotted name, what to do instead; all of them went with 0.2.
 REMOVED: Mapping[str, str] = {
     "augment.use": "synthetic edges are further positives; leave it out",
+    "augment.gan.loss": "generator and discriminator play the non-saturating loss; leave it out",
     "augment.weights": "every synthetic edge counts augment.weight; leave it out",
 }
 #: Values that are gone of settings that stay, likewise.
-REMOVED_VALUES: Mapping[str, Mapping[str, str]] = {}
+REMOVED_VALUES: Mapping[str, Mapping[str, str]] = {
+    "augment.source": {
+        "generator": "take gan, which begins as that generator",
+        "popularity": "it is a control of kgrec bench --augment; take auto, teacher, knn or gan",
+        "random": "it is a control of kgrec bench --augment; take auto, teacher, knn or gan",
+    },
+}
 
 
 def refuse_removed(tree: Mapping[str, Any], source: str) -> None:

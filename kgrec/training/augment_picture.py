@@ -13,10 +13,8 @@ _OWN, _OTHER, _REAL = "#4C72B0", "#B8BEC9", "#55A868"
 _WARM, _HARM, _FAINT = "#DD8452", "#C44E52", "#8C8C8C"
 #: In the order in which sources stand, from the top.
 _ORDER = ("gan", "generator", "teacher", "factors", "knn", "popularity", "random")
-_EDGES_ORDER = ("gan", "generator", "teacher", "knn", "popularity", "random")
+_EDGES_ORDER = ("gan", "teacher", "knn")
 _MOST_ROWS = 12
-#: Sources that draw, where the scorers of their names take the best.
-_DRAWN = ("popularity", "random")
 #: Distances beyond are cut off and told.
 _FAR = 1.5
 
@@ -170,7 +168,7 @@ def _variety(axes: Axes, told: Mapping[str, Any]) -> bool:
         note = f" {value:,.0f}"
         if name in rows:
             note += f" of {rows[name]['distinct']:,}"
-        found = None if name in _DRAWN else proposals.get(name)
+        found = proposals.get(name)
         if found is not None and found["edges"]:
             note += f"; tail {found['tail']:.0%}, {found['novelty']:.1f} bits"
             if found["proven"] is not None:

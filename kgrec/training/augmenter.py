@@ -116,7 +116,7 @@ class GanAugmenter:
         """Proposes edges for users, and items, with few interactions.
 
         Args:
-            source: `gan`, `generator`, `teacher`, `knn`, `popularity` or `random`.
+            source: `gan`, `teacher` or `knn`.
             per_user: Edges for each sparse user; None is `augment.per_user`.
             per_item: Edges for each sparse item; None is `augment.per_item`.
             seed: Of the noise and of draws; None is the settings'.

@@ -11,7 +11,7 @@ from kgrec.augment.bank import Bank, Told
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
 from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter_state
 from kgrec.augment.plan import Plan
-from kgrec.augment.sources import DrawnSource, ScoredSource, Source
+from kgrec.augment.sources import ScoredSource, Source
 from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
 from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import train_pairs
@@ -34,8 +34,8 @@ from kgrec.training.parts.factors import FactorsConfig
 from kgrec.training.relation_rows import relation_rows
 from kgrec.training.side_searches import FactorsSettings, fit_factors
 
-#: In the order in which the gate tries them; the last two know nothing of taste.
-SOURCES = ("teacher", "knn", "generator", "gan", "popularity", "random")
+#: In the order in which the gate tries them.
+SOURCES = ("teacher", "knn", "gan")
 #: Those that learn.
 LEARNED = ("generator", "gan")
 #: So many relations, the largest, are told to a generator each by itself.
@@ -77,7 +77,7 @@ class Proposals:
         at_most = self._fitting.config.augment.at_most
         taught = part_of("closed_form").is_enabled(self._fitting.config)
         learned = taught and len(dense_users(self._fitting.history, at_most)) >= LEAST_DENSE
-        allowed = {"teacher": taught, "generator": learned, "gan": learned}
+        allowed = {"teacher": taught, "gan": learned}
         return tuple(name for name in SOURCES if allowed.get(name, True))
 
     def require(self, name: str) -> None:
@@ -119,10 +119,8 @@ class Proposals:
             return ScoredSource(name, self._parts["closed_form"])
         if name == "knn":
             return ScoredSource(name, self._knn)
-        if name in LEARNED:
-            self._tell_of_learning(name)
-            return LearnedSource(name, self.augmenter(name), self._bank)
-        return DrawnSource(name, by_popularity=name == "popularity")
+        self._tell_of_learning(name)
+        return LearnedSource(name, self.augmenter(name), self._bank)
 
     @cached_property
     def _knn(self) -> ItemKNN:

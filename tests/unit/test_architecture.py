@@ -55,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
         "graph",
         "model",
         "evaluation",
+        "augment",
         "training",
         "auditing",
     },

@@ -8,7 +8,8 @@ import torch
 from graphs import history_of, make_graph
 
 from kgrec.augment.plan import Plan
-from kgrec.augment.sources import DrawnSource, ScoredSource
+from kgrec.augment.sources import ScoredSource
+from kgrec.bench.controls import DrawnSource
 from kgrec.config import AugmentConfig
 from kgrec.errors import ShapeError
 from kgrec.graph.data import GraphData

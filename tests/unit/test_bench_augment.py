@@ -13,10 +13,11 @@ import typer
 from graphs import history_of, make_graph
 from typer.testing import CliRunner
 
-from kgrec.augment.masked import drawn_precision
 from kgrec.augment.world import World
+from kgrec.bench import augment_trials
 from kgrec.bench.augmentation import run_augmentation
 from kgrec.bench.augmentation_page import augmentation_page
+from kgrec.bench.controls import drawn_precision
 from kgrec.bench.sets import fill
 from kgrec.bench.thinning import thinned
 from kgrec.cli.bench import bench as command
@@ -27,7 +28,6 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.model.incidence import Incidence
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.store.connect import open_store
-from kgrec.training import augment_trials
 from kgrec.training.networks import Learner
 
 NUM_USERS, NUM_ITEMS = 150, 60

@@ -109,14 +109,6 @@ def test_edges_go_to_a_file_with_their_marks(
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_negatives_are_no_edges(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sample = ["gan", "sample", "--from", str(site / "made"), "--source", "negatives"]
-    told = answer([*sample, "--per-user", "2"], capsys)
-    assert told["edges"] == 2 * told["users"]
-    assert main([*sample, "--write"]) == 2
-    assert "negatives are not edges" in capsys.readouterr().err
-
-
 def test_bad_input_is_told_in_a_line(
     site: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from catalogues import Catalogues, made_load, make_catalogues
+from catalogues import Catalogues, made_load, make_catalogues, precision_and_recall
 
 from kgrec.config import Config
 from kgrec.data.tables import Dataset
 from kgrec.errors import ConfigError
-from kgrec.resolution.judge import judge
 from kgrec.resolution.resolve import Resolution, resolve, unresolved
 from kgrec.resolution.review import COLUMNS, read_decisions, write_proposals
 from kgrec.resolution.sides import comparisons
@@ -53,7 +52,7 @@ def test_two_catalogues_are_joined_and_sequels_stay_apart(seed: int) -> None:
     found = resolve(made.dataset(), settings())
     accepted = found.proposals[found.proposals["accepted"] == "yes"]
     assert among(accepted, made.sequels) == 0
-    by = judge(found.proposals, made.truth).set_index(["method", "threshold"])
+    by = precision_and_recall(found.proposals, made.truth)
     assert by.loc[("name", 0.95), "precision"] == 1.0
     assert by.loc[("all", 0.95), "precision"] >= 0.995
     assert by.loc[("all", 0.95), "recall"] >= 0.95
@@ -70,7 +69,7 @@ def test_without_years_a_similar_name_waits_rather_than_joins_a_sequel(seed: int
     found = resolve(made.dataset(), settings())
     accepted = found.proposals[found.proposals["accepted"] == "yes"]
     assert among(accepted, made.sequels) == 0
-    by = judge(found.proposals, made.truth).set_index(["method", "threshold"])
+    by = precision_and_recall(found.proposals, made.truth)
     assert by.loc[("all", 0.95), "precision"] >= 0.99
     assert by.loc[("all", 0.6), "recall"] >= 0.98
     assert by.loc[("similar_name", 0.6), "precision"] < by.loc[("similar_name", 0.95), "precision"]

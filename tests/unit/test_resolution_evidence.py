@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from catalogues import precision_and_recall
 
 from kgrec.config import ResolutionConfig
-from kgrec.errors import ConfigError, DataError
+from kgrec.errors import ConfigError
 from kgrec.resolution.acceptance import Identities, choose
 from kgrec.resolution.evidence import (
     NUMBERS_DIFFER,
@@ -17,7 +18,6 @@ from kgrec.resolution.evidence import (
     shared_properties,
 )
 from kgrec.resolution.exact import equal_aliases, equal_keys, equal_names
-from kgrec.resolution.judge import judge
 from kgrec.resolution.scoring import EQUAL_NAME, MOST, scores
 from kgrec.resolution.sides import Comparison, Side
 from kgrec.schema import NodeLabel
@@ -166,7 +166,7 @@ def test_a_pair_that_waits_is_not_proposed_where_a_node_is_taken() -> None:
     assert (proposed, accepted) == ([False, True], [False, True])
 
 
-def test_judging_by_hand() -> None:
+def test_precision_and_recall_by_hand() -> None:
     proposals = pd.DataFrame(
         {
             "left": list("abcd"),
@@ -176,20 +176,12 @@ def test_judging_by_hand() -> None:
         }
     )
     truth = pd.DataFrame({"left": list("abcd"), "right": list("ABCD")})
-    got = judge(proposals, truth, (0.6, 0.95)).set_index(["method", "threshold"])
+    got = precision_and_recall(proposals, truth, (0.6, 0.95))
     assert got.loc[("all", 0.6)].tolist() == [3, 2, 2 / 3, 2 / 4]
     assert got.loc[("all", 0.95)].tolist() == [2, 1, 1 / 2, 1 / 4]
     assert got.loc[("name", 0.6)].tolist() == [2, 1, 1 / 2, 1 / 4]
     assert got.loc[("text", 0.6)].tolist() == [1, 1, 1.0, 1 / 4]
     assert np.isnan(got.loc[("text", 0.95), "precision"])
-
-
-def test_judging_needs_truth_and_columns() -> None:
-    empty = pd.DataFrame({"left": [], "right": [], "score": [], "method": []})
-    with pytest.raises(DataError, match="no truth"):
-        judge(empty, empty)
-    with pytest.raises(DataError, match="proposals have no column 'method'"):
-        judge(empty.drop(columns="method"), empty)
 
 
 def test_thresholds_in_the_wrong_order_are_refused() -> None:

@@ -27,7 +27,7 @@ from kgrec.model.kinds import described
 from kgrec.model.popularity import Popularity
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
-from kgrec.training import augmentation, closed_form_search, loop, networks
+from kgrec.training import augmentation, closed_form_search, loop, networks, side_searches
 from kgrec.training import fit as fit_module
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
@@ -241,11 +241,11 @@ class TestSyntheticEdges:
         augment = {"source": "auto", "per_user": 2, "at_most": 12}
         sections = {"augment": augment, "training": {"ensemble": 2}}
         found = fit(changed(config, **sections), graph, progress=False).record["augment"]
-        assert list(found["sources"]) == ["teacher", "knn", "popularity", "random"]
+        assert list(found["sources"]) == ["teacher", "knn"]
         assert found["picked"] in {"none", *found["sources"]}
         items = np.bincount(graph.train.user_index)  # no pair occurs twice
         assert found["edges"]["users"] == ((items >= 1) & (items <= 12)).sum() > 0
-        assert len(found["versus"]) == 4 * 3 / 2
+        assert len(found["versus"]) == 2 * 1 / 2
         assert all(name in found["words"] for name in found["sources"])
 
     def test_where_some_users_have_many_items_and_others_few_a_generator_learns(
@@ -260,8 +260,7 @@ class TestSyntheticEdges:
             fit(changed(config, augment=augment), thinned, progress=False).record["augment"]
             for _ in range(2)
         )
-        expected = ["teacher", "knn", "generator", "gan", "popularity", "random"]
-        assert list(one["sources"]) == expected
+        assert list(one["sources"]) == ["teacher", "knn", "gan"]
         assert list(one["learned"]) == ["generator", "gan"]
         assert one["learned"] == again["learned"]
         assert one["picked"] == again["picked"]
@@ -300,10 +299,10 @@ class TestSyntheticEdges:
         self, tiny: tuple[Config, GraphData], trained: Run
     ) -> None:
         config, graph = tiny
-        augment = {"source": "random", "weight": 5.0, "per_user": 8, "epochs": 4, "at_most": 12}
+        augment = {"source": "knn", "weight": 5.0, "per_user": 8, "epochs": 4, "at_most": 12}
         found = fit(changed(config, augment=augment), graph, progress=False)
-        assert found.record["augment"]["picked"] == "random"
-        assert list(found.record["augment"]["sources"]) == ["random"]
+        assert found.record["augment"]["picked"] == "knn"
+        assert list(found.record["augment"]["sources"]) == ["knn"]
         changed_most = (scores(found) - scores(trained)).abs().amax(dim=1)
         assert changed_most.max() > 1e-3
         assert found.record["relation_weights"] != trained.record["relation_weights"]
@@ -312,12 +311,12 @@ class TestSyntheticEdges:
         self, tiny: tuple[Config, GraphData]
     ) -> None:
         config, graph = tiny
-        augment = {"source": "random", "weight": 5.0, "per_user": 8, "at_most": 12}
+        augment = {"source": "knn", "weight": 5.0, "per_user": 8, "at_most": 12}
         blind = replace(graph, held_out={})
         given = fit(changed(config, augment=augment), blind, progress=False)
         plain = fit(config, blind, progress=False)
         assert given.record["augment"]["sources"] == {}
-        assert given.record["augment"]["picked"] == "random"
+        assert given.record["augment"]["picked"] == "knn"
         assert not torch.equal(scores(given), scores(plain))
         auto = fit(changed(config, augment={**augment, "source": "auto"}), blind, progress=False)
         assert auto.record["augment"]["picked"] == "none"
@@ -358,9 +357,8 @@ class TestSyntheticEdges:
         ("source", "sections", "said"),
         [
             ("teacher", {"closed_form": {"enabled": False}}, r"closed_form\.enabled"),
-            ("generator", {"closed_form": {"enabled": False}}, r"closed_form\.enabled"),
             ("gan", {"closed_form": {"enabled": False}}, r"closed_form\.enabled"),
-            ("random", {"fusion": {"network": False}}, r"fusion\.network"),
+            ("knn", {"fusion": {"network": False}}, r"fusion\.network"),
         ],
     )
     def test_what_cannot_learn_or_propose_is_refused(
@@ -542,8 +540,11 @@ class TestFailures:
         def refuse(*args: object, **options: object) -> None:
             raise AssertionError("it was searched again")
 
-        for name in ("search_closed_form", "search_user_side"):
-            monkeypatch.setattr(closed_form_search, name, refuse)
+        for module, name in (
+            (closed_form_search, "search_closed_form"),
+            (side_searches, "search_user_side"),
+        ):
+            monkeypatch.setattr(module, name, refuse)
         run = train(config, tiny[1], tmp_path / "run", progress=False)
         assert run.record["closed_form"] == {
             "ridge": 12.5,

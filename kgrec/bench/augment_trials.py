@@ -19,10 +19,10 @@ import numpy.typing as npt
 import torch
 
 from kgrec.augment.gate import NONE, SPARSE, UNTOUCHED, Decision, decide
-from kgrec.augment.masked import drawn_precision
 from kgrec.augment.plan import Plan
 from kgrec.augment.world import masked_world
-from kgrec.errors import DataError
+from kgrec.bench.controls import DrawnSource, drawn_precision
+from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.cohorts import tail_items, user_cohorts
 from kgrec.evaluation.metrics import FloatArray
 from kgrec.evaluation.ranking import RankingTask
@@ -39,6 +39,10 @@ from kgrec.training.part import fit_part, part_of
 from kgrec.training.proposals import Proposals
 
 SPLITS = (Split.VALID, Split.TEST)
+#: Those that users may set, and controls: the generator as it was before it met its adversary, and
+#: draws that know nothing of taste.
+SOURCES = ("teacher", "knn", "generator", "gan", "popularity", "random")
+_DRAWN = {"popularity", "random"}
 _TAUGHT, _LEARNED = {"teacher", "generator", "gan"}, {"generator", "gan"}
 
 Tell = Callable[[str], None]
@@ -118,7 +122,7 @@ def _edges(
     fitting: Fitting, sources: Sequence[str], folder: Path, tell: Tell
 ) -> tuple[dict[str, SyntheticEdges], dict[str, Any]]:
     """The edges of each source, and what was measured of those that learn."""
-    names = tuple(sources) or Proposals(fitting, {}).possible()
+    names = tuple(sources) or _possible(fitting)
     paths = {name: folder / f"edges-{name}.safetensors" for name in names}
     report = folder / "learned.json"
     missing = {name for name in names if not paths[name].is_file()}
@@ -129,9 +133,13 @@ def _edges(
             parts[name] = scorer
     proposals = Proposals(fitting, parts)
     for name in names:
-        proposals.require(name)
+        _require(proposals, name)
         if name in missing:
-            edges = proposals.of(name)
+            if name in _DRAWN:
+                source = DrawnSource(name, by_popularity=name == "popularity")
+                edges = source.propose(proposals.plan, fitting.config.seed)
+            else:
+                edges = proposals.of(name)
             told = read_json(report) if report.is_file() else {}
             write_json(report, {**told, **proposals.report})
             columns = (edges.user_index, edges.item_index, edges.weight)
@@ -141,6 +149,24 @@ def _edges(
             tell(f"{name} proposes {len(edges):,} edges")
     read = {name: _read_edges(path) for name, path in paths.items()}
     return read, read_json(report) if report.is_file() else {}
+
+
+def _possible(fitting: Fitting) -> tuple[str, ...]:
+    """The sources, controls among them, that this data allows."""
+    allowed = {*Proposals(fitting, {}).possible(), *_DRAWN}
+    if "gan" in allowed:
+        allowed.add("generator")
+    return tuple(name for name in SOURCES if name in allowed)
+
+
+def _require(proposals: Proposals, name: str) -> None:
+    if name not in SOURCES:
+        raise ConfigError(
+            f"bench.augment.sources names {name!r}, expected some of {', '.join(SOURCES)}; check "
+            f"its spelling"
+        )
+    if name not in _DRAWN:
+        proposals.require("gan" if name == "generator" else name)
 
 
 def _read_edges(path: Path) -> SyntheticEdges:
