@@ -70,6 +70,11 @@ def type_colours(graph: nx.MultiDiGraph) -> dict[str, str]:
     return plain | dict(zip(others, cycle(TYPE_COLOURS), strict=False))
 
 
+def legend(graph: nx.MultiDiGraph) -> list[tuple[str, str]]:
+    """Gives the relationship types of a graph in words, with their colours."""
+    return [(relation_phrase(kind), colour) for kind, colour in type_colours(graph).items()]
+
+
 def _is_interaction(kind: str) -> bool:
     return kind == TOGETHER or kind in INTERACTION_TYPES.values()
 

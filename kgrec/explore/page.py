@@ -1,6 +1,5 @@
 """Pages to move about in: one self-contained HTML file, drawn by neo4j-viz."""
 
-import html
 import secrets
 from collections import defaultdict
 from importlib import import_module
@@ -19,23 +18,13 @@ from kgrec.explore.look import (
 )
 from kgrec.explore.scatter import places_of, rings_of
 from kgrec.explore.subgraph import Key, Part, Subgraph
+from kgrec.pages.render import render
 from kgrec.text.templates import relation_phrase
 
 #: Radius of nodes; names are written inside.
 _SIZES = {Part.USER: 56, Part.OWN: 56, Part.RECOMMENDED: 68, Part.ASKED: 68, Part.OTHER: 50}
 #: Of what is on no explaining path.
 _FAINT, _FAINT_NODE = "#C3C9D1", "#9AA3AE"
-#: Presses neo4j-viz's own button once it is there, so that all is in sight on any screen.
-_FIT = """<script>
-addEventListener("load", () => {
-  let tries = 40;
-  const fit = () => {
-    const button = document.querySelector('[aria-label*="fit" i], [title*="fit" i]');
-    if (button) button.click(); else if (tries--) setTimeout(fit, 100);
-  };
-  setTimeout(fit, 300);
-});
-</script>"""
 #: Between the middles of nodes of a column, and of columns, of an explanation.
 _DOWN, _ACROSS = 128.0, 380.0
 
@@ -71,10 +60,8 @@ def subgraph_html(subgraph: Subgraph, height: str = "100vh") -> str:
         ConfigError: If neo4j-viz is not installed.
     """
     page: str = visualization(subgraph).render(layout="free", height=height).data
-    title = html.escape(subgraph.title)
-    told = "".join(f"<li>{html.escape(trail.text)}</li>" for trail in subgraph.trails)
-    spoken = f'<section hidden aria-label="{title}"><h1>{title}</h1><ol>{told}</ol></section>'
-    return page.replace("</body>", f"{spoken}{_FIT}</body>", 1)
+    addition = render("explore.html.j2", title=subgraph.title, trails=subgraph.trails)
+    return page.replace("</body>", f"{addition}</body>", 1)
 
 
 def visualization(subgraph: Subgraph) -> Any:

@@ -41,14 +41,14 @@ class Example:
         user_id: Who.
         history: Names of training items, at most a few, and
         num_history: how many there are in all.
-        found: The list.
+        recommendations: The list.
         why: What explains its first item; None for who gets the most popular items.
     """
 
     user_id: str
     history: tuple[str, ...]
     num_history: int
-    found: tuple[Recommendation, ...]
+    recommendations: tuple[Recommendation, ...]
     why: Subgraph | None
 
 

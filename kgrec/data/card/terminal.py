@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kgrec.data.card.card import Card, Caution, Degrees, FindingSummary, Level
-from kgrec.data.card.numbers import moment, number, percent, share, short_number
 from kgrec.data.cleaning.report import Finding
+from kgrec.pages.numbers import moment, number, percent, share, short_number
 
 #: Relations, properties and findings that are shown; the page and JSON have more.
 _MOST_ROWS = 30
