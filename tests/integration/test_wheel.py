@@ -39,6 +39,8 @@ def test_a_wheel_in_another_environment_answers_a_query(tmp_path: Path) -> None:
     carried = set(zipfile.ZipFile(wheel).namelist())
     for statement in (ROOT / "cypher").rglob("*.cypher"):
         assert f"kgrec/_cypher/{statement.relative_to(ROOT / 'cypher').as_posix()}" in carried
+    for template in (ROOT / "kgrec" / "pages" / "templates").iterdir():
+        assert f"kgrec/pages/templates/{template.name}" in carried
     assert not [name for name in carried if name.startswith("tests")]
 
     locked = uv("export", "--frozen", "--no-hashes", "--no-emit-project", cwd=ROOT)
