@@ -96,27 +96,30 @@ def visualization(subgraph: Subgraph) -> Any:
             caption_size=3,
             width=wide[data["type"]],
             color=_FAINT if explains and not data["on_trail"] else colours[data["type"]],
-            properties=_told(data),
+            properties=_edge_properties(data),
         )
         for place, (head, tail, data) in enumerate(graph.edges(data=True))
     ]
-    drawn = viz.VisualizationGraph(nodes, edges)
-    _set_legend(drawn, subgraph)
-    return drawn
+    figure = viz.VisualizationGraph(nodes, edges)
+    _set_legend(figure, subgraph)
+    return figure
 
 
 def _viz_id(key: Key) -> str:
     return ":".join(key)
 
 
-def _told(data: dict[str, Any]) -> dict[str, Any]:
+def _edge_properties(data: dict[str, Any]) -> dict[str, Any]:
     weight = data["weight"]
-    told = {"type": data["type"], "learned weight": "none" if weight != weight else f"{weight:.3f}"}
+    properties = {
+        "type": data["type"],
+        "learned weight": "none" if weight != weight else f"{weight:.3f}",
+    }
     if data["synthetic"]:
-        told["synthetic"] = "yes: made up by a model, no fact"
+        properties["synthetic"] = "yes: made up by a model, no fact"
     if not data["stored"]:
-        told["stored"] = "no: counted for this picture"
-    return told
+        properties["stored"] = "no: counted for this picture"
+    return properties
 
 
 def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
@@ -127,8 +130,8 @@ def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
         crowd = 1.4 * len(subgraph.graph) ** 0.5
         radius = _DOWN * (max(len(rings) - 1, 1) * fullest / 6.2 if fullest else crowd)
         radius = max(radius, 2.2 * _DOWN * max(len(rings) - 1, 1))
-        found = places_of(subgraph, rings)
-        return {key: {"x": radius * x, "y": -radius * y} for key, (x, y) in found.items()}
+        positions = places_of(subgraph, rings)
+        return {key: {"x": radius * x, "y": -radius * y} for key, (x, y) in positions.items()}
     columns: dict[int, list[tuple[float, Key]]] = defaultdict(list)
     column = columns_of(subgraph)
     for box in lay_out(subgraph).boxes:
@@ -143,17 +146,17 @@ def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
     return places
 
 
-def _set_legend(drawn: Any, subgraph: Subgraph) -> None:
+def _set_legend(figure: Any, subgraph: Subgraph) -> None:
     graph = subgraph.graph
     tones = {tone_name(data) for _, data in graph.nodes(data=True)}
-    shown = {TONE_WORDS[tone]: TONES[tone].line for tone in TONE_WORDS if tone in tones}
+    node_colours = {TONE_WORDS[tone]: TONES[tone].line for tone in TONE_WORDS if tone in tones}
     on_trails = {k for *_, k, on in graph.edges(keys=True, data="on_trail") if on}
     kinds = {
         relation_phrase(kind): colour
         for kind, colour in type_colours(graph).items()
         if kind in on_trails or not subgraph.trails
     }
-    drawn.set_legend(nodes=shown, relationships=kinds)
+    figure.set_legend(nodes=node_colours, relationships=kinds)
 
 
 def _neo4j_viz() -> Any:

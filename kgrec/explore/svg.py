@@ -43,13 +43,13 @@ def _label(line: Line) -> str:
 
 
 def _box(box: Box) -> str:
-    left, top = box.x - box.width / 2, box.y - box.height / 2
+    x, top = box.x - box.width / 2, box.y - box.height / 2
     step = (box.height - 10) / max(len(box.lines), 1)
     text = "".join(
         f'<text x="{box.x:.1f}" y="{top + 9.5 + step * (place + 0.5):.1f}">{escaped(words)}</text>'
         for place, words in enumerate(box.lines)
     )
     return (
-        f'<g class="{box.tone}"><rect x="{left:.1f}" y="{top:.1f}" width="{box.width:.1f}" '
+        f'<g class="{box.tone}"><rect x="{x:.1f}" y="{top:.1f}" width="{box.width:.1f}" '
         f'height="{box.height:.1f}" rx="8"/>{text}</g>'
     )

@@ -44,7 +44,7 @@ class ReportFigures(Figures):
             strong: The row that stands out.
             zero: Whether 0 is marked.
         """
-        left = _names_width(intervals)
+        plot_left = _names_width(intervals)
         low = min([i.low for i in intervals.values()] + ([0.0] if zero else []))
         high = max([i.high for i in intervals.values()] + ([0.0] if zero else []))
         span = (high - low) or 1.0
@@ -52,7 +52,7 @@ class ReportFigures(Figures):
         bottom = 8 + _ROW * len(intervals)
 
         def x_of(value: float) -> float:
-            return left + (value - low) / (high - low) * (_WIDTH - _RIGHT - left)
+            return plot_left + (value - low) / (high - low) * (_WIDTH - _RIGHT - plot_left)
 
         shapes, hints = [], []
         for tick in _ticks(low, high):
@@ -64,7 +64,9 @@ class ReportFigures(Figures):
             y = 8 + _ROW * (place + 0.5)
             kind = "strong" if name == strong else "plain"
             hints.append(f"{name}: {i.difference:.4f} [{i.low:.4f}, {i.high:.4f}]")
-            shapes.append(label(left - 8, y + 4, name, "end", f"name {kind}", most=_MOST_LETTERS))
+            shapes.append(
+                label(plot_left - 8, y + 4, name, "end", f"name {kind}", most=_MOST_LETTERS)
+            )
             shapes.append(
                 f'<g class="{kind}"><title>{escaped(hints[-1])}</title>'
                 f"{line(x_of(i.low), y, x_of(i.high), y, 'whole')}"
@@ -74,11 +76,11 @@ class ReportFigures(Figures):
 
     def pairs(self, weights: Mapping[str, tuple[float, float]], title: str) -> Picture:
         """Draws two bars a row: along an edge and against it, from zero to either side."""
-        left = _names_width(weights)
+        plot_left = _names_width(weights)
         low = min([0.0, *(min(pair) for pair in weights.values())])
         high = max([0.0, *(max(pair) for pair in weights.values())]) or 1.0
-        scale = (_WIDTH - _RIGHT - left) / (high - low)
-        zero, shapes, row = left - low * scale, [], 26
+        scale = (_WIDTH - _RIGHT - plot_left) / (high - low)
+        zero, shapes, row = plot_left - low * scale, [], 26
         bottom = 8 + row * len(weights)
         for tick in _ticks(low, high):
             x = zero + tick * scale
@@ -86,7 +88,7 @@ class ReportFigures(Figures):
             shapes.append(label(x, bottom + 14, f"{tick:.3g}", "middle"))
         for place, (name, pair) in enumerate(weights.items()):
             y = 8 + row * place
-            shapes.append(label(left - 8, y + 16, name, "end", "name", most=_MOST_LETTERS))
+            shapes.append(label(plot_left - 8, y + 16, name, "end", "name", most=_MOST_LETTERS))
             for value, way, kind, top in zip(
                 pair, ("along", "against"), ("bar", "other"), (y + 4, y + 13), strict=True
             ):

@@ -18,8 +18,8 @@ MAX_FUNCTION_LINES = 60
 
 _BASE = {"errors", "schema", "config", "vocabulary", "progress", "registry"}
 _BELOW_FACADE = _BASE | {
-    "pages", "data", "store", "ingestion", "updates", "text", "resolution", "graph", "model", "evaluation",
-    "augment", "training", "explanation", "auditing", "bench",
+    "pages", "data", "store", "ingestion", "updates", "text", "resolution", "graph", "model",
+    "evaluation", "augment", "training", "explanation", "auditing", "bench",
 }  # fmt: skip
 
 _ALL = _BELOW_FACADE | {

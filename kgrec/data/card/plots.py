@@ -75,14 +75,14 @@ class Figures:
         shapes = _grid(most, height)
         every = -(-len(labels) // _MOST_LABELS)
         for place, (value, hint) in enumerate(zip(values, hints, strict=True)):
-            left, tall = _LEFT + place * step, height * value / most
+            bar_left, tall = _LEFT + place * step, height * value / most
             shapes.append(
-                f'<rect class="bar" x="{left + 1:.1f}" y="{bottom - tall:.1f}" '
+                f'<rect class="bar" x="{bar_left + 1:.1f}" y="{bottom - tall:.1f}" '
                 f'width="{max(step - 2, 0.5):.1f}" height="{tall:.1f}" rx="1.5">'
                 f"<title>{escaped(hint)}</title></rect>"
             )
             if place % every == 0:
-                shapes.append(label(left + step / 2, bottom + 14, labels[place], "middle"))
+                shapes.append(label(bar_left + step / 2, bottom + 14, labels[place], "middle"))
         shapes.append(label(_LEFT + _PLOT / 2, bottom + 31, x_title, "middle", "axis"))
         shapes.append(label(4, _TOP, y_title, "start", "axis"))
         return self.picture(shapes, (_WIDTH, bottom + 36), title, "; ".join(hints[:40]))
