@@ -24,8 +24,11 @@ HOSTILE = "\"' onload='x' \"><script>alert(1)</script></style></title>&amp;\x00{
 SEAM = "pages/svg.py"
 #: Ways around escaping, in a template.
 BYPASS = re.compile(r"\|\s*safe\b|autoescape|Markup|__html__|\|\s*(urlize|xmlattr|tojson)\b")
-TAG = re.compile(r"(?<!\?P)<(!doctype|html|head|body|main|header|section|article|div|span|p|h\d|"
-                 r"ul|ol|li|dl|table|tr|t[hd]|a|b|i|script|style|figure|details|img)[\s>]")  # fmt: skip
+#: A tag of a page; the name of a group in a pattern is none.
+TAG = re.compile(
+    r"(?<!\?P)<(!doctype|html|head|body|main|header|section|article|div|span|p|h\d|ul|ol|li|dl|"
+    r"table|tr|t[hd]|a|b|i|script|style|figure|details|img)[\s>]"
+)
 
 
 def name_of(path: Path) -> str:
