@@ -47,7 +47,7 @@ def fetch_subgraph(
     for label, ids in middle.items():
         _refuse_unknown(store, label, ids)
         for node_id in ids:
-            builder.node(label, node_id, part=Part.ASKED)
+            builder.node(label, node_id, part=Part.CENTER)
     center_names = [data["name"] for _, data in builder.graph.nodes(data=True)]
     visited: set[Key] = set()
     complete = True

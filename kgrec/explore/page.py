@@ -22,7 +22,7 @@ from kgrec.pages.render import render
 from kgrec.text.templates import relation_phrase
 
 #: Radius of nodes; names are written inside.
-_SIZES = {Part.USER: 56, Part.OWN: 56, Part.RECOMMENDED: 68, Part.ASKED: 68, Part.OTHER: 50}
+_SIZES = {Part.USER: 56, Part.OWN: 56, Part.RECOMMENDED: 68, Part.CENTER: 68, Part.OTHER: 50}
 #: Of what is on no explaining path.
 _FAINT, _FAINT_NODE = "#C3C9D1", "#9AA3AE"
 #: Between the middles of nodes of a column, and of columns, of an explanation.

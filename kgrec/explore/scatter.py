@@ -34,7 +34,7 @@ Places = dict[Key, Any]
 def scatter(subgraph: Subgraph) -> Figure:
     """Draws a neighbourhood: in rings around one node, on springs around several."""
     graph = subgraph.graph
-    middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.ASKED]
+    middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.CENTER]
     rings = rings_of(subgraph)
     side = min(7.5 + 0.03 * len(graph), 13.0)
     figure = Figure(figsize=(side + 1.8, side), facecolor=_PAPER, layout="constrained")
@@ -60,7 +60,7 @@ def scatter(subgraph: Subgraph) -> Figure:
 def rings_of(subgraph: Subgraph) -> list[list[Key]]:
     """Gives the nodes by their distance from the one in the middle; [] if there are several."""
     graph = subgraph.graph
-    middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.ASKED]
+    middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.CENTER]
     if len(middle) != 1:
         return []
     (hub,) = middle
@@ -135,7 +135,7 @@ def _nodes(axes: Axes, graph: nx.MultiDiGraph, places: Places) -> None:
             keys = [
                 key
                 for key, data in graph.nodes(data=True)
-                if tone_name(data) == name and (data["part"] == Part.ASKED) == central
+                if tone_name(data) == name and (data["part"] == Part.CENTER) == central
             ]
             collection = nx.draw_networkx_nodes(
                 graph, places, nodelist=keys, ax=axes, node_size=size, node_color=tone.fill,

@@ -28,7 +28,7 @@ class Part(StrEnum):
     USER = "user"
     OWN = "own item"
     RECOMMENDED = "recommended"
-    ASKED = "asked for"
+    CENTER = "asked for"
     OTHER = "around"
 
 
