@@ -47,17 +47,19 @@ def fetch_subgraph(
     for label, ids in middle.items():
         _refuse_unknown(store, label, ids)
         for node_id in ids:
-            builder.node(label, node_id, part=Part.ASKED)
-    asked = [data["name"] for _, data in builder.graph.nodes(data=True)]
-    done: set[Key] = set()
+            builder.node(label, node_id, part=Part.CENTER)
+    center_names = [data["name"] for _, data in builder.graph.nodes(data=True)]
+    visited: set[Key] = set()
     complete = True
     for _ in range(hops):
-        fringe = [key for key in builder.graph if key not in done]
+        fringe = [key for key in builder.graph if key not in visited]
         if not fringe:
             break
-        done.update(fringe)
+        visited.update(fringe)
         complete &= _grow(store, builder, fringe, most_edges)
-    names = ", ".join(asked[:3]) + (f" and {len(asked) - 3} more" if len(asked) > 3 else "")
+    names = ", ".join(center_names[:3]) + (
+        f" and {len(center_names) - 3} more" if len(center_names) > 3 else ""
+    )
     return builder.finished(f"Around {names}", complete=complete)
 
 
@@ -75,8 +77,8 @@ def builder_of(run: Run | None) -> Builder:
 def _grow(store: GraphStore, builder: Builder, fringe: Sequence[Key], most: int) -> bool:
     """Adds the edges around nodes; says whether all of them surely fitted."""
     nodes = [[builder.graph.nodes[key][name] for name in ("label", "id")] for key in fringe]
-    each = max(_FEWEST_EACH, -(-most // len(nodes)))
-    rows = store.read("subgraph", nodes=nodes, per_node=each, limit=most + 1)
+    per_node = max(_FEWEST_EACH, -(-most // len(nodes)))
+    rows = store.read("subgraph", nodes=nodes, per_node=per_node, limit=most + 1)
     touched: Counter[Key] = Counter()
     for row in rows[:most]:
         head, tail = (
@@ -85,7 +87,7 @@ def _grow(store: GraphStore, builder: Builder, fringe: Sequence[Key], most: int)
         )
         builder.edge(head, tail, row["type"])
         touched.update((head, tail))
-    return len(rows) <= most and all(touched[key] < each for key in fringe)
+    return len(rows) <= most and all(touched[key] < per_node for key in fringe)
 
 
 def _check(middle: Mapping[NodeLabel, Sequence[str]], hops: int, most: int) -> None:
@@ -101,9 +103,9 @@ def _check(middle: Mapping[NodeLabel, Sequence[str]], hops: int, most: int) -> N
 def _refuse_unknown(store: GraphStore, label: NodeLabel, ids: Sequence[str]) -> None:
     if not ids:
         return
-    known = {row["id"] for row in store.read("known_nodes", label=label, ids=list(ids))}
+    known_ids = {row["id"] for row in store.read("known_nodes", label=label, ids=list(ids))}
     for node_id in ids:
-        if node_id not in known:
+        if node_id not in known_ids:
             raise VocabularyError(
                 f"no {label} has the id {node_id!r} in {store.uri}; check the id, or ingest it"
             )

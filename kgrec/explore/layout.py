@@ -13,7 +13,7 @@ from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
 #: Size of letters, in units of the drawing (pixels of a page).
 LETTER, SMALL = 13.0, 11.0
 _LINE, _PAD, _ROW_GAP, _COLUMN_GAP, _MARGIN = 16.0, 10.0, 16.0, 150.0, 14.0
-_TOOK = INTERACTION_TYPES[Split.TRAIN]
+_INTERACTED = INTERACTION_TYPES[Split.TRAIN]
 _SWEEPS = 8
 #: Between edges that join the same two nodes.
 _BESIDE = 11.0
@@ -99,9 +99,9 @@ def columns_of(subgraph: Subgraph) -> dict[Key, int]:
     for _ in column:  # as often as the longest way through all paths can be long
         moved = False
         for trail in subgraph.trails:
-            for one, other in pairwise(trail.nodes):
-                if column[other] <= column[one] < len(column):
-                    column[other], moved = column[one] + 1, True
+            for source, target in pairwise(trail.nodes):
+                if column[target] <= column[source] < len(column):
+                    column[target], moved = column[source] + 1, True
         if not moved:
             break
     for key, data in subgraph.graph.nodes(data=True):
@@ -158,19 +158,19 @@ def _routes(subgraph: Subgraph, column: Mapping[Key, int], sketch: _Sketch) -> l
     """Gives per edge its data and the keys it passes, from left to right."""
     routes = []
     for head, tail, data in subgraph.graph.edges(data=True):
-        left, right = sorted((head, tail), key=lambda key: column[key])
-        passed: list[Any] = [left]
-        for at in range(column[left] + 1, column[right]):
-            gap = (left, right, data["type"], at)
-            label = caption(data) if at == column[left] + 1 else ""
+        first, last = sorted((head, tail), key=lambda key: column[key])
+        passed: list[Any] = [first]
+        for at in range(column[first] + 1, column[last]):
+            gap = (first, last, data["type"], at)
+            label = caption(data) if at == column[first] + 1 else ""
             wide = text_width(label) * SMALL + 8
             sketch.boxes[gap] = Box(None, (label,), "gap", width=wide, height=_LINE)
             sketch.columns[at].append(gap)
             passed.append(gap)
-        passed.append(right)
-        for one, other in pairwise(passed):
-            sketch.links[one].add(other)
-            sketch.links[other].add(one)
+        passed.append(last)
+        for source, target in pairwise(passed):
+            sketch.links[source].add(target)
+            sketch.links[target].add(source)
         routes.append((data, passed))
     return routes
 
@@ -180,8 +180,10 @@ def _sort(sketch: _Sketch, at: int, by: int) -> None:
     place = {key: number for number, key in enumerate(sketch.columns[by])}
 
     def mean(key: Any) -> float:
-        found = [place[other] for other in sketch.links[key] if other in place]
-        return sum(found) / len(found) if found else float(sketch.columns[at].index(key))
+        positions = [place[neighbour] for neighbour in sketch.links[key] if neighbour in place]
+        return (
+            sum(positions) / len(positions) if positions else float(sketch.columns[at].index(key))
+        )
 
     means = {key: mean(key) for key in sketch.columns[at]}
     sketch.columns[at] = sorted(sketch.columns[at], key=lambda key: means[key])
@@ -216,24 +218,24 @@ def _lines(
     colours, wide = type_colours(subgraph.graph), widths(subgraph.graph, 1.2, 4.5)
     most = max((abs(share) for share in shares.values()), default=1.0) or 1.0
     lines: list[Line] = []
-    said: set[tuple[Key, str, bool]] = set()
-    beside = Counter((passed[0], passed[-1]) for _, passed in routes)
-    met: Counter[tuple[Key, Key]] = Counter()
+    labelled: set[tuple[Key, str, bool]] = set()
+    num_parallel = Counter((passed[0], passed[-1]) for _, passed in routes)
+    num_placed: Counter[tuple[Key, Key]] = Counter()
     for data, passed in routes:
-        kind, label, left, right = data["type"], "", passed[0], passed[-1]
+        kind, label, first, last = data["type"], "", passed[0], passed[-1]
         width, near_start = wide[kind], False
         # Where several edges join two nodes, they run beside each other.
-        shift = _BESIDE * (met[left, right] - (beside[left, right] - 1) / 2)
-        met[left, right] += 1
-        if kind == _TOOK and right in shares:
-            label = f"{shares[right]:+.2f}"
-            width = 1.2 + 3.8 * abs(shares[right]) / most
+        shift = _BESIDE * (num_placed[first, last] - (num_parallel[first, last] - 1) / 2)
+        num_placed[first, last] += 1
+        if kind == _INTERACTED and last in shares:
+            label = f"{shares[last]:+.2f}"
+            width = 1.2 + 3.8 * abs(shares[last]) / most
         elif len(passed) == 2:
             # Where lines of one type meet in an entity, one label is enough.
-            near_start = subgraph.graph.nodes[left]["label"] == NodeLabel.ENTITY
-            meeting = (left if near_start else right, kind, near_start)
-            label = "" if meeting in said else caption(data)
-            said.add(meeting)
+            near_start = subgraph.graph.nodes[first]["label"] == NodeLabel.ENTITY
+            meeting = (first if near_start else last, kind, near_start)
+            label = "" if meeting in labelled else caption(data)
+            labelled.add(meeting)
         plain = Line(
             (0, shift), (0, shift), label, (0, 0), kind, colours[kind], width,
             data["synthetic"] or not data["stored"], not data["on_trail"],
@@ -244,29 +246,29 @@ def _lines(
 
 def _pieces(plain: Line, boxes: Sequence[Box], near_start: bool) -> Iterator[Line]:
     """Gives the line from box to box, straight through the gaps in between."""
-    for number, (one, other) in enumerate(pairwise(boxes)):
-        down, up = plain.start[1] * (not number), plain.end[1] * (other.key is not None)
+    for number, (box, next_box) in enumerate(pairwise(boxes)):
+        down, up = plain.start[1] * (not number), plain.end[1] * (next_box.key is not None)
         start, end = (
-            (one.x + one.width / 2, one.y + down),
-            (other.x - other.width / 2, other.y + up),
+            (box.x + box.width / 2, box.y + down),
+            (next_box.x - next_box.width / 2, next_box.y + up),
         )
         piece = replace(plain, start=start, end=end, label="" if len(boxes) > 2 else plain.label)
         yield replace(piece, at=_label_at(piece, near_start))
-        if other.key is None:
-            through = (other.x + other.width / 2, other.y)
-            told = other.lines[0] and (plain.label or other.lines[0])
-            yield replace(plain, start=end, end=through, label=told, at=(other.x, other.y))
+        if next_box.key is None:
+            through = (next_box.x + next_box.width / 2, next_box.y)
+            label = next_box.lines[0] and (plain.label or next_box.lines[0])
+            yield replace(plain, start=end, end=through, label=label, at=(next_box.x, next_box.y))
 
 
 def _label_at(line: Line, near_start: bool) -> tuple[float, float]:
     """Gives the place of a label on its line, close to the box that it belongs to."""
     (x1, _), (x2, _) = line.start, line.end
     half = min(text_width(line.label) * SMALL / 2 + 8, (x2 - x1) / 2)
-    wanted = x1 + half if near_start else x2 - half
+    target_x = x1 + half if near_start else x2 - half
     low, high = 0.0, 1.0
     for _ in range(20):  # x grows with the place
         middle = (low + high) / 2
-        low, high = (middle, high) if on_curve(line, middle)[0] < wanted else (low, middle)
+        low, high = (middle, high) if on_curve(line, middle)[0] < target_x else (low, middle)
     return on_curve(line, low)
 
 

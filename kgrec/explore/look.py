@@ -64,10 +64,15 @@ TONE_WORDS: Mapping[str, str] = {
 
 def type_colours(graph: nx.MultiDiGraph) -> dict[str, str]:
     """Gives a colour to each relationship type of a graph, in alphabetic order."""
-    told = sorted({kind for *_, kind in graph.edges(keys=True)})
-    plain = {kind: INTERACTION_COLOUR for kind in told if _is_interaction(kind)}
-    others = [kind for kind in told if kind not in plain]
-    return plain | dict(zip(others, cycle(TYPE_COLOURS), strict=False))
+    types = sorted({kind for *_, kind in graph.edges(keys=True)})
+    plain = {kind: INTERACTION_COLOUR for kind in types if _is_interaction(kind)}
+    other_types = [kind for kind in types if kind not in plain]
+    return plain | dict(zip(other_types, cycle(TYPE_COLOURS), strict=False))
+
+
+def legend(graph: nx.MultiDiGraph) -> list[tuple[str, str]]:
+    """Gives the relationship types of a graph in words, with their colours."""
+    return [(relation_phrase(kind), colour) for kind, colour in type_colours(graph).items()]
 
 
 def _is_interaction(kind: str) -> bool:
@@ -84,12 +89,12 @@ def caption(data: Mapping[str, Any]) -> str:
 
 def widths(graph: nx.MultiDiGraph, low: float, high: float) -> dict[str, float]:
     """Gives a line width to each type, in proportion to the size of its learned weight."""
-    found = {kind: abs(data["weight"]) for *_, kind, data in graph.edges(keys=True, data=True)}
-    known = [weight for weight in found.values() if weight == weight]
-    most = max(known, default=0.0)
+    weights = {kind: abs(data["weight"]) for *_, kind, data in graph.edges(keys=True, data=True)}
+    known_weights = [weight for weight in weights.values() if weight == weight]
+    most = max(known_weights, default=0.0)
     return {
         kind: low if weight != weight or not most else low + (high - low) * weight / most
-        for kind, weight in found.items()
+        for kind, weight in weights.items()
     }
 
 
@@ -107,7 +112,7 @@ def _em(character: str) -> float:
 def fold(text: str, width: int = 24, lines: int = 2) -> tuple[str, ...]:
     """Breaks a name into lines; what does not fit is left out, and `…` says so."""
     plain = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
-    told = " ".join(plain.split()) or "?"
-    if any(unicodedata.east_asian_width(c) in "WF" for c in told):
+    words = " ".join(plain.split()) or "?"
+    if any(unicodedata.east_asian_width(c) in "WF" for c in words):
         width //= 2
-    return tuple(textwrap.wrap(told, width, max_lines=lines, placeholder="…"))
+    return tuple(textwrap.wrap(words, width, max_lines=lines, placeholder="…"))

@@ -1,6 +1,5 @@
 """Pages to move about in: one self-contained HTML file, drawn by neo4j-viz."""
 
-import html
 import secrets
 from collections import defaultdict
 from importlib import import_module
@@ -19,23 +18,13 @@ from kgrec.explore.look import (
 )
 from kgrec.explore.scatter import places_of, rings_of
 from kgrec.explore.subgraph import Key, Part, Subgraph
+from kgrec.pages.render import render
 from kgrec.text.templates import relation_phrase
 
 #: Radius of nodes; names are written inside.
-_SIZES = {Part.USER: 56, Part.OWN: 56, Part.RECOMMENDED: 68, Part.ASKED: 68, Part.OTHER: 50}
+_SIZES = {Part.USER: 56, Part.OWN: 56, Part.RECOMMENDED: 68, Part.CENTER: 68, Part.OTHER: 50}
 #: Of what is on no explaining path.
 _FAINT, _FAINT_NODE = "#C3C9D1", "#9AA3AE"
-#: Presses neo4j-viz's own button once it is there, so that all is in sight on any screen.
-_FIT = """<script>
-addEventListener("load", () => {
-  let tries = 40;
-  const fit = () => {
-    const button = document.querySelector('[aria-label*="fit" i], [title*="fit" i]');
-    if (button) button.click(); else if (tries--) setTimeout(fit, 100);
-  };
-  setTimeout(fit, 300);
-});
-</script>"""
 #: Between the middles of nodes of a column, and of columns, of an explanation.
 _DOWN, _ACROSS = 128.0, 380.0
 
@@ -71,10 +60,8 @@ def subgraph_html(subgraph: Subgraph, height: str = "100vh") -> str:
         ConfigError: If neo4j-viz is not installed.
     """
     page: str = visualization(subgraph).render(layout="free", height=height).data
-    title = html.escape(subgraph.title)
-    told = "".join(f"<li>{html.escape(trail.text)}</li>" for trail in subgraph.trails)
-    spoken = f'<section hidden aria-label="{title}"><h1>{title}</h1><ol>{told}</ol></section>'
-    return page.replace("</body>", f"{spoken}{_FIT}</body>", 1)
+    addition = render("explore.html.j2", title=subgraph.title, trails=subgraph.trails)
+    return page.replace("</body>", f"{addition}</body>", 1)
 
 
 def visualization(subgraph: Subgraph) -> Any:
@@ -109,27 +96,30 @@ def visualization(subgraph: Subgraph) -> Any:
             caption_size=3,
             width=wide[data["type"]],
             color=_FAINT if explains and not data["on_trail"] else colours[data["type"]],
-            properties=_told(data),
+            properties=_edge_properties(data),
         )
         for place, (head, tail, data) in enumerate(graph.edges(data=True))
     ]
-    drawn = viz.VisualizationGraph(nodes, edges)
-    _set_legend(drawn, subgraph)
-    return drawn
+    figure = viz.VisualizationGraph(nodes, edges)
+    _set_legend(figure, subgraph)
+    return figure
 
 
 def _viz_id(key: Key) -> str:
     return ":".join(key)
 
 
-def _told(data: dict[str, Any]) -> dict[str, Any]:
+def _edge_properties(data: dict[str, Any]) -> dict[str, Any]:
     weight = data["weight"]
-    told = {"type": data["type"], "learned weight": "none" if weight != weight else f"{weight:.3f}"}
+    properties = {
+        "type": data["type"],
+        "learned weight": "none" if weight != weight else f"{weight:.3f}",
+    }
     if data["synthetic"]:
-        told["synthetic"] = "yes: made up by a model, no fact"
+        properties["synthetic"] = "yes: made up by a model, no fact"
     if not data["stored"]:
-        told["stored"] = "no: counted for this picture"
-    return told
+        properties["stored"] = "no: counted for this picture"
+    return properties
 
 
 def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
@@ -140,8 +130,8 @@ def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
         crowd = 1.4 * len(subgraph.graph) ** 0.5
         radius = _DOWN * (max(len(rings) - 1, 1) * fullest / 6.2 if fullest else crowd)
         radius = max(radius, 2.2 * _DOWN * max(len(rings) - 1, 1))
-        found = places_of(subgraph, rings)
-        return {key: {"x": radius * x, "y": -radius * y} for key, (x, y) in found.items()}
+        positions = places_of(subgraph, rings)
+        return {key: {"x": radius * x, "y": -radius * y} for key, (x, y) in positions.items()}
     columns: dict[int, list[tuple[float, Key]]] = defaultdict(list)
     column = columns_of(subgraph)
     for box in lay_out(subgraph).boxes:
@@ -156,17 +146,17 @@ def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
     return places
 
 
-def _set_legend(drawn: Any, subgraph: Subgraph) -> None:
+def _set_legend(figure: Any, subgraph: Subgraph) -> None:
     graph = subgraph.graph
     tones = {tone_name(data) for _, data in graph.nodes(data=True)}
-    shown = {TONE_WORDS[tone]: TONES[tone].line for tone in TONE_WORDS if tone in tones}
+    node_colours = {TONE_WORDS[tone]: TONES[tone].line for tone in TONE_WORDS if tone in tones}
     on_trails = {k for *_, k, on in graph.edges(keys=True, data="on_trail") if on}
     kinds = {
         relation_phrase(kind): colour
         for kind, colour in type_colours(graph).items()
         if kind in on_trails or not subgraph.trails
     }
-    drawn.set_legend(nodes=shown, relationships=kinds)
+    figure.set_legend(nodes=node_colours, relationships=kinds)
 
 
 def _neo4j_viz() -> Any:

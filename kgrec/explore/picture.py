@@ -56,9 +56,9 @@ def draw_subgraph(subgraph: Subgraph, path: Path | str | None = None, *, dpi: in
 
 
 def _save(figure: Figure, path: Path, dpi: int) -> None:
-    named = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    metadata = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     try:
-        figure.savefig(path, dpi=dpi, metadata=named[path.suffix.lower()])
+        figure.savefig(path, dpi=dpi, metadata=metadata[path.suffix.lower()])
     except OSError as exc:
         raise ConfigError(
             f"cannot write the picture to {path}: {exc.strerror or exc}; give it a file in a "
@@ -71,8 +71,8 @@ def _faces() -> Iterator[None]:
     """Takes faces for names in any script, as far as they are installed; SVG keeps its texts."""
     from matplotlib.font_manager import fontManager
 
-    known = {font.name for font in fontManager.ttflist}
-    faces = [face for face in _FACES if face in known]
+    installed = {font.name for font in fontManager.ttflist}
+    faces = [face for face in _FACES if face in installed]
     settings: Any = {"font.family": faces, "svg.fonttype": "none", "svg.hashsalt": "kgrec"}
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A name that no installed face can show is drawn as boxes.
@@ -99,9 +99,9 @@ def _columns(subgraph: Subgraph) -> Figure:
 
 
 def _title(axes: Axes, subgraph: Subgraph, width: float) -> None:
-    told = fold(subgraph.title, max(int(width / 9.5), 24), 1)
+    lines = fold(subgraph.title, max(int(width / 9.5), 24), 1)
     axes.text(
-        width / 2, -_TITLE / 2, told[0], ha="center", va="center",
+        width / 2, -_TITLE / 2, lines[0], ha="center", va="center",
         fontsize=LETTER + 1, color=_INK, weight="bold", parse_math=False,
     )  # fmt: skip
 

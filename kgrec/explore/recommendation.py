@@ -15,7 +15,7 @@ from kgrec.text.templates import relation_phrase
 from kgrec.training.directory import Run
 
 _USER, _ITEM, _ENTITY = NodeLabel.USER, NodeLabel.ITEM, NodeLabel.ENTITY
-_TOOK = INTERACTION_TYPES[Split.TRAIN]
+_INTERACTED = INTERACTION_TYPES[Split.TRAIN]
 #: Edges of an item that are looked through for the direction of the few that are shown.
 _MOST_EDGES = 1_000
 
@@ -59,24 +59,26 @@ def recommendation_subgraph(
         why = explainer.pair(user_id, item_id, num_paths)
         item = builder.node(_ITEM, item_id, part=Part.RECOMMENDED)
         shares = {own.item_id: own.share for own in why.own_items}
-        told = [_heavy(builder, path, shares) for path in why.paths if len(path.nodes) > 2]
-        reached = {trail.nodes[1][1] for trail in told}
+        item_trails = [_heavy(builder, path, shares) for path in why.paths if len(path.nodes) > 2]
+        reached = {trail.nodes[1][1] for trail in item_trails}
         own = [o for o in why.own_items if o.share > 0 and o.item_id != item_id][:num_own]
         missing = [o.item_id for o in own if o.item_id not in reached]
-        found = _connections(run, store, item_id, missing)
+        connections = _connections(run, store, item_id, missing)
         for own_id in missing:
             key = builder.node(_ITEM, own_id, part=Part.OWN)
-            builder.edge(user, key, _TOOK)
-            paths = found.get(own_id, ())
-            told += [_trail(pictured, user, key, item, path, shares[own_id]) for path in paths]
+            builder.edge(user, key, _INTERACTED)
+            paths = connections.get(own_id, ())
+            item_trails += [
+                _trail(pictured, user, key, item, path, shares[own_id]) for path in paths
+            ]
             if not paths:
-                told += _together(builder, takers, user, key, item, shares[own_id])
-        trails += told
+                item_trails += _together(builder, takers, user, key, item, shares[own_id])
+        trails += item_trails
         pictured.surround(item_id, around)
     names = ", ".join(builder.graph.nodes[node_key(_ITEM, i)]["name"] for i in item_ids)
-    who = builder.graph.nodes[user]["name"]
+    user_name = builder.graph.nodes[user]["name"]
     ordered = sorted(trails, key=lambda trail: -trail.own_share)
-    return builder.finished(f"Why {names} for {who}", ordered)
+    return builder.finished(f"Why {names} for {user_name}", ordered)
 
 
 def _heavy(builder: Builder, path: PathShare, shares: Mapping[str, float]) -> Trail:
@@ -84,11 +86,11 @@ def _heavy(builder: Builder, path: PathShare, shares: Mapping[str, float]) -> Tr
     first = path.relations[0].type
     keys = []
     for place, node in enumerate(path.nodes):
-        own = place == 1 and node.label == _ITEM and first == _TOOK
+        own = place == 1 and node.label == _ITEM and first == _INTERACTED
         keys.append(builder.node(node.label, node.id, node.name, Part.OWN if own else Part.OTHER))
-    for step, one, other in zip(path.relations, keys, keys[1:], strict=False):
-        builder.edge(*((one, other) if step.forward else (other, one)), step.type)
-    begins_at_own = first == _TOOK and path.nodes[1].label == _ITEM
+    for step, source, target in zip(path.relations, keys, keys[1:], strict=False):
+        builder.edge(*((source, target) if step.forward else (target, source)), step.type)
+    begins_at_own = first == _INTERACTED and path.nodes[1].label == _ITEM
     share = shares.get(path.nodes[1].id, 0.0) if begins_at_own else path.carried
     types = tuple(step.type for step in path.relations)
     return Trail(tuple(keys), types, share, _words(path), path.share, path.carried)
@@ -98,13 +100,13 @@ def _words(path: PathShare) -> str:
     """The path in words: those of a connection where it is one, else edge by edge."""
     nodes, types = path.nodes, [step.type for step in path.relations]
     own, item = nodes[1], nodes[-1]
-    begins = types[0] == _TOOK and own.label == _ITEM
+    begins = types[0] == _INTERACTED and own.label == _ITEM
     if begins and len(nodes) == 3:
         return f"{own.name}: {Connection(own.id, item.id, types[1], types[1]).text}"
     if begins and len(nodes) == 4 and nodes[2].label == _ENTITY:
         entity = nodes[2]
-        told = Connection(own.id, item.id, types[1], types[2], entity.id, entity.name).text
-        return f"{own.name}: {told}"
+        connection = Connection(own.id, item.id, types[1], types[2], entity.id, entity.name).text
+        return f"{own.name}: {connection}"
     steps = [f"{relation_phrase(types[0])} {own.name}"]
     steps += [
         f"{relation_phrase(kind)} – {node.name}"
@@ -136,11 +138,13 @@ def _trail(
     text = f"{name}: {path.text}"
     if path.entity_id is None:
         pictured.join(path.item_id, own, path.item_type)
-        return Trail((user, own, item), (_TOOK, path.item_type), share, text)
+        return Trail((user, own, item), (_INTERACTED, path.item_type), share, text)
     entity = builder.node(_ENTITY, path.entity_id, path.entity_name)
     pictured.join(path.own_id, entity, path.own_type)
     pictured.join(path.item_id, entity, path.item_type)
-    return Trail((user, own, entity, item), (_TOOK, path.own_type, path.item_type), share, text)
+    return Trail(
+        (user, own, entity, item), (_INTERACTED, path.own_type, path.item_type), share, text
+    )
 
 
 def _together(
@@ -148,13 +152,13 @@ def _together(
 ) -> list[Trail]:
     """The path over other users, of whom only the number is told."""
     ids = [builder.graph.nodes[key]["id"] for key in (own, item)]
-    both = takers.both(*ids)
-    if not both:
+    num_users = takers.count(*ids)
+    if not num_users:
         return []
-    builder.edge(own, item, TOGETHER, stored=False, count=both)
+    builder.edge(own, item, TOGETHER, stored=False, count=num_users)
     name = builder.graph.nodes[own]["name"]
-    text = f"{name}: taken together by {both:,} user{'s' if both > 1 else ''}"
-    return [Trail((user, own, item), (_TOOK, TOGETHER), share, text)]
+    text = f"{name}: taken together by {num_users:,} user{'s' if num_users > 1 else ''}"
+    return [Trail((user, own, item), (_INTERACTED, TOGETHER), share, text)]
 
 
 class _Takers:
@@ -164,9 +168,9 @@ class _Takers:
         self._items = run.vocabularies[_ITEM]
         self._history = run.scorer.history.transposed()
 
-    def both(self, one: str, other: str) -> int:
+    def count(self, item_id: str, other_id: str) -> int:
         """Counts the users who took both items."""
-        rows = (set(self._history.row(self._items.index(x)).tolist()) for x in (one, other))
+        rows = (set(self._history.row(self._items.index(x)).tolist()) for x in (item_id, other_id))
         return len(set.intersection(*rows))
 
 
@@ -178,12 +182,12 @@ class _Pictured:
         self._store = store
         self._rows: dict[str, list[dict[str, object]]] = {}
 
-    def join(self, item_id: str, other: Key, kind: str) -> None:
+    def join(self, item_id: str, neighbour: Key, kind: str) -> None:
         """Adds the edges of a type between an item and a node that is there."""
         item = node_key(_ITEM, item_id)
         for row in self._around(item_id):
-            if row["type"] == kind and (row["label"], row["id"]) == other:
-                ends = (item, other) if row["outgoing"] else (other, item)
+            if row["type"] == kind and (row["label"], row["id"]) == neighbour:
+                ends = (item, neighbour) if row["outgoing"] else (neighbour, item)
                 self.builder.edge(*ends, kind)
 
     def surround(self, item_id: str, most: int) -> None:
@@ -195,8 +199,8 @@ class _Pictured:
         turns = [rows[place] for place in range(most) for rows in by_type.values() if
                  place < len(rows)]  # fmt: skip
         for row in turns[:most]:
-            other = self.builder.node(str(row["label"]), str(row["id"]), str(row["name"] or ""))
-            ends = (item, other) if row["outgoing"] else (other, item)
+            neighbour = self.builder.node(str(row["label"]), str(row["id"]), str(row["name"] or ""))
+            ends = (item, neighbour) if row["outgoing"] else (neighbour, item)
             self.builder.edge(*ends, str(row["type"]))
 
     def _around(self, item_id: str) -> list[dict[str, object]]:

@@ -34,7 +34,7 @@ Places = dict[Key, Any]
 def scatter(subgraph: Subgraph) -> Figure:
     """Draws a neighbourhood: in rings around one node, on springs around several."""
     graph = subgraph.graph
-    middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.ASKED]
+    middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.CENTER]
     rings = rings_of(subgraph)
     side = min(7.5 + 0.03 * len(graph), 13.0)
     figure = Figure(figsize=(side + 1.8, side), facecolor=_PAPER, layout="constrained")
@@ -60,15 +60,15 @@ def scatter(subgraph: Subgraph) -> Figure:
 def rings_of(subgraph: Subgraph) -> list[list[Key]]:
     """Gives the nodes by their distance from the one in the middle; [] if there are several."""
     graph = subgraph.graph
-    middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.ASKED]
+    middle = [key for key, data in graph.nodes(data=True) if data["part"] == Part.CENTER]
     if len(middle) != 1:
         return []
     (hub,) = middle
     away = nx.single_source_shortest_path_length(graph.to_undirected(as_view=True), hub)
-    found: list[list[Key]] = [[] for _ in range(max(away.values()) + 1)]
+    rings: list[list[Key]] = [[] for _ in range(max(away.values()) + 1)]
     for key in graph:
-        found[away[key]].append(key)
-    return found
+        rings[away[key]].append(key)
+    return rings
 
 
 def places_of(subgraph: Subgraph, rings: Sequence[Sequence[Key]]) -> Places:
@@ -98,7 +98,7 @@ def _wheel(graph: nx.MultiDiGraph, rings: Sequence[Sequence[Key]]) -> Places:
 
 def _angle(graph: Any, places: Places, key: Key) -> float:
     """How far clockwise from the top a node's placed neighbours are, in the mean."""
-    x, y = np.sum([places[other] for other in graph[key] if other in places], axis=0)
+    x, y = np.sum([places[neighbour] for neighbour in graph[key] if neighbour in places], axis=0)
     return math.atan2(x, y) % (2 * math.pi)
 
 
@@ -131,17 +131,17 @@ def _edges(axes: Axes, graph: nx.MultiDiGraph, places: Places) -> None:
 
 def _nodes(axes: Axes, graph: nx.MultiDiGraph, places: Places) -> None:
     for name, tone in TONES.items():
-        for asked, size in ((False, 55), (True, 380)):
+        for central, size in ((False, 55), (True, 380)):
             keys = [
                 key
                 for key, data in graph.nodes(data=True)
-                if tone_name(data) == name and (data["part"] == Part.ASKED) == asked
+                if tone_name(data) == name and (data["part"] == Part.CENTER) == central
             ]
-            drawn = nx.draw_networkx_nodes(
+            collection = nx.draw_networkx_nodes(
                 graph, places, nodelist=keys, ax=axes, node_size=size, node_color=tone.fill,
                 edgecolors=tone.line, linewidths=1.2,
             )  # fmt: skip
-            drawn.set_zorder(2)
+            collection.set_zorder(2)
 
 
 def _short(graph: nx.MultiDiGraph, key: Key) -> str:
@@ -153,13 +153,16 @@ def _name_rim(
 ) -> None:
     """Names what is outermost, reading outwards; of more than fit, those with the most edges."""
     least = 1.25 * _NAME / unit  # between two names, in radians on a circle of radius one
-    taken: list[float] = []
+    angles: list[float] = []
     for key in sorted(rim, key=lambda key: -graph.degree(key)):
         x, y = places[key]
         angle = math.atan2(y, x)
-        if any(abs((angle - other + math.pi) % (2 * math.pi) - math.pi) < least for other in taken):
+        if any(
+            abs((angle - other_angle + math.pi) % (2 * math.pi) - math.pi) < least
+            for other_angle in angles
+        ):
             continue
-        taken.append(angle)
+        angles.append(angle)
         degrees = math.degrees(angle)
         flipped = abs(degrees) > 90
         axes.text(
@@ -175,21 +178,21 @@ def _name_others(
 ) -> None:  # fmt: skip
     """Names the rest, the busiest first, as long as no name would cover another."""
     figure.draw_without_rendering()
-    taken: list[Bbox] = []
+    boxes: list[Bbox] = []
     for key in sorted(keys, key=lambda key: (key not in middle, -graph.degree(key))):
         x, y = places[key]
-        asked = key in middle
+        central = key in middle
         text = axes.text(
-            x, y if asked else y + 0.02, "\n".join(fold(graph.nodes[key]["name"], 22, 2)),
-            fontsize=10 if asked else _NAME, weight="bold" if asked else "normal", color=_INK,
-            ha="center", va="center" if asked else "bottom", zorder=5, parse_math=False,
+            x, y if central else y + 0.02, "\n".join(fold(graph.nodes[key]["name"], 22, 2)),
+            fontsize=10 if central else _NAME, weight="bold" if central else "normal", color=_INK,
+            ha="center", va="center" if central else "bottom", zorder=5, parse_math=False,
             path_effects=[withStroke(linewidth=2.5, foreground=_PAPER)],
         )  # fmt: skip
         box = text.get_window_extent()
-        if not asked and any(box.overlaps(other) for other in taken):
+        if not central and any(box.overlaps(other_box) for other_box in boxes):
             text.remove()
         else:
-            taken.append(box)
+            boxes.append(box)
 
 
 def _legend(figure: Figure, graph: nx.MultiDiGraph) -> None:

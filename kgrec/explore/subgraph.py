@@ -28,7 +28,7 @@ class Part(StrEnum):
     USER = "user"
     OWN = "own item"
     RECOMMENDED = "recommended"
-    ASKED = "asked for"
+    CENTER = "asked for"
     OTHER = "around"
 
 
@@ -122,16 +122,16 @@ class Builder:
         """Adds a node, or says more of one that is there; gives its key."""
         label = NodeLabel(label)
         key = node_key(label, node_id)
-        known = self.graph.nodes[key] if key in self.graph else {}
-        told = self.names.get(label, {}).get(node_id) or name
+        attributes = self.graph.nodes[key] if key in self.graph else {}
+        node_name = self.names.get(label, {}).get(node_id) or name
         if label is NodeLabel.USER:
-            told = told if told and told != node_id else f"user {node_id}"
-        part = known.get("part", part) if part is Part.OTHER else part
+            node_name = node_name if node_name and node_name != node_id else f"user {node_id}"
+        part = attributes.get("part", part) if part is Part.OTHER else part
         self.graph.add_node(
             key,
             label=str(label),
             id=node_id,
-            name=told or known.get("name") or node_id,
+            name=node_name or attributes.get("name") or node_id,
             kind=label.lower(),
             part=str(part),
         )
@@ -159,8 +159,8 @@ class Builder:
         """Gives the subgraph, its entities named by what they are to their neighbours."""
         trails = tuple(trails)
         for trail in trails:
-            for one, other in zip(trail.nodes, trail.nodes[1:], strict=False):
-                for data in self._between(one, other):
+            for source, target in zip(trail.nodes, trail.nodes[1:], strict=False):
+                for data in self._between(source, target):
                     if data["type"] in trail.types:
                         data["on_trail"] = True
         for key, data in self.graph.nodes(data=True):
@@ -168,11 +168,11 @@ class Builder:
                 data["kind"] = self._kind(key)
         return Subgraph(self.graph, title, trails, complete)
 
-    def _between(self, one: Key, other: Key) -> list[dict[str, Any]]:
-        found = []
-        for head, tail in ((one, other), (other, one)):
-            found += list(self.graph.get_edge_data(head, tail, default={}).values())
-        return found
+    def _between(self, source: Key, target: Key) -> list[dict[str, Any]]:
+        edges = []
+        for head, tail in ((source, target), (target, source)):
+            edges += list(self.graph.get_edge_data(head, tail, default={}).values())
+        return edges
 
     def _kind(self, key: Key) -> str:
         """What an entity is to most neighbours: "director" where films are directed by it."""
@@ -186,5 +186,5 @@ class Builder:
 
 def learned_weight(weights: Mapping[str, float], kind: str) -> float:
     """Gives the mean weight of both directions of a type; NaN if none was learned."""
-    both = [weights[name] for name in (kind, f"rev_{kind}") if name in weights]
-    return sum(both) / len(both) if both else float("nan")
+    directions = [weights[name] for name in (kind, f"rev_{kind}") if name in weights]
+    return sum(directions) / len(directions) if directions else float("nan")

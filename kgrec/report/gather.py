@@ -29,8 +29,8 @@ from kgrec.training.directory import Run
 
 #: In a run's folder, if the graph was audited: what the audit found.
 AUDIT = "audit.json"
-#: Of an example's list, and of what explains its first item.
-_LISTED, _OWN, _PATHS = 5, 3, 4
+#: Of an example's list, of its user's history, and of what explains its first item.
+_LISTED, _HISTORY, _OWN, _PATHS = 5, 8, 3, 4
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Example:
         user_id: Who.
         history: Names of training items, at most a few, and
         num_history: how many there are in all.
-        found: The list.
+        recommendations: The list.
         why: What explains its first item; None for who gets the most popular items.
     """
 
     user_id: str
     history: tuple[str, ...]
     num_history: int
-    found: tuple[Recommendation, ...]
+    recommendations: tuple[Recommendation, ...]
     why: Subgraph | None
 
 
@@ -102,9 +102,9 @@ def gather(
     """
     graph = fetch_graph(store)
     run.check_version(graph.version)
-    known = run.vocabularies[NodeLabel.USER]
+    vocabulary = run.vocabularies[NodeLabel.USER]
     for user in users:
-        if user not in known:
+        if user not in vocabulary:
             raise VocabularyError(f"run {run.directory} knows no user {user!r}; check --user")
     with progress_bar("report", None, enabled=progress) as advance:
         advance("data card")
@@ -112,22 +112,24 @@ def gather(
             dataset_of(graph), Report(), run.config.data, None, name=run.directory.resolve().name,
             seed=run.config.seed,
         )  # fmt: skip
-        judged = _judge(run, graph, split, advance)
-        mine, floors = judged["this run"], {
-            name: judged[name] for name in _FLOORS if name in judged
+        evaluations = _judge(run, graph, split, advance)
+        evaluation, floors = evaluations["this run"], {
+            name: evaluations[name] for name in _FLOORS if name in evaluations
         }  # fmt: skip
         advance("examples")
         recommender = Recommender(run, store)
-        chosen = users or typical_users(graph)
-        examples = tuple(_example(recommender, graph, user) for user in chosen)
+        user_ids = users or typical_users(graph)
+        examples = tuple(_example(recommender, graph, user) for user in user_ids)
     seconds = float(run.record["seconds"]["train"])
     audit = run.directory / AUDIT
     return ReportData(
         run=run,
         card=card,
-        measured=build_report(str(run.directory), mine, floors, train_seconds=seconds),
-        intervals={name: _intervals(found) for name, found in judged.items()},
-        k=max(mine.k),
+        measured=build_report(str(run.directory), evaluation, floors, train_seconds=seconds),
+        intervals={
+            name: _intervals(model_evaluation) for name, model_evaluation in evaluations.items()
+        },
+        k=max(evaluation.k),
         audit=read_json(audit) if audit.is_file() else None,
         examples=examples,
     )
@@ -147,22 +149,22 @@ def _judge(run: Run, graph: GraphData, split: Split, advance: Any) -> dict[str, 
     if len(parts) > 1:
         models |= {f"{name} alone": part for name, part in parts.items() if name not in models}
     models["this run"] = run.scorer
-    judged = {}
+    evaluations = {}
     for name, model in models.items():
         advance(name)
-        judged[name] = evaluate(
+        evaluations[name] = evaluate(
             model, graph, split, k=settings.k, block_size=settings.block_size,
             seed=run.config.seed,
         )  # fmt: skip
-    return judged
+    return evaluations
 
 
-def _intervals(found: Evaluation) -> dict[str, Interval]:
+def _intervals(evaluation: Evaluation) -> dict[str, Interval]:
     """The mean of each metric over users, with the interval of the bootstrap."""
-    nobody = np.zeros(found.num_users)
-    k = max(found.k)
+    nobody = np.zeros(evaluation.num_users)
+    k = max(evaluation.k)
     return {
-        name: paired_bootstrap(found.per_user[f"{name}@{k}"], nobody, seed=found.seed)
+        name: paired_bootstrap(evaluation.per_user[f"{name}@{k}"], nobody, seed=evaluation.seed)
         for name in ("ndcg", "recall")
     }
 
@@ -170,37 +172,35 @@ def _intervals(found: Evaluation) -> dict[str, Interval]:
 def _example(recommender: Recommender, graph: GraphData, user_id: str) -> Example:
     run, store = recommender.run, recommender.store
     assert store is not None
-    found = tuple(recommender.recommend(user_id, _LISTED, num_paths=1))
-    own = run.scorer.history.row(run.vocabularies[NodeLabel.USER].index(user_id)).tolist()
+    recommendations = tuple(recommender.recommend(user_id, _LISTED, num_paths=1))
+    own_items = run.scorer.history.row(run.vocabularies[NodeLabel.USER].index(user_id)).tolist()
     names = run.names[NodeLabel.ITEM]
     why = None
-    if found and not found[0].cold:
+    if recommendations and not recommendations[0].cold:
         why = recommendation_subgraph(
-            run, store, user_id, [found[0].item_id], num_paths=_PATHS, num_own=_OWN
+            run, store, user_id, [recommendations[0].item_id], num_paths=_PATHS, num_own=_OWN
         )
         why = why if why.trails else None
-    return Example(
-        user_id, tuple(names[index] for index in _latest(graph, user_id, own)[:8]), len(own), found,
-        why,
-    )  # fmt: skip
+    history = tuple(names[index] for index in _latest(graph, user_id, own_items)[:_HISTORY])
+    return Example(user_id, history, len(own_items), recommendations, why)
 
 
-def _latest(graph: GraphData, user_id: str, own: Sequence[int]) -> list[int]:
+def _latest(graph: GraphData, user_id: str, own_items: Sequence[int]) -> list[int]:
     """The user's items, the latest first where times are known."""
     if graph.train.time is None:
-        return list(own)
-    mine = graph.train.user_index == graph.vocabularies[NodeLabel.USER].index(user_id)
+        return list(own_items)
+    rows = graph.train.user_index == graph.vocabularies[NodeLabel.USER].index(user_id)
     times = dict(
-        zip(graph.train.item_index[mine].tolist(), graph.train.time[mine].tolist(), strict=True)
+        zip(graph.train.item_index[rows].tolist(), graph.train.time[rows].tolist(), strict=True)
     )
-    return sorted(own, key=lambda index: (-times.get(index, 0.0), index))
+    return sorted(own_items, key=lambda index: (-times.get(index, 0.0), index))
 
 
 def typical_users(graph: GraphData) -> list[str]:
     """Gives a user with few, with a median and with many training items."""
     counts = np.bincount(graph.train.user_index, minlength=graph.num_users)
-    some = np.flatnonzero(counts)
-    order = some[np.argsort(counts[some], kind="stable")]
+    active = np.flatnonzero(counts)
+    order = active[np.argsort(counts[active], kind="stable")]
     places = [int(share * (len(order) - 1)) for share in (0.05, 0.5, 0.95)] if len(order) else []
     ids = graph.vocabularies[NodeLabel.USER].ids
     return list(dict.fromkeys(ids[order[place]] for place in places))
@@ -215,7 +215,7 @@ def dataset_of(graph: GraphData) -> Dataset:
         },
         interactions={
             Split.TRAIN: _frame(graph.train),
-            **{split: _frame(found) for split, found in graph.held_out.items()},
+            **{split: _frame(interactions) for split, interactions in graph.held_out.items()},
         },
         relations=tuple(
             RelationTable(
@@ -226,10 +226,10 @@ def dataset_of(graph: GraphData) -> Dataset:
     )
 
 
-def _frame(found: Interactions) -> pd.DataFrame:
-    columns = {"head": found.user_index, "tail": found.item_index}
+def _frame(interactions: Interactions) -> pd.DataFrame:
+    columns = {"head": interactions.user_index, "tail": interactions.item_index}
     for name in ("rating", "time"):
-        values = getattr(found, name)
+        values = getattr(interactions, name)
         if values is not None:
             columns[name] = values
     return pd.DataFrame(columns)

@@ -3,146 +3,153 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from kgrec.data.card.markup import shown
 from kgrec.data.card.plots import Figures
 from kgrec.evaluation.bootstrap import Interval
-from kgrec.explore.look import text_width
+from kgrec.explore.look import legend, text_width
+from kgrec.explore.subgraph import Subgraph
+from kgrec.explore.svg import subgraph_svg
+from kgrec.pages.svg import Picture, label, line
+from kgrec.pages.text import escaped
 
 _WIDTH, _RIGHT, _ROW = 480, 14, 24
 _SMALL = 11
+#: Of a name beside a row.
+_MOST_LETTERS = 40
 
 
 class ReportFigures(Figures):
     """Draws the figures of one report."""
 
-    width = _WIDTH
+    def subgraph(self, subgraph: Subgraph) -> Picture:
+        """Draws an explanation in columns."""
+        return subgraph_svg(subgraph, next(self.numbers))
+
+    def legend(self, subgraph: Subgraph) -> list[tuple[str, str]]:
+        """Gives the relations of a drawn explanation in words, with their colours."""
+        return legend(subgraph.graph)
 
     def intervals(
-        self, found: Mapping[str, Interval], title: str, *, strong: str = "", zero: bool = False
-    ) -> str:
+        self,
+        intervals: Mapping[str, Interval],
+        title: str,
+        *,
+        strong: str = "",
+        zero: bool = False,
+    ) -> Picture:
         """Draws a dot with a whisker a row.
 
         Args:
-            found: By name, top to bottom.
+            intervals: By name, top to bottom.
             title: What the figure is.
             strong: The row that stands out.
             zero: Whether 0 is marked.
         """
-        left = _names_width(found)
-        low = min([each.low for each in found.values()] + ([0.0] if zero else []))
-        high = max([each.high for each in found.values()] + ([0.0] if zero else []))
+        plot_left = _names_width(intervals)
+        low = min([i.low for i in intervals.values()] + ([0.0] if zero else []))
+        high = max([i.high for i in intervals.values()] + ([0.0] if zero else []))
         span = (high - low) or 1.0
         low, high = low - 0.04 * span, high + 0.04 * span
-        bottom = 8 + _ROW * len(found)
+        bottom = 8 + _ROW * len(intervals)
 
-        def at(value: float) -> float:
-            return left + (value - low) / (high - low) * (_WIDTH - _RIGHT - left)
+        def x_of(value: float) -> float:
+            return plot_left + (value - low) / (high - low) * (_WIDTH - _RIGHT - plot_left)
 
-        parts = [
-            part
-            for tick in _ticks(low, high)
-            for part in (
-                _line(at(tick), 6, at(tick), bottom, "grid"),
-                _text(at(tick), bottom + 14, f"{tick:.4g}", "middle"),
-            )
-        ]
+        shapes, hints = [], []
+        for tick in _ticks(low, high):
+            shapes.append(line(x_of(tick), 6, x_of(tick), bottom, "grid"))
+            shapes.append(label(x_of(tick), bottom + 14, f"{tick:.4g}", "middle"))
         if zero and low < 0 < high:
-            parts.append(_line(at(0), 6, at(0), bottom, "base"))
-        for place, (name, each) in enumerate(found.items()):
+            shapes.append(line(x_of(0), 6, x_of(0), bottom, "base"))
+        for place, (name, i) in enumerate(intervals.items()):
             y = 8 + _ROW * (place + 0.5)
             kind = "strong" if name == strong else "plain"
-            hint = f"{name}: {each.difference:.4f} [{each.low:.4f}, {each.high:.4f}]"
-            parts.append(_text(left - 8, y + 4, name, "end", f"name {kind}"))
-            parts.append(
-                f'<g class="{kind}"><title>{shown(hint)}</title>'
-                f"{_line(at(each.low), y, at(each.high), y, 'whole')}"
-                f'<circle class="bar" cx="{at(each.difference):.1f}" cy="{y:.1f}" r="4.5"/></g>'
+            hints.append(f"{name}: {i.difference:.4f} [{i.low:.4f}, {i.high:.4f}]")
+            shapes.append(
+                label(plot_left - 8, y + 4, name, "end", f"name {kind}", most=_MOST_LETTERS)
             )
-        described = "; ".join(
-            f"{name}: {each.difference:.4f} [{each.low:.4f}, {each.high:.4f}]"
-            for name, each in found.items()
-        )
-        return self._wide(parts, bottom + 20, title, described)
+            shapes.append(
+                f'<g class="{kind}"><title>{escaped(hints[-1])}</title>'
+                f"{line(x_of(i.low), y, x_of(i.high), y, 'whole')}"
+                f'<circle class="bar" cx="{x_of(i.difference):.1f}" cy="{y:.1f}" r="4.5"/></g>'
+            )
+        return self.picture(shapes, (_WIDTH, bottom + 20), title, "; ".join(hints))
 
-    def pairs(self, found: Mapping[str, tuple[float, float]], title: str) -> str:
+    def pairs(self, weights: Mapping[str, tuple[float, float]], title: str) -> Picture:
         """Draws two bars a row: along an edge and against it, from zero to either side."""
-        left = _names_width(found)
-        low = min([0.0, *(min(both) for both in found.values())])
-        high = max([0.0, *(max(both) for both in found.values())]) or 1.0
-        scale = (_WIDTH - _RIGHT - left) / (high - low)
-        zero, parts, row = left - low * scale, [], 26
-        bottom = 8 + row * len(found)
+        plot_left = _names_width(weights)
+        low = min([0.0, *(min(pair) for pair in weights.values())])
+        high = max([0.0, *(max(pair) for pair in weights.values())]) or 1.0
+        scale = (_WIDTH - _RIGHT - plot_left) / (high - low)
+        zero, shapes, row = plot_left - low * scale, [], 26
+        bottom = 8 + row * len(weights)
         for tick in _ticks(low, high):
             x = zero + tick * scale
-            parts.append(_line(x, 6, x, bottom, "base" if not tick else "grid"))
-            parts.append(_text(x, bottom + 14, f"{tick:.3g}", "middle"))
-        for place, (name, both) in enumerate(found.items()):
+            shapes.append(line(x, 6, x, bottom, "base" if not tick else "grid"))
+            shapes.append(label(x, bottom + 14, f"{tick:.3g}", "middle"))
+        for place, (name, pair) in enumerate(weights.items()):
             y = 8 + row * place
-            parts.append(_text(left - 8, y + 16, name, "end", "name"))
-            for side, value in enumerate(both):
-                wide = abs(value) * scale
-                kind = "bar" if side == 0 else "other"
-                way = "along" if side == 0 else "against"
-                parts.append(
+            shapes.append(label(plot_left - 8, y + 16, name, "end", "name", most=_MOST_LETTERS))
+            for value, way, kind, top in zip(
+                pair, ("along", "against"), ("bar", "other"), (y + 4, y + 13), strict=True
+            ):
+                shapes.append(
                     f'<rect class="{kind}" x="{min(zero, zero + value * scale):.1f}" '
-                    f'y="{y + 4 + 9 * side}" width="{max(wide, 0.5):.1f}" height="8" rx="1.5">'
-                    f"<title>{shown(f'{name}, {way} its edges: {value:.3f}')}</title></rect>"
+                    f'y="{top}" width="{max(abs(value) * scale, 0.5):.1f}" height="8" rx="1.5">'
+                    f"<title>{escaped(f'{name}, {way} its edges: {value:.3f}')}</title></rect>"
                 )
-        described = "; ".join(
+        description = "; ".join(
             f"{name}: {along:.3f} along, {against:.3f} against its edges"
-            for name, (along, against) in found.items()
+            for name, (along, against) in weights.items()
         )
-        return self._wide(parts, bottom + 20, title, described)
+        return self.picture(shapes, (_WIDTH, bottom + 20), title, description)
 
-    def curves(self, loss: Sequence[float], valid: Mapping[int, float], title: str) -> str:
-        """Draws the loss of each epoch, and below it the metric on valid where it was judged."""
-        parts: list[str] = []
+    def curves(self, history: Sequence[Mapping[str, float]], title: str) -> Picture:
+        """Draws the loss of each epoch, and below it the metric on valid where it was measured."""
+        loss = dict(enumerate((epoch["loss"] for epoch in history), 1))
+        valid = {int(epoch["epoch"]): epoch["valid"] for epoch in history if "valid" in epoch}
         epochs = len(loss)
-        top = self._curve(parts, 16, dict(enumerate(loss, 1)), epochs, "training loss", dots=False)
-        bottom = self._curve(parts, top + 34, valid, epochs, "NDCG@20 on valid", dots=True)
-        for epoch in _whole_ticks(epochs):
-            x = _epoch_at(epoch, epochs)
-            parts.append(_text(x, bottom + 14, f"{epoch}", "middle"))
-        parts.append(_text(_WIDTH / 2, bottom + 30, "epoch", "middle"))
+        losses, top = _curve(16, loss, epochs, "training loss", dots=False)
+        metrics, bottom = _curve(top + 34, valid, epochs, "NDCG@20 on valid", dots=True)
+        axis = [
+            label(_epoch_x(epoch, epochs), bottom + 14, f"{epoch}", "middle")
+            for epoch in _whole_ticks(epochs)
+        ]
+        axis.append(label(_WIDTH / 2, bottom + 30, "epoch", "middle"))
         best = max(valid, key=lambda epoch: valid[epoch], default=None)
-        described = f"Loss from {loss[0]:.3f} to {loss[-1]:.3f} in {epochs} epochs" + (
+        description = f"Loss from {loss[1]:.3f} to {loss[epochs]:.3f} in {epochs} epochs" + (
             "" if best is None else f"; best on valid {valid[best]:.4f} after epoch {best}"
         )
-        return self._wide(parts, bottom + 36, title, described)
-
-    def _curve(
-        self, parts: list[str], top: float, values: Mapping[int, float], epochs: int, name: str,
-        *, dots: bool,
-    ) -> float:  # fmt: skip
-        tall = 110.0
-        bottom = top + 12 + tall
-        parts.append(_text(4, top, name, "start", "name"))
-        if not values:
-            return bottom
-        low, high = min(values.values()), max(values.values())
-        span = (high - low) or abs(high) or 1.0
-        low, high = low - 0.05 * span, high + 0.05 * span
-
-        def at(epoch: int, value: float) -> tuple[float, float]:
-            return _epoch_at(epoch, epochs), bottom - (value - low) / (high - low) * tall
-
-        for tick in _ticks(low, high, 4):
-            y = at(1, tick)[1]
-            parts.append(_line(44, y, _WIDTH - _RIGHT, y, "grid"))
-            parts.append(_text(40, y + 4, f"{tick:.4g}", "end"))
-        points = [at(epoch, value) for epoch, value in sorted(values.items())]
-        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline class="curve" points="{joined}"/>')
-        if dots:
-            parts += [f'<circle class="bar" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in points]
-        return bottom
-
-    def _wide(self, parts: Sequence[str], height: float, title: str, described: str) -> str:
-        svg = self._figure(parts, height, title, described)
-        return svg.replace("0 0 400 ", f"0 0 {_WIDTH} ", 1)
+        return self.picture([*losses, *metrics, *axis], (_WIDTH, bottom + 36), title, description)
 
 
-def _epoch_at(epoch: int, epochs: int) -> float:
+def _curve(
+    top: float, values: Mapping[int, float], epochs: int, name: str, *, dots: bool
+) -> tuple[list[str], float]:
+    """Draws values by epoch below `top`; gives the shapes and where they end."""
+    tall = 110.0
+    bottom = top + 12 + tall
+    shapes = [label(4, top, name, "start", "name")]
+    if not values:
+        return shapes, bottom
+    low, high = min(values.values()), max(values.values())
+    span = (high - low) or abs(high) or 1.0
+    low, high = low - 0.05 * span, high + 0.05 * span
+
+    def y_of(value: float) -> float:
+        return bottom - (value - low) / (high - low) * tall
+
+    for tick in _ticks(low, high, 4):
+        shapes.append(line(44, y_of(tick), _WIDTH - _RIGHT, y_of(tick), "grid"))
+        shapes.append(label(40, y_of(tick) + 4, f"{tick:.4g}", "end"))
+    points = [(_epoch_x(epoch, epochs), y_of(value)) for epoch, value in sorted(values.items())]
+    corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    shapes.append(f'<polyline class="curve" points="{corners}"/>')
+    if dots:
+        shapes += [f'<circle class="bar" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in points]
+    return shapes, bottom
+
+
+def _epoch_x(epoch: int, epochs: int) -> float:
     return 50 + (epoch - 1) / max(epochs - 1, 1) * (_WIDTH - _RIGHT - 56)
 
 
@@ -163,14 +170,3 @@ def _ticks(low: float, high: float, most: int = 5) -> list[float]:
 def _whole_ticks(epochs: int) -> list[int]:
     every = max(-(-epochs // 10), 1)
     return [1, *range(every, epochs + 1, every)] if every > 1 else list(range(1, epochs + 1))
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:
-    return (
-        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-        f"{shown(text, 40)}</text>"
-    )

@@ -1,4 +1,4 @@
-"""The wheel works where there is no source tree: it carries its Cypher and answers a query."""
+"""The wheel works where there is no source tree: it carries its Cypher and its templates."""
 
 import json
 import os
@@ -16,8 +16,18 @@ from kgrec.schema import Split
 from kgrec.store.connect import open_store
 
 ROOT = Path(__file__).parents[2]
-#: All that a query needs; torch and transformers are not among it.
-LIGHT = ("kglite", "pandas", "pyarrow", "pydantic", "rich", "typer", "neo4j", "neo4j-rust-ext")
+#: All that a query and a page need; torch and transformers are not among it.
+LIGHT = (
+    "jinja2",
+    "kglite",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "typer",
+    "neo4j",
+    "neo4j-rust-ext",
+)
 
 
 def uv(*arguments: str | Path, cwd: Path) -> str:
@@ -39,6 +49,8 @@ def test_a_wheel_in_another_environment_answers_a_query(tmp_path: Path) -> None:
     carried = set(zipfile.ZipFile(wheel).namelist())
     for statement in (ROOT / "cypher").rglob("*.cypher"):
         assert f"kgrec/_cypher/{statement.relative_to(ROOT / 'cypher').as_posix()}" in carried
+    for template in (ROOT / "kgrec" / "pages" / "templates").iterdir():
+        assert f"kgrec/pages/templates/{template.name}" in carried
     assert not [name for name in carried if name.startswith("tests")]
 
     locked = uv("export", "--frozen", "--no-hashes", "--no-emit-project", cwd=ROOT)
@@ -59,6 +71,8 @@ def test_a_wheel_in_another_environment_answers_a_query(tmp_path: Path) -> None:
         "import json, sys, kgrec\n"
         "assert 'site-packages' in kgrec.__file__, kgrec.__file__\n"
         "from kgrec.store.connect import open_store\n"
+        "from kgrec.pages.render import render\n"
+        "assert '&lt;x&gt;' in render('explore.html.j2', title='<x>', trails=())\n"
         "with open_store(sys.argv[1], read_only=True) as store:\n"
         "    rows = store.read('user_history', user=sys.argv[2], limit=1000)\n"
         "print(json.dumps([row['id'] for row in rows]))\n"

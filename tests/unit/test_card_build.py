@@ -16,8 +16,6 @@ from rich.console import Console
 from kgrec.config import Config
 from kgrec.data.card.build import build_card
 from kgrec.data.card.card import Card, Caution
-from kgrec.data.card.markup import shown
-from kgrec.data.card.numbers import day, moment, number, percent, share, short_number
 from kgrec.data.card.page import card_html, write_card_html
 from kgrec.data.card.statistics import EventStatistics
 from kgrec.data.card.terminal import card_tables, spark
@@ -25,6 +23,8 @@ from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.events import NO_TIME
 from kgrec.data.tables import Dataset
 from kgrec.errors import DataError
+from kgrec.pages.numbers import day, moment, number, percent, share, short_number
+from kgrec.pages.text import escaped
 from kgrec.schema import Role, Split
 
 DAY = 86_400
@@ -351,8 +351,8 @@ def test_thousands_of_rows_leave_the_page_small(card: Card) -> None:
 
 
 def test_a_text_is_cut_before_it_is_escaped() -> None:
-    assert shown("&" * 10, most=3) == "&amp;&amp;…"
-    assert shown('"') == "&quot;"
+    assert escaped("&" * 10, most=3) == "&amp;&amp;…"
+    assert escaped('"') == "&quot;"
 
 
 def test_the_page_is_written_whole_or_not_at_all(

@@ -64,7 +64,7 @@ def test_coverage_is_that_of_following_every_path(world: tuple[Dataset, Sample |
         return
     rng = np.random.default_rng(0)
     train = set(zip(*(e.tolist() for e in ends(dataset.interactions[Split.TRAIN])), strict=True))
-    sorts = [told(sample.held_out), told(sample.control), told(sample.seen)]
+    sorts = [told(sample.held_out), told(sample.control), told(sample.train)]
     hidden = [item for _, item in sorts[2]]
 
     def count(paths_of: Callable[[int, int, int], int]) -> paths.Coverage:
@@ -137,10 +137,10 @@ def test_a_sample_is_what_it_says() -> None:
     assert sample is not None
     train, test = set(tastes.train), set(tastes.test)
     assert set(told(sample.held_out)) == test
-    assert set(told(sample.seen)) <= train
+    assert set(told(sample.train)) <= train
     assert not set(told(sample.control)) & (train | test)
     assert sample.held_out.user.tolist() == sample.control.user.tolist()
-    assert sample.held_out.user.tolist() == sample.seen.user.tolist()
+    assert sample.held_out.user.tolist() == sample.train.user.tolist()
     assert len(sample.own) == len(train)
     # Controls are as popular as what they stand beside.
     degree = np.bincount([item for _, item in tastes.train], minlength=NUM_ITEMS)

@@ -85,7 +85,7 @@ def test_what_lies_around_an_item_is_all_there(site: Site, engine: str) -> None:
     assert users
     assert users <= takers
     assert found.complete
-    assert found.graph.nodes[item]["part"] == Part.ASKED
+    assert found.graph.nodes[item]["part"] == Part.CENTER
     assert all(data["stored"] and not data["synthetic"] and not data["on_trail"]
                for *_, data in found.graph.edges(data=True))  # fmt: skip
 

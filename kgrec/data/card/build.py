@@ -102,36 +102,36 @@ def _splits(
     train: dict[NodeLabel, npt.NDArray[np.int64]],
     size: dict[NodeLabel, int],
 ) -> tuple[SplitSummary, ...]:
-    found = []
+    summaries = []
     for split in Split:
         frame = dataset.interactions.get(split)
         if frame is None:
             continue
-        met = {
+        active = {
             label: degrees_of(positions, size[label]) > 0
             for label, positions in zip((_USER, _ITEM), ends(frame), strict=True)
         }
-        new = {label: int((mask & (train[label] == 0)).sum()) for label, mask in met.items()}
+        new = {label: int((mask & (train[label] == 0)).sum()) for label, mask in active.items()}
         times = times_of(frame)
-        known = times[times != NO_TIME]
-        some = known[:: max(-(-len(known) // _MOST_TIMES), 1)]
-        early, late = np.percentile(some, (5, 95)) if len(some) else (None, None)
-        found.append(
+        known_times = times[times != NO_TIME]
+        sampled_times = known_times[:: max(-(-len(known_times) // _MOST_TIMES), 1)]
+        early, late = np.percentile(sampled_times, (5, 95)) if len(sampled_times) else (None, None)
+        summaries.append(
             SplitSummary(
                 split=str(split),
                 interactions=len(frame),
-                users=int(met[_USER].sum()),
-                items=int(met[_ITEM].sum()),
+                users=int(active[_USER].sum()),
+                items=int(active[_ITEM].sum()),
                 new_users=new[_USER],
                 new_items=new[_ITEM],
-                without_time=len(frame) - len(known),
-                first=iso(known.min()) if len(known) else None,
+                without_time=len(frame) - len(known_times),
+                first=iso(known_times.min()) if len(known_times) else None,
                 early=None if early is None else iso(early),
                 late=None if late is None else iso(late),
-                last=iso(known.max()) if len(known) else None,
+                last=iso(known_times.max()) if len(known_times) else None,
             )
         )
-    return tuple(found)
+    return tuple(summaries)
 
 
 def _folded(dataset: Dataset, config: DataConfig) -> EventStatistics:
@@ -152,30 +152,30 @@ def _folded(dataset: Dataset, config: DataConfig) -> EventStatistics:
 
 
 def _behaviours(
-    dataset: Dataset, config: DataConfig, counted: EventStatistics
+    dataset: Dataset, config: DataConfig, events: EventStatistics
 ) -> Iterator[BehaviourSummary]:
     roles = {name: str(b.role) for name, b in config.all_behaviours().items()}
     edges = {table.name: len(table.edges) for table in dataset.relations if _is_behaviour(table)}
     roles |= {t.name: str(t.role) for t in dataset.relations if _is_behaviour(t)}
-    roles |= {name: "target" for name in counted.behaviours if name not in roles}
+    roles |= {name: "target" for name in events.behaviours if name not in roles}
     for name, role in roles.items():
-        found = counted.behaviours.get(name)
-        if found is None:
+        statistics = events.behaviours.get(name)
+        if statistics is None:
             if name in edges:
                 yield BehaviourSummary(name, role, None, edges[name])
             continue
-        rated = found.events - found.without_rating
+        rated = statistics.events - statistics.without_rating
         yield BehaviourSummary(
             name,
             role,
-            found.events,
+            statistics.events,
             edges.get(name),
-            found.without_time,
-            found.without_rating,
-            None if found.first is None else iso(found.first),
-            None if found.last is None else iso(found.last),
-            found.rating_sum / rated if rated else None,
-            found.ratings(),
+            statistics.without_time,
+            statistics.without_rating,
+            None if statistics.first is None else iso(statistics.first),
+            None if statistics.last is None else iso(statistics.last),
+            statistics.rating_sum / rated if rated else None,
+            statistics.ratings(),
         )
 
 
@@ -184,14 +184,14 @@ def _is_behaviour(table: RelationTable) -> bool:
 
 
 def _relations(dataset: Dataset, size: dict[NodeLabel, int]) -> tuple[RelationSummary, ...]:
-    found = []
+    summaries = []
     for table in dataset.relations:
         if _is_behaviour(table):
             continue
         head, tail = ends(table.edges)
         out, into = degrees_of(head, size[table.key.head]), degrees_of(tail, size[table.key.tail])
         heads, tails = int((out > 0).sum()), int((into > 0).sum())
-        found.append(
+        summaries.append(
             RelationSummary(
                 name=table.name,
                 type=table.key.type,
@@ -207,7 +207,7 @@ def _relations(dataset: Dataset, size: dict[NodeLabel, int]) -> tuple[RelationSu
                 max_in=int(into.max(initial=0)),
             )
         )
-    return tuple(sorted(found, key=lambda r: (-r.edges, r.type, r.head, r.tail)))
+    return tuple(sorted(summaries, key=lambda r: (-r.edges, r.type, r.head, r.tail)))
 
 
 def _items_with_edges(dataset: Dataset, items: int) -> int:

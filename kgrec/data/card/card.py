@@ -37,6 +37,11 @@ class Bin:
     high: int
     count: int
 
+    @property
+    def name(self) -> str:
+        """The degrees in words: 3, or 4–7."""
+        return f"{self.low:,}" if self.low == self.high else f"{self.low:,}–{self.high:,}"
+
 
 @dataclass(frozen=True)
 class Degrees:
@@ -127,6 +132,13 @@ class BehaviourSummary:
     last: str | None = None
     mean_rating: float | None = None
     ratings: Mapping[float, int] | None = None
+
+    @property
+    def rated(self) -> int | None:
+        """Events with a rating; None if nobody counted them."""
+        if self.events is None or self.without_rating is None:
+            return None
+        return self.events - self.without_rating
 
 
 @dataclass(frozen=True)

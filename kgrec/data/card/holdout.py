@@ -39,36 +39,36 @@ def order_cautions(dataset: Dataset, split_kind: str | None) -> Iterator[Caution
     users, times = ends(train)[0], times_of(train)
     for part in slices(len(times)):
         np.maximum.at(latest, users[part], times[part])
-    earlier = known = 0
+    earlier = num_known = 0
     for split, frame in dataset.interactions.items():
         if split is Split.TRAIN:
             continue
         users, times = ends(frame)[0], times_of(frame)
-        both = (times != NO_TIME) & (latest[users] != NO_TIME)
-        known += int(both.sum())
-        earlier += int((both & (times < latest[users])).sum())
-    if not known or earlier / known < _BACKWARDS:
+        comparable = (times != NO_TIME) & (latest[users] != NO_TIME)
+        num_known += int(comparable.sum())
+        earlier += int((comparable & (times < latest[users])).sum())
+    if not num_known or earlier / num_known < _BACKWARDS:
         return
     temporal = split_kind in _TEMPORAL
     yield Caution(
         "leak" if temporal else "note",
         "split",
-        f"{earlier:,} of {known:,} held-out interactions with a time ({earlier / known:.0%}) are "
-        f"older than the newest train interaction of their user.",
+        f"{earlier:,} of {num_known:,} held-out interactions with a time "
+        f"({earlier / num_known:.0%}) are older than the newest train interaction of their user.",
         f"A split of kind {split_kind} should not do this: check the times."
         if temporal
         else "Models learn from what came later, so measured quality is that of filling gaps, not "
         'of predicting. For the latter use data.split.kind = "temporal_user" or '
         '"temporal_global", or split the files by time.',
-        {"earlier": earlier, "of": known},
+        {"earlier": earlier, "of": num_known},
     )
 
 
 def unseen_cautions(splits: tuple[SplitSummary, ...], split_kind: str | None) -> Iterator[Caution]:
     """Tells which users and items of valid and test train lacks."""
-    meant = {"cold_user": "users", "cold_item": "items"}.get(split_kind or "")
+    cold_nodes = {"cold_user": "users", "cold_item": "items"}.get(split_kind or "")
     for summary in splits:
-        for what, new, of in (
+        for nodes, new, of in (
             ("users", summary.new_users, summary.users),
             ("items", summary.new_items, summary.items),
         ):
@@ -76,12 +76,12 @@ def unseen_cautions(splits: tuple[SplitSummary, ...], split_kind: str | None) ->
                 continue
             yield Caution(
                 "note",
-                f"{what} of {summary.split}",
-                f"{new:,} of {of:,} {what} of {summary.split} ({new / of:.0%}) have no interaction "
-                f"in train.",
+                f"{nodes} of {summary.split}",
+                f"{new:,} of {of:,} {nodes} of {summary.split} ({new / of:.0%}) have no "
+                f"interaction in train.",
                 f"That is what the split {split_kind} is for."
-                if what == meant
-                else f"Nothing can be learnt of these {what} but from the graph and texts. Read "
+                if nodes == cold_nodes
+                else f"Nothing can be learnt of these {nodes} but from the graph and texts. Read "
                 f"the cohorts of kgrec evaluate beside its totals.",
                 {"new": new, "of": of},
             )

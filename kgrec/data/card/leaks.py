@@ -61,13 +61,13 @@ def find_cautions(
         The cautions, the surest first.
     """
     rng = np.random.default_rng(seed)
-    found = [
+    cautions = [
         *relation_cautions(dataset, draw_sample(dataset, rng), rng),
         *popularity_cautions(dataset, rng),
         *order_cautions(dataset, split_kind),
         *unseen_cautions(splits, split_kind),
     ]
-    return tuple(sorted(found, key=lambda caution: LEVELS.index(caution.level)))
+    return tuple(sorted(cautions, key=lambda caution: LEVELS.index(caution.level)))
 
 
 def relation_cautions(
@@ -83,17 +83,17 @@ def relation_cautions(
             continue
         if labels == {_USER, _ITEM}:
             turned = table.key.head is _ITEM
-            found = direct(table.edges, sample, size[_USER], turned=turned)
-            yield from _direct_caution(table, found)
+            coverage = direct(table.edges, sample, size[_USER], turned=turned)
+            yield from _direct_caution(table, coverage)
         elif labels == {_ITEM}:
             yield from _path_caution(table, through_items(table.edges, sample, rng))
         elif labels == {_USER}:
             train = dataset.interactions[Split.TRAIN]
-            found = through_users(table.edges, sample, train, size[_USER], rng)
-            yield from _path_caution(table, found)
+            coverage = through_users(table.edges, sample, train, size[_USER], rng)
+            yield from _path_caution(table, coverage)
         elif labels == {_ITEM, _ENTITY}:
-            found = through_entities(_from(table, _ITEM), size[_ENTITY], sample, rng)
-            yield from _path_caution(table, found)
+            coverage = through_entities(_from(table, _ITEM), size[_ENTITY], sample, rng)
+            yield from _path_caution(table, coverage)
     for first, second in _joined(dataset):
         paths = over_entity(
             _from(first, _USER), _from(second, _ENTITY), (size[_USER], size[_ENTITY]), sample, rng
@@ -115,20 +115,20 @@ def exceeds(above: int, below: int, times: float) -> bool:
     return sure and above >= times * below
 
 
-def _direct_caution(table: RelationTable, found: Coverage) -> Iterator[Caution]:
-    far = exceeds(found.above_control, found.below_control, _FAR_MORE)
-    if far and found.held_out >= _LEAST_SHARE * found.pairs:
+def _direct_caution(table: RelationTable, coverage: Coverage) -> Iterator[Caution]:
+    far = exceeds(coverage.above_control, coverage.below_control, _FAR_MORE)
+    if far and coverage.held_out >= _LEAST_SHARE * coverage.pairs:
         yield _caution(
             "leak",
             f"{table.role} {table.name}",
-            f"It joins the user and the item of {_shares(found)}",
+            f"It joins the user and the item of {_shares(coverage)}",
             "Remove its edges for held-out pairs: a model reads the answer off them.",
-            found,
+            coverage,
         )
 
 
-def _path_caution(table: RelationTable, found: Coverage) -> Iterator[Caution]:
-    if found.held_out < _LEAST_SHARE * found.pairs:
+def _path_caution(table: RelationTable, coverage: Coverage) -> Iterator[Caution]:
+    if coverage.held_out < _LEAST_SHARE * coverage.pairs:
         return
     labels = {table.key.head, table.key.tail}
     does = {
@@ -136,25 +136,25 @@ def _path_caution(table: RelationTable, found: Coverage) -> Iterator[Caution]:
         frozenset({_USER}): "It leads from the user to one who has the item of",
         frozenset({_ITEM, _ENTITY}): "It shares an entity between an item of the user and that of",
     }[frozenset(labels)]
-    measured = f"{does} {_shares(found)}"
-    far = exceeds(found.above_control, found.below_control, 2.0)
-    if far and exceeds(found.above_seen, found.below_seen, _BEYOND_TRAIN):
+    measured = f"{does} {_shares(coverage)}"
+    far = exceeds(coverage.above_control, coverage.below_control, 2.0)
+    if far and exceeds(coverage.above_train, coverage.below_train, _BEYOND_TRAIN):
         yield _caution(
             "leak",
             f"relation {table.name}",
             measured,
             f"More such paths lead to the held-out pair than to the user's train pair "
-            f"{found.above_seen:,} times, fewer {found.below_seen:,} times: as if it was made from "
-            f"what is held out. Make it from what was known before the cut, or drop it under "
-            f"[data.relations].",
-            found,
+            f"{coverage.above_train:,} times, fewer {coverage.below_train:,} times: as if it was "
+            f"made from what is held out. Make it from what was known before the cut, or drop it "
+            f"under [data.relations].",
+            coverage,
         )
     elif (
         labels != {_ITEM, _ENTITY}
-        and exceeds(found.above_control, found.below_control, _FAR_MORE)
-        and found.held_out >= _SUSPECT_SHARE * found.pairs
+        and exceeds(coverage.above_control, coverage.below_control, _FAR_MORE)
+        and coverage.held_out >= _SUSPECT_SHARE * coverage.pairs
         # Made from train alone, it knows train pairs better.
-        and not exceeds(found.below_seen, found.above_seen, _BEYOND_TRAIN)
+        and not exceeds(coverage.below_train, coverage.above_train, _BEYOND_TRAIN)
     ):
         yield _caution(
             "suspect",
@@ -162,71 +162,72 @@ def _path_caution(table: RelationTable, found: Coverage) -> Iterator[Caution]:
             measured,
             "Good knowledge looks like this, and so does a relation that was computed from all "
             "interactions, the held-out ones among them: find out when and from what it was made.",
-            found,
+            coverage,
         )
 
 
 def _entity_caution(
     first: RelationTable, second: RelationTable, paths: EntityPaths
 ) -> Iterator[Caution]:
-    found = paths.coverage
-    far = exceeds(found.above_control, found.below_control, _FAR_MORE)
-    if not far or found.held_out < _LEAST_SHARE * found.pairs:
+    coverage = paths.coverage
+    far = exceeds(coverage.above_control, coverage.below_control, _FAR_MORE)
+    if not far or coverage.held_out < _LEAST_SHARE * coverage.pairs:
         return
     news = paths.reached - paths.reached_train
     sure = paths.reached_held_out >= _FEW_OTHERS * news or exceeds(
-        found.above_seen, found.below_seen, _BEYOND_TRAIN
+        coverage.above_train, coverage.below_train, _BEYOND_TRAIN
     )
     # Once reviews and searches of held-out pairs are gone, they know train pairs better.
     if not sure and (
-        found.held_out < _SUSPECT_SHARE * found.pairs or found.below_seen > found.above_seen
+        coverage.held_out < _SUSPECT_SHARE * coverage.pairs
+        or coverage.below_train > coverage.above_train
     ):
         return
-    others = paths.reached - paths.reached_held_out - paths.reached_train
+    num_others = paths.reached - paths.reached_held_out - paths.reached_train
     yield _caution(
         "leak" if sure else "suspect",
         f"relations {first.name} and {second.name}",
-        f"They lead over an entity from the user to the item of {_shares(found)}. Of all "
+        f"They lead over an entity from the user to the item of {_shares(coverage)}. Of all "
         f"{paths.reached:,} pairs that they join, {paths.reached_held_out:,} are held out, "
-        f"{paths.reached_train:,} in train and {others:,} neither",
+        f"{paths.reached_train:,} in train and {num_others:,} neither",
         "Leave out the entities that come from held-out interactions (a review, a search), or "
         "their edges: a model reads the answer off them."
         if sure
         else "This may be taste. If these entities come from interactions (a review, a search), "
         "see that none comes from a held-out one.",
-        found,
+        coverage,
         reached=paths.reached,
         reached_held_out=paths.reached_held_out,
         reached_train=paths.reached_train,
     )
 
 
-def _shares(found: Coverage) -> str:
-    control = max(found.control, 1)
+def _shares(coverage: Coverage) -> str:
+    control = max(coverage.control, 1)
     return (
-        f"{found.held_out:,} of {found.pairs:,} held-out pairs "
-        f"({found.held_out / found.pairs:.1%}); of {found.control:,} "
-        f"({found.control / found.pairs:.1%}) with a random item as popular, so "
-        f"{found.held_out / control:.0f} times as often as at random; and of {found.seen:,} train "
-        f"pairs ({found.seen / found.pairs:.1%})"
+        f"{coverage.held_out:,} of {coverage.pairs:,} held-out pairs "
+        f"({coverage.held_out / coverage.pairs:.1%}); of {coverage.control:,} "
+        f"({coverage.control / coverage.pairs:.1%}) with a random item as popular, so "
+        f"{coverage.held_out / control:.0f} times as often as at random; and of {coverage.train:,} "
+        f"train pairs ({coverage.train / coverage.pairs:.1%})"
     )
 
 
 def _caution(
-    level: Level, subject: str, measured: str, advice: str, found: Coverage, **more: int
+    level: Level, subject: str, measured: str, advice: str, coverage: Coverage, **numbers: int
 ) -> Caution:
-    numbers = {
-        "pairs": found.pairs,
-        "held_out": found.held_out,
-        "control": found.control,
-        "seen": found.seen,
-        "above_control": found.above_control,
-        "below_control": found.below_control,
-        "above_seen": found.above_seen,
-        "below_seen": found.below_seen,
-        "lift": found.held_out / max(found.control, 1),
+    shares = {
+        "pairs": coverage.pairs,
+        "held_out": coverage.held_out,
+        "control": coverage.control,
+        "seen": coverage.train,
+        "above_control": coverage.above_control,
+        "below_control": coverage.below_control,
+        "above_seen": coverage.above_train,
+        "below_seen": coverage.below_train,
+        "lift": coverage.held_out / max(coverage.control, 1),
     }
-    return Caution(level, subject, f"{measured}.", advice, {**numbers, **more})
+    return Caution(level, subject, f"{measured}.", advice, {**shares, **numbers})
 
 
 def _joined(dataset: Dataset) -> Iterator[tuple[RelationTable, RelationTable]]:
@@ -235,11 +236,11 @@ def _joined(dataset: Dataset) -> Iterator[tuple[RelationTable, RelationTable]]:
     for first in tables:
         if {first.key.head, first.key.tail} != {_USER, _ENTITY}:
             continue
-        met = np.zeros(len(dataset.nodes[_ENTITY]), bool)
-        met[_from(first, _USER)[1]] = True
+        connected = np.zeros(len(dataset.nodes[_ENTITY]), bool)
+        connected[_from(first, _USER)[1]] = True
         for second in tables:
             if {second.key.head, second.key.tail} == {_ITEM, _ENTITY} and bool(
-                met[_from(second, _ENTITY)[0]].any()
+                connected[_from(second, _ENTITY)[0]].any()
             ):
                 yield first, second
 

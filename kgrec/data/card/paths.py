@@ -25,27 +25,27 @@ class Coverage:
         pairs: Rows.
         held_out: Rows whose held-out pair is connected.
         control: Rows whose pair of the user and a random item as popular is.
-        seen: Rows whose train pair is.
+        train: Rows whose train pair is.
         above_control: Rows where more paths connect the held-out pair than the control pair.
         below_control: Rows where fewer do.
-        above_seen: Rows where more paths connect the held-out pair than the train pair.
-        below_seen: Rows where fewer do.
+        above_train: Rows where more paths connect the held-out pair than the train pair.
+        below_train: Rows where fewer do.
     """
 
     pairs: int
     held_out: int
     control: int
-    seen: int
+    train: int
     above_control: int
     below_control: int
-    above_seen: int
-    below_seen: int
+    above_train: int
+    below_train: int
 
     @classmethod
-    def of(cls, held_out: Index, control: Index, seen: Index) -> "Coverage":
+    def of(cls, held_out: Index, control: Index, train: Index) -> "Coverage":
         """Compares numbers of paths, all (rows,)."""
-        tests = (held_out, control, seen, held_out > control, held_out < control)
-        counts = (np.count_nonzero(x) for x in (*tests, held_out > seen, held_out < seen))
+        tests = (held_out, control, train, held_out > control, held_out < control)
+        counts = (np.count_nonzero(x) for x in (*tests, held_out > train, held_out < train))
         return cls(len(held_out), *map(int, counts))
 
 
@@ -65,26 +65,26 @@ class Neighbours:
 
 
 def neighbours(
-    directions: list[tuple[np.ndarray, np.ndarray]], wanted: Mask, rng: np.random.Generator
+    directions: list[tuple[np.ndarray, np.ndarray]], mask: Mask, rng: np.random.Generator
 ) -> Neighbours:
     """Follows edges from wanted nodes.
 
     Args:
         directions: Pairs of nodes (m,) and what they lead to (m,).
-        wanted: Which nodes are asked for, (nodes,).
+        mask: Which nodes are asked for, (nodes,).
         rng: Draws among the neighbours of a node that has too many.
     """
     sources, targets = [], []
     for source, target in directions:
-        kept = np.flatnonzero(wanted[source])
-        sources.append(source[kept].astype(np.int64))
-        targets.append(target[kept].astype(np.int64))
+        edges = np.flatnonzero(mask[source])
+        sources.append(source[edges].astype(np.int64))
+        targets.append(target[edges].astype(np.int64))
     source, target = np.concatenate(sources), np.concatenate(targets)
-    degree = degrees_of(source, len(wanted))
+    degree = degrees_of(source, len(mask))
     if degree.max(initial=0) > MOST_NEIGHBOURS:
-        kept = np.flatnonzero(rng.random(len(source)) * degree[source] < MOST_NEIGHBOURS)
-        source, target = source[kept], target[kept]
-        degree = degrees_of(source, len(wanted))
+        edges = np.flatnonzero(rng.random(len(source)) * degree[source] < MOST_NEIGHBOURS)
+        source, target = source[edges], target[edges]
+        degree = degrees_of(source, len(mask))
     order = np.argsort(source, kind="stable")
     return Neighbours(np.concatenate([[0], np.cumsum(degree)]), target[order])
 
@@ -92,17 +92,17 @@ def neighbours(
 def through_items(edges: pd.DataFrame, sample: Sample, rng: np.random.Generator) -> Coverage:
     """Covers pairs whose item is an edge away, either way, from another train item of the user."""
     head, tail = ends(edges)
-    sorts = (sample.held_out, sample.control, sample.seen)
+    sorts = (sample.held_out, sample.control, sample.train)
     near = neighbours(
         [(head, tail), (tail, head)], _marked(sample.num_items, *(p.item for p in sorts)), rng
     )
-    found = []
+    counts = []
     for pairs in sorts:
-        row, other = near.of(pairs.item)
-        known = contains(sample.own, pairs.user[row] * sample.num_items + other)
-        known &= (other != pairs.item[row]) & (other != sample.seen.item[row])
-        found.append(_counts(row[known], len(pairs)))
-    return Coverage.of(*found)
+        row, neighbour = near.of(pairs.item)
+        in_history = contains(sample.own, pairs.user[row] * sample.num_items + neighbour)
+        in_history &= (neighbour != pairs.item[row]) & (neighbour != sample.train.item[row])
+        counts.append(_counts(row[in_history], len(pairs)))
+    return Coverage.of(*counts)
 
 
 def through_users(
@@ -115,23 +115,23 @@ def through_users(
     """Covers pairs whose item is in the train of another user an edge away, either way."""
     head, tail = ends(edges)
     near = neighbours([(head, tail), (tail, head)], _marked(num_users, sample.held_out.user), rng)
-    row, other = near.of(sample.held_out.user)  # the three sorts have the same users
-    apart = other != sample.held_out.user[row]
-    row, other = row[apart], other[apart]
-    sorts = (sample.held_out, sample.control, sample.seen)
-    asked = [other * sample.num_items + pairs.item[row] for pairs in sorts]
-    known = _among(train, np.concatenate(asked), num_users, sample.num_items)
-    per_sort = np.split(known, len(sorts))
+    row, neighbour = near.of(sample.held_out.user)  # the three sorts have the same users
+    apart = neighbour != sample.held_out.user[row]
+    row, neighbour = row[apart], neighbour[apart]
+    sorts = (sample.held_out, sample.control, sample.train)
+    keys = [neighbour * sample.num_items + pairs.item[row] for pairs in sorts]
+    in_train = _among(train, np.concatenate(keys), num_users, sample.num_items)
+    per_sort = np.split(in_train, len(sorts))
     return Coverage.of(*(_counts(row[part], len(sample.held_out)) for part in per_sort))
 
 
 def direct(edges: pd.DataFrame, sample: Sample, num_users: int, *, turned: bool) -> Coverage:
     """Covers pairs that are edges themselves; `turned` where the item is the head."""
     frame = edges.rename(columns={"head": "tail", "tail": "head"}) if turned else edges
-    sorts = (sample.held_out, sample.control, sample.seen)
-    asked = np.concatenate([sample.keys(pairs) for pairs in sorts])
-    known = np.split(_among(frame, asked, num_users, sample.num_items), len(sorts))
-    return Coverage.of(*(part.astype(np.int64) for part in known))
+    sorts = (sample.held_out, sample.control, sample.train)
+    keys = np.concatenate([sample.keys(pairs) for pairs in sorts])
+    in_edges = np.split(_among(frame, keys, num_users, sample.num_items), len(sorts))
+    return Coverage.of(*(part.astype(np.int64) for part in in_edges))
 
 
 def through_entities(
@@ -149,14 +149,14 @@ def through_entities(
     keys, counts = np.unique(user * num_entities + entity, return_counts=True)
     hidden_row, hidden = near.of(sorts[2].item)
     hidden_keys = np.unique(hidden_row * num_entities + hidden)
-    found = []
+    path_counts = []
     for pairs in sorts:
         row, entity = near.of(pairs.item)
         shared = _counted(keys, counts, pairs.user[row] * num_entities + entity)
         # The train item of the row goes unseen, so its entities count once less.
         shared -= contains(hidden_keys, row * num_entities + entity)
-        found.append(_counts(row, len(pairs), shared))
-    return Coverage.of(*found)
+        path_counts.append(_counts(row, len(pairs), shared))
+    return Coverage.of(*path_counts)
 
 
 @dataclass(frozen=True)
@@ -203,12 +203,12 @@ def over_entity(
     if not len(path):
         return None
     reached = np.unique(users[row][path] * sample.num_items + item)
-    sorts = (sample.held_out, sample.control, sample.seen)
+    sorts = (sample.held_out, sample.control, sample.train)
     covered = [contains(reached, sample.keys(pairs)).astype(np.int64) for pairs in sorts]
     return EntityPaths(
         Coverage.of(*covered),
         len(reached),
-        int(contains(sample.held, reached).sum()),
+        int(contains(sample.held_out_keys, reached).sum()),
         int(contains(sample.own, reached).sum()),
     )
 
@@ -220,10 +220,10 @@ def _profiles(sample: Sample) -> tuple[tuple[Pairs, Pairs, Pairs], Index]:
     bounds = [np.searchsorted(sample.own, (users + end) * sample.num_items) for end in (0, 1)]
     fits = np.cumsum(bounds[1] - bounds[0]) <= _MOST_PROFILE
     fits[:1] = True
-    kept = np.sort(users[fits])
-    rows = np.flatnonzero(contains(kept, sample.held_out.user))
-    sorts = (sample.held_out.take(rows), sample.control.take(rows), sample.seen.take(rows))
-    return sorts, sample.own[contains(kept, sample.own // sample.num_items)]
+    profile_users = np.sort(users[fits])
+    rows = np.flatnonzero(contains(profile_users, sample.held_out.user))
+    sorts = (sample.held_out.take(rows), sample.control.take(rows), sample.train.take(rows))
+    return sorts, sample.own[contains(profile_users, sample.own // sample.num_items)]
 
 
 def _counted(ascending: Index, counts: Index, values: Index) -> Index:
@@ -234,22 +234,22 @@ def _counted(ascending: Index, counts: Index, values: Index) -> Index:
     return np.where(ascending[places] == values, counts[places], 0)
 
 
-def _among(edges: pd.DataFrame, asked: Index, num_heads: int, num_tails: int) -> Mask:
+def _among(edges: pd.DataFrame, keys: Index, num_heads: int, num_tails: int) -> Mask:
     """Tells which keys (n,), `head * num_tails + tail`, are edges."""
-    wanted = np.unique(asked)
-    heads = _marked(num_heads, wanted // num_tails)
-    tails = _marked(num_tails, wanted % num_tails)
-    found = np.zeros(len(wanted), bool)
-    for keys in edge_keys(edges, heads, tails, num_tails):
-        present = keys[contains(wanted, keys)]
-        found[np.searchsorted(wanted, present)] = True
-    return np.asarray(found[np.searchsorted(wanted, asked)])
+    unique_keys = np.unique(keys)
+    heads = _marked(num_heads, unique_keys // num_tails)
+    tails = _marked(num_tails, unique_keys % num_tails)
+    present = np.zeros(len(unique_keys), bool)
+    for candidates in edge_keys(edges, heads, tails, num_tails):
+        matches = candidates[contains(unique_keys, candidates)]
+        present[np.searchsorted(unique_keys, matches)] = True
+    return np.asarray(present[np.searchsorted(unique_keys, keys)])
 
 
 def _marked(size: int, *nodes: Index) -> Mask:
     marked = np.zeros(size, bool)
-    for some in nodes:
-        marked[some] = True
+    for index in nodes:
+        marked[index] = True
     return marked
 
 

@@ -1,11 +1,14 @@
-"""Pictures as inline SVG: they scale with the page, take its colours, and say what they show."""
+"""The card's pictures as inline SVG."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 
-from kgrec.data.card.card import Degrees, SplitSummary, Timeline
-from kgrec.data.card.markup import shown
-from kgrec.data.card.numbers import short_number
+import numpy as np
+
+from kgrec.data.card.card import BehaviourSummary, Degrees, SplitSummary, Timeline
+from kgrec.pages.numbers import short_number
+from kgrec.pages.svg import Picture, label, line, picture
+from kgrec.pages.text import escaped
 
 #: Units of the drawing; the page gives it about as many pixels on a phone and more elsewhere.
 _WIDTH = 400
@@ -18,23 +21,33 @@ _MOST_LABELS = 12
 
 
 class Figures:
-    """Draws the figures of one page; each gets ids of its own."""
+    """Draws the pictures of one page; each gets ids of its own."""
 
     def __init__(self) -> None:
-        self._numbers = count(1)
+        self.numbers = count(1)
 
-    def degrees(self, degrees: Degrees, what: str) -> str:
-        """Draws a histogram of degrees in log2 bins."""
-        names = [f"{b.low:,}" if b.low == b.high else f"{b.low:,}–{b.high:,}" for b in degrees.bins]
+    def degrees(self, degrees: Degrees, nodes: str) -> Picture:
+        """Draws a histogram of degrees in log2 bins; `nodes` says of what."""
         return self.bars(
             [short_number(b.low) for b in degrees.bins],
             [b.count for b in degrees.bins],
-            [f"{name} interactions: {b.count:,} {what}" for name, b in
-             zip(names, degrees.bins, strict=True)],
-            title=f"{what.capitalize()} by train interactions",
+            [f"{b.name} interactions: {b.count:,} {nodes}" for b in degrees.bins],
+            title=f"{nodes.capitalize()} by train interactions",
             x_title="train interactions, from (each bar doubles)",
-            y_title=what,
-        )  # fmt: skip
+            y_title=nodes,
+        )
+
+    def ratings(self, behaviour: BehaviourSummary) -> Picture:
+        """Draws how many events have which rating."""
+        ratings = behaviour.ratings or {}
+        return self.bars(
+            [f"{rating:g}" for rating in ratings],
+            list(ratings.values()),
+            [f"{rating:g}: {events:,}" for rating, events in ratings.items()],
+            title=f"Ratings of {behaviour.name}",
+            x_title="rating",
+            y_title="events",
+        )
 
     def bars(
         self,
@@ -45,7 +58,7 @@ class Figures:
         title: str,
         x_title: str,
         y_title: str,
-    ) -> str:
+    ) -> Picture:
         """Draws vertical bars.
 
         Args:
@@ -59,97 +72,87 @@ class Figures:
         height, bottom = 150, _BARS_TOP + 150
         most = max([*values, 1])
         step = _PLOT / max(len(values), 1)
-        parts = [*_grid(most, height)]
+        shapes = _grid(most, height)
         every = -(-len(labels) // _MOST_LABELS)
-        for place, (label, value, hint) in enumerate(zip(labels, values, hints, strict=True)):
-            left, tall = _LEFT + place * step, height * value / most
-            width = max(step - 2, 0.5)
-            parts.append(
-                f'<rect class="bar" x="{left + 1:.1f}" y="{bottom - tall:.1f}" '
-                f'width="{width:.1f}" height="{tall:.1f}" rx="1.5">'
-                f"<title>{shown(hint)}</title></rect>"
+        for place, (value, hint) in enumerate(zip(values, hints, strict=True)):
+            bar_left, tall = _LEFT + place * step, height * value / most
+            shapes.append(
+                f'<rect class="bar" x="{bar_left + 1:.1f}" y="{bottom - tall:.1f}" '
+                f'width="{max(step - 2, 0.5):.1f}" height="{tall:.1f}" rx="1.5">'
+                f"<title>{escaped(hint)}</title></rect>"
             )
             if place % every == 0:
-                parts.append(_text(left + step / 2, bottom + 14, label, "middle"))
-        parts.append(_text(_LEFT + _PLOT / 2, bottom + 31, x_title, "middle", "axis"))
-        parts.append(_text(4, _TOP, y_title, "start", "axis"))
-        described = "; ".join(hints[:40])
-        return self._figure(parts, bottom + 36, title, described)
+                shapes.append(label(bar_left + step / 2, bottom + 14, labels[place], "middle"))
+        shapes.append(label(_LEFT + _PLOT / 2, bottom + 31, x_title, "middle", "axis"))
+        shapes.append(label(4, _TOP, y_title, "start", "axis"))
+        return self.picture(shapes, (_WIDTH, bottom + 36), title, "; ".join(hints[:40]))
 
-    def timeline(self, timeline: Timeline) -> str:
-        """Draws the behaviours below each other, each to its own height."""
-        row, tall = 54, 34
+    def timeline(self, timeline: Timeline, names: Sequence[str]) -> Picture:
+        """Draws the named behaviours below each other, each to its own height."""
+        row, tall, right = 54, 34, _WIDTH - _RIGHT
         periods = len(timeline.starts)
-        step = (_WIDTH - 2 * _RIGHT) / periods
-        parts = []
-        for place, (name, counts) in enumerate(timeline.counts.items()):
+        step = (right - _RIGHT) / periods
+        shapes = []
+        for place, name in enumerate(names):
+            counts = timeline.counts[name]
             base = _TOP + place * row + row - 6
             most = max([*counts, 1])
-            bars = (
-                f"M{_RIGHT + at * step:.1f} {base}v{-tall * value / most:.1f}"
+            bars = "".join(
+                f"M{_RIGHT + period * step:.1f} {base}v{-tall * value / most:.1f}"
                 f"h{max(step - 0.6, 0.4):.1f}V{base}z"
-                for at, value in enumerate(counts)
+                for period, value in enumerate(counts)
                 if value
             )
-            parts.append(_text(_RIGHT, base - tall - 4, name, "start", "name"))
-            parts.append(
-                _text(
-                    _WIDTH - _RIGHT,
-                    base - tall - 4,
-                    f"{sum(counts):,} in all, at most {most:,} a {timeline.unit}",
-                    "end",
+            total = f"{sum(counts):,} in all, at most {most:,} a {timeline.unit}"
+            shapes += [
+                label(_RIGHT, base - tall - 4, name, "start", "name"),
+                label(right, base - tall - 4, total, "end"),
+                f'<path class="bar" d="{bars}"/>',
+                line(_RIGHT, base, right, base, "base"),
+            ]
+        foot = _TOP + len(names) * row + 10
+        for period, x, anchor in (
+            (0, _RIGHT, "start"), (periods // 2, _WIDTH / 2, "middle"), (periods - 1, right, "end"),
+        ):  # fmt: skip
+            if period == 0 or periods > 2:
+                shapes.append(
+                    label(x, foot, _start(timeline.starts[period], timeline.unit), anchor)
                 )
-            )
-            parts.append(f'<path class="bar" d="{"".join(bars)}"/>')
-            parts.append(_line(_RIGHT, base, _WIDTH - _RIGHT, base, "base"))
-        foot = _TOP + len(timeline.counts) * row + 10
-        for at, anchor in ((0, "start"), (periods // 2, "middle"), (periods - 1, "end")):
-            if at == 0 or periods > 2:
-                x = {"start": _RIGHT, "end": _WIDTH - _RIGHT}.get(anchor, _WIDTH / 2)
-                parts.append(_text(x, foot, _start(timeline.starts[at], timeline.unit), anchor))
-        described = "; ".join(f"{n}: {sum(c):,} events" for n, c in timeline.counts.items())
-        return self._figure(parts, foot + 8, f"Events by {timeline.unit}", described)
+        description = "; ".join(f"{n}: {sum(timeline.counts[n]):,} events" for n in names)
+        return self.picture(shapes, (_WIDTH, foot + 8), f"Events by {timeline.unit}", description)
 
-    def spans(self, splits: Sequence[SplitSummary], moments: Mapping[str, float]) -> str:
-        """Draws from when to when each split is: a line for all, a bar for the middle 90 %.
-
-        Args:
-            splits: Those with times.
-            moments: Seconds since 1970 of each time that they name.
-        """
-        first = min(moments[s.first] for s in splits if s.first)
-        last = max(moments[s.last] for s in splits if s.last)
+    def spans(self, splits: Sequence[SplitSummary]) -> Picture:
+        """Draws from when to when splits with times are: a line for all, a bar for 90 %."""
+        days = sorted({day for s in splits for day in (s.first, s.last) if day}, key=_seconds)
+        first, last = _seconds(days[0]), _seconds(days[-1])
         scale = _PLOT / max(last - first, 1)
 
-        def at(moment: str | None) -> float:
-            return _LEFT + (moments[moment or ""] - first) * scale
+        def x_of(time: str | None) -> float:
+            return _LEFT + (_seconds(time or days[0]) - first) * scale
 
-        parts, row = [], 34
+        shapes, row = [], 34
         for place, split in enumerate(splits):
             middle = _TOP + place * row + 14
-            parts.append(_text(_LEFT - 6, middle + 4, split.split, "end", "name"))
-            parts.append(_line(at(split.first), middle, at(split.last), middle, "whole"))
-            width = max(at(split.late) - at(split.early), 2)
-            parts.append(
-                f'<rect class="bar" x="{at(split.early):.1f}" y="{middle - 6}" '
-                f'width="{width:.1f}" height="12" rx="2"><title>{shown(split.split)}: 90 % from '
-                f"{split.early} to {split.late}</title></rect>"
-            )
+            early, late = x_of(split.early), x_of(split.late)
+            shapes += [
+                label(_LEFT - 6, middle + 4, split.split, "end", "name"),
+                line(x_of(split.first), middle, x_of(split.last), middle, "whole"),
+                f'<rect class="bar" x="{early:.1f}" y="{middle - 6}" '
+                f'width="{max(late - early, 2):.1f}" height="12" rx="2"><title>'
+                f"{escaped(split.split)}: 90 % from {split.early} to {split.late}</title></rect>",
+            ]
         foot = _TOP + len(splits) * row + 10
-        ends = {s.first for s in splits} | {s.last for s in splits}
-        known = sorted((moments[end], end) for end in ends if end)
-        parts.append(_text(_LEFT, foot, known[0][1][:10], "start"))
-        parts.append(_text(_WIDTH - _RIGHT, foot, known[-1][1][:10], "end"))
-        described = "; ".join(f"{s.split}: {s.first} to {s.last}" for s in splits)
-        return self._figure(parts, foot + 8, "When the splits are", described)
+        shapes.append(label(_LEFT, foot, days[0][:10], "start"))
+        shapes.append(label(_WIDTH - _RIGHT, foot, days[-1][:10], "end"))
+        description = "; ".join(f"{s.split}: {s.first} to {s.last}" for s in splits)
+        return self.picture(shapes, (_WIDTH, foot + 8), "When the splits are", description)
 
-    def _figure(self, parts: Sequence[str], height: float, title: str, described: str) -> str:
-        number = next(self._numbers)
-        return (
-            f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" '
-            f'aria-labelledby="t{number} d{number}"><title id="t{number}">{shown(title)}</title>'
-            f'<desc id="d{number}">{shown(described, most=4000)}</desc>{"".join(parts)}</svg>'
-        )
+    def picture(
+        self, shapes: Sequence[str], size: tuple[float, float], title: str, description: str
+    ) -> Picture:
+        """Gives shapes as a picture with ids of its own."""
+        number = next(self.numbers)
+        return picture(shapes, size, title=title, description=description, number=number)
 
 
 def _grid(most: int, height: float) -> list[str]:
@@ -158,23 +161,18 @@ def _grid(most: int, height: float) -> list[str]:
     step = next(
         s for s in (unit // 5, unit // 2, unit, 2 * unit, 5 * unit) if s and most / s <= 4.5
     )
-    parts = []
+    shapes = []
     for value in range(0, most + 1, step):
         y = _BARS_TOP + height * (1 - value / most)
-        parts.append(_line(_LEFT, y, _WIDTH - _RIGHT, y, "base" if not value else "grid"))
-        parts.append(_text(_LEFT - 6, y + 3.5, short_number(value), "end"))
-    return parts
+        shapes.append(line(_LEFT, y, _WIDTH - _RIGHT, y, "base" if not value else "grid"))
+        shapes.append(label(_LEFT - 6, y + 3.5, short_number(value), "end"))
+    return shapes
 
 
 def _start(day: str, unit: str) -> str:
     return {"month": day[:-3], "year": day[:-6]}.get(unit, day)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:
-    return (
-        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{shown(text)}</text>'
-    )
+def _seconds(time: str) -> float:
+    """Seconds since 1970 of an ISO time in UTC."""
+    return float(np.datetime64(time.removesuffix("Z"), "s").astype(np.int64))

@@ -65,19 +65,19 @@ def popularity_cautions(dataset: Dataset, rng: np.random.Generator) -> Iterator[
     )
     if not held_out.any():
         return
-    drawn = np.arange(len(items))
-    if len(drawn) > MOST_ITEMS:
-        drawn = np.sort(rng.choice(drawn, MOST_ITEMS, replace=False))
+    sample = np.arange(len(items))
+    if len(sample) > MOST_ITEMS:
+        sample = np.sort(rng.choice(sample, MOST_ITEMS, replace=False))
     for name in _numbers(items):
-        values = items[name].to_numpy(dtype=np.float64, na_value=np.nan)[drawn]
-        known = np.isfinite(values)
-        found = rank_correlations(
-            values[known],
-            popularity[Split.TRAIN][drawn][known].astype(np.float64),
-            held_out[drawn][known].astype(np.float64),
+        values = items[name].to_numpy(dtype=np.float64, na_value=np.nan)[sample]
+        finite = np.isfinite(values)
+        correlations = rank_correlations(
+            values[finite],
+            popularity[Split.TRAIN][sample][finite].astype(np.float64),
+            held_out[sample][finite].astype(np.float64),
         )
-        if found is not None and found.knows_held_out:
-            yield _caution(name, found)
+        if correlations is not None and correlations.knows_held_out:
+            yield _caution(name, correlations)
 
 
 def rank_correlations(
@@ -100,15 +100,15 @@ def rank_correlations(
     )
 
 
-def _difference(one: float, other: float, between: float, number: int) -> float:
+def _difference(first: float, second: float, between: float, number: int) -> float:
     """Meng, Rosenthal and Rubin's z (1992) for two correlations with a common variable."""
-    ones, others = (math.atanh(min(r, 1 - 1e-9)) for r in (one, other))
-    mean_square = (one**2 + other**2) / 2
+    z_first, z_second = (math.atanh(min(r, 1 - 1e-9)) for r in (first, second))
+    mean_square = (first**2 + second**2) / 2
     if mean_square >= 1 - 1e-9 or between >= 1 - 1e-9:
         return 0.0
     shape = min((1 - between) / (2 * (1 - mean_square)), 1.0)
     spread = (1 - shape * mean_square) / (1 - mean_square)
-    return (ones - others) * math.sqrt((number - 3) / (2 * (1 - between) * spread))
+    return (z_first - z_second) * math.sqrt((number - 3) / (2 * (1 - between) * spread))
 
 
 def _numbers(items: pd.DataFrame) -> Iterator[str]:
@@ -118,21 +118,21 @@ def _numbers(items: pd.DataFrame) -> Iterator[str]:
             yield str(name)
 
 
-def _caution(name: str, found: RankCorrelations) -> Caution:
+def _caution(name: str, correlations: RankCorrelations) -> Caution:
     return Caution(
-        "leak" if abs(found.partial) >= 0.5 else "suspect",
+        "leak" if abs(correlations.partial) >= 0.5 else "suspect",
         f"item property {name}",
-        f"Over {found.items:,} items its rank correlation with held-out popularity is "
-        f"{found.held_out:+.2f}, with train popularity {found.train:+.2f}; among items equally "
-        f"popular in train it is still {found.partial:+.2f}.",
+        f"Over {correlations.items:,} items its rank correlation with held-out popularity is "
+        f"{correlations.held_out:+.2f}, with train popularity {correlations.train:+.2f}; among "
+        f"items equally popular in train it is still {correlations.partial:+.2f}.",
         "It looks as if it was counted after the cut. Take its value from before the first "
         'held-out interaction, or leave it out (as = "drop"). It may be fair if it says when an '
         "item came out, or was known all along.",
         {
-            "items": found.items,
-            "held_out": found.held_out,
-            "train": found.train,
-            "partial": found.partial,
-            "errors": found.errors,
+            "items": correlations.items,
+            "held_out": correlations.held_out,
+            "train": correlations.train,
+            "partial": correlations.partial,
+            "errors": correlations.errors,
         },
     )

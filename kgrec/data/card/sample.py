@@ -45,17 +45,17 @@ class Sample:
         held_out: Drawn from valid and test.
         control: The user with a random item that is about as popular in train and that the user
             does not know.
-        seen: The user with one of their train items.
+        train: The user with one of their train items.
         own: All train interactions of these users as `user * num_items + item`, ascending.
-        held: All held-out ones of theirs, likewise.
+        held_out_keys: All held-out ones of theirs, likewise.
         num_items: Items there are.
     """
 
     held_out: Pairs
     control: Pairs
-    seen: Pairs
+    train: Pairs
     own: Index
-    held: Index
+    held_out_keys: Index
     num_items: int
 
     def keys(self, pairs: Pairs) -> Index:
@@ -66,10 +66,12 @@ class Sample:
 def draw_sample(dataset: Dataset, rng: np.random.Generator) -> Sample | None:
     """Draws pairs whose users have two train interactions or more; None if there are none."""
     train = dataset.interactions[Split.TRAIN]
-    held = [dataset.interactions[s] for s in (Split.VALID, Split.TEST) if s in dataset.interactions]
+    held_frames = [
+        dataset.interactions[s] for s in (Split.VALID, Split.TEST) if s in dataset.interactions
+    ]
     num_users, num_items = (len(dataset.nodes[x]) for x in (NodeLabel.USER, NodeLabel.ITEM))
     history = degrees_of(ends(train)[0], num_users)
-    pairs = _some(held, rng)
+    pairs = _some(held_frames, rng)
     pairs = pairs.take(history[pairs.user] >= 2)
     pairs = pairs.take(_within_budget(pairs.user, history))
     if not len(pairs):
@@ -77,17 +79,17 @@ def draw_sample(dataset: Dataset, rng: np.random.Generator) -> Sample | None:
     users = np.zeros(num_users, bool)
     users[pairs.user] = True
     own = _keys([train], users, num_items)
-    known = _keys(held, users, num_items)
-    control = _controls(pairs, degrees_of(ends(train)[1], num_items), own, known, rng)
+    held_out = _keys(held_frames, users, num_items)
+    control = _controls(pairs, degrees_of(ends(train)[1], num_items), own, held_out, rng)
     starts = np.searchsorted(own, pairs.user * num_items)
-    seen = own[starts + rng.integers(0, history[pairs.user])] % num_items
-    found = control >= 0
+    train_items = own[starts + rng.integers(0, history[pairs.user])] % num_items
+    has_control = control >= 0
     return Sample(
-        pairs.take(found),
-        Pairs(pairs.user, control).take(found),
-        Pairs(pairs.user, seen).take(found),
+        pairs.take(has_control),
+        Pairs(pairs.user, control).take(has_control),
+        Pairs(pairs.user, train_items).take(has_control),
         own,
-        known,
+        held_out,
         num_items,
     )
 
@@ -111,10 +113,10 @@ def edge_keys(
     """Gives `head * num_tails + tail` of the edges between marked nodes, part by part."""
     head, tail = ends(edges)
     for part in slices(len(head)):
-        kept = heads[head[part]]
+        mask = heads[head[part]]
         if tails is not None:
-            kept &= tails[tail[part]]
-        yield head[part][kept].astype(np.int64) * num_tails + tail[part][kept]
+            mask &= tails[tail[part]]
+        yield head[part][mask].astype(np.int64) * num_tails + tail[part][mask]
 
 
 def _keys(frames: list[pd.DataFrame], users: Mask, num_items: int) -> Index:
@@ -146,7 +148,7 @@ def _within_budget(user: Index, history: Index) -> Mask:
 
 
 def _controls(
-    pairs: Pairs, popularity: Index, own: Index, held: Index, rng: np.random.Generator
+    pairs: Pairs, popularity: Index, own: Index, held_out: Index, rng: np.random.Generator
 ) -> Index:
     """Draws per pair an item of about the same rank by popularity; -1 where none is unknown."""
     num_items = len(popularity)
@@ -158,8 +160,8 @@ def _controls(
     control = np.full(len(pairs), -1)
     for _ in range(_TRIES):
         open_ = np.flatnonzero(control < 0)
-        drawn = by_rank[low[open_] + rng.integers(0, width, len(open_))]
-        keys = pairs.user[open_] * num_items + drawn
-        known = contains(own, keys) | contains(held, keys)
-        control[open_[~known]] = drawn[~known]
+        candidates = by_rank[low[open_] + rng.integers(0, width, len(open_))]
+        keys = pairs.user[open_] * num_items + candidates
+        interacted = contains(own, keys) | contains(held_out, keys)
+        control[open_[~interacted]] = candidates[~interacted]
     return control

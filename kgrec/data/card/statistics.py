@@ -45,13 +45,13 @@ class BehaviourStatistics:
     def add(self, time: Counts, rating: npt.NDArray[np.float64]) -> None:
         """Counts events by their times (n,), NO_TIME where unknown, and ratings (n,), NaN."""
         self.events += len(time)
-        known = time[time != NO_TIME]
-        self.without_time += len(time) - len(known)
-        if len(known):
-            first, last = int(known.min()), int(known.max())
+        known_times = time[time != NO_TIME]
+        self.without_time += len(time) - len(known_times)
+        if len(known_times):
+            first, last = int(known_times.min()), int(known_times.max())
             self.first = first if self.first is None else min(self.first, first)
             self.last = last if self.last is None else max(self.last, last)
-            self._add_days(known // _DAY)
+            self._add_days(known_times // _DAY)
         rated = rating[~np.isnan(rating)]
         self.without_rating += len(rating) - len(rated)
         if len(rated):
@@ -64,8 +64,8 @@ class BehaviourStatistics:
         return {int(half) / 2: int(self.halves[half]) for half in np.flatnonzero(self.halves)}
 
     def _add_days(self, days: Counts) -> None:
-        found, counts = np.unique(days, return_counts=True)
-        merged, places = np.unique(np.concatenate([self.days, found]), return_inverse=True)
+        new_days, counts = np.unique(days, return_counts=True)
+        merged, places = np.unique(np.concatenate([self.days, new_days]), return_inverse=True)
         weights = np.concatenate([self.day_counts, counts]).astype(np.float64)
         self.day_counts = np.bincount(places, weights).astype(np.int64)
         self.days = merged
@@ -120,12 +120,12 @@ class EventStatistics:
             self.behaviours.setdefault(name, BehaviourStatistics())
         for start in range(0, len(events), _SLICE):
             part = slice(start, start + _SLICE)
-            kept = ~events.deleted[part]
-            self.deleted += len(kept) - int(kept.sum())
-            self._count_ends(events.user[part][kept], events.item[part][kept])
+            valid = ~events.deleted[part]
+            self.deleted += len(valid) - int(valid.sum())
+            self._count_ends(events.user[part][valid], events.item[part][valid])
             behaviour = events.behaviour[part]
             for number, name in enumerate(events.behaviours):
-                own = kept & (behaviour == number)
+                own = valid & (behaviour == number)
                 if own.any():
                     self.behaviours[name].add(events.time[part][own], events.rating[part][own])
 
@@ -138,11 +138,11 @@ class EventStatistics:
         rating: npt.NDArray[np.float64],
     ) -> None:
         """Counts interactions (n,) of one behaviour, where there are no events."""
-        found = self.behaviours.setdefault(behaviour, BehaviourStatistics())
+        statistics = self.behaviours.setdefault(behaviour, BehaviourStatistics())
         for start in range(0, len(user), _SLICE):
             part = slice(start, start + _SLICE)
             self._count_ends(user[part], item[part])
-            found.add(time[part], rating[part])
+            statistics.add(time[part], rating[part])
 
     def _count_ends(self, user: npt.NDArray[np.integer], item: npt.NDArray[np.integer]) -> None:
         self._per_user = _added(self._per_user, user)

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kgrec.data.card.card import Card, Caution, Degrees, FindingSummary, Level
-from kgrec.data.card.numbers import moment, number, percent, share, short_number
 from kgrec.data.cleaning.report import Finding
+from kgrec.pages.numbers import moment, number, percent, share, short_number
 
 #: Relations, properties and findings that are shown; the page and JSON have more.
 _MOST_ROWS = 30
@@ -88,11 +88,11 @@ def _behaviours(card: Card) -> RenderableType | None:
         table.add_column(f"{timeline.starts[0]} …, by {timeline.unit}", no_wrap=True, style="cyan")
     for b in card.behaviours:
         rated = None if b.events is None else b.events - (b.without_rating or 0)
-        drawn = () if timeline is None else (spark(timeline.counts.get(b.name, ())),)
+        sparkline = () if timeline is None else (spark(timeline.counts.get(b.name, ())),)
         table.add_row(
             Text(b.name), b.role, number(b.events),
             share(b.without_time or 0, b.events or 0), share(rated or 0, b.events or 0),
-            "–" if b.mean_rating is None else f"{b.mean_rating:.2f}", *drawn,
+            "–" if b.mean_rating is None else f"{b.mean_rating:.2f}", *sparkline,
         )  # fmt: skip
     return table
 
@@ -102,11 +102,11 @@ def _degrees(card: Card) -> RenderableType:
         "Train interactions", "", "none", "1–5", "mean", "median", "most", "Gini", "top 10%"
     )
     table.add_column("0, 1, 2–3, 4–7 …", no_wrap=True, style="cyan")
-    both: tuple[tuple[str, Degrees], ...] = (
+    sides: tuple[tuple[str, Degrees], ...] = (
         ("a user", card.user_degrees),
         ("an item", card.item_degrees),
     )
-    for name, d in both:
+    for name, d in sides:
         table.add_row(
             name, share(d.without, d.nodes), share(d.few, d.nodes), number(round(d.mean, 1)),
             number(d.median), short_number(d.max), f"{d.gini:.2f}", percent(d.top_10),
@@ -174,10 +174,10 @@ def _cautions(cautions: Sequence[Caution]) -> RenderableType:
             ("Cautions", "bold"),
             "\nnone: no relation, property or split was found to give held-out interactions away",
         )
-    return Group(Text("Cautions", "bold"), *_told(cautions))
+    return Group(Text("Cautions", "bold"), *_caution_lines(cautions))
 
 
-def _told(cautions: Iterable[Caution]) -> Iterator[RenderableType]:
+def _caution_lines(cautions: Iterable[Caution]) -> Iterator[RenderableType]:
     for caution in cautions:
         name, style = _LEVELS[caution.level]
         yield Text.assemble((f"{name}: ", style), (caution.subject, "bold"))

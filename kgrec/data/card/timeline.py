@@ -28,21 +28,21 @@ def timeline_of(statistics: EventStatistics) -> Timeline | None:
         return None
     days = np.concatenate([b.days for b in timed.values()])
     counts = np.concatenate([b.day_counts for b in timed.values()])
-    first, last = _shown(days, counts)
+    first, last = _visible_range(days, counts)
     first = max(first, last - _MOST_DAYS)
     unit = next((unit for unit, most in _UNITS if last - first < most), "year")
     periods = np.arange(_period(first, unit), _period(last, unit) + 1)
-    shown = {}
+    period_counts = {}
     for name, behaviour in timed.items():
         inside = (behaviour.days >= first) & (behaviour.days <= last)
         places = _periods(behaviour.days[inside], unit) - periods[0]
         sums = np.bincount(places, behaviour.day_counts[inside], minlength=len(periods))
-        shown[name] = tuple(int(value) for value in sums)
+        period_counts[name] = tuple(int(value) for value in sums)
     outside = int(counts[(days < first) | (days > last)].sum())
-    return Timeline(unit, _starts(periods, unit), shown, outside)
+    return Timeline(unit, _starts(periods, unit), period_counts, outside)
 
 
-def _shown(days: Days, counts: Days) -> tuple[int, int]:
+def _visible_range(days: Days, counts: Days) -> tuple[int, int]:
     """Gives the first and last day to show."""
     order = np.argsort(days, kind="stable")
     days, reached = days[order], np.cumsum(counts[order])

@@ -24,9 +24,9 @@ def percent(share: float) -> str:
     return f"{value:.1f}%" if value < 10 else f"{value:.0f}%" if value < 99.5 else f"{value:.1f}%"
 
 
-def share(part: float, of: float) -> str:
-    """Writes one number's share of another; of nothing it is a dash."""
-    return percent(part / of) if of else "–"
+def share(part: float | None, of: float | None) -> str:
+    """Writes one number's share of another; of nothing, or of what nobody counted, it is a dash."""
+    return percent(part / of) if part is not None and of else "–"
 
 
 def number(value: float | None) -> str:
@@ -46,3 +46,18 @@ def moment(time: str | None) -> str:
 def day(time: str | None) -> str:
     """Writes an ISO time's day; None is a dash."""
     return "–" if time is None else time.partition("T")[0]
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """Writes a number with so many digits after the point; None is a dash."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None, digits: int) -> str:
+    """Writes a number with its sign; None is a dash."""
+    return "–" if value is None else f"{value:+.{digits}f}"
+
+
+def metric(value: float | None) -> str:
+    """Writes a metric: four digits after the point below one, two beyond; None is a dash."""
+    return fixed(value, 4 if value is None or abs(value) < 1 else 2)
