@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from kgrec.bench.fits import Order, Result, Row
+from kgrec.bench.fits import Fit, Order, PerUser, Row, write_result
 from kgrec.bench.machine import origin, own_peak_memory_mb
 from kgrec.bench.peer import Job, PeerFit, count_parameters
 from kgrec.bench.peers import find_peer
@@ -44,29 +44,28 @@ def carry_out(order: Order) -> None:
     job = Job(graph, config, order.seed, order.refit, order.minutes, work)
     base = own_peak_memory_mb()
     started = time.perf_counter()
-    fitted = peer.fit(job)
+    peer_fit = peer.fit(job)
     seconds = time.perf_counter() - started
     peak = own_peak_memory_mb()
-    result = Result(
-        key=order.key,
-        model=order.model,
-        seed=order.seed,
-        rows=_rows(fitted, job, cold=order.cold),
-        train_seconds=seconds if fitted.seconds is None else fitted.seconds,
-        peak_memory_mb=peak if fitted.peak_memory_mb is None else fitted.peak_memory_mb,
+    rows, users = _judge(peer_fit, job, cold=order.cold)
+    fit = Fit.of(
+        order,
+        origin(),
+        rows=rows,
+        train_seconds=seconds if peer_fit.seconds is None else peer_fit.seconds,
+        peak_memory_mb=peak if peer_fit.peak_memory_mb is None else peer_fit.peak_memory_mb,
         base_memory_mb=base,
-        chosen=fitted.chosen,
-        origin=origin(),
+        chosen=peer_fit.chosen,
     )
-    result.write(order.folder)
+    write_result(order.folder, fit, users)
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _rows(fitted: PeerFit, job: Job, *, cold: bool) -> dict[str, Row]:
-    rows = {}
+def _judge(peer_fit: PeerFit, job: Job, *, cold: bool) -> tuple[dict[str, Row], dict[str, PerUser]]:
+    rows, users = {}, {}
     evaluation = job.config.evaluation
-    for name, scorer in {"": fitted.scorer, **fitted.parts}.items():
-        judged = judge(
+    for name, scorer in {"": peer_fit.scorer, **peer_fit.parts}.items():
+        metrics = judge(
             scorer,
             job.graph,
             job.final,
@@ -74,17 +73,16 @@ def _rows(fitted: PeerFit, job: Job, *, cold: bool) -> dict[str, Row]:
             block_size=evaluation.block_size,
             cold=cold,
         )
-        parameters = fitted.parameters.get(name)
+        parameters = peer_fit.parameters.get(name)
         rows[name] = Row(
-            metrics=judged.metrics,
-            cohorts=judged.cohorts,
-            valid=judged.valid,
-            score_seconds=judged.score_seconds,
+            metrics=dict(metrics.metrics),
+            cohorts={cohort: dict(values) for cohort, values in metrics.cohorts.items()},
+            valid=dict(metrics.valid),
+            score_seconds=metrics.score_seconds,
             parameters=count_parameters(scorer) if parameters is None else parameters,
-            users=judged.users,
-            per_user=judged.per_user,
         )
-    return rows
+        users[name] = PerUser(metrics.users, metrics.per_user)
+    return rows, users
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

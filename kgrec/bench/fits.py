@@ -1,25 +1,27 @@
-"""One fit of one model: its order, its result, and the files that carry them."""
+"""One fit of one model: its order, all that was measured of it, and the files that carry them."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kgrec import __version__
-from kgrec.errors import RunError
+from kgrec.errors import DataError, RunError
 from kgrec.evaluation.metrics import FloatArray
+from kgrec.files import write_text
 from kgrec.graph.data import IndexArray
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 
-_ORDER, _RECORD, _USERS = "order.json", "fit.json", "users.safetensors"
-#: Counts up when results change their form or their meaning.
-_LAYOUT = 1
+_ORDER, _FIT, _USERS = "order.json", "fit.json", "users.safetensors"
+#: Counts up when fits change their form or their meaning.
+_LAYOUT = 2
 #: Rooms whose code makes kgrec what it is.
 _ROOMS = ("text", "graph", "model", "evaluation", "augment", "training")
 
@@ -39,6 +41,9 @@ class Order:
         cold: Whether cold and warm items are also judged apart.
         folder: Where the result goes.
         sections: Sections of the settings that change the result; None are all, and kgrec's code.
+        split: The split's `seed`, `graph_version` and counts.
+        changes: kgrec's settings that are not its defaults.
+        command: What gave the order.
     """
 
     model: str
@@ -51,23 +56,33 @@ class Order:
     cold: bool
     folder: Path
     sections: tuple[str, ...] | None = None
+    split: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
 
     @property
     def key(self) -> str:
         """A hash of all that the result depends on: equal keys, equal results."""
-        about = {
-            name: value for name, value in asdict(self).items() if name not in ("config", "folder")
-        }
-        if self.sections is None:
-            # Where the data came from is in the graph's version.
-            read = set(self.config) - {"data", "store", "seed"}
-            about["code"] = code()
-        else:
-            read = {*self.sections, "evaluation"}
-        about["config"] = {name: self.config.get(name) for name in sorted(read)}
+        apart = ("config", "folder", "split", "changes", "command")
+        about = {name: value for name, value in asdict(self).items() if name not in apart}
+        about["config"] = self._read("evaluation")
+        about["code"] = code() if self.sections is None else None
         about["kgrec"], about["layout"] = __version__, _LAYOUT
-        text = json.dumps(about, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest(about)
+
+    @property
+    def variant(self) -> str:
+        """A hash of what `settings` leave out: kgrec's code and settings; empty if none is read."""
+        if self.sections == ():
+            return ""
+        return _digest([self._read(), code() if self.sections is None else None])
+
+    def _read(self, *more: str) -> dict[str, Any]:
+        """The sections of the settings that change the result."""
+        # Where the data came from is in the graph's version.
+        all_but = set(self.config) - {"data", "store", "seed"}
+        names = all_but if self.sections is None else {*self.sections, *more}
+        return {name: self.config.get(name) for name in sorted(names)}
 
     def write(self) -> Path:
         """Writes the order into its folder, which is made; gives the file."""
@@ -84,99 +99,191 @@ class Order:
         return cls(**{**values, "folder": Path(values["folder"])})
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
+class Row(BaseModel):
     """What was measured of one scorer of a fit.
 
     Attributes:
-        metrics: Means over the judged users.
+        metrics: Means over the judged users; None is of nobody.
         cohorts: As `cohort_metrics`.
-        valid: `recall@20` and `ndcg@20` on valid.
+        valid: `recall@20` and `ndcg@20` on valid; empty where models learned from it.
         score_seconds: To score all items for all users.
         parameters: Learned numbers.
-        users: (n,) int64, the judged users.
-        per_user: Per metric (n,) float64, NaN for users whom it is not of.
     """
 
-    metrics: Mapping[str, float]
-    cohorts: Mapping[str, Mapping[str, float | int]]
-    valid: Mapping[str, float]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metrics: dict[str, float | None]
+    cohorts: dict[str, dict[str, float | None]]
+    valid: dict[str, float | None]
     score_seconds: float
     parameters: int
-    users: IndexArray
-    per_user: Mapping[str, FloatArray]
+
+    @property
+    def digest(self) -> str:
+        """A hash of the metrics: of two rows with the same one, users had the same lists."""
+        return _digest(self.metrics)
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What a fit gave.
+class Fit(BaseModel):
+    """All facts of a fit, or of why there is none.
 
     Attributes:
-        key: Of its order.
         model: Name of the peer.
-        seed: Of the fit.
+        seed: The seed of the table; what draws nothing is fitted once for several.
+        settings: The peer's settings in words.
+        variant: As in the order. Fits of equal settings and variant are of one model.
+        key: Of the order; empty where it is not known.
+        split: `seed`, `graph_version`, and how many users, items, entities and so on there are.
+        refit: Whether the judged fit learned from valid as well.
+        changes: kgrec's settings that are not its defaults.
+        command: What asked for it.
+        date: When it was done, ISO 8601, UTC.
+        commit: Of the source tree; several, where it is only known to be one of them; None outside
+            of git.
+        machine: As `machine.machine`.
+        versions: As `machine.versions`.
+        error: Why there is no result; None if there is one.
         rows: "" is the scorer; the others are parts of it.
         train_seconds: To fit, searches included; the graph was read before.
         peak_memory_mb: The most memory the process held until it was fitted, in MB of 10⁶ bytes;
             Python, its packages and the graph are in it.
         base_memory_mb: The most it held before the fit began.
         chosen: What was chosen on valid, and how the fit went.
-        origin: `kgrec_version`, `commit`, `date`, `threads` of the process that made it.
+        looks: Of a model that trained once by epochs, the seconds of training and the valid
+            NDCG@20 of each look that was better than all before.
     """
 
-    key: str
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     model: str
     seed: int
-    rows: Mapping[str, Row]
-    train_seconds: float
-    peak_memory_mb: float
-    base_memory_mb: float
-    chosen: Mapping[str, Any]
-    origin: Mapping[str, Any]
+    settings: str
+    variant: str = ""
+    key: str = ""
+    split: dict[str, Any] = {}
+    refit: bool = False
+    changes: dict[str, Any] = {}
+    command: str = ""
+    date: str = ""
+    commit: str | None = None
+    machine: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    error: str | None = None
+    rows: dict[str, Row] = {}
+    train_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    base_memory_mb: float | None = None
+    chosen: dict[str, Any] = {}
+    looks: tuple[tuple[float, float], ...] = ()
 
-    def write(self, folder: Path) -> None:
-        """Writes the numbers of the users first, then the record that makes the result whole."""
-        tensors = {}
-        for name, row in self.rows.items():
-            tensors[f"{name}|users"] = torch.from_numpy(row.users)
-            for metric, values in row.per_user.items():
-                tensors[f"{name}|{metric}"] = torch.from_numpy(values)
-        save_tensors(folder / _USERS, tensors, {"key": self.key})
-        kept = ("metrics", "cohorts", "valid", "score_seconds", "parameters")
-        rows = {
-            name: {key: _finite(getattr(row, key)) for key in kept}
-            for name, row in self.rows.items()
-        }
-        record = {
-            name: _finite(getattr(self, name))
-            for name in self.__dataclass_fields__
-            if name != "rows"
-        }
-        write_json(folder / _RECORD, {**record, "rows": rows})
+    @classmethod
+    def of(cls, order: Order, about: Mapping[str, Any], **measured: Any) -> Self:
+        """Gives the fit of an order.
+
+        Args:
+            order: The order.
+            about: `origin()` of the process that carried it out, or gave up.
+            **measured: The other attributes.
+        """
+        chosen = measured.pop("chosen", {})
+        return cls(
+            model=order.model,
+            seed=order.seed,
+            settings=order.settings,
+            variant=order.variant,
+            key=order.key,
+            split=dict(order.split),
+            refit=order.refit,
+            changes=dict(order.changes),
+            command=order.command,
+            chosen=_plain(chosen),
+            looks=best_looks(chosen),
+            **about,
+            **measured,
+        )
+
+    def write(self, path: Path) -> None:
+        """Writes the fit; its file appears whole or not at all."""
+        write_text(path, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads what `write` wrote.
+
+        Raises:
+            DataError: If it is something else.
+        """
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as exc:
+            reason = exc.errors()[0]["msg"] if isinstance(exc, ValidationError) else exc
+            raise DataError(
+                f"{path} is no fit of a benchmark ({reason}); expected what `kgrec bench` wrote; "
+                f"move it away, or give another --out"
+            ) from exc
 
 
-def read_result(folder: Path, key: str) -> Result | None:
-    """Reads the result in a folder; None if there is none of this key."""
+@dataclass(frozen=True, eq=False)
+class PerUser:
+    """The metrics of a scorer, user by user.
+
+    Attributes:
+        users: (n,) int64, the judged users.
+        metrics: By name (n,) float64, NaN for users whom it is not of.
+    """
+
+    users: IndexArray
+    metrics: Mapping[str, FloatArray]
+
+
+def write_result(folder: Path, fit: Fit, users: Mapping[str, PerUser]) -> None:
+    """Writes the numbers of the users first, then the fit, which makes the result whole.
+
+    Args:
+        folder: Of the order.
+        fit: The fit.
+        users: By the names of its rows.
+    """
+    tensors = {}
+    for name, per_user in users.items():
+        tensors[f"{name}|users"] = torch.from_numpy(per_user.users)
+        for metric, values in per_user.metrics.items():
+            tensors[f"{name}|{metric}"] = torch.from_numpy(values)
+    save_tensors(folder / _USERS, tensors, {"key": fit.key})
+    fit.write(folder / _FIT)
+
+
+def read_result(folder: Path, key: str) -> Fit | None:
+    """Reads the fit in an order's folder; None if there is none of this key."""
     try:
-        record = read_json(folder / _RECORD)
-        if record.get("key") != key:
-            return None
+        fit = Fit.read(folder / _FIT)
+    except DataError:
+        return None
+    return fit if fit.key == key and read_users(folder, key) is not None else None
+
+
+def read_users(folder: Path, key: str) -> dict[str, PerUser] | None:
+    """Reads the numbers of the users by row; None if there are none of this key."""
+    try:
         tensors, values = load_tensors(folder / _USERS)
     except RunError:
         return None
     if values.get("key") != key:
         return None
-    rows = {}
-    for name, row in record.pop("rows").items():
-        prefix = f"{name}|"
-        arrays = {
-            metric.removeprefix(prefix): tensor.numpy()
-            for metric, tensor in tensors.items()
-            if metric.startswith(prefix)
-        }
-        users = arrays.pop("users")
-        rows[name] = Row(**row, users=users, per_user=arrays)
-    return Result(**record, rows=rows)
+    arrays: dict[str, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        row, _, metric = name.partition("|")
+        arrays.setdefault(row, {})[metric] = tensor.numpy()
+    return {row: PerUser(metrics.pop("users"), metrics) for row, metrics in arrays.items()}
+
+
+def best_looks(chosen: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    """Gives the looks at valid that were better than all before; none of several trainings."""
+    looks: list[tuple[float, float]] = []
+    for look in [] if "tried" in chosen else chosen.get("history") or []:
+        if not looks or look["valid_ndcg@20"] > looks[-1][1]:
+            looks.append((look["training_seconds"], look["valid_ndcg@20"]))
+    return tuple(looks)
 
 
 @cache
@@ -191,12 +298,17 @@ def code() -> str:
     return total.hexdigest()[:16]
 
 
-def _finite(value: Any) -> Any:
-    """Gives JSON values, NaN and infinities as null."""
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    """Gives JSON values, NaN and infinities as null, without the courses of trainings."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(part) for key, part in value.items()}
+        return {str(key): _plain(part) for key, part in value.items() if key != "history"}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [_plain(part) for part in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

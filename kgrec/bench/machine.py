@@ -33,13 +33,13 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Gives the versions of Python, kgrec and what the peers run on, as far as installed."""
-    found = {"python": platform.python_version(), "kgrec": __version__}
+    numbers = {"python": platform.python_version(), "kgrec": __version__}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            numbers[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def commit() -> str | None:
@@ -47,12 +47,12 @@ def commit() -> str | None:
     folder = Path(__file__).parent
     try:
         head = _git(folder, "rev-parse", "--short=12", "HEAD")
-        changed = _git(
+        differing = _git(
             folder, "status", "--porcelain", "--untracked-files=no", "--", str(folder.parent)
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return f"{head}{'+' if changed else ''}"
+    return f"{head}{'+' if differing else ''}"
 
 
 def now() -> str:
@@ -61,13 +61,8 @@ def now() -> str:
 
 
 def origin() -> dict[str, Any]:
-    """Gives version, commit, time and threads of this process."""
-    return {
-        "kgrec_version": __version__,
-        "commit": commit(),
-        "date": now(),
-        "threads": torch.get_num_threads(),
-    }
+    """Gives `commit`, `date`, `machine` and `versions` of this process, and now."""
+    return {"commit": commit(), "date": now(), "machine": machine(), "versions": versions()}
 
 
 def own_peak_memory_mb() -> float:
@@ -96,11 +91,11 @@ def _processor() -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         ["git", "-C", str(folder), *arguments],
         capture_output=True,
         text=True,
         timeout=10,
         check=True,
     )
-    return done.stdout.strip()
+    return process.stdout.strip()

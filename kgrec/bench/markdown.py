@@ -38,7 +38,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     seeds = ", ".join(map(str, report["seeds"]))
     made = "Made"
-    if report.get("has_earlier"):
+    if report["commands"] > 1:
         made = "Made by several runs (Settings says of which day each row is), the last"
     yield f"{made} by `{report['command']}` on {report['date'][:10]}, seeds {seeds}."
     yield ""
@@ -234,13 +234,16 @@ def _origin(row: Report) -> str:
 
 
 def _machine(report: Report) -> list[str]:
-    machine = report["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
-    return [
+    machines = [
         f"- {machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
-        f"{machine['threads']} threads; {machine['system']}; CUDA: {machine['cuda'] or 'none'}.",
-        f"- {packages}; commit {report['commit'] or 'unknown'}.",
+        f"{machine['threads']} threads; {machine['system']}; CUDA: {machine['cuda'] or 'none'}."
+        for machine in report["machines"]
     ]
+    packages = [
+        ", ".join(f"{name} {number}" for name, number in versions.items())
+        for versions in report["versions"]
+    ]
+    return [*machines, *(f"- {line}." for line in packages)]
 
 
 def plus_minus(value: Report | None, form: str) -> str:

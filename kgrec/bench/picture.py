@@ -12,6 +12,7 @@ from matplotlib.transforms import Bbox
 
 from kgrec.bench.markdown import longest
 from kgrec.bench.peers import REFERENCE
+from kgrec.files import atomic_file
 
 _OWN, _OTHER = "#C44E52", "#4C72B0"
 #: Shorter trainings are drawn here: a logarithm has no zero.
@@ -62,7 +63,8 @@ def draw_bench(path: Path, report: dict[str, Any]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.draw_without_rendering()  # names are placed by pixels, which the layout decides
     name_points(axes, points)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
 
 
 def name_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> list[Annotation]:

@@ -1,21 +1,16 @@
-"""What a benchmark found, as one JSON object."""
+"""A folder of results as one JSON object, from which pages and pictures are made."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from kgrec.bench.earlier import ORIGINS, ended_notes, origin_notes
-from kgrec.bench.fits import Result, Row
-from kgrec.bench.machine import commit, machine, now, versions
+from kgrec.bench.differences import digests_of, row_label
+from kgrec.bench.fits import Fit, Row
 from kgrec.bench.peers import REFERENCE
 from kgrec.bench.reaching import GOAL, seconds_to_reach
-from kgrec.bench.run import Outcomes
-from kgrec.bench.seeds import spread, status
-from kgrec.bench.sets import SplitStore
-from kgrec.config.bench import BenchConfig
-from kgrec.evaluation.bootstrap import Interval, paired_bootstrap
+from kgrec.bench.results import Results, counted
 
 #: What is the same for every row, in words.
 PROTOCOL = (
@@ -31,168 +26,172 @@ PROTOCOL = (
 Report = dict[str, Any]
 
 
-def build_bench_report(
-    bench: BenchConfig,
-    outcomes: Sequence[Outcomes],
-    splits: Sequence[SplitStore],
-    command: str,
-) -> Report:
-    """Gives everything that was measured.
+def build_report(name: str, results: Results, models: Sequence[str] = ()) -> Report:
+    """Gives everything that a folder of results says.
+
+    Args:
+        name: Of the set.
+        results: What the folder holds; at least one fit.
+        models: The order of the models; others come behind, by name.
 
     Returns:
-        `name`, `command`, `date`, `commit`, `machine`, `versions`, `protocol`, `refit`, `seeds`,
-        `splits` (`seed`, `graph_version`, counts), `settings` (kgrec's that are not defaults),
-        `rows` and `notes`. A row has `model`, `settings`, `status` (as `seeds.status` says),
-        `errors` by seed, `seeds`, `seeded`, and of what is done `metrics`, `cohorts`, `valid`
-        (name to `mean`, `sd`, `values`), `seconds` (`train`, `score`, without a refit `to_ease`,
-        see `seconds_to_reach`), `peak_memory_mb`, `base_memory_mb` (held before the fit began),
-        `parameters`, `chosen` by seed, `origin` (the commits, threads and days of its fits), and
-        `difference` (metric to `difference`, `low`, `high`: the model's minus kgrec's).
+        `name`, `command`, `date`, `commit` (of the latest fit), `commands` (how many), `machines`,
+        `versions` (each once), `protocol`, `refit`, `seeds`, `splits` (`seed`, `graph_version`,
+        counts), `settings` (kgrec's that are not defaults), `rows`, `notes` and, if there is one,
+        `audit`. A row has `model`, `settings`, `status` (as `row_status` says), `errors` by seed,
+        `seeds`, and of what is done `metrics`, `cohorts`, `valid` (name to `mean`, `sd`,
+        `values`), `seconds` (`train`, `score`, without a refit `to_ease`, see `seconds_to_reach`),
+        `peak_memory_mb`, `base_memory_mb` (held before the fit began), `parameters`, `chosen` by
+        seed, `origin` (the commits, threads and days of its fits), and `difference` (metric to
+        `difference`, `low`, `high`: the model's minus kgrec's) of `difference_seeds`.
     """
-    by_name = {outcome.peer.name: outcome for outcome in outcomes}
-    reference, goal = by_name.get(REFERENCE), by_name.get(GOAL)
-    rows = [row for outcome in outcomes for row in _rows(outcome, reference, bench)]
+    fits, ignored = counted(results.fits)
+    place = {model: number for number, model in enumerate(models)}
+    fits.sort(key=lambda fit: (place.get(fit.model, len(place)), fit.model, fit.seed))
+    by_model: dict[str, dict[int, Fit]] = {}
+    for fit in fits:
+        by_model.setdefault(fit.model, {})[fit.seed] = fit
+    latest = max(fits, key=lambda fit: fit.date)
+    own = max(by_model.get(REFERENCE, {}).values(), key=lambda fit: fit.date, default=latest)
+    rows = [row for of_model in by_model.values() for row in _rows(list(of_model.values()))]
+    digests = digests_of(fits)
     for row in rows:
-        # After a refit nobody's valid accuracy is known: valid was learned from.
-        if goal is not None and not bench.refit and row["model"] in by_name and row["seeds"]:
-            row["seconds"]["to_ease"] = _reaching(by_name[row["model"]], goal)
-    settings = splits[0].config.model_dump(
-        mode="json", exclude_defaults=True, exclude={"data", "store", "seed"}
-    )
-    return {
-        "name": bench.name,
-        "command": command,
-        "date": now(),
-        "commit": commit(),
-        "machine": machine(),
-        "versions": versions(),
+        past = results.differences.get(row["model"])
+        if past is not None and past.holds(row["model"], digests):
+            row |= {"difference": past.metrics, "difference_seeds": sorted(past.rows)}
+    if not latest.refit:  # after a refit nobody's valid accuracy is known: valid was learned from
+        _add_seconds_to_goal(rows, by_model)
+    splits = {fit.split["seed"]: fit.split for fit in fits}
+    report = {
+        "name": name,
+        "command": latest.command,
+        "commands": len({fit.command for fit in fits}),
+        "date": latest.date,
+        "commit": latest.commit,
+        "machines": _once(fit.machine for fit in fits),
+        "versions": _once(fit.versions for fit in fits),
         "protocol": list(PROTOCOL),
-        "refit": bench.refit,
-        "seeds": list(bench.seeds),
-        "splits": [
-            {"seed": split.seed, "graph_version": split.version, **split.counts} for split in splits
-        ],
-        "settings": settings,
+        "refit": latest.refit,
+        "seeds": sorted({fit.seed for fit in fits}),
+        "splits": [splits[seed] for seed in sorted(splits)],
+        "settings": own.changes,
         "rows": rows,
-        "notes": [*_failures(outcomes), *ended_notes(rows), *origin_notes(rows)],
+        "notes": [*_failures(fits), *ignored, *_ended_notes(fits), *_origin_notes(rows)],
     }
+    return report if results.audit is None else {**report, "audit": results.audit}
 
 
-def _rows(outcome: Outcomes, reference: Outcomes | None, bench: BenchConfig) -> Iterator[Report]:
-    names: dict[str, None] = {"": None}  # in order, "" first
-    for result in outcome.results.values():
-        names.update(dict.fromkeys(result.rows))
-    for name in names:
-        found = {s: r.rows[name] for s, r in outcome.results.items() if name in r.rows}
-        label = f"{outcome.peer.name}/{name}" if name else outcome.peer.name
+def _rows(fits: Sequence[Fit]) -> Iterator[Report]:
+    """The rows of one model: its own, then those of its parts."""
+    model, settings = fits[0].model, fits[0].settings
+    errors = {str(fit.seed): fit.error for fit in fits if fit.error is not None}
+    for name in dict.fromkeys(["", *(name for fit in fits for name in fit.rows)]):
+        with_row = [fit for fit in fits if name in fit.rows]
         row: Report = {
-            "model": label,
-            "settings": f"part of {outcome.peer.name}" if name else outcome.peer.settings,
-            "status": status(found, outcome.errors),
-            "errors": {str(seed): error for seed, error in outcome.errors.items()},
-            "seeds": list(found),
-            "seeded": outcome.peer.seeded or bench.split_seeds,
+            "model": row_label(model, name),
+            "settings": f"part of {model}" if name else settings,
+            "status": row_status(with_row, errors),
+            "errors": errors,
+            "seeds": [fit.seed for fit in with_row],
         }
-        if found:
-            row.update(_measured(list(found.values())))
-            row.update(_costs(outcome, found, whole=not name))
-            row["origin"] = _origin([outcome.results[seed] for seed in found])
-            if reference is not None and label != REFERENCE:
-                row["difference"] = _differences(found, reference)
+        if with_row:
+            measured = [fit.rows[name] for fit in with_row]
+            row |= _measures(measured)
+            row["seconds"] = {"score": spread([one.score_seconds for one in measured])}
+            row["origin"] = _origin(with_row)
+            if not name:  # a part was fitted together with the whole
+                _add_costs(row, with_row)
         yield row
 
 
-def _measured(rows: Sequence[Row]) -> Report:
-    cohorts = {name: None for row in rows for name in row.cohorts}
+def row_status(fits: Collection[Any], errors: Collection[Any]) -> str:
+    """Says of a row with these results, and errors of other seeds, how it went.
+
+    `failed` without any result, `partly` where a seed that was asked for failed, else `done`.
+    """
+    if not fits:
+        return "failed"
+    return "partly" if errors else "done"
+
+
+def _measures(rows: Sequence[Row]) -> Report:
+    cohorts = dict.fromkeys(name for row in rows for name in row.cohorts)
     return {
-        "metrics": _spread([row.metrics for row in rows]),
-        "valid": _spread([row.valid for row in rows]),
+        "metrics": _spread_by_name([row.metrics for row in rows]),
+        "valid": _spread_by_name([row.valid for row in rows]),
         "cohorts": {
-            cohort: _spread([row.cohorts.get(cohort, {}) for row in rows]) for cohort in cohorts
+            cohort: _spread_by_name([row.cohorts.get(cohort, {}) for row in rows])
+            for cohort in cohorts
         },
         "parameters": rows[0].parameters,
     }
 
 
-def _costs(outcome: Outcomes, found: Mapping[int, Row], *, whole: bool) -> Report:
-    """Of a part only its scoring was measured: it was fitted together with the whole."""
-    costs: Report = {"seconds": {"score": spread([row.score_seconds for row in found.values()])}}
-    if whole:
-        results = [outcome.results[seed] for seed in found]
-        costs["seconds"]["train"] = spread([result.train_seconds for result in results])
-        costs["peak_memory_mb"] = spread([result.peak_memory_mb for result in results])
-        costs["base_memory_mb"] = spread([result.base_memory_mb for result in results])
-        costs["chosen"] = {
-            str(seed): _without_curves(outcome.results[seed].chosen) for seed in found
-        }
-    return costs
+def _add_costs(row: Report, fits: Sequence[Fit]) -> None:
+    row["seconds"]["train"] = spread([fit.train_seconds for fit in fits])
+    row["peak_memory_mb"] = spread([fit.peak_memory_mb for fit in fits])
+    row["base_memory_mb"] = spread([fit.base_memory_mb for fit in fits])
+    row["chosen"] = {str(fit.seed): fit.chosen for fit in fits}
 
 
-def _without_curves(chosen: Any) -> Any:
-    """What was chosen without the course of every training, which is most of it."""
-    if isinstance(chosen, Mapping):
-        return {k: _without_curves(v) for k, v in chosen.items() if k != "history"}
-    return [_without_curves(part) for part in chosen] if isinstance(chosen, list) else chosen
+def _add_seconds_to_goal(rows: Sequence[Report], by_model: Mapping[str, Mapping[int, Fit]]) -> None:
+    goals = {seed: fit for seed, fit in by_model.get(GOAL, {}).items() if fit.error is None}
+    for row in rows:
+        fits = by_model.get(row["model"], {})
+        pairs = [(fits[seed], goals[seed]) for seed in row["seeds"] if fits and seed in goals]
+        if pairs:
+            row["seconds"]["to_ease"] = spread([seconds_to_reach(*pair) for pair in pairs])
 
 
-def _reaching(outcome: Outcomes, goal: Outcomes) -> Report:
-    pairs = [(r, goal.results[seed]) for seed, r in outcome.results.items() if seed in goal.results]
-    return spread([seconds_to_reach(result, wanted) for result, wanted in pairs])
-
-
-def _spread(rows: Sequence[Mapping[str, float | None]]) -> dict[str, Report]:
-    names = {name: None for row in rows for name in row}
+def _spread_by_name(rows: Sequence[Mapping[str, float | None]]) -> dict[str, Report]:
+    names = dict.fromkeys(name for row in rows for name in row)
     return {name: spread([row.get(name) for row in rows]) for name in names}
 
 
-def _differences(found: Mapping[int, Row], reference: Outcomes) -> dict[str, Report]:
-    pairs = [
-        (row, reference.results[seed].rows[""])
-        for seed, row in found.items()
-        if seed in reference.results
-    ]
-    if not pairs:
-        return {}
+def spread(values: Sequence[float | None]) -> Report:
+    """Gives `mean`, `sd` (of a sample; None of one value) and `values`."""
+    numbers = [float(value) for value in values if value is not None]
     return {
-        metric: asdict(interval)
-        for metric in pairs[0][0].per_user
-        if (interval := difference(pairs, metric)) is not None
+        "mean": float(np.mean(numbers)) if numbers else None,
+        "sd": float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
+        "values": list(values),
     }
 
 
-def difference(pairs: Sequence[tuple[Row, Row]], metric: str) -> Interval | None:
-    """Gives the 95 % interval of the mean difference of a metric, the first minus the second.
-
-    A user who is judged under several seeds is one user: their differences are averaged before the
-    users are drawn.
-
-    Args:
-        pairs: Two models' rows of one seed each, of the same users.
-        metric: A metric of `per_user`.
-
-    Returns:
-        The interval; None if the metric is of no user.
-    """
-    users = np.concatenate([a.users for a, _ in pairs])
-    values = np.concatenate([a.per_user[metric] - b.per_user[metric] for a, b in pairs])
-    told = np.isfinite(values)
-    if not told.any():
-        return None
-    _, place = np.unique(users[told], return_inverse=True)
-    mean = np.bincount(place, values[told]) / np.bincount(place)
-    return paired_bootstrap(mean, np.zeros_like(mean))
-
-
-def _origin(results: Sequence[Result]) -> Report:
+def _origin(fits: Sequence[Fit]) -> Report:
     """What the processes say of themselves, each thing once."""
-    said = {what: {str(result.origin.get(what)) for result in results} for what in ORIGINS}
     return {
-        what: sorted({value[:10] for value in values} if what == "date" else values)
-        for what, values in said.items()
+        "commit": sorted({commit for fit in fits for commit in str(fit.commit).split(", ")}),
+        "threads": sorted({str(fit.machine.get("threads")) for fit in fits}),
+        "date": sorted({fit.date[:10] for fit in fits}),
     }
 
 
-def _failures(outcomes: Sequence[Outcomes]) -> Iterator[str]:
-    for outcome in outcomes:
-        for seed, error in outcome.errors.items():
-            yield f"{outcome.peer.name}, seed {seed}, has no result: {error}"
+def _failures(fits: Sequence[Fit]) -> Iterator[str]:
+    for fit in fits:
+        if fit.error is not None:
+            yield f"{fit.model}, seed {fit.seed}, has no result: {fit.error}"
+
+
+def _ended_notes(fits: Sequence[Fit]) -> Iterator[str]:
+    """Says which models were still being trained when their minutes were over."""
+    for fit in fits:
+        if fit.chosen.get("stopped_by") == "minutes":
+            yield (
+                f"{fit.model}, seed {fit.seed}, was ended by the limit on minutes after "
+                f"{fit.chosen['epochs']} epochs, its best in epoch {fit.chosen['best_epoch']}: "
+                f"with more time it may be better."
+            )
+
+
+def _origin_notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Says of what kind the rows are several."""
+    for name, words in (("commit", "commit"), ("threads", "number of threads")):
+        values = sorted({str(v) for row in rows for v in row.get("origin", {}).get(name, ())})
+        if len(values) > 1:
+            yield f"The rows are not of one {words}: {', '.join(values)}."
+
+
+def _once(values: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Each value once, in order."""
+    return list({json.dumps(value, sort_keys=True): value for value in values}.values())

@@ -13,6 +13,7 @@ import typer
 from kgrec.cli.options import AsJson, Overrides
 from kgrec.cli.output import Reporter, print_line, to_json, write_whole
 from kgrec.config.bench import BenchConfig, read_bench
+from kgrec.errors import DataError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +43,11 @@ Seeds = Annotated[
     list[int] | None, typer.Option(help="Instead of the settings' seeds; repeatable.")
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Take over no rows of an earlier report in the folder.")
+    bool, typer.Option("--fresh", help="Remove what other runs left in the folder of results.")
+]
+Report = Annotated[
+    bool,
+    typer.Option("--report", help="Fit nothing: make the page and picture of the results anew."),
 ]
 Audit = Annotated[
     bool,
@@ -72,6 +77,7 @@ def bench(
     only: Only = None,
     seeds: Seeds = None,
     fresh: Fresh = False,
+    report: Report = False,
     audit: Audit = False,
     augment: Augment = False,
     attacks: Attacks = False,
@@ -90,31 +96,31 @@ def bench(
         return
     with Reporter(as_json) as reporter:
         from kgrec.bench import launch
-        from kgrec.bench.earlier import read_earlier, with_earlier
-        from kgrec.bench.report import build_bench_report
         from kgrec.bench.run import run_fits
         from kgrec.data.cache import user_cache
 
-        earlier = None if fresh else read_earlier(out / "results.json")  # before hours of fits
-        outcomes, splits = run_fits(
-            bench_settings,
-            fit_settings,
-            data=data,
-            work=work or user_cache() / "bench" / bench_settings.name,
-            only=only or (),
-            launch=launch.launch_process,
-            tell=_silent if as_json else _tell,
-        )
-        report = build_bench_report(bench_settings, outcomes, splits, _command())
-        if earlier is not None:
-            report = with_earlier(report, earlier, bench_settings.models)
-        audit_parts = _add_audit(report, splits[0], reporter) if audit else []
-        _write(report, out)
-        reporter.answer(report, _models_table(report), *audit_parts, f"written to {out}")
+        audit_parts: list[Any] = []
+        if not report:
+            splits = run_fits(
+                bench_settings,
+                fit_settings,
+                data=data,
+                work=work or user_cache() / "bench" / bench_settings.name,
+                out=out,
+                only=only or (),
+                fresh=fresh,
+                command=_command(),
+                launch=launch.launch_process,
+                tell=_silent if as_json else _tell,
+            )
+            audit_parts = _audit(out, splits[0], reporter) if audit else []
+        _report(bench_settings, out, audit_parts, reporter)
 
 
-def _add_audit(report: dict[str, Any], split: SplitStore, reporter: Reporter) -> list[Any]:
-    """Adds the audit to the report; gives what to show of it."""
+def _audit(out: Path, split: SplitStore, reporter: Reporter) -> list[Any]:
+    """Writes the audit into the results; gives what to show of it."""
+    from kgrec.bench.machine import commit, now
+    from kgrec.bench.results import write_audit
     from kgrec.cli.steps import audit_graph
     from kgrec.cli.tables import audit_view
     from kgrec.graph.fetch import fetch_graph
@@ -124,8 +130,27 @@ def _add_audit(report: dict[str, Any], split: SplitStore, reporter: Reporter) ->
     with open_store(split.config.store, read_only=True) as store:
         graph = fetch_graph(store)
     audit = audit_graph(split.config, graph, None, reporter, split=Split.TEST)
-    report["audit"] = {**audit.to_dict(), "date": report["date"], "commit": report["commit"]}
+    write_audit(out, {**audit.to_dict(), "date": now(), "commit": commit()})
     return ["", audit_view(audit)]
+
+
+def _report(bench: BenchConfig, out: Path, audit_parts: list[Any], reporter: Reporter) -> None:
+    """Makes page and picture of the results, and answers with the table."""
+    from kgrec.bench.markdown import to_markdown
+    from kgrec.bench.picture import draw_bench
+    from kgrec.bench.report import build_report
+    from kgrec.bench.results import read_results
+
+    results = read_results(out)
+    if not results.fits:
+        raise DataError(
+            f"{out} holds no fits; expected what `kgrec bench` wrote; run it without --report, or "
+            f"give the folder with --out"
+        )
+    report = build_report(bench.name, results, bench.models)
+    write_whole(out / "README.md", to_markdown(report))
+    draw_bench(out / "accuracy.png", report)
+    reporter.answer(report, _models_table(report), *audit_parts, f"written to {out}")
 
 
 def _models_table(report: Mapping[str, Any]) -> Table:
@@ -154,15 +179,6 @@ def _models_table(report: Mapping[str, Any]) -> Table:
             "" if difference is None else interval(difference),
         )
     return table
-
-
-def _write(report: dict[str, Any], out: Path) -> None:
-    from kgrec.bench.markdown import to_markdown
-    from kgrec.bench.picture import draw_bench
-
-    write_whole(out / "results.json", to_json(report) + "\n")
-    write_whole(out / "README.md", to_markdown(report))
-    draw_bench(out / "accuracy.png", report)
 
 
 def _bench_augment(

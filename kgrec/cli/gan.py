@@ -17,6 +17,7 @@ from kgrec.cli.options import (
 )
 from kgrec.cli.output import Reporter
 from kgrec.errors import ConfigError
+from kgrec.files import atomic_file
 
 if TYPE_CHECKING:
     from kgrec.graph.data import GraphData
@@ -143,14 +144,13 @@ def _write_file(path: Path, pairs: list[tuple[str, str, float]], edges: "Synthet
     frame = pd.DataFrame(pairs, columns=["user_id", "item_id", "weight"]).assign(
         source=edges.source, seed=edges.seed, synthetic=True
     )
-    scratch = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".csv":
-            frame.to_csv(scratch, index=False)
-        else:
-            frame.to_parquet(scratch, index=False)
-        scratch.replace(path)
+        with atomic_file(path) as temporary:
+            if path.suffix == ".csv":
+                frame.to_csv(temporary, index=False)
+            else:
+                frame.to_parquet(temporary, index=False)
     except OSError as exc:
         raise ConfigError(f"cannot write {path}: {exc}; give another --out") from exc
 

@@ -14,6 +14,8 @@ from typing import Any, Self, TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from kgrec.files import write_text
+
 #: Columns of output that goes to a file or a pipe, where nobody says how wide it may be.
 _PIPE_WIDTH = 150
 
@@ -87,11 +89,9 @@ class Reporter:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a file in place of an earlier one, which stays if this process is killed meanwhile."""
+    """Writes a file whole or not at all; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_text(path, text)
 
 
 def to_json(value: Mapping[str, Any]) -> str:

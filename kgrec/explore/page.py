@@ -1,6 +1,5 @@
 """Pages to move about in: one self-contained HTML file, drawn by neo4j-viz."""
 
-import secrets
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +17,7 @@ from kgrec.explore.look import (
 )
 from kgrec.explore.scatter import places_of, rings_of
 from kgrec.explore.subgraph import Key, Part, Subgraph
+from kgrec.files import write_text
 from kgrec.pages.render import render
 from kgrec.text.templates import relation_phrase
 
@@ -37,17 +37,13 @@ def write_page(subgraph: Subgraph, path: Path | str) -> None:
     """
     path = Path(path)
     page = subgraph_html(subgraph)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        beside.write_text(page, encoding="utf-8", errors="replace")
-        beside.replace(path)
+        write_text(path, page, errors="replace")
     except OSError as exc:
         raise ConfigError(
             f"cannot write the page to {path}: {exc.strerror or exc}; give it a file in a folder "
             f"that exists and takes files"
         ) from exc
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def subgraph_html(subgraph: Subgraph, height: str = "100vh") -> str:

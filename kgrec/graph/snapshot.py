@@ -18,6 +18,7 @@ import pyarrow as pa
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from kgrec.files import atomic_file
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.vocabulary import Vocabulary
@@ -68,17 +69,14 @@ def write_graph(path: Path, graph: GraphData, note: Mapping[str, Any] | None = N
         for name in ("weight", "time"):
             if getattr(edges, name) is not None:
                 arrays[f"{number}.{name}"] = getattr(edges, name)
-    part = path.with_name(f"{path.name}.tmp")
-    save_file(
-        {name: _narrow(np.ascontiguousarray(array)) for name, array in arrays.items()},
-        part,
-        metadata={
-            "layout": LAYOUT,
-            "graph": json.dumps(header),
-            "note": json.dumps(dict(note or {})),
-        },
-    )
-    part.replace(path)
+    metadata = {
+        "layout": LAYOUT,
+        "graph": json.dumps(header),
+        "note": json.dumps(dict(note or {})),
+    }
+    narrow = {name: _narrow(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    with atomic_file(path) as temporary:
+        save_file(narrow, temporary, metadata=metadata)
     return True
 
 

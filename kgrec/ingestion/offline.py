@@ -6,7 +6,6 @@ dataset finds it ready and only makes constraints and indexes.
 
 import json
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 from kgrec.data.tables import Dataset
 from kgrec.errors import StoreError
+from kgrec.files import atomic_folder
 from kgrec.ingestion.csv_files import ImporterFiles
 from kgrec.ingestion.loads import load_properties
 from kgrec.ingestion.tables import (
@@ -93,33 +93,28 @@ def write_offline(dataset: Dataset, folder: Path | str) -> OfflineFiles:
     folder = Path(folder).absolute()
     nodes = node_frames(dataset)
     _refuse_foreign(folder)
-    scratch = folder.with_name(f".{folder.name}.partial")
     try:
-        _remove(scratch)  # of a process that was killed
-        scratch.mkdir(parents=True)
-        importer_files = ImporterFiles(scratch)
-        for label, frame in nodes.items():
-            importer_files.add_nodes(label.value, frame)
-        for key, frame in dataset.edges().items():
-            importer_files.add_edges(key, edge_frame(frame))
-        for name, rows in _records(dataset).items():
-            importer_files.add_nodes(name, pd.DataFrame(rows))
-        offline_files = OfflineFiles(
-            folder,
-            dataset.fingerprint,
-            sum(map(len, nodes.values())),
-            sum(map(len, dataset.edges().values())),
-            ("neo4j-admin", "database", "import", "full", "neo4j", *importer_files.options()),
-        )
-        _describe(offline_files, importer_files, scratch)
-        _put_in_place(scratch, folder)
+        with atomic_folder(folder) as fresh:
+            importer_files = ImporterFiles(fresh)
+            for label, frame in nodes.items():
+                importer_files.add_nodes(label.value, frame)
+            for key, frame in dataset.edges().items():
+                importer_files.add_edges(key, edge_frame(frame))
+            for name, rows in _records(dataset).items():
+                importer_files.add_nodes(name, pd.DataFrame(rows))
+            offline_files = OfflineFiles(
+                folder,
+                dataset.fingerprint,
+                sum(map(len, nodes.values())),
+                sum(map(len, dataset.edges().values())),
+                ("neo4j-admin", "database", "import", "full", "neo4j", *importer_files.options()),
+            )
+            _describe(offline_files, importer_files, fresh)
     except OSError as exc:
         raise StoreError(
             f"cannot write the importer's files to {folder}: {exc}; check its permissions and the "
             f"space on its disk"
         ) from exc
-    finally:
-        _remove(scratch)
     return offline_files
 
 
@@ -163,17 +158,3 @@ def _refuse_foreign(folder: Path) -> None:
             f"{folder} is there and holds something that kgrec did not write; expected a new or "
             f"empty folder; name another one"
         )
-
-
-def _put_in_place(scratch: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    _remove(old)
-    if folder.exists():
-        folder.rename(old)
-    scratch.rename(folder)
-    _remove(old)
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)

@@ -1,12 +1,12 @@
 """The report as one HTML page that needs nothing else: no script, no font, no network."""
 
-import secrets
 from pathlib import Path
 
 from kgrec import __version__
 from kgrec.errors import DataError
 from kgrec.explore.layout import LETTER, SMALL
 from kgrec.explore.look import TONES
+from kgrec.files import write_text
 from kgrec.pages.render import render
 from kgrec.report.gather import ReportData
 from kgrec.report.plots import ReportFigures
@@ -20,17 +20,13 @@ def write_report(data: ReportData, path: Path | str) -> None:
         DataError: If it cannot be written.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        beside.write_text(report_html(data), encoding="utf-8", errors="replace")
-        beside.replace(path)
+        write_text(path, report_html(data), errors="replace")
     except OSError as exc:
         raise DataError(
             f"cannot write the report to {path}: {exc.strerror or exc}; give it a file in a "
             f"folder that exists and takes files"
         ) from exc
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def report_html(data: ReportData) -> str:

@@ -9,8 +9,6 @@ or decided again, whatever the scores say later.
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import pandas as pd
 
 from kgrec.data.cleaning.choices import LABELS
 from kgrec.errors import DataError
+from kgrec.files import atomic_file
 
 COLUMNS = (
     "left", "right", "label", "score", "method", "accepted", "decided_by", "left_name",
@@ -95,31 +94,16 @@ def write_proposals(path: Path, proposals: pd.DataFrame) -> None:
     cells = proposals[list(COLUMNS)].copy()
     score = cells["score"].astype(np.float64)
     cells["score"] = score.map("{:.4f}".format).where(score.notna(), "")
-    scratch: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w",
-            encoding="utf-8",
-            newline="",
-            dir=path.parent,
-            prefix=f".{path.name}.",
-            delete=False,
-        ) as file:
-            scratch = Path(file.name)
+        with (
+            atomic_file(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             writer.writerows(cells.itertuples(index=False, name=None))
-        if path.exists():
-            scratch.chmod(path.stat().st_mode & 0o777)
-        else:
-            mask = os.umask(0)
-            os.umask(mask)
-            scratch.chmod(0o666 & ~mask)
-        scratch.replace(path)
     except OSError as exc:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
         raise DataError(
             f"cannot write {path}: {exc.strerror}; give a folder that takes files with --out"
         ) from exc

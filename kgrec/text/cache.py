@@ -1,14 +1,11 @@
 """Vectors of texts on disk, in shards that are written once and whole.
 
 A shard is a safetensors file of `keys` uint8 (n, 32), the SHA-256 of the texts, and `vectors`
-float16 (n, d). It gets its name by a rename, so a killed process leaves no half of one, and several
-processes may write at once.
+float16 (n, d). A killed process leaves no half of one, and several processes may write at once.
 """
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+
+from kgrec.files import atomic_file
 
 logger = logging.getLogger(__name__)
 
@@ -101,12 +100,5 @@ def _write_shard(
     tensors = {"keys": np.ascontiguousarray(keys), "vectors": np.ascontiguousarray(vectors)}
     content = save(tensors)
     name = f"{hashlib.sha256(content).hexdigest()[:24]}.safetensors"
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(folder / name)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    with atomic_file(folder / name) as temporary:
+        temporary.write_bytes(content)

@@ -1,7 +1,6 @@
 """A generator of synthetic edges by itself: fitted on a graph, asked for edges, saved and read."""
 
 import logging
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +13,7 @@ from kgrec.augment.learned import augmenter_from_state, augmenter_state
 from kgrec.config import Config
 from kgrec.config.removals import without_removed
 from kgrec.errors import ConfigError, RunError
+from kgrec.files import LEFTOVERS, atomic_folder, put_in_place
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.graph.texts import text_features
@@ -150,11 +150,8 @@ class GanAugmenter:
         """Writes it to a directory, in place of an earlier one; raises RunError as `fit`."""
         directory = Path(directory)
         _refuse_foreign(directory)
-        scratch = directory.with_name(f".{directory.name}.writing")
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        self._write(scratch)
-        _publish(scratch, directory)
+        with atomic_folder(directory) as fresh:
+            self._write(fresh)
 
     @classmethod
     def load(cls, directory: Path | str, graph: GraphData, *, progress: bool = False) -> Self:
@@ -253,15 +250,10 @@ def _read(path: Path) -> Augmenter:
 
 def _publish(partial: Path, directory: Path) -> None:
     """Puts what is whole in place of an earlier one, without what only a resume needs."""
-    for pattern in ("checkpoint-*.safetensors", "identity.json"):
+    for pattern in ("checkpoint-*.safetensors", "identity.json", LEFTOVERS):
         for left in partial.glob(pattern):
             left.unlink()
-    old = directory.with_name(f".{directory.name}.replaced")
-    shutil.rmtree(old, ignore_errors=True)
-    if directory.exists():
-        directory.rename(old)
-    partial.rename(directory)
-    shutil.rmtree(old, ignore_errors=True)
+    put_in_place(partial, directory)
 
 
 def _refuse_foreign(directory: Path) -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kgrec.errors import RunError
+from kgrec.files import atomic_file, write_text
 
 
 def save_tensors(
@@ -18,8 +19,7 @@ def save_tensors(
 ) -> None:
     """Writes one safetensors file whose header carries `values` as JSON.
 
-    One file, renamed into place, appears whole or not at all, and tensors and values cannot come
-    from two moments.
+    One file appears whole or not at all, so tensors and values cannot come from two moments.
 
     Args:
         path: The file.
@@ -28,13 +28,12 @@ def save_tensors(
         once: Whether equal tensors are written once and read as one: the networks of an ensemble
             have one graph. Not for what is changed in place after reading.
     """
-    scratch = path.with_name(path.name + ".part")
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     same = _equal_ones(flat) if once else {}
     kept = {name: tensor for name, tensor in flat.items() if name not in same}
     header = {"values": json.dumps(dict(values)), "same": json.dumps(same)}
-    save_file(_unshared(kept), scratch, metadata=header)
-    scratch.replace(path)
+    with atomic_file(path) as temporary:
+        save_file(_unshared(kept), temporary, metadata=header)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -59,9 +58,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON; the file appears whole or not at all."""
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from kgrec import __version__
 from kgrec.config import Config
 from kgrec.errors import RunError
+from kgrec.files import LEFTOVERS, is_temporary, put_in_place
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, display_names
 from kgrec.model.incidence import Incidence
@@ -149,7 +150,7 @@ def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:
 
 def _is_bare(partial: Path, mark: Path) -> bool:
     """Whether a run was killed here before its mark was written."""
-    return all(path.name == f"{mark.name}.part" for path in partial.iterdir())
+    return all(is_temporary(path, mark.name) for path in partial.iterdir())
 
 
 def write_run(
@@ -225,16 +226,10 @@ def publish(partial: Path, run_dir: Path) -> None:
     Only between the two renames is there no run; killed there, the next training finds all its
     epochs in the checkpoint and ends at once.
     """
-    # A name that nobody would give to a run they want to keep.
-    old = run_dir.with_name(f".{run_dir.name}.replaced")
-    shutil.rmtree(old, ignore_errors=True)
-    if run_dir.exists():
-        run_dir.rename(old)
-    partial.rename(run_dir)
-    for pattern in ("checkpoint-*.safetensors", "identity.json", "choices.json"):
+    put_in_place(partial, run_dir)
+    for pattern in ("checkpoint-*.safetensors", "identity.json", "choices.json", LEFTOVERS):
         for left in run_dir.glob(pattern):
             left.unlink()
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def refuse_foreign(run_dir: Path) -> None:

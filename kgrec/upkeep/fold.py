@@ -1,5 +1,6 @@
 """A run over another version of its graph: every part folded, and the directory that serves it."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import RunError, ShapeError
+from kgrec.files import atomic_folder
 from kgrec.graph.data import GraphData
 from kgrec.graph.tensors import typed_edges
 from kgrec.graph.texts import display_names, text_space
@@ -26,7 +28,6 @@ from kgrec.training.directory import (
     Run,
     behaviours_of,
     load_run,
-    publish,
     refuse_foreign,
     write_served,
 )
@@ -155,19 +156,15 @@ def write_folded(run: Run, folded: Folded) -> None:
     """
     out = run.directory
     refuse_foreign(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = out.with_name(f".{out.name}.refreshing")
-    shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
-    scratch.mkdir()
-    write_served(scratch, run.config, folded.graph, folded.scorer, run.names, run.space)
-    for name in ("training.png", "tensorboard"):
-        source = folded.run.directory / name
-        if source.is_dir():
-            shutil.copytree(source, scratch / name)
-        elif source.exists():
-            shutil.copy2(source, scratch / name)
-    write_json(scratch / "record.json", run.record)
-    publish(scratch, out)
+    with atomic_folder(out, "refreshing") as fresh:
+        write_served(fresh, run.config, folded.graph, folded.scorer, run.names, run.space)
+        for name in ("training.png", "tensorboard"):
+            source = folded.run.directory / name
+            if source.is_dir():
+                shutil.copytree(source, fresh / name)
+            elif source.exists():
+                shutil.copy2(source, fresh / name)
+        write_json(fresh / "record.json", run.record)
 
 
 def recovered_run(directory: Path) -> Run:
@@ -176,22 +173,23 @@ def recovered_run(directory: Path) -> Run:
     Raises:
         RunError: As `load_run`.
     """
-    for beside in _beside(directory):
+    for hidden in hidden_folders(directory):
         # The record is written last, so what has one is whole.
-        if not directory.exists() and (beside / "record.json").is_file():
-            beside.rename(directory)
+        if not directory.exists() and (hidden / "record.json").is_file():
+            hidden.rename(Path(os.path.realpath(directory)))
     run = load_run(directory)
-    shutil.rmtree(_beside(directory)[1], ignore_errors=True)  # the new run is in its place
+    shutil.rmtree(hidden_folders(directory)[1], ignore_errors=True)  # the new run is in its place
     return run
 
 
 def is_there(directory: Path) -> bool:
     """Whether `recovered_run` finds a run."""
-    return any((path / "record.json").is_file() for path in (directory, *_beside(directory)))
+    return any((path / "record.json").is_file() for path in (directory, *hidden_folders(directory)))
 
 
-def _beside(directory: Path) -> tuple[Path, Path]:
+def hidden_folders(directory: Path) -> tuple[Path, Path]:
     """Where a run may be while it is being replaced: the new one, the old one."""
+    directory = Path(os.path.realpath(directory))
     names = (f".{directory.name}.refreshing", f".{directory.name}.replaced")
     return directory.with_name(names[0]), directory.with_name(names[1])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kgrec.data.journal.forgotten import UNFINISHED, replace_json
 from kgrec.errors import DataError
+from kgrec.files import atomic_file
 from kgrec.schema import NodeLabel
 
 KEYS = "forgetting.keys"
@@ -55,9 +56,8 @@ def read_intent(folder: Path) -> Intent | None:
 def write_intent(folder: Path, intent: Intent, keys: frozenset[bytes]) -> None:
     """Keeps what is to be done, and the keys of all texts that the graph tells now."""
     if keys or not (folder / KEYS).exists():
-        scratch = folder / f"{KEYS}.tmp"
-        scratch.write_bytes(b"".join(sorted(keys)))
-        scratch.replace(folder / KEYS)
+        with atomic_file(folder / KEYS) as temporary:
+            temporary.write_bytes(b"".join(sorted(keys)))
     replace_json(
         folder / UNFINISHED,
         {

@@ -16,11 +16,13 @@ from kgrec.data.journal.erasing import is_placeholder
 from kgrec.data.journal.forgotten import Forgotten, among, without
 from kgrec.data.journal.manifest import read_manifest
 from kgrec.errors import DataError
+from kgrec.files import atomic_file
 from kgrec.ingestion.tables import INTERACTION_KEYS
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import read_relations
 from kgrec.training.directory import Run
+from kgrec.upkeep.fold import hidden_folders
 from kgrec.upkeep.receipt import Place
 
 IdsByLabel = Mapping[NodeLabel, frozenset[str]]
@@ -117,19 +119,19 @@ def drop_leftovers(directory: Path) -> int:
     They are of a graph that is no more, so no training would go on from them.
     """
     num_left = 0
-    for name in (f"{directory.name}.partial", f".{directory.name}.replaced",
-                 f".{directory.name}.refreshing"):  # fmt: skip
-        path = directory.with_name(name)
+    partial = directory.with_name(f"{directory.name}.partial")
+    for path in (partial, *hidden_folders(directory)):
         shutil.rmtree(path, ignore_errors=True)
         num_left += path.exists()
     return num_left
 
 
 def _write_csv(path: Path, rows: list[list[str]]) -> None:
-    beside = path.with_name(f".{path.name}.partial")
     try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
+        with (
+            atomic_file(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
             csv.writer(file).writerows(rows)
-        beside.replace(path)
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror or exc}; make room") from exc

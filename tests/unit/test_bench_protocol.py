@@ -1,8 +1,8 @@
 """The protocol of benchmarks: metrics by hand, cold items, splits, intervals, settings."""
 
 import gzip
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,11 @@ import pytest
 import torch
 from graphs import make_graph
 
-from kgrec.bench.fits import Result, Row
+from kgrec.bench.differences import difference
+from kgrec.bench.fits import Fit, PerUser, Row, best_looks
 from kgrec.bench.protocol import judge, seconds_to_score
 from kgrec.bench.reaching import seconds_to_reach
-from kgrec.bench.report import difference
-from kgrec.bench.seeds import spread
+from kgrec.bench.report import spread
 from kgrec.bench.sets import amazon_book
 from kgrec.config.bench import BenchConfig, read_bench
 from kgrec.errors import ConfigError, DataError
@@ -164,8 +164,8 @@ def test_scoring_is_timed_block_by_block_and_scaled_up() -> None:
     assert scorer.asked == [[0, 1]]
 
 
-def row(users: list[int], values: list[float]) -> Row:
-    return Row({}, {}, {}, 0.0, 0, np.array(users), {"ndcg@20": np.array(values)})
+def row(users: list[int], values: list[float]) -> PerUser:
+    return PerUser(np.array(users), {"ndcg@20": np.array(values)})
 
 
 def test_a_user_of_several_seeds_is_one_user() -> None:
@@ -252,10 +252,15 @@ def test_popularity_counts_what_it_learned_from() -> None:
     assert scores[9] == pytest.approx(np.log(3))
 
 
-def result(valid: float | None, train_seconds: float, **chosen: object) -> Result:
+def result(valid: float | None, train_seconds: float, **chosen: Any) -> Fit:
     judged = {} if valid is None else {"ndcg@20": valid}
-    only = Row({}, {}, judged, 0.0, 0, np.array([0]), {})
-    return Result("k", "m", 0, {"": only}, train_seconds, 1.0, 1.0, chosen, {})
+    only = Row(metrics={}, cohorts={}, valid=judged, score_seconds=0.0, parameters=0)
+    looks = best_looks(chosen)
+    rows, settings = {"": only}, "as published"
+    return Fit(
+        model="m", seed=0, settings=settings, rows=rows, train_seconds=train_seconds,
+        chosen=chosen, looks=looks,
+    )  # fmt: skip
 
 
 def test_seconds_until_the_goal_is_reached() -> None:
@@ -277,5 +282,5 @@ def test_seconds_until_a_part_reaches_the_goal_alone() -> None:
     goal, seconds = result(0.3, 9.0), {"text": 1.0, "first": 2.0, "second": 4.0, "fusion": 8.0}
     whole = result(0.5, 20.0, seconds=seconds)
     parts = {name: result(value, 0.0).rows[""] for name, value in (("first", 0.2), ("second", 0.3))}
-    assert seconds_to_reach(replace(whole, rows={**whole.rows, **parts}), goal) == 7.0
+    assert seconds_to_reach(whole.model_copy(update={"rows": {**whole.rows, **parts}}), goal) == 7.0
     assert seconds_to_reach(whole, goal) == 20.0

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +16,13 @@ from typer.testing import CliRunner
 
 from kgrec.bench import launch, peers_content
 from kgrec.bench.child import carry_out, main
-from kgrec.bench.fits import Order, read_result
+from kgrec.bench.fits import Fit, Order, read_result
 from kgrec.bench.launch import _reason, launch_process
 from kgrec.bench.markdown import to_markdown
 from kgrec.bench.peer import Job, Peer, PeerFit
 from kgrec.bench.peers import PEERS
-from kgrec.bench.report import build_bench_report
+from kgrec.bench.report import build_report
+from kgrec.bench.results import read_results
 from kgrec.bench.run import run_fits
 from kgrec.bench.sets import fill
 from kgrec.cli.bench import bench as command
@@ -173,8 +175,9 @@ def test_the_report_says_how_it_was_made(finished: dict[str, Any]) -> None:
     report = finished["report"]
     assert report["command"].startswith("kgrec bench --config ")
     assert report["command"].endswith(str(finished["folder"] / "out"))
-    assert {"processor", "cores", "memory_gb", "system", "threads"} <= set(report["machine"])
-    assert {"python", "kgrec", "torch", "numpy"} <= set(report["versions"])
+    (machine,), (versions,) = report["machines"], report["versions"]
+    assert {"processor", "cores", "memory_gb", "system", "threads"} <= set(machine)
+    assert {"python", "kgrec", "torch", "numpy"} <= set(versions)
     assert report["date"].endswith("+00:00")
     assert report["settings"] == {
         "text": {"enabled": False}, "model": {"channels": 8}, "training": {"epochs": 2}
@@ -196,7 +199,10 @@ def test_the_report_says_how_it_was_made(finished: dict[str, Any]) -> None:
 
 def test_files_say_the_same(finished: dict[str, Any]) -> None:
     out = finished["folder"] / "out"
-    assert json.loads((out / "results.json").read_text()) == finished["report"]
+    results = read_results(out)
+    assert json.loads(json.dumps(build_report("sample", results, MODELS))) == finished["report"]
+    files = {path.name for path in (out / "fits").iterdir()}
+    assert files == {f"{model}-{seed}.json" for model in MODELS for seed in (0, 1)}
     page = (out / "README.md").read_text()
     assert page == to_markdown(finished["report"])
     ease = row_of(finished["report"], "ease")["metrics"]["ndcg@20"]
@@ -251,10 +257,10 @@ def test_an_audit_is_in_the_answer_and_on_the_page(sample: Path, tmp_path: Path)
     assert means["graph"]["recall@20"] > means["no graph"]["recall@20"] + 0.01
     assert means["without genre"] == means["no graph"]
     assert worth["recall@20"]["all users"]["low"] > 0
-    assert json.loads((tmp_path / "out" / "results.json").read_text()) == report
+    assert read_results(tmp_path / "out").audit == audit
     (sentence,) = audit["verdict"]["sentences"]
     assert f"\n## Graph audit\n\n- {sentence}\n" in page.read_text()
-    assert (audit["date"], audit["commit"]) == (report["date"], report["commit"])
+    assert (audit["date"] >= report["date"], audit["commit"]) == (True, report["commit"])
     gain = audit["differences"]["no graph"]["ndcg@20"]["all users"]
     told = f"{gain['difference']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
     assert f"| all users | {NUM_USERS} | {told} |" in page.read_text()
@@ -263,8 +269,10 @@ def test_an_audit_is_in_the_answer_and_on_the_page(sample: Path, tmp_path: Path)
 # --- kept results --------------------------------------------------------------------------------
 
 
-def again(finished: dict[str, Any], *overrides: str, **options: Any) -> tuple[list[str], Any]:
-    """Runs on what was kept; gives which fits were carried out, and what `run_fits` gives."""
+def again(
+    finished: dict[str, Any], out: Path, *overrides: str, **options: Any
+) -> tuple[list[str], dict[tuple[str, int], Fit]]:
+    """Runs on what was kept; gives which fits were carried out, and those in the results."""
     config = Path(finished["arguments"][1])
     bench, settings = read_bench(config, overrides)
     ran: list[str] = []
@@ -274,34 +282,64 @@ def again(finished: dict[str, Any], *overrides: str, **options: Any) -> tuple[li
         return "not now"
 
     work = finished["folder"] / "work"
-    found = run_fits(
-        bench, settings, data=config.parent, work=work, launch=count, tell=str, **options
+    run_fits(
+        bench, settings, data=config.parent, work=work, out=out, launch=count, tell=str, **options
     )
-    return ran, found
+    return ran, {(fit.model, fit.seed): fit for fit in read_results(out).fits}
 
 
-def test_what_is_finished_is_not_fitted_again(finished: dict[str, Any]) -> None:
-    ran, (outcomes, _) = again(finished)
+def test_what_is_finished_is_not_fitted_again(finished: dict[str, Any], tmp_path: Path) -> None:
+    ran, _ = again(finished, tmp_path)
     assert ran == []
-    config = Path(finished["arguments"][1])
-    bench, _ = read_bench(config)
-    rows = build_bench_report(bench, outcomes, _splits(finished), "x")["rows"]
+    rows = build_report("sample", read_results(tmp_path), MODELS)["rows"]
     assert json.loads(json.dumps(rows)) == finished["report"]["rows"]
 
 
-def _splits(finished: dict[str, Any]) -> list[Any]:
-    return list(again(finished)[1][1])
+def test_a_run_that_fits_nothing_leaves_the_results_as_they_are(finished: dict[str, Any]) -> None:
+    out = finished["folder"] / "out"
+    before = {path: path.stat().st_mtime_ns for path in (out / "fits").iterdir()}
+    _, fits = again(finished, out, command="another one")
+    assert {path: path.stat().st_mtime_ns for path in (out / "fits").iterdir()} == before
+    assert {fit.command for fit in fits.values()} == {finished["report"]["command"]}
 
 
-def test_other_settings_and_seeds_are_fitted(finished: dict[str, Any]) -> None:
-    ran, _ = again(finished, "training.epochs=3")
+def test_a_report_is_made_of_the_results_alone(
+    finished: dict[str, Any], sample: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="holds no fits; expected what `kgrec bench` wrote"):
+        answered(sample, tmp_path, "--report")
+    shutil.copytree(finished["folder"] / "out" / "fits", tmp_path / "out" / "fits")
+    name = "differences.json"
+    shutil.copy(finished["folder"] / "out" / name, tmp_path / "out" / name)
+    assert answered(sample, tmp_path, "--report")["report"] == finished["report"]
+    assert not (tmp_path / "work").exists()
+    pages = [folder / "out" / "README.md" for folder in (tmp_path, finished["folder"])]
+    assert pages[0].read_text() == pages[1].read_text()
+
+
+def test_other_settings_and_seeds_are_fitted(finished: dict[str, Any], tmp_path: Path) -> None:
+    ran, _ = again(finished, tmp_path / "a", "training.epochs=3")
     assert ran == ["kgrec 0", "kgrec-no-graph 0", "kgrec 1", "kgrec-no-graph 1"]
-    ran, _ = again(finished, "text.components=3", only=["ease", "content-knn"])
+    only = ["ease", "content-knn"]
+    ran, _ = again(finished, tmp_path / "b", "text.components=3", only=only)
     assert ran == ["content-knn 0", "content-knn 1"]
-    ran, (outcomes, _) = again(finished, "bench.seeds=[1, 7]", only=["ease"])
+    ran, fits = again(finished, tmp_path / "c", "bench.seeds=[1, 7]", only=["ease"])
     assert ran == ["ease 7"]
-    (ease,) = (outcome for outcome in outcomes if outcome.peer.name == "ease")
-    assert (set(ease.results), ease.errors) == ({1}, {7: "not now"})
+    assert {seed for model, seed in fits if model == "ease"} == {1, 7}
+    assert (fits["ease", 1].error, fits["ease", 7].error) == (None, "not now")
+
+
+def test_a_failure_takes_the_place_of_no_result(finished: dict[str, Any], tmp_path: Path) -> None:
+    _, before = again(finished, tmp_path)
+    ran, after = again(finished, tmp_path, "training.epochs=3")
+    assert (ran[0], after) == ("kgrec 0", before)
+
+
+def test_fresh_results_hold_nothing_but_the_runs(finished: dict[str, Any], tmp_path: Path) -> None:
+    again(finished, tmp_path)
+    _, fits = again(finished, tmp_path, 'bench.models=["ease"]', "bench.seeds=[1]", fresh=True)
+    assert set(fits) == {("ease", 1)}
+    assert read_results(tmp_path).differences == {}
 
 
 def test_other_files_make_another_split(finished: dict[str, Any], tmp_path: Path) -> None:
@@ -321,11 +359,13 @@ def test_other_files_make_another_split(finished: dict[str, Any], tmp_path: Path
 
 
 def test_what_draws_nothing_is_fitted_once_for_a_split_of_all_seeds(
-    finished: dict[str, Any],
+    finished: dict[str, Any], tmp_path: Path
 ) -> None:
-    ran, _ = again(finished, "bench.split_seeds=false", "bench.seeds=[4, 5]", only=["ease", "als"])
+    seeds = ("bench.split_seeds=false", "bench.seeds=[4, 5]")
+    ran, fits = again(finished, tmp_path, *seeds, only=["ease", "als"])
     # A failed fit that both seeds share is not tried twice either.
     assert ran == ["ease 4", "als 4", "als 5"]
+    assert set(fits) == {(model, seed) for model in ("ease", "als") for seed in (4, 5)}
 
 
 # --- refits --------------------------------------------------------------------------------------
@@ -335,10 +375,17 @@ def test_a_refit_is_judged_on_test_with_what_it_learned(sample: Path, tmp_path: 
     overrides = ("bench.refit=true", "bench.seeds=[0]", 'bench.models=["ease"]')
     bench, settings = read_bench(sample / "sample.toml", overrides)
     told: list[str] = []
-    outcomes, splits = run_fits(
-        bench, settings, data=sample, work=tmp_path / "work", launch=here, tell=told.append
+    run_fits(
+        bench,
+        settings,
+        data=sample,
+        work=tmp_path / "work",
+        out=tmp_path / "out",
+        launch=here,
+        tell=told.append,
     )
-    result = outcomes[0].results[0]
+    results = read_results(tmp_path / "out")
+    (result,) = results.fits
     assert re.fullmatch(r"ease, seed 0: [\d.]+ s, \d+ MB", told[-1])  # valid judges nothing now
     graph = graph_of(tmp_path, 0)
     joined = graph.with_valid()
@@ -353,7 +400,7 @@ def test_a_refit_is_judged_on_test_with_what_it_learned(sample: Path, tmp_path: 
     row = result.rows[""]
     assert row.metrics["ndcg@20"] == pytest.approx(expected["ndcg@20"])
     assert row.valid == {}
-    report = build_bench_report(bench, outcomes, splits, "x")
+    report = build_report("sample", results)
     assert "to_ease" not in report["rows"][0]["seconds"]  # valid was learned from
     page = to_markdown(report)
     assert "EASE's valid" not in page
@@ -375,10 +422,9 @@ def test_a_model_that_fails_is_a_row_that_says_so(
         sample / "sample.toml", ("bench.seeds=[0]", 'bench.models=["broken", "popularity"]')
     )
     told: list[str] = []
-    outcomes, splits = run_fits(
-        bench, settings, data=sample, work=tmp_path, launch=here, tell=told.append
-    )
-    report = build_bench_report(bench, outcomes, splits, "x")
+    out = tmp_path / "out"
+    run_fits(bench, settings, data=sample, work=tmp_path, out=out, launch=here, tell=told.append)
+    report = build_report("sample", read_results(out), bench.models)
     broken, popularity = report["rows"]
     assert (broken["status"], popularity["status"]) == ("failed", "done")
     assert broken["errors"]["0"].startswith("the loss is no longer finite")
@@ -393,10 +439,10 @@ def test_a_model_that_fails_is_a_row_that_says_so(
 def test_bad_names_and_data_without_test_are_refused(sample: Path, tmp_path: Path) -> None:
     bench, settings = read_bench(sample / "sample.toml", ('bench.models=["eaze"]',))
     with pytest.raises(ConfigError, match="no model 'eaze'"):
-        run_fits(bench, settings, data=sample, work=tmp_path, launch=here)
+        run_fits(bench, settings, data=sample, work=tmp_path, out=tmp_path, launch=here)
     bench, settings = read_bench(sample / "sample.toml", ("data.split.test=0",))
     with pytest.raises(DataError, match="no test interactions"):
-        run_fits(bench, settings, data=sample, work=tmp_path, launch=here)
+        run_fits(bench, settings, data=sample, work=tmp_path, out=tmp_path, launch=here)
     given = {"data": {"train": "interactions.tsv"}}
     with pytest.raises(ConfigError, match="split_seeds"):
         fill(BenchConfig(name="x", split_seeds=True), given, sample, tmp_path, 0)

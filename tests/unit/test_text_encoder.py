@@ -145,7 +145,7 @@ def test_the_cache_keeps_spaces_and_texts_apart(tmp_path: Path) -> None:
     found = one.load(["ü", "z", "unknown"])
     assert {text: row.tolist() for text, row in found.items()} == {"ü": [3, 4, 5], "z": [1, 2, 3]}
     assert other.load(["x"]) == {}
-    assert not list(tmp_path.rglob(".new-*"))
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_a_changed_model_is_another_space(tmp_path: Path) -> None:

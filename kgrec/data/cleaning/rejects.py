@@ -18,6 +18,7 @@ from typing import IO, Self
 
 from kgrec.config import Source
 from kgrec.errors import DataError
+from kgrec.files import atomic_file
 
 #: Where the row stood, `file:line:column`.
 AT = "rejected_at"
@@ -107,18 +108,15 @@ class Rejects:
         paths = []
         for source, spool in self._files.items():
             path = folder / f"{source}.csv"
-            beside = folder / f".{source}.csv.{os.getpid()}.partial"
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                self._write_one(source, spool, beside)
-                beside.replace(path)
+                with atomic_file(path) as temporary:
+                    self._write_one(source, spool, temporary)
             except OSError as exc:
                 raise DataError(
                     f"cannot write the rejects to {path}: {exc.strerror or exc}; make room, or "
                     f"name another folder"
                 ) from exc
-            finally:
-                beside.unlink(missing_ok=True)
             paths.append(path)
         return tuple(paths)
 
@@ -131,8 +129,6 @@ class Rejects:
             for line in spool:
                 place, reason, cells = json.loads(line)
                 rows.writerow([*(cells.get(name, "") for name in names), place, reason])
-            file.flush()
-            os.fsync(file.fileno())
         spool.seek(0, os.SEEK_END)
 
 

@@ -1,6 +1,5 @@
 """Taking nodes out of the journal: out of every load, whether it counts or not, and its ids."""
 
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from kgrec.data.journal.forgotten import IsGone, among, without
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import LoadRecord, Manifest
 from kgrec.data.journal.staging import GROUP_ROWS, writing
+from kgrec.files import sync
 from kgrec.schema import NodeLabel
 
 #: No id can look so: ids with control characters are refused when they are read.
@@ -105,7 +105,7 @@ def _rewrite(folder: Path, record: LoadRecord, name: str, is_gone: IsGone) -> tu
                 has_changed |= rest is not table
                 rows += len(rest)
                 new.write_table(rest, row_group_size=GROUP_ROWS)
-    _flush(folder / name)
+    sync(folder / name)
     return rows, has_changed
 
 
@@ -119,10 +119,5 @@ def _without_ids(journal: Journal, name: str, erased_ids: frozenset[str]) -> str
     pq.write_table(
         pa.table({"id": pa.array(ids, pa.string())}), journal.folder / new, compression="zstd"
     )
-    _flush(journal.folder / new)
+    sync(journal.folder / new)
     return new
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

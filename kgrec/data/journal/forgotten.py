@@ -6,7 +6,6 @@ the file and guesses an id can check the guess, as kgrec itself does with every 
 
 import hashlib
 import json
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import pyarrow.compute as pc
 from kgrec.config import Kind
 from kgrec.data.cleaning.report import Report
 from kgrec.errors import DataError
+from kgrec.files import write_text
 from kgrec.schema import NodeLabel
 
 NAME = "forgotten.json"
@@ -189,13 +189,8 @@ def write_forgotten(folder: Path, forgotten: Forgotten) -> None:
 
 def replace_json(path: Path, tree: Mapping[str, Any]) -> None:
     """Replaces a small file as a whole; raises DataError if it cannot be written."""
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(tree, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_text(path, json.dumps(tree, ensure_ascii=False, indent=1))
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror or exc}; make room") from exc
 

@@ -1,7 +1,6 @@
 """The journal's table of contents: one JSON file, replaced as a whole."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from kgrec.data.loads import Load
 from kgrec.errors import DataError
+from kgrec.files import write_text
 from kgrec.schema import EdgeKey, NodeLabel, Role
 
 LAYOUT = 1
@@ -171,13 +171,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         },
         "scales": manifest.scales,
     }
-    path = folder / NAME
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(tree, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_text(folder / NAME, json.dumps(tree, ensure_ascii=False, indent=1))
 
 
 _MEND = "move the folder away and ingest again"

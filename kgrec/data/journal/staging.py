@@ -23,6 +23,7 @@ from kgrec.data.journal.events import NO_SPLIT, NO_TIME
 from kgrec.data.journal.manifest import FileRecord, LoadRecord, Manifest
 from kgrec.data.loads import Load
 from kgrec.errors import DataError
+from kgrec.files import sync
 from kgrec.schema import NodeLabel, Split
 
 #: Rows of a row group; a reader holds one at a time.
@@ -160,8 +161,7 @@ class Staging:
                     pq.write_table(table, self._beside / name, compression="zstd")
                     ids[label] = (*ids.get(label, ()), name)
             for path in sorted(self._beside.iterdir()):
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+                sync(path)
                 path.replace(self._folder / path.name)
         return replace(manifest, loads=(*manifest.loads, *self.loads), ids=ids)
 
