@@ -148,7 +148,7 @@ def _fitting(config: Config, graph: GraphData, folder: Path, *, progress: bool) 
     choices.temporal = is_temporal(graph)
     device = choose_device(config.training.device)
     record: dict[str, Any] = {"seconds": {}}
-    budget = Budget(60 * config.search.minutes)
+    budget = Budget.of_minutes(config.search.minutes)
     text, _ = read_texts(config, graph)
     return Fitting(config, graph, text, device, folder, record, budget, choices, progress)
 

@@ -132,13 +132,15 @@ class ColdConfig(Settings):
 
 
 class SearchConfig(Settings):
-    """How long settings are searched.
+    """When searches of settings end before they are done.
 
     Attributes:
-        minutes: All searches of one training together; what is reached by then is taken.
+        minutes: All searches of one training together, by the clock; what is reached by then is
+            taken, so that the same seed may give another model on a busy machine. None, the
+            default, lets each search end by its own steps.
     """
 
-    minutes: float = Field(10.0, gt=0)
+    minutes: float | None = Field(None, gt=0)
 
 
 class FusionConfig(Settings):

@@ -228,7 +228,7 @@ def _fitting(
     if config.augment.gan.texts and config.text.enabled:
         text = text_features(graph, config.text)
     record: dict[str, Any] = {"seed": config.seed, "seconds": {}}
-    budget = Budget(60 * config.search.minutes)
+    budget = Budget.of_minutes(config.search.minutes)
     return Fitting(
         config, graph, text, torch.device("cpu"), work, record, budget, choices, progress
     )

@@ -18,6 +18,7 @@ from kgrec.model.gram import user_weights
 from kgrec.model.incidence import Incidence
 from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.training.budget import Budget
+from kgrec.training.climbing import Summit, leave_out
 from kgrec.training.closed_form_problem import ClosedFormProblem, keep_in_bounds, read_settings
 from kgrec.training.inner_split import history_of, inner_graph, most_popular_rows
 from kgrec.training.kernel_search import KernelTrials
@@ -113,7 +114,7 @@ def search_closed_form(
         config: Given values are not searched.
         seed: Of the interactions that are asked for, and of the inner split.
         temporal: Whether valid and test hold what came later.
-        budget: How long it may take; None is as long as it needs.
+        budget: A wall limit, where there is one.
         on_trial: Is told what is tried.
 
     Raises:
@@ -148,19 +149,21 @@ def search_closed_form(
         )
     theta, before, after = _ascend(problem, config, budget, on_trial)
     ridge, weights, refinements = read_settings(theta, problem.names)
-    found = ClosedFormSettings(
+    settings = ClosedFormSettings(
         config.ridge or ridge,
         weights if config.relation_weights is None else dict(config.relation_weights),
         (before, after),
         refinements,
     )
     if graph.train.time is None or not config.kernels or graph.num_items > config.max_items:
-        return found  # the sparse closed form knows no kernel
+        return settings  # the sparse closed form knows no kernel
     if not temporal:
         small, rows = inner_graph(graph, candidates, config.search_items, seed)
     trials = KernelTrials(small, rows, seed, budget, on_trial)
-    kernel = trials.search(found.relation_weights, found.ridge, found.refinements, config.ridge)
-    return replace(found, ridge=kernel.ridge, refinements=kernel.refinements)
+    kernel = trials.search(
+        settings.relation_weights, settings.ridge, settings.refinements, config.ridge
+    )
+    return replace(settings, ridge=kernel.ridge, refinements=kernel.refinements)
 
 
 def _refuse_unknown(weights: Mapping[str, float], names: set[str]) -> None:
@@ -230,13 +233,14 @@ def _pruned(
     on_trial: Callable[[str], None],
 ) -> dict[str, Tensor]:
     """Leaves out, from the smallest weight on, each relation that is not missed."""
-    value = -float(problem.loss(theta))
-    for place in torch.argsort(theta["weights"], stable=True).tolist():
-        if budget.is_spent():
-            break
-        on_trial(f"without {problem.names[place]}")
-        trial = _without(theta, [place])
-        without = -float(problem.loss(trial))
-        if without >= value * (1 - _LEAST_WORTH):
-            theta, value = trial, without
-    return theta
+
+    def judge(trial: dict[str, Tensor]) -> float:
+        on_trial("without a relation")
+        return -float(problem.loss(trial))
+
+    def removal(place: int) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+        return lambda settings: _without(settings, [place])
+
+    removals = [removal(n) for n in torch.argsort(theta["weights"], stable=True).tolist()]
+    start = Summit(theta, -float(problem.loss(theta)))
+    return leave_out(start, removals, judge, _LEAST_WORTH, budget).settings

@@ -5,7 +5,7 @@ closed form is fitted on the rest, and what is tried must rank the items that we
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from kgrec.graph.data import GraphData
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
+from kgrec.training.climbing import Axis, climb, line, scaled, scaled_at
 from kgrec.training.cold_folds import (
     LEAST_WARM,
     ColdSettings,
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 #: Warm items that are read; the kernel over them is dense.
 _MOST_WARM = 15_000
+_STEPS = (3.0, 1.0 / 3.0)
 _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 #: Cold items whose likeness to the warm ones is held at once.
 _COLD_AT_ONCE = 5_000
@@ -140,12 +142,12 @@ def search_cold(
         kernel = summed_kernel(kernels, trial)
         return float(np.mean([fold.among_cold(kernel, trial) for fold in folds]))
 
-    start = best = judge(settings)
-    for name in ("popularity", "noise", "rarity", "own_weight", "product"):
-        best, settings = _climb(judge, best, settings, _scaled(name))
-    for number in range(len(views)):
-        best, settings = _climb(judge, best, settings, _weighed(number))
-    best, settings = _climb(judge, best, settings, _scaled("popularity"))
+    names = ("popularity", "noise", "rarity", "own_weight", "product")
+    axes: list[Axis[ColdSettings]] = [line(scaled(name), _STEPS) for name in names]
+    axes += [line(scaled_at("view_weights", number), _STEPS) for number in range(len(views))]
+    start = judge(settings)
+    summit = climb(settings, [*axes, line(scaled("popularity"), _STEPS)], judge, start_value=start)
+    settings, best = summit.settings, summit.value
     kernel = summed_kernel(kernels, settings)
     settings, shown = _show(folds, kernel, settings, keep_warm)
     logger.info("cold inner_ndcg@20=%.4f from=%.4f settings=%s", best, start, settings)
@@ -166,36 +168,3 @@ def _show(
     shown = {"among_all": among_all, "warm_kept": kept}
     places = exposure * float(np.mean([len(fold.cold) for fold in folds]))
     return replace(settings, scale=scale, exposure=exposure, places=places), shown
-
-
-_Change = Callable[[ColdSettings, float], ColdSettings]
-
-
-def _scaled(name: str) -> _Change:
-    return lambda s, factor: replace(s, **{name: getattr(s, name) * factor})
-
-
-def _weighed(number: int) -> _Change:
-    def change(settings: ColdSettings, factor: float) -> ColdSettings:
-        weights = list(settings.view_weights)
-        weights[number] *= factor
-        return replace(settings, view_weights=tuple(weights))
-
-    return change
-
-
-def _climb(
-    judge: Callable[[ColdSettings], float], best: float, settings: ColdSettings, change: _Change
-) -> tuple[float, ColdSettings]:
-    """Tries three times as much and on up while that helps, else a third and on down."""
-    for factor in (3.0, 1.0 / 3.0):
-        climbed = False
-        while True:
-            trial = change(settings, factor)
-            value = judge(trial)
-            if value <= best:
-                break
-            best, settings, climbed = value, trial, True
-        if climbed:
-            break
-    return best, settings

@@ -5,7 +5,7 @@ served by what else is known of them. Where that is no better than popularity, p
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from kgrec.model.fusion import standardise
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Role
+from kgrec.training.climbing import Axis, climb, line, scaled, scaled_at
 from kgrec.training.cold_user_folds import (
     ColdUserSettings,
     Fold,
@@ -44,6 +45,8 @@ _MOST_WARM, _COLD_AT_ONCE = 6_000, 4_000
 _FOLD_USERS = 1_200
 #: Directions in which cold users may differ; with fewer users or items nothing is lost.
 _MOST_DIRECTIONS = 128
+#: Of the climb: by what a setting is multiplied, and how often at most.
+_STEPS, _LONGEST = (2.0, 0.5), 6
 
 
 def fit_cold_users(
@@ -235,46 +238,14 @@ def _climbed(folds: Sequence[Fold], kernels: Sequence[Tensor]) -> tuple[float, C
     def judge(trial: ColdUserSettings) -> float:
         return float(_values(folds, kernels, trial).mean())
 
-    settings = ColdUserSettings((1.0,) * len(kernels))
-    best = judge(settings)
-    changes = [_scaled("scale"), _scaled("noise"), _scaled("product")]
-    changes += [_weighed(number) for number in range(len(kernels)) if len(kernels) > 1]
-    for change in (*changes, _scaled("scale")):
-        best, settings = _climb(judge, best, settings, change)
-    return best, settings
-
-
-_Change = Callable[[ColdUserSettings, float], ColdUserSettings]
-
-
-def _scaled(name: str) -> _Change:
-    return lambda settings, factor: replace(settings, **{name: getattr(settings, name) * factor})
-
-
-def _weighed(number: int) -> _Change:
-    def change(settings: ColdUserSettings, factor: float) -> ColdUserSettings:
-        weights = list(settings.view_weights)
-        weights[number] *= factor
-        return replace(settings, view_weights=tuple(weights))
-
-    return change
-
-
-def _climb(
-    judge: Callable[[ColdUserSettings], float],
-    best: float,
-    settings: ColdUserSettings,
-    change: _Change,
-) -> tuple[float, ColdUserSettings]:
-    """Tries twice as much and on up while that helps, else half and on down; a few steps."""
-    for factor in (2.0, 0.5):
-        start = settings
-        for _ in range(6):
-            trial = change(settings, factor)
-            value = judge(trial)
-            if value <= best:
-                break
-            best, settings = value, trial
-        if settings is not start:
-            break
-    return best, settings
+    axes: list[Axis[ColdUserSettings]] = [
+        line(scaled(name), _STEPS, _LONGEST) for name in ("scale", "noise", "product")
+    ]
+    if len(kernels) > 1:
+        axes += [
+            line(scaled_at("view_weights", number), _STEPS, _LONGEST)
+            for number in range(len(kernels))
+        ]
+    axes.append(line(scaled("scale"), _STEPS, _LONGEST))
+    summit = climb(ColdUserSettings((1.0,) * len(kernels)), axes, judge)
+    return summit.value, summit.settings

@@ -84,7 +84,7 @@ def fit(
         record["defence"] = set_aside
     text, space = read_texts(config, graph)
     seconds["text"] = time.perf_counter() - started
-    budget = Budget(60 * config.search.minutes)
+    budget = Budget.of_minutes(config.search.minutes)
     choices = Choices() if work is None else Choices.load(work / CHOICES)
     choices.temporal = is_temporal(graph)
     fitting = Fitting(config, graph, text, device, work, record, budget, choices, progress)

@@ -77,12 +77,14 @@ class Fitting:
         """Gives what was found under a name before, else searches; it goes into the record."""
         settings = self.choices.get(name, kind)
         if settings is None:
-            with self.budget.running():
+            with self.budget.running(name):
                 settings = search()
             self.choices.settings[name] = settings
             if self.work is not None:
                 self.choices.save(self.work / CHOICES)
         self.record[name] = asdict(settings)
+        if self.budget.cut_searches:
+            self.record["cut_searches"] = list(self.budget.cut_searches)
         return settings
 
     @contextmanager

@@ -1,13 +1,14 @@
 """Finds on valid how the parts of a fusion are weighed."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import torch
 
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
+from kgrec.training.climbing import Axis, climb, leave_out
 from kgrec.training.fusion_candidates import TOP, Candidates, Term
 from kgrec.training.part import all_parts
 
@@ -48,20 +49,11 @@ def search_fusion(parts: Mapping[str, Scorer], task: RankingTask) -> tuple[Fusio
     terms = {
         name: Term(weight, shared=name in shared) for name, weight in default_weights(parts).items()
     }
-    best = candidates.ndcg(terms)
-    for _ in range(_SWEEPS):
-        before = best
-        for name in parts:
-            for term in _others(terms[name]):
-                trial = terms | {name: term}
-                if not any(term.weight for term in trial.values()):
-                    continue
-                value = candidates.ndcg(trial)
-                if value > best:
-                    best, terms = value, trial
-        if best == before:
-            break
-    terms, best = _pruned(candidates, terms, best)
+    summit = climb(terms, [_axis(name) for name in parts], candidates.ndcg, sweeps=_SWEEPS)
+    by_weight = sorted(parts, key=lambda name: summit.settings[name].weight)
+    removals = [_removal(name) for name in by_weight]
+    summit = leave_out(summit, removals, candidates.ndcg, _LEAST_WORTH)
+    terms, best = summit.settings, summit.value
     most = max(term.weight for term in terms.values())
     weights = {name: round(term.weight / most, 4) for name, term in terms.items()}
     scales = {name: candidates.scales[name] for name, term in terms.items() if term.shared}
@@ -69,24 +61,33 @@ def search_fusion(parts: Mapping[str, Scorer], task: RankingTask) -> tuple[Fusio
     return Fusion(parts, weights, scales), best
 
 
-def _others(term: Term) -> Iterator[Term]:
-    """The terms that are tried in the place of one."""
-    weights = [term.weight * factor for factor in _FACTORS] if term.weight else _FROM_NOTHING
-    for weight in weights:
-        yield Term(weight, term.shared)
-    yield Term(term.weight, not term.shared)
+def _axis(name: str) -> Axis[_Terms]:
+    """Other weights of one part, and the other way of measuring it."""
+
+    def axis(best: _Terms) -> Generator[_Terms, _Terms, None]:
+        term = best[name]
+        weights = [term.weight * factor for factor in _FACTORS] if term.weight else _FROM_NOTHING
+        trials = [Term(weight, term.shared) for weight in weights]
+        for trial_term in (*trials, Term(term.weight, not term.shared)):
+            trial = best | {name: trial_term}
+            if _has_weight(trial):
+                best = yield trial
+
+    return axis
 
 
-def _pruned(candidates: Candidates, terms: _Terms, best: float) -> tuple[_Terms, float]:
-    """Leaves out, from the smallest weight on, each part that is not missed."""
-    for name in sorted(terms, key=lambda name: terms[name].weight):
+def _removal(name: str) -> Callable[[_Terms], _Terms | None]:
+    """Takes one part's weight, unless it is the last that has any."""
+
+    def remove(terms: _Terms) -> _Terms | None:
         trial = terms | {name: Term(0.0, terms[name].shared)}
-        if not any(term.weight for term in trial.values()):
-            continue
-        value = candidates.ndcg(trial)
-        if value >= best * (1 - _LEAST_WORTH):
-            terms, best = trial, value
-    return terms, best
+        return trial if _has_weight(trial) else None
+
+    return remove
+
+
+def _has_weight(terms: _Terms) -> bool:
+    return any(term.weight for term in terms.values())
 
 
 def most_users(num_parts: int, num_items: int) -> int:

@@ -1,10 +1,8 @@
 """Tries kernels over time for the closed form, on an inner split of train."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import torch
 
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
@@ -12,6 +10,7 @@ from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.gram import RelationRows
 from kgrec.schema import Split
 from kgrec.training.budget import Budget
+from kgrec.training.climbing import Axis, climb
 from kgrec.training.inner_split import history_of, inner_ranks
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ class KernelTrials:
         graph: The inner graph.
         rows: Its relations' rows.
         seed: Draws the users who are asked, where there are many.
-        budget: How long it may take.
+        budget: A wall limit, where there is one.
         on_trial: Is told what is tried.
     """
 
@@ -60,7 +59,7 @@ class KernelTrials:
         relation_weights: Mapping[str, float],
         ridge: float,
         refinements: Refinements,
-        given_ridge: float | None,
+        set_ridge: float | None,
     ) -> Kernelled:
         """Gives the best kernel, or none where none helps.
 
@@ -68,31 +67,30 @@ class KernelTrials:
             relation_weights: By name.
             ridge: λ without a kernel.
             refinements: Without a kernel.
-            given_ridge: What the settings ask for; then λ stays.
+            set_ridge: What the settings ask for; then λ stays.
         """
-        plain = best = Kernelled(ridge, refinements)
         if self._task is None:
-            return best
-        value = self._judge(relation_weights, best)
-        at = (_BANDWIDTHS[0], _SHARES[0], _RIDGE_FACTORS[0])
-        for place in range(3):
-            for kernel in _others(at, place):
-                bandwidth, share, factor = kernel
-                trial = Kernelled(
-                    ridge if given_ridge is not None else ridge * factor,
-                    replace(refinements, bandwidth=bandwidth, kernel_share=share),
-                )
-                score = self._judge(relation_weights, trial)
-                if score > value:
-                    best, value, at = trial, score, kernel
-            if best is plain:
-                break  # no bandwidth helped
-        return best
+            return Kernelled(ridge, refinements)
+
+        def trial_of(kernel: _Kernel | None) -> Kernelled:
+            if kernel is None:
+                return Kernelled(ridge, refinements)
+            bandwidth, share, factor = kernel
+            return Kernelled(
+                ridge if set_ridge is not None else ridge * factor,
+                replace(refinements, bandwidth=bandwidth, kernel_share=share),
+            )
+
+        summit = climb(
+            None,
+            [_axis(place) for place in range(3)],
+            lambda kernel: self._judge(relation_weights, trial_of(kernel)),
+            self._budget,
+        )
+        return trial_of(summit.settings)
 
     def _judge(self, relation_weights: Mapping[str, float], trial: Kernelled) -> float:
         assert self._task is not None
-        if self._budget.is_spent():
-            return -torch.inf
         refinements = trial.refinements
         self._on_trial(f"kernel {refinements.bandwidth or 0:g} x {refinements.kernel_share:g}")
         scorer = ClosedForm.fit(
@@ -106,8 +104,17 @@ class KernelTrials:
 _Kernel = tuple[float, float, float]
 
 
-def _others(at: _Kernel, place: int) -> Iterator[_Kernel]:
-    """The kernels that differ in one place; the first of the later places is where it starts."""
-    options = (_BANDWIDTHS, _SHARES[1:], _RIDGE_FACTORS[1:])[place]
-    for option in options:
-        yield (*at[:place], option, *at[place + 1 :])  # type: ignore[misc]
+def _axis(place: int) -> Axis[_Kernel | None]:
+    """Other bandwidths, then shares, then factors; of the later ones the first is there already."""
+
+    def axis(best: _Kernel | None) -> Generator[_Kernel | None, _Kernel | None, None]:
+        if place == 0:
+            for bandwidth in _BANDWIDTHS:
+                yield bandwidth, _SHARES[0], _RIDGE_FACTORS[0]
+            return
+        for option in (_SHARES, _RIDGE_FACTORS)[place - 1][1:]:
+            if best is None:  # no bandwidth helped
+                return
+            best = yield (*best[:place], option, *best[place + 1 :])  # type: ignore[misc]
+
+    return axis

@@ -1,6 +1,6 @@
 """Finds the few settings of the closed form's companions on train alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from kgrec.model.user_side import UserSide
 from kgrec.model.wmf import WeightedMF
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
+from kgrec.training.climbing import Axis, climb, ladder, line, scaled, setting
 from kgrec.training.inner_split import history_of, inner_graph, inner_ranks
 from kgrec.training.parts.factors import FactorsConfig
 from kgrec.vocabulary import Vocabulary
@@ -67,7 +68,7 @@ def search_user_side(
         graph: The graph; only its train interactions are read.
         seed: Of the inner split.
         temporal: Whether the latest are held out.
-        budget: How long it may take.
+        budget: A wall limit, where there is one.
     """
     inner = _of_most_active(graph, seed, temporal=temporal)
     if inner is None:
@@ -77,25 +78,26 @@ def search_user_side(
     def fit(settings: UserSideSettings) -> Scorer:
         return UserSide.fit(history, settings.ridge, item_exponent=settings.item_exponent)
 
-    best = UserSideSettings()
-    for name, options in (("ridge", _USER_RIDGES), ("item_exponent", _ITEM_EXPONENTS)):
-        best = _best(best, name, options, fit, task, budget)
-    return best
+    axes: list[Axis[UserSideSettings]] = [
+        ladder(setting("ridge"), _USER_RIDGES),
+        ladder(setting("item_exponent"), _ITEM_EXPONENTS),
+    ]
+    return _climbed(UserSideSettings(), axes, fit, task, budget)
 
 
 def fit_factors(
     history: Incidence,
     config: FactorsConfig,
-    found: FactorsSettings,
+    settings: FactorsSettings,
     seed: int,
     on_iteration: Callable[[str], None] = lambda _: None,
 ) -> WeightedMF:
-    """Factorises with settings that were found; arguments as of `WeightedMF.fit`."""
+    """Factorises with searched settings; arguments as of `WeightedMF.fit`."""
     return WeightedMF.fit(
         history,
         factors=config.dimensions,
-        unobserved=found.unobserved,
-        ridge=found.ridge,
+        unobserved=settings.unobserved,
+        ridge=settings.ridge,
         iterations=config.iterations,
         seed=seed,
         on_iteration=on_iteration,
@@ -118,7 +120,7 @@ def search_factors(
         config: Dimensions and iterations.
         seed: Of the inner split and of the first factors.
         temporal: Whether the latest are held out.
-        budget: How long it may take.
+        budget: A wall limit, where there is one.
         on_trial: Is told what is tried.
     """
     inner = _of_most_active(graph, seed, temporal=temporal)
@@ -130,10 +132,11 @@ def search_factors(
         on_trial(f"{settings.ridge:g}, {settings.unobserved:g}")
         return fit_factors(history, config, settings, seed)
 
-    best = FactorsSettings()
-    for name, options in (("ridge", _FACTOR_RIDGES), ("unobserved", _UNOBSERVED)):
-        best = _best(best, name, options, fit, task, budget)
-    return best
+    axes: list[Axis[FactorsSettings]] = [
+        ladder(setting("ridge"), _FACTOR_RIDGES),
+        ladder(setting("unobserved"), _UNOBSERVED),
+    ]
+    return _climbed(FactorsSettings(), axes, fit, task, budget)
 
 
 def search_directed(
@@ -150,7 +153,7 @@ def search_directed(
         graph: The graph; only its train interactions are read.
         user_exponent: Users weigh as in `gram.user_weights`.
         seed: Of the inner split.
-        budget: How long it may take.
+        budget: A wall limit, where there is one.
         on_trial: Is told what is tried.
     """
     inner, _ = inner_graph(graph, (), _MOST_ITEMS, seed, temporal=True)
@@ -172,65 +175,44 @@ def search_directed(
             user_weight=weight,
         )
 
-    return _climb(DirectedSettings(), ("recency", "ridge", "bandwidth"), fit, task, budget)
+    axes: list[Axis[DirectedSettings]] = [
+        line(scaled(name), (factor, 1 / factor))
+        for factor in _FACTORS
+        for name in ("recency", "ridge", "bandwidth")
+    ]
+    return _climbed(DirectedSettings(), axes, fit, task, budget)
 
 
-def _climb(
-    start: DirectedSettings,
-    names: tuple[str, ...],
-    fit: Callable[[DirectedSettings], Scorer],
-    task: RankingTask,
-    budget: Budget,
-) -> DirectedSettings:
-    """Multiplies or divides one setting after the other as long as that helps, then by less."""
-    best = _best(start, names[0], (getattr(start, names[0]),), fit, task, budget)
-    for factor in _FACTORS:
-        for name in names:
-            before = best
-            for step in (factor, 1 / factor):
-                last = None
-                while best is not last:
-                    last = best
-                    best = _best(best, name, (getattr(best, name) * step,), fit, task, budget)
-                if best is not before:
-                    break  # the other way lies where it came from
-    return best
-
-
-def _best(
+def _climbed(
     start: _Settings,
-    name: str,
-    options: tuple[float, ...],
+    axes: Sequence[Axis[_Settings]],
     fit: Callable[[_Settings], Scorer],
     task: RankingTask,
     budget: Budget,
 ) -> _Settings:
-    """Gives the settings with the option of one name that is best, judged ones not again."""
-    best = start
-    for option in options:
-        if budget.is_spent():
-            break
-        trial = replace(best, **{name: option})
-        if best.inner_ndcg is not None and getattr(best, name) == option:
-            continue
-        value = float(task.run(fit(trial), k=(20,))["ndcg@20"].mean())
-        if best.inner_ndcg is None or value > best.inner_ndcg:
-            best = replace(trial, inner_ndcg=value)
-    return best
+    """The best settings by NDCG@20 of the task, with that value; the start if there is no time."""
+    if budget.is_spent():
+        return start
+
+    def judge(settings: _Settings) -> float:
+        return float(task.run(fit(settings), k=(20,))["ndcg@20"].mean())
+
+    summit = climb(start, axes, judge, budget)
+    return replace(summit.settings, inner_ndcg=summit.value)
 
 
 def _of_most_active(graph: GraphData, seed: int, *, temporal: bool) -> GraphData | None:
     """An inner graph of the most active users, most popular items; None if nothing is held out."""
     train = graph.train
     count = np.bincount(train.user_index, minlength=graph.num_users)
-    kept = np.zeros(graph.num_users, dtype=bool)
-    kept[np.argsort(-count, kind="stable")[:_MOST_USERS]] = True
-    chosen = kept[train.user_index]
-    index = np.cumsum(kept) - 1
-    time = None if train.time is None else train.time[chosen]
-    part = Interactions(index[train.user_index[chosen]], train.item_index[chosen], time=time)
+    is_active = np.zeros(graph.num_users, dtype=bool)
+    is_active[np.argsort(-count, kind="stable")[:_MOST_USERS]] = True
+    rows = is_active[train.user_index]
+    index = np.cumsum(is_active) - 1
+    time = None if train.time is None else train.time[rows]
+    part = Interactions(index[train.user_index[rows]], train.item_index[rows], time=time)
     users = graph.vocabularies[NodeLabel.USER]
-    few = Vocabulary((users.ids[user] for user in np.flatnonzero(kept)), users.label)
+    few = Vocabulary((users.ids[user] for user in np.flatnonzero(is_active)), users.label)
     vocabularies = {**graph.vocabularies, NodeLabel.USER: few}
     most_active = GraphData(graph.version, vocabularies, {}, part, {}, ())
     inner, _ = inner_graph(most_active, (), _MOST_ITEMS, seed, temporal=temporal)

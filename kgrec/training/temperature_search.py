@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kgrec.training.budget import Budget
+from kgrec.training.climbing import climb, line
 from kgrec.training.loop import DEFAULT_TEMPERATURE
 
 #: The temperatures that are tried, about a factor √2 apart.
@@ -28,19 +29,20 @@ def search_temperature(judge: Callable[[float], float], budget: Budget) -> Tempe
     Args:
         judge: Trains a network for a few epochs with a temperature and gives its NDCG@20 on valid;
             0 if that training diverged.
-        budget: How long it may take.
+        budget: A wall limit, where there is one.
     """
     if budget.is_spent():
         return TemperatureSettings()
-    place = _LADDER.index(DEFAULT_TEMPERATURE)
-    value = judge(DEFAULT_TEMPERATURE)
-    tried = {str(DEFAULT_TEMPERATURE): value}
-    for step in (-1, 1):
-        while 0 <= place + step < len(_LADDER) and not budget.is_spent():
-            found = tried[str(_LADDER[place + step])] = judge(_LADDER[place + step])
-            if found <= value:
-                break
-            place, value = place + step, found
-        if _LADDER[place] < DEFAULT_TEMPERATURE:
-            break  # what is above was left behind
-    return TemperatureSettings(_LADDER[place], tried)
+    tried: dict[str, float] = {}
+
+    def remembered(place: int) -> float:
+        value = tried[str(_LADDER[place])] = judge(_LADDER[place])
+        return value
+
+    def rung(place: int, step: float) -> int | None:
+        there = place + int(step)
+        return there if 0 <= there < len(_LADDER) else None
+
+    start = _LADDER.index(DEFAULT_TEMPERATURE)
+    summit = climb(start, [line(rung, (-1, 1))], remembered, budget)
+    return TemperatureSettings(_LADDER[summit.settings], tried)

@@ -85,5 +85,5 @@ def _fitting(config: Config, graph: GraphData, choices: Choices, folder: Path | 
     choices.temporal = is_temporal(graph)
     record: dict[str, Any] = {"seconds": {}}
     device = choose_device(config.training.device)
-    budget = Budget(60 * config.search.minutes)
+    budget = Budget.of_minutes(config.search.minutes)
     return Fitting(config, graph, None, device, folder, record, budget, choices, False)

@@ -12,11 +12,11 @@ def test_only_searching_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = Budget(10.0)
     now += 50  # something is fitted
     assert not budget.is_spent()
-    with budget.running():
+    with budget.running("temperature"):
         now += 6
         assert not budget.is_spent()
     now += 50
-    with budget.running():
+    with budget.running("temperature"):
         now += 3
         assert not budget.is_spent()
         now += 1
@@ -31,7 +31,7 @@ def test_a_search_that_fails_has_cost_its_time(monkeypatch: pytest.MonkeyPatch) 
 
     def fail() -> None:
         nonlocal now
-        with budget.running():
+        with budget.running("temperature"):
             now += 5
             raise KeyError
 
