@@ -19,10 +19,10 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
 from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
-from kgrec.training.cold_folds import ColdSettings
-from kgrec.training.cold_level import level_on
-from kgrec.training.cold_search import fit_cold
-from kgrec.training.cold_user_search import fit_cold_users
+from kgrec.training.cold.items import fit_cold_items
+from kgrec.training.cold.level import RememberedScores, level_on
+from kgrec.training.cold.settings import ColdSettings
+from kgrec.training.cold.users import fit_cold_users
 from kgrec.training.defence import defended
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
@@ -161,7 +161,7 @@ def _completed(fitting: Fitting, fusion: Fusion) -> Scorer:
     if not config.cold.enabled:
         return fusion
     with fitting.timed("cold"):
-        made = fit_cold(
+        made = fit_cold_items(
             config,
             fitting.graph,
             fusion,
@@ -186,8 +186,9 @@ def _completed(fitting: Fitting, fusion: Fusion) -> Scorer:
             completed, choices.cold_on_valid, level = level_on(warm, completed, settings, keep)
             found["on_valid"] = {**level, "exposure": choices.cold_on_valid.exposure}
             # What a fusion says of cold items by itself, through relations, may be better.
-            both = (fusion, completed)
-            without, with_cold = (float(every.run(s)["ndcg@20"].mean()) for s in both)
+            plain = RememberedScores(fusion, torch.from_numpy(every.users))
+            scorers = plain, completed.rewrapped(plain)
+            without, with_cold = (float(every.run(s)["ndcg@20"].mean()) for s in scorers)
             found["kept"] = with_cold >= keep * without
             found["on_valid"]["all_items"] = {"without": without, "with": with_cold}
             logger.info("cold kept=%s %s", found["kept"], found["on_valid"])

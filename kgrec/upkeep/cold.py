@@ -14,8 +14,9 @@ from kgrec.graph.data import GraphData
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.scorer import Scorer, Wrapping
 from kgrec.schema import NodeLabel
-from kgrec.training.cold_folds import ColdSettings, completion_weights, summed_kernel
-from kgrec.training.cold_views import content_views
+from kgrec.training.cold.item_folds import completion_weights
+from kgrec.training.cold.settings import ColdSettings, summed_kernel
+from kgrec.training.cold.views import item_views
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def complete_new_items(
     if not isinstance(scorer, ColdCompletion):
         inner = complete_new_items(record, graph, scorer.scorer, places, find_text)
         return scorer.rewrapped(inner)
-    views = content_views(graph, find_text())
+    views = item_views(graph, find_text())
     settings = _settings(record["cold"])
     if tuple(view.name for view in views) != settings.views:
         logger.warning(

@@ -20,10 +20,10 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer, Wrapping
 from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.training import fit as fit_module
-from kgrec.training.cold_folds import ColdSettings
-from kgrec.training.cold_level import with_exposure
-from kgrec.training.cold_search import fit_cold
-from kgrec.training.cold_views import content_views
+from kgrec.training.cold.items import fit_cold_items
+from kgrec.training.cold.level import with_exposure
+from kgrec.training.cold.settings import ColdSettings
+from kgrec.training.cold.views import item_views
 from kgrec.training.fit import Fitted, fit
 from kgrec.vocabulary import Vocabulary
 
@@ -61,7 +61,7 @@ def _ease(graph: GraphData) -> Ease:
 def test_cold_items_find_the_users_of_their_colour() -> None:
     graph = _checkerboard()
     scorer = _ease(graph)
-    found = fit_cold(_CONFIG, graph, scorer, None, seed=0)
+    found = fit_cold_items(_CONFIG, graph, scorer, None, seed=0)
     assert found is not None
     made, settings = found
     scores = made.score(torch.arange(USERS))
@@ -73,7 +73,7 @@ def test_cold_items_find_the_users_of_their_colour() -> None:
     assert made.completion.cold.tolist() == [60, 61]
     assert settings.views == ("genre", "edges")
     assert settings.inner["warm_kept"] >= 0.85
-    again = fit_cold(_CONFIG, graph, scorer, None, seed=0, settings=settings)
+    again = fit_cold_items(_CONFIG, graph, scorer, None, seed=0, settings=settings)
     assert again is not None  # what is known is not searched, and makes the same
     assert again[1] is settings
     assert torch.equal(again[0].score(torch.arange(USERS)), scores)
@@ -81,7 +81,7 @@ def test_cold_items_find_the_users_of_their_colour() -> None:
 
 def test_the_same_seed_gives_the_same_scores() -> None:
     graph = _checkerboard()
-    first, second = (fit_cold(_CONFIG, graph, _ease(graph), None, seed=3) for _ in range(2))
+    first, second = (fit_cold_items(_CONFIG, graph, _ease(graph), None, seed=3) for _ in range(2))
     assert first is not None
     assert second is not None
     users = torch.arange(USERS)
@@ -93,8 +93,8 @@ def test_held_out_pairs_are_not_looked_at() -> None:
     graph = _checkerboard()
     held = {Split.VALID: Interactions(np.array([0, 2]), np.array([60, 60]))}
     users = torch.arange(USERS)
-    with_valid = fit_cold(_CONFIG, replace(graph, held_out=held), _ease(graph), None, seed=0)
-    without = fit_cold(_CONFIG, graph, _ease(graph), None, seed=0)
+    with_valid = fit_cold_items(_CONFIG, replace(graph, held_out=held), _ease(graph), None, seed=0)
+    without = fit_cold_items(_CONFIG, graph, _ease(graph), None, seed=0)
     assert with_valid is not None
     assert without is not None
     assert torch.equal(with_valid[0].score(users), without[0].score(users))
@@ -102,9 +102,9 @@ def test_held_out_pairs_are_not_looked_at() -> None:
 
 def test_nothing_cold_or_nothing_known_is_left_alone() -> None:
     warm = _checkerboard(cold=False)
-    assert fit_cold(_CONFIG, warm, _ease(warm), None, seed=0) is None
+    assert fit_cold_items(_CONFIG, warm, _ease(warm), None, seed=0) is None
     unknown = _checkerboard(genres=False)
-    assert fit_cold(_CONFIG, unknown, _ease(unknown), None, seed=0) is None
+    assert fit_cold_items(_CONFIG, unknown, _ease(unknown), None, seed=0) is None
 
 
 def test_views_are_relations_numbers_words_and_text() -> None:
@@ -120,14 +120,14 @@ def test_views_are_relations_numbers_words_and_text() -> None:
     )
     described = replace(graph, properties={**graph.properties, NodeLabel.ITEM: frame})
     text = {NodeLabel.ITEM: np.random.default_rng(0).random((ITEMS, 4)).astype(np.float32)}
-    names = [view.name for view in content_views(described, text)]
+    names = [view.name for view in item_views(described, text)]
     assert names == ["genre", "text", "year", "year", "year", "colour", "edges"]
     items = torch.tensor([3, 0, 5])
-    for view in content_views(described, text):
+    for view in item_views(described, text):
         kernel = view.kernel(items)
         assert kernel.shape == (3, 3)
         torch.testing.assert_close(kernel, kernel.mT)
-    colour = {v.name: v for v in content_views(described, text)}["colour"].kernel(items)
+    colour = {v.name: v for v in item_views(described, text)}["colour"].kernel(items)
     assert colour[0, 2] > 0.5
     assert abs(float(colour[0, 1])) < 0.5
 
@@ -162,7 +162,7 @@ class TestValidDecides:
             found = settings or ColdSettings((), inner={"asked": keep_warm})
             return ColdCompletion(args[2], made), found
 
-        monkeypatch.setattr(fit_module, "fit_cold", stub)
+        monkeypatch.setattr(fit_module, "fit_cold_items", stub)
         board = checkerboard()
         train, valid = (
             zip(part.user_index, part.item_index, strict=True)

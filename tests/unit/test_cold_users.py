@@ -17,10 +17,10 @@ from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.model.cold_users import ColdUsers, Profiles
 from kgrec.model.ease import Ease
 from kgrec.schema import Role, Split
-from kgrec.training import cold_user_search
-from kgrec.training.cold_user_folds import ColdUserSettings
-from kgrec.training.cold_user_search import expect, fit_cold_users
-from kgrec.training.cold_user_views import user_views
+from kgrec.training.cold import users as cold_users
+from kgrec.training.cold.settings import ColdUserSettings
+from kgrec.training.cold.users import expect, fit_cold_users
+from kgrec.training.cold.views import user_views
 
 USERS, ITEMS = 84, 30
 COLD = (80, 81, 82, 83)  # even, odd, even, odd; of the last two nothing is known
@@ -146,7 +146,7 @@ def test_fewer_directions_lose_no_more_than_they_must(monkeypatch: pytest.Monkey
     """Beside the truncated singular value decomposition, the best there is."""
     graph, settings = _described(), ColdUserSettings((1.0, 0.5, 2.0, 3.0), 2.0, 0.7, 4.0)
     warm, cold = torch.arange(40), torch.arange(40, USERS)
-    monkeypatch.setattr(cold_user_search, "_MOST_DIRECTIONS", 4)
+    monkeypatch.setattr(cold_users, "_MOST_DIRECTIONS", 4)
     made = expect(graph, user_views(graph), settings, warm, cold, np.random.default_rng(0))
     assert made.directions.shape == (4, ITEMS)
     _, profile = _oracle(graph, settings, warm, cold)
@@ -161,7 +161,7 @@ def test_blocks_of_cold_users_are_expected_alike(monkeypatch: pytest.MonkeyPatch
     settings = ColdUserSettings((1.0, 1.0), 2.0, 0.4, 4.0)
     warm, cold = torch.arange(60), torch.arange(60, USERS)
     whole = expect(graph, user_views(graph), settings, warm, cold, np.random.default_rng(0))
-    monkeypatch.setattr(cold_user_search, "_COLD_AT_ONCE", 13)
+    monkeypatch.setattr(cold_users, "_COLD_AT_ONCE", 13)
     parts = expect(graph, user_views(graph), settings, warm, cold, np.random.default_rng(0))
     torch.testing.assert_close(
         parts.factors @ parts.directions, whole.factors @ whole.directions, atol=1e-5, rtol=1e-4

@@ -24,15 +24,9 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Role
 from kgrec.training.climbing import Axis, climb, line, scaled, scaled_at
-from kgrec.training.cold_user_folds import (
-    ColdUserSettings,
-    Fold,
-    summed,
-    unit,
-    user_folds,
-    user_mix,
-)
-from kgrec.training.cold_user_views import UserView, user_views
+from kgrec.training.cold.settings import ColdUserSettings, scaled_to_one, summed_kernel
+from kgrec.training.cold.user_folds import UserFold, user_folds, user_mix
+from kgrec.training.cold.views import View, user_views
 from kgrec.training.inner_split import history_of
 
 logger = logging.getLogger(__name__)
@@ -76,26 +70,26 @@ def fit_cold_users(
     views = user_views(graph, text if config.text.history == 0 else None)
     if not views:
         return None
-    known = torch.stack([view.known for view in views]).any(dim=0).numpy()
+    is_known = torch.stack([view.known for view in views]).any(dim=0).numpy()
     is_warm = np.bincount(graph.train.user_index, minlength=graph.num_users) > 0
-    served = np.zeros(graph.num_users, dtype=bool)
+    is_served = np.zeros(graph.num_users, dtype=bool)
     if scorer.part_weights.get("network"):
-        served[graph.pairs_of(Role.EVIDENCE)[0]] = True
-    cold = np.flatnonzero(known & ~is_warm & ~served)
-    warm = np.flatnonzero(known & is_warm)
+        is_served[graph.pairs_of(Role.EVIDENCE)[0]] = True
+    cold = np.flatnonzero(is_known & ~is_warm & ~is_served)
+    warm = np.flatnonzero(is_known & is_warm)
     if not len(cold) or len(warm) < _LEAST_WARM:
         return None
     settings = search_cold_users(graph, views, warm, seed)
     if record is not None:
         names = [view.name for view in views]
-        told = {"used": settings.pays, "users": len(cold), "views": names}
-        record["cold_users"] = asdict(settings) | told
+        summary = {"used": settings.pays, "users": len(cold), "views": names}
+        record["cold_users"] = asdict(settings) | summary
     if not settings.pays:
         return None
     rng = np.random.default_rng(seed)
     warm = np.sort(rng.permutation(warm)[:_MOST_WARM])
-    made = expect(graph, views, settings, torch.from_numpy(warm), torch.from_numpy(cold), rng)
-    return ColdUsers(scorer, made)
+    profiles = expect(graph, views, settings, torch.from_numpy(warm), torch.from_numpy(cold), rng)
+    return ColdUsers(scorer, profiles)
 
 
 class _Tastes:
@@ -120,13 +114,13 @@ class _Tastes:
 
     def mixed(self, left: Tensor) -> Tensor:
         """Lᵀ T, (q, num_items), of L (w, q)."""
-        summed = self._sum(self.takers, self.weight[:, None] * left)  # (num_items, q)
-        return summed.mT - left.sum(dim=0)[:, None] * self.mean
+        total = self._sum(self.takers, self.weight[:, None] * left)  # (num_items, q)
+        return total.mT - left.sum(dim=0)[:, None] * self.mean
 
 
 def expect(
     graph: GraphData,
-    views: Sequence[UserView],
+    views: Sequence[View],
     settings: ColdUserSettings,
     warm: Tensor,
     cold: Tensor,
@@ -157,7 +151,7 @@ def expect(
     factors = []
     for block in torch.split(cold, _COLD_AT_ONCE):
         users = torch.cat([warm, block])
-        kernel = summed((unit(view.kernel(users)) for view in views), settings)
+        kernel = summed_kernel((view.kernel(users) for view in views), settings)
         mix = user_mix(
             kernel, torch.arange(len(warm)), torch.arange(len(warm), len(users)), settings
         )
@@ -186,7 +180,7 @@ def _directions(tastes: _Tastes, mix: Tensor, rng: np.random.Generator) -> Tenso
 
 
 def search_cold_users(
-    graph: GraphData, views: Sequence[UserView], warm: IndexArray, seed: int
+    graph: GraphData, views: Sequence[View], warm: IndexArray, seed: int
 ) -> ColdUserSettings:
     """Climbs over scale, noise, product and the weight of each view, on NDCG@20 of the folds.
 
@@ -198,7 +192,7 @@ def search_cold_users(
     """
     rng = np.random.default_rng(seed)
     users = torch.from_numpy(np.sort(rng.permutation(warm)[:_FOLD_USERS]))
-    kernels = [unit(view.kernel(users)) for view in views]
+    kernels = torch.stack([scaled_to_one(view.kernel(users)) for view in views])
     folds = user_folds(history_of(graph), users, rng)
 
     inner = _gain(folds, kernels)
@@ -207,32 +201,31 @@ def search_cold_users(
     return replace(settings, inner=inner)
 
 
-def _gain(folds: Sequence[Fold], kernels: Sequence[Tensor]) -> dict[str, float]:
+def _gain(folds: Sequence[UserFold], kernels: Tensor) -> dict[str, float]:
     """Judges the users of half the folds with the settings that were found on the others.
 
     Judged where they were found, settings beat popularity even where profiles say nothing.
     """
-    found, popularity = [], []
+    profile_values, popularity_values = [], []
     for half in (0, 1):
         _, settings = _climbed(folds[half::2], kernels)
-        found.append(_values(folds[1 - half :: 2], kernels, settings))
-        popularity.append(_values(folds[1 - half :: 2], kernels, replace(settings, scale=0.0)))
-    values, plain = np.concatenate(found), np.concatenate(popularity)
+        profile_values.append(_values(folds[1 - half :: 2], kernels, settings))
+        plain = replace(settings, scale=0.0)
+        popularity_values.append(_values(folds[1 - half :: 2], kernels, plain))
+    values, popularity = np.concatenate(profile_values), np.concatenate(popularity_values)
     return {
-        "popularity": float(plain.mean()),
+        "popularity": float(popularity.mean()),
         "ndcg@20": float(values.mean()),
-        "error": float((values - plain).std(ddof=1)) / len(values) ** 0.5,
+        "error": float((values - popularity).std(ddof=1)) / len(values) ** 0.5,
     }
 
 
-def _values(
-    folds: Sequence[Fold], kernels: Sequence[Tensor], settings: ColdUserSettings
-) -> FloatArray:
-    kernel = summed(kernels, settings)
+def _values(folds: Sequence[UserFold], kernels: Tensor, settings: ColdUserSettings) -> FloatArray:
+    kernel = summed_kernel(kernels, settings)
     return np.concatenate([fold.judge(kernel, settings) for fold in folds])
 
 
-def _climbed(folds: Sequence[Fold], kernels: Sequence[Tensor]) -> tuple[float, ColdUserSettings]:
+def _climbed(folds: Sequence[UserFold], kernels: Tensor) -> tuple[float, ColdUserSettings]:
     """Climbs over one setting after the other on these folds; gives their NDCG@20 too."""
 
     def judge(trial: ColdUserSettings) -> float:

@@ -19,17 +19,16 @@ from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
 from kgrec.training.climbing import Axis, climb, line, scaled, scaled_at
-from kgrec.training.cold_folds import (
+from kgrec.training.cold.item_folds import (
     LEAST_WARM,
-    ColdSettings,
-    Fold,
+    ItemFold,
     completion_weights,
+    judge_among_all,
     make_folds,
-    shown_among_all,
-    summed_kernel,
 )
-from kgrec.training.cold_level import with_exposure
-from kgrec.training.cold_views import View, content_views
+from kgrec.training.cold.level import with_exposure
+from kgrec.training.cold.settings import ColdSettings, summed_kernel
+from kgrec.training.cold.views import View, item_views
 from kgrec.training.parts.closed_form import ClosedFormConfig
 
 logger = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 _COLD_AT_ONCE = 5_000
 
 
-def fit_cold(
+def fit_cold_items(
     config: Config,
     graph: GraphData,
     scorer: Scorer,
@@ -73,22 +72,22 @@ def fit_cold(
     count = np.bincount(graph.train.item_index, minlength=graph.num_items)
     cold = torch.from_numpy(np.flatnonzero(count == 0))
     warm = np.flatnonzero(count > 0)
-    views = content_views(graph, text)
+    views = item_views(graph, text)
     if not len(cold) or len(warm) < LEAST_WARM or not views:
         return None
     names = tuple(view.name for view in views)
     if settings is None or settings.views != names:
         ridge = ridge or ClosedFormConfig.of(config).ridge or 150.0
-        settings = search_cold(graph, views, seed=seed, keep_warm=keep_warm, ridge=ridge)
+        settings = search_cold_items(graph, views, seed=seed, keep_warm=keep_warm, ridge=ridge)
         settings = replace(settings, views=names)
     most = np.sort(warm[np.argsort(-count[warm], kind="stable")[:_MOST_WARM]])
     return (
-        complete_cold(scorer, views, settings, torch.from_numpy(most), cold, count, seed=seed),
+        complete_items(scorer, views, settings, torch.from_numpy(most), cold, count, seed=seed),
         settings,
     )
 
 
-def complete_cold(
+def complete_items(
     scorer: Scorer,
     views: Sequence[View],
     settings: ColdSettings,
@@ -117,11 +116,11 @@ def complete_cold(
         parts.append(completion_weights(kernel, len(warm), takers, settings))
     weights = torch.cat([part[0] for part in parts], dim=1)
     bias = torch.cat([part[1] for part in parts])
-    made = Completion(warm, cold, weights, bias, settings.own_weight)
-    return ColdCompletion(scorer, with_exposure(scorer, made, settings, seed))
+    completion = Completion(warm, cold, weights, bias, settings.own_weight)
+    return ColdCompletion(scorer, with_exposure(scorer, completion, settings, seed))
 
 
-def search_cold(
+def search_cold_items(
     graph: GraphData, views: Sequence[View], *, seed: int, keep_warm: float, ridge: float
 ) -> ColdSettings:
     """Climbs over noise, popularity and the weight of each view, then finds scale and level.
@@ -130,7 +129,7 @@ def search_cold(
         graph: Only its train interactions are read.
         views: Views of its items.
         seed: Of sample and folds.
-        keep_warm: See `fit_cold`.
+        keep_warm: See `fit_cold_items`.
         ridge: λ of the closed form that stands for the scorer.
     """
     folds, kernels = make_folds(graph, views, seed, ridge)
@@ -149,22 +148,22 @@ def search_cold(
     summit = climb(settings, [*axes, line(scaled("popularity"), _STEPS)], judge, start_value=start)
     settings, best = summit.settings, summit.value
     kernel = summed_kernel(kernels, settings)
-    settings, shown = _show(folds, kernel, settings, keep_warm)
+    settings, among_all = _with_scale(folds, kernel, settings, keep_warm)
     logger.info("cold inner_ndcg@20=%.4f from=%.4f settings=%s", best, start, settings)
-    return replace(settings, inner={"start": start, "among_cold": best, **shown})
+    return replace(settings, inner={"start": start, "among_cold": best, **among_all})
 
 
-def _show(
-    folds: Sequence[Fold], kernel: Tensor, settings: ColdSettings, keep_warm: float
+def _with_scale(
+    folds: Sequence[ItemFold], kernel: Tensor, settings: ColdSettings, keep_warm: float
 ) -> tuple[ColdSettings, dict[str, float]]:
     """Finds how large and how high cold items' scores are to be beside warm ones."""
-    tried = {}
+    means = {}
     for scale in _SCALES:
         trial = replace(settings, scale=scale)
-        shown_of = [shown_among_all(fold, kernel, trial, keep_warm) for fold in folds]
-        tried[scale] = np.mean(shown_of, axis=0).tolist()
-    scale = max(tried, key=lambda s: tried[s][0])
-    among_all, kept, exposure = tried[scale]
-    shown = {"among_all": among_all, "warm_kept": kept}
+        values = [judge_among_all(fold, kernel, trial, keep_warm) for fold in folds]
+        means[scale] = np.mean(values, axis=0).tolist()
+    scale = max(means, key=lambda s: means[s][0])
+    among_all, warm_kept, exposure = means[scale]
     places = exposure * float(np.mean([len(fold.cold) for fold in folds]))
-    return replace(settings, scale=scale, exposure=exposure, places=places), shown
+    settings = replace(settings, scale=scale, exposure=exposure, places=places)
+    return settings, {"among_all": among_all, "warm_kept": warm_kept}

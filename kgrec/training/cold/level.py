@@ -1,7 +1,8 @@
 """How high cold items stand beside warm ones: found on inner splits, then mended on valid."""
 
+from copy import copy
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.model.cold import ColdCompletion, Completion
+from kgrec.model.fusion import moments
 from kgrec.model.scorer import Scorer
-from kgrec.training.cold_folds import ColdSettings, K
+from kgrec.training.cold.item_folds import K
+from kgrec.training.cold.settings import ColdSettings
 
 _MOST_USERS = 2_000
 _BLOCK = 1_024
@@ -34,7 +37,8 @@ def with_exposure(
         seed: Draws the users whose lists are looked at.
     """
     users = np.random.default_rng(seed).permutation(scorer.num_users)[:_MOST_USERS]
-    leads = _leads(ColdCompletion(scorer, completion), torch.from_numpy(np.sort(users)))
+    completed = ColdCompletion(scorer, completion)
+    leads = _leads(completed, completion, torch.from_numpy(np.sort(users)))
     most = settings.places / len(completion.cold)
     exposure = min(_BOLDER * settings.exposure, most)
     place = round((1.0 - exposure) * (len(leads) - 1)) if len(leads) else 0
@@ -43,13 +47,13 @@ def with_exposure(
 
 
 def level_on(
-    task: RankingTask, made: ColdCompletion, settings: ColdSettings, keep_warm: float
+    task: RankingTask, completed: ColdCompletion, settings: ColdSettings, keep_warm: float
 ) -> tuple[ColdCompletion, ColdSettings, dict[str, Any]]:
     """Puts all cold items as high as the users of a task allow.
 
     Args:
         task: Its truth is warm items only.
-        made: A completion; its relative order of cold items stays.
+        completed: A completion; its relative order of cold items stays.
         settings: What it was made of.
         keep_warm: Share of the task's NDCG@20 without cold items that must stay.
 
@@ -58,19 +62,16 @@ def level_on(
         record `shift` and the NDCG@20 `without` and `with` cold items.
     """
     users = torch.from_numpy(task.users)
-    held = cast(Scorer, _Remembered(made.scorer, users))  # asked for scores and history only
-    completion = made.completion
-
-    def at(shift: float) -> ColdCompletion:
-        return ColdCompletion(held, replace(completion, bias=completion.bias + shift))
+    plain = RememberedScores(completed.scorer, users)
+    shifted = _Shifted(plain, completed.completion, users)
 
     def ndcg(scorer: Scorer) -> float:
         return float(task.run(scorer, k=(K,))[f"ndcg@{K}"].mean())
 
-    without = ndcg(held)
+    without = ndcg(plain)
 
     def is_kept(shift: float) -> bool:
-        return ndcg(at(shift)) >= keep_warm * without
+        return ndcg(shifted.by(shift)) >= keep_warm * without
 
     low, high = _HIGHEST - _STEP, _HIGHEST
     for doubling in range(_DOUBLINGS):
@@ -83,32 +84,40 @@ def level_on(
             low = middle
         else:
             high = middle
-    leads = _leads(at(low), users)
+    completion = completed.completion
+    leads = _leads(shifted.by(low), completion, users)
     if len(leads):  # else nobody's warm items fill a list
         exposure = float((leads > 0).float().mean())
         settings = replace(settings, exposure=exposure, places=exposure * len(completion.cold))
-    found = {"shift": low, "valid_ndcg@20": {"without": without, "with": ndcg(at(low))}}
-    return ColdCompletion(made.scorer, at(low).completion), settings, found
+    values = {"without": without, "with": ndcg(shifted.by(low))}
+    completion = replace(completion, bias=completion.bias + low)
+    leveled = ColdCompletion(completed.scorer, completion)
+    return leveled, settings, {"shift": low, "valid_ndcg@20": values}
 
 
-def _leads(made: ColdCompletion, users: Tensor) -> Tensor:
+def _leads(scorer: Scorer, completion: Completion, users: Tensor) -> Tensor:
     """By how much each cold item beats each user's 20th warm one, in deviations, (m,) float32."""
-    warm, cold = made.completion.warm, made.completion.cold
+    warm, cold = completion.warm, completion.cold
     leads = []
     for block in torch.split(users, _BLOCK):
-        scores = made.score(block)
+        scores = scorer.score(block)
         deviation, _ = torch.std_mean(scores[:, warm], dim=1, correction=0, keepdim=True)
-        known, lengths = made.history.take(block)
+        own, lengths = scorer.history.take(block)
         row = torch.repeat_interleave(torch.arange(len(block)), lengths)
-        scores[row, known] = -torch.inf
+        scores[row, own] = -torch.inf
         last = scores[:, warm].topk(min(K, len(warm)), dim=1).values[:, -1:]
         lead = (scores[:, cold] - last) / deviation.clamp_min(1e-9)
         leads.append(lead[last[:, 0] > -torch.inf].flatten())
     return torch.cat(leads) if leads else torch.empty(0)
 
 
-class _Remembered(Scorer):
-    """The scores of some users, remembered, so that trying another level costs no scoring."""
+class RememberedScores(Scorer):
+    """The scores of some users, remembered, so that asking again costs no scoring.
+
+    Args:
+        scorer: Fitted.
+        users: (u,) int64, the only users that can be asked for.
+    """
 
     def __init__(self, scorer: Scorer, users: Tensor) -> None:
         self.history = scorer.history
@@ -118,4 +127,34 @@ class _Remembered(Scorer):
         self._scores = torch.cat(blocks) if blocks else torch.empty(0, scorer.num_items)
 
     def score(self, user_indices: Tensor) -> Tensor:
+        """Gives the users' scores, (B, num_items)."""
         return self._scores[self._row[user_indices]]
+
+
+class _Shifted(Scorer):
+    """A completion at any level: as a level adds a number to a user's cold items, it costs none."""
+
+    def __init__(self, plain: Scorer, completion: Completion, users: Tensor) -> None:
+        self.history = plain.history
+        self._plain, self._cold, self._shift = plain, completion.cold, 0.0
+        self._row = torch.full((plain.num_users,), -1)
+        self._row[users] = torch.arange(len(users))
+        completed, scores, deviations = ColdCompletion(plain, completion), [], []
+        for block in torch.split(users, _BLOCK):
+            scores.append(completed.score(block)[:, completion.cold])
+            deviation, _ = moments(plain.score(block)[:, completion.warm])
+            deviations.append(torch.where(deviation.isfinite(), deviation, 0.0))
+        self._scores = torch.cat(scores) if scores else torch.empty(0, len(completion.cold))
+        self._deviation = torch.cat(deviations) if deviations else torch.empty(0, 1)
+
+    def by(self, shift: float) -> "_Shifted":
+        """The same with all cold items higher by so many deviations."""
+        other = copy(self)
+        other._shift = shift
+        return other
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        scores = self._plain.score(user_indices)
+        rows = self._row[user_indices]
+        scores[:, self._cold] = self._scores[rows] + self._shift * self._deviation[rows]
+        return scores

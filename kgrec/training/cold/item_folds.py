@@ -1,7 +1,7 @@
 """Inner splits for cold items: warm items lose all their interactions and are to be found again."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ from kgrec.model.cold import kernel_ridge
 from kgrec.model.ease import ease_weights
 from kgrec.model.fusion import standardise
 from kgrec.model.incidence import Incidence
-from kgrec.training.cold_views import View
+from kgrec.training.cold.settings import ColdSettings, scaled_to_one
+from kgrec.training.cold.views import View
 
 #: Length of the lists that are judged.
 K = 20
@@ -22,50 +23,20 @@ K = 20
 LEAST_WARM = 20
 
 _FOLDS, _SHARE = 5, 0.1
+#: Users and items of the sample. It has no more items than so many for each cold one: what a search
+#: costs grows with their cube, what it can gain with the cold items.
 _MOST_ITEMS, _MOST_USERS = 3_000, 2_000
+_LEAST_ITEMS, _ITEMS_EACH = 400, 8
 #: Items with fewer takers are not asked for: their truth is noise.
 _LEAST_TAKERS = 5
 
 
-@dataclass(frozen=True)
-class ColdSettings:
-    """What the search found.
-
-    Attributes:
-        view_weights: One for each view, in their order.
-        noise: μ of the kernel ridge.
-        rarity: κ: an item of n takers has the noise μ (1 + κ / n).
-        product: Weight of the product of the summed kernel with itself: likeness in several views
-            at once.
-        own_weight: β, see `ColdCompletion`.
-        popularity: What one e-fold of expected popularity adds, in standard deviations.
-        scale: γ, on the completed standardised scores.
-        exposure: Share of (user, cold item) pairs that are to beat the user's 20th warm item.
-        places: Cold items a user that do so at most, however many there are.
-        inner: Measured on the inner splits: NDCG@20 among cold items before and after the search;
-            NDCG@20 of cold items among all, and the share of warm NDCG@20 that is kept.
-        views: The views' names.
-    """
-
-    view_weights: tuple[float, ...]
-    noise: float = 1.0
-    rarity: float = 27.0
-    product: float = 0.4
-    own_weight: float = 1.0
-    popularity: float = 0.2
-    scale: float = 1.0
-    exposure: float = 0.02
-    places: float = 2.0
-    inner: Mapping[str, float] = field(default_factory=dict)
-    views: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, eq=False)
-class Fold:
+class ItemFold:
     """Warm items, some of them taken for cold, and the scores of a closed form without those.
 
     `standard` are the standardised scores when only the cold items are away, `thinned` when a tenth
-    of each user's other items (`held`, as dense 0/1) is away as well.
+    of each user's other items (`removed`, as dense 0/1) is away as well.
     """
 
     warm: Tensor  # (w,), places in the sample
@@ -74,7 +45,7 @@ class Fold:
     standard: Tensor  # (U, w)
     own: Tensor  # (U, w)
     thinned: Tensor  # (U, w)
-    held: Tensor  # (U, w)
+    removed: Tensor  # (U, w)
     truth: Tensor  # (U, c)
 
     def weights(self, kernel: Tensor, settings: ColdSettings) -> tuple[Tensor, Tensor]:
@@ -91,7 +62,7 @@ class Fold:
 
 def make_folds(
     graph: GraphData, views: Sequence[View], seed: int, ridge: float
-) -> tuple[list[Fold], Tensor]:
+) -> tuple[list[ItemFold], Tensor]:
     """Draws a sample of warm items and users, and takes a tenth of the items for cold in each fold.
 
     Args:
@@ -107,7 +78,9 @@ def make_folds(
     rng = np.random.default_rng(seed)
     count = np.bincount(graph.train.item_index, minlength=graph.num_items)
     items = np.flatnonzero(count > 0)
-    items = np.sort(rng.permutation(items)[:_MOST_ITEMS])
+    num_cold = graph.num_items - len(items)
+    size = min(_MOST_ITEMS, max(_LEAST_ITEMS, _ITEMS_EACH * num_cold))
+    items = np.sort(rng.permutation(items)[:size])
     active = np.unique(graph.train.user_index[np.isin(graph.train.item_index, items)])
     users = np.sort(rng.permutation(active)[:_MOST_USERS])
     history = Incidence.from_pairs(
@@ -117,95 +90,72 @@ def make_folds(
         graph.num_items,
     )
     columns, lengths = history.take(torch.from_numpy(users))
-    taken = torch.zeros(len(users), graph.num_items)
-    taken[torch.repeat_interleave(torch.arange(len(users)), lengths), columns] = 1.0
-    taken = taken[:, items]  # (U, n)
+    matrix = torch.zeros(len(users), graph.num_items)
+    matrix[torch.repeat_interleave(torch.arange(len(users)), lengths), columns] = 1.0
+    matrix = matrix[:, items]  # (U, n)
     order = rng.permutation(len(items))
     size = max(1, round(_SHARE * len(items)))
     folds = []
     for number in range(_FOLDS):
         cold = np.sort(order[number * size : (number + 1) * size])
-        fold = _fold(taken, cold, ridge, rng)
+        fold = _fold(matrix, cold, ridge, rng)
         if fold is not None:
             folds.append(fold)
-    chosen = torch.from_numpy(items)
+    sample = torch.from_numpy(items)
     kernels = torch.empty(len(views), len(items), len(items))
     for place, view in zip(kernels, views, strict=True):
-        place.copy_(_unit(view.kernel(chosen)))
+        place.copy_(scaled_to_one(view.kernel(sample)))
     return folds, kernels
 
 
 def _fold(
-    taken: Tensor, cold: npt.NDArray[np.int64], ridge: float, rng: np.random.Generator
-) -> Fold | None:
-    rest = np.setdiff1d(np.arange(taken.shape[1]), cold)
-    own = taken[:, rest]
+    matrix: Tensor, cold: npt.NDArray[np.int64], ridge: float, rng: np.random.Generator
+) -> ItemFold | None:
+    rest = np.setdiff1d(np.arange(matrix.shape[1]), cold)
+    own = matrix[:, rest]
     takers = own.sum(dim=0)
-    known = takers > 0
-    rest, own, takers = rest[known.numpy()], own[:, known], takers[known]
-    cold = cold[(taken[:, cold].sum(dim=0) >= _LEAST_TAKERS).numpy()]
+    is_taken = takers > 0
+    rest, own, takers = rest[is_taken.numpy()], own[:, is_taken], takers[is_taken]
+    cold = cold[(matrix[:, cold].sum(dim=0) >= _LEAST_TAKERS).numpy()]
     if len(cold) < 2 or len(rest) < LEAST_WARM:
         return None
-    held = own * torch.from_numpy(rng.random(tuple(own.shape)) < _SHARE)
-    thin = own - held
-    return Fold(
+    removed = own * torch.from_numpy(rng.random(tuple(own.shape)) < _SHARE)
+    thin = own - removed
+    return ItemFold(
         torch.from_numpy(rest),
         torch.from_numpy(cold),
         takers,
         standardise(own @ ease_weights(own.mT @ own, ridge)),
         own,
         standardise(thin @ ease_weights(thin.mT @ thin, ridge)),
-        held,
-        taken[:, cold],
+        removed,
+        matrix[:, cold],
     )
 
 
-def shown_among_all(
-    fold: Fold, kernel: Tensor, settings: ColdSettings, keep_warm: float
+def judge_among_all(
+    fold: ItemFold, kernel: Tensor, settings: ColdSettings, keep_warm: float
 ) -> tuple[float, float, float]:
     """NDCG of the cold items, share kept of the warm ones', exposure; all at the highest level."""
     weights, bias = fold.weights(kernel, settings)
-    own = fold.own - fold.held
+    own = fold.own - fold.removed
     cold = (fold.thinned + settings.own_weight * own) @ weights + bias
     warm = fold.thinned.masked_fill(own > 0, -torch.inf)
     none = torch.zeros_like(fold.truth)
-    alone = _ndcg(warm, fold.held, K)
+    alone = _ndcg(warm, fold.removed, K)
     low, high = -20.0, 20.0
     for _ in range(12):
         middle = (low + high) / 2
-        both = torch.cat([warm, cold + middle], dim=1)
-        if _ndcg(both, torch.cat([fold.held, none], dim=1), K) >= keep_warm * alone:
+        scores = torch.cat([warm, cold + middle], dim=1)
+        if _ndcg(scores, torch.cat([fold.removed, none], dim=1), K) >= keep_warm * alone:
             low = middle
         else:
             high = middle
-    both = torch.cat([warm, cold + low], dim=1)
-    kept = _ndcg(both, torch.cat([fold.held, none], dim=1), K) / max(alone, 1e-9)
-    among_all = _ndcg(both, torch.cat([torch.zeros_like(warm), fold.truth], dim=1), K)
+    scores = torch.cat([warm, cold + low], dim=1)
+    share_kept = _ndcg(scores, torch.cat([fold.removed, none], dim=1), K) / max(alone, 1e-9)
+    among_all = _ndcg(scores, torch.cat([torch.zeros_like(warm), fold.truth], dim=1), K)
     last = warm.topk(min(K, warm.shape[1]), dim=1).values[:, -1:]
-    return among_all, kept, float((cold + low > last).float().mean())
-
-
-def summed_kernel(kernels: Iterable[Tensor] | Tensor, settings: ColdSettings) -> Tensor:
-    """Gives K̄ + product · K̄ ∘ K̄ with K̄ the weighted mean of the views' kernels, (n, n).
-
-    Args:
-        kernels: Each (n, n), or all of them as (views, n, n) with a mean diagonal of 1.
-        settings: Weights and product are used.
-    """
-    weights = torch.tensor(settings.view_weights)
-    weights /= weights.sum()
-    if isinstance(kernels, Tensor):
-        total = (weights @ kernels.flatten(1)).view(kernels.shape[1:])
-    else:
-        total = torch.zeros(())
-        for weight, kernel in zip(weights.tolist(), kernels, strict=True):
-            total = total + _unit(kernel).mul_(weight)
-    return total.addcmul(total, total, value=settings.product)
-
-
-def _unit(kernel: Tensor) -> Tensor:
-    """The kernel with a mean diagonal of 1; it is overwritten."""
-    return kernel.div_(max(float(kernel.diagonal().mean()), 1e-6))
+    return among_all, share_kept, float((cold + low > last).float().mean())
 
 
 def completion_weights(

@@ -1,0 +1,1 @@
+"""Items and users without interactions, scored through what else is known of them."""
