@@ -110,6 +110,10 @@ def test_a_row_is_of_the_latest_settings_and_code_of_a_model(other: dict[str, An
     assert found["notes"][0] == (
         "kgrec, seed 0, does not count: seed 1 is of other settings or code, and later."
     )
+    # A failure is of no settings: what there is counts on.
+    found = report(fit("kgrec", 0), failed("kgrec", 1, "killed", **other, **later))
+    assert models(found["rows"]) == [("kgrec", [0])]
+    assert found["notes"] == ["kgrec, seed 1, has no result: killed"]
     # Another commit alone changes nothing: what it changed is in the variant.
     found = report(fit("kgrec", 0), fit("kgrec", 1, **later))
     assert models(found["rows"]) == [("kgrec", [0, 1])]
