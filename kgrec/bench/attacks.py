@@ -34,7 +34,7 @@ class Attack:
             alike; `segment`: ten items that go together (the nearest, by cosine of their users, to
             one drawn among those that 30 to 100 users have), so that who likes these sees the
             target, and items drawn alike; `clones`: all that a real user of the target has, but not
-            the target, which teaches that its friends do without it: nukes it, where the others
+            the target, which teaches that its friends do without it: nukes it, where the candidates
             push it.
         share: Fake users as a share of the real ones.
         profile: Items of a profile, target included; clones have what the real user has.
@@ -67,7 +67,7 @@ def attacked(graph: GraphData, attack: Attack, target: int, seed: int) -> GraphD
     popularity = np.bincount(graph.train.item_index, minlength=graph.num_items)
     shared = _shared(graph, attack, target, popularity, rng)
     profiles = [_profile(graph, attack, target, shared, popularity, rng) for _ in range(count)]
-    user = np.repeat(graph.num_users + np.arange(count), [len(each) for each in profiles])
+    user = np.repeat(graph.num_users + np.arange(count), [len(profile) for profile in profiles])
     return _with_users(graph, count, user, np.concatenate(profiles))
 
 
@@ -113,12 +113,12 @@ def _profile(
             raise DataError(f"item index {target} has no users to clone; take another target")
         own = np.unique(train.item_index[train.user_index == rng.choice(owners)])
         return np.asarray(own[own != target], dtype=np.int64)
-    met = np.flatnonzero(popularity > 0)
-    met = np.setdiff1d(met, [target, *shared])
-    weight = popularity[met] if attack.kind == "average" else np.ones(len(met))
-    size = min(max(attack.profile - 1 - len(shared), 0), len(met))
-    drawn = rng.choice(met, size, replace=False, p=weight / weight.sum())
-    return np.concatenate([[target], shared, drawn]).astype(np.int64)
+    candidates = np.flatnonzero(popularity > 0)
+    candidates = np.setdiff1d(candidates, [target, *shared])
+    weight = popularity[candidates] if attack.kind == "average" else np.ones(len(candidates))
+    size = min(max(attack.profile - 1 - len(shared), 0), len(candidates))
+    fillers = rng.choice(candidates, size, replace=False, p=weight / weight.sum())
+    return np.concatenate([[target], shared, fillers]).astype(np.int64)
 
 
 def with_noise(graph: GraphData, share: float, seed: int) -> GraphData:
@@ -132,14 +132,14 @@ def with_noise(graph: GraphData, share: float, seed: int) -> GraphData:
     rng = np.random.default_rng(seed)
     train, width = graph.train, graph.num_items
     parts = [train, *graph.held_out.values()]
-    known = np.concatenate([part.user_index * width + part.item_index for part in parts])
-    wanted = round(share * len(train))
+    true_keys = np.concatenate([part.user_index * width + part.item_index for part in parts])
+    count = round(share * len(train))
     new = np.empty(0, dtype=np.int64)
-    while len(new) < wanted:
-        user = rng.choice(train.user_index, 2 * wanted)
-        keys = np.setdiff1d(user * width + rng.integers(width, size=len(user)), known)
+    while len(new) < count:
+        user = rng.choice(train.user_index, 2 * count)
+        keys = np.setdiff1d(user * width + rng.integers(width, size=len(user)), true_keys)
         new = np.union1d(new, keys)
-    new = rng.permutation(new)[:wanted]
+    new = rng.permutation(new)[:count]
     return _with_users(graph, 0, new // width, new % width)
 
 
@@ -179,5 +179,5 @@ def _longer(values: _Floats | None, count: int, fill: float) -> _Floats | None:
 
 def _middle(times: _Floats | None) -> float:
     """The median time: nothing gives a made-up pair away by when it was."""
-    known = np.empty(0) if times is None else times[np.isfinite(times)]
-    return float(np.median(known)) if len(known) else float("nan")
+    finite = np.empty(0) if times is None else times[np.isfinite(times)]
+    return float(np.median(finite)) if len(finite) else float("nan")

@@ -42,7 +42,7 @@ SPLITS = (Split.VALID, Split.TEST)
 #: Those that users may set, and controls: the generator as it was before it met its adversary, and
 #: draws that know nothing of taste.
 SOURCES = ("teacher", "knn", "generator", "gan", "popularity", "random")
-_DRAWN = {"popularity", "random"}
+_CONTROLS = {"popularity", "random"}
 _TAUGHT, _LEARNED = {"teacher", "generator", "gan"}, {"generator", "gan"}
 
 Tell = Callable[[str], None]
@@ -104,7 +104,7 @@ def try_sources(fitting: Fitting, sources: Sequence[str], tell: Tell) -> Trials:
         )
     proposed, learned = _edges(fitting, sources, fitting.work, tell)
     values = _measurements(fitting, proposed, tasks, fitting.work, tell)
-    ndcg, tail = ({split: values[split, what] for split in SPLITS} for what in ("ndcg", "tail"))
+    ndcg, tail = ({split: values[split, metric] for split in SPLITS} for metric in ("ndcg", "tail"))
     seed = fitting.config.seed
     return Trials(
         edges={name: len(edges) for name, edges in proposed.items()},
@@ -135,13 +135,13 @@ def _edges(
     for name in names:
         _require(proposals, name)
         if name in missing:
-            if name in _DRAWN:
+            if name in _CONTROLS:
                 source = DrawnSource(name, by_popularity=name == "popularity")
                 edges = source.propose(proposals.plan, fitting.config.seed)
             else:
                 edges = proposals.of(name)
-            told = read_json(report) if report.is_file() else {}
-            write_json(report, {**told, **proposals.report})
+            measured_before = read_json(report) if report.is_file() else {}
+            write_json(report, {**measured_before, **proposals.report})
             columns = (edges.user_index, edges.item_index, edges.weight)
             keys = ("user", "item", "weight")
             tensors = {k: torch.from_numpy(c) for k, c in zip(keys, columns, strict=True)}
@@ -153,7 +153,7 @@ def _edges(
 
 def _possible(fitting: Fitting) -> tuple[str, ...]:
     """The sources, controls among them, that this data allows."""
-    allowed = {*Proposals(fitting, {}).possible(), *_DRAWN}
+    allowed = {*Proposals(fitting, {}).possible(), *_CONTROLS}
     if "gan" in allowed:
         allowed.add("generator")
     return tuple(name for name in SOURCES if name in allowed)
@@ -165,14 +165,14 @@ def _require(proposals: Proposals, name: str) -> None:
             f"bench.augment.sources names {name!r}, expected some of {', '.join(SOURCES)}; check "
             f"its spelling"
         )
-    if name not in _DRAWN:
+    if name not in _CONTROLS:
         proposals.require("gan" if name == "generator" else name)
 
 
 def _read_edges(path: Path) -> SyntheticEdges:
-    tensors, told = load_tensors(path)
+    tensors, header = load_tensors(path)
     user, item, weight = (tensors[name].numpy() for name in ("user", "item", "weight"))
-    return SyntheticEdges(user, item, weight, told["source"], told["seed"])
+    return SyntheticEdges(user, item, weight, header["source"], header["seed"])
 
 
 def _measurements(
@@ -182,17 +182,17 @@ def _measurements(
     folder: Path,
     tell: Tell,
 ) -> dict[tuple[Split, str], dict[str, FloatArray]]:
-    """NDCG@20 and tail recall@20 (s, n) by split and what, then by source."""
+    """NDCG@20 and tail recall@20 (s, n) by split and metric, then by source."""
     learner = learner_of(fitting)
     count, epochs = fitting.config.training.ensemble, fitting.config.augment.epochs
     untouched = [learner.train(number) for number in range(count)]
     tell(f"{count} networks, {fitting.networks[0].epochs} epochs each")
     with_term = popularity_term(fitting, untouched[0])
     tail = tail_items(fitting.graph.train, fitting.graph.num_items)
-    given: dict[str, SyntheticEdges | None] = {UNTOUCHED: None, NONE: None, **proposed}
-    found: dict[str, list[dict[str, FloatArray]]] = {name: [] for name in given}
+    edges_of: dict[str, SyntheticEdges | None] = {UNTOUCHED: None, NONE: None, **proposed}
+    values_of: dict[str, list[dict[str, FloatArray]]] = {name: [] for name in edges_of}
     for number in range(count):  # network by network: what is killed early is still paired
-        for name, edges in given.items():
+        for name, edges in edges_of.items():
             path = folder / f"measured-{name}-{number}.safetensors"
             if not path.is_file():
                 scorer = untouched[number]
@@ -200,15 +200,15 @@ def _measurements(
                     scorer = learner.go_on(number, edges, epochs, keep=False)
                 _measure(with_term(scorer), tasks, tail, path)
             tensors, _ = load_tensors(path)
-            found[name].append({key: value.numpy() for key, value in tensors.items()})
-        tell(f"network {number + 1} of {count}: " + _means(found, tasks))
+            values_of[name].append({key: value.numpy() for key, value in tensors.items()})
+        tell(f"network {number + 1} of {count}: " + _means(values_of, tasks))
     return {
-        (split, what): {
-            name: np.stack([each[f"{split}_{what}"] for each in measurements])
-            for name, measurements in found.items()
+        (split, metric): {
+            name: np.stack([values[f"{split}_{metric}"] for values in measurements])
+            for name, measurements in values_of.items()
         }
         for split in SPLITS
-        for what in ("ndcg", "tail")
+        for metric in ("ndcg", "tail")
     }
 
 
@@ -217,28 +217,31 @@ def _measure(
 ) -> None:
     tensors = {}
     for split, task in tasks.items():
-        for what, values in zip(("ndcg", "tail"), measured(scorer, task, tail), strict=True):
-            tensors[f"{split}_{what}"] = torch.from_numpy(values)
+        for metric, values in zip(("ndcg", "tail"), measured(scorer, task, tail), strict=True):
+            tensors[f"{split}_{metric}"] = torch.from_numpy(values)
     save_tensors(path, tensors, {})
 
 
 def _means(
-    found: Mapping[str, list[dict[str, FloatArray]]], tasks: Mapping[Split, RankingTask]
+    values_of: Mapping[str, list[dict[str, FloatArray]]], tasks: Mapping[Split, RankingTask]
 ) -> str:
     """NDCG@20 on valid alone: nobody who watches a run should see test before it ends."""
     assert Split.VALID in tasks
     return ", ".join(
-        f"{name} {each[-1][f'{Split.VALID}_ndcg'].mean():.4f}" for name, each in found.items()
+        f"{name} {values[-1][f'{Split.VALID}_ndcg'].mean():.4f}"
+        for name, values in values_of.items()
     )
 
 
 def _precision(fitting: Fitting, learned: Mapping[str, Any]) -> dict[str, float]:
     """How often each source's proposals for users made sparse are right, as far as it is known."""
-    config, found = fitting.config, {}
-    told = learned.get("generator", {}).get("precision", {})
-    found = {name: told[name] for name in ("teacher", "knn", "generator") if name in told}
+    config = fitting.config
+    of_generator = learned.get("generator", {}).get("precision", {})
+    precision = {
+        name: of_generator[name] for name in ("teacher", "knn", "generator") if name in of_generator
+    }
     if "gan" in learned:
-        found["gan"] = learned["gan"]["precision"]["generator"]
+        precision["gan"] = learned["gan"]["precision"]["generator"]
     try:
         world = masked_world(
             fitting.graph,
@@ -248,9 +251,9 @@ def _precision(fitting: Fitting, learned: Mapping[str, Any]) -> dict[str, float]
             seed=config.seed,
         )
     except DataError:  # nobody is dense
-        return found
+        return precision
     history = history_of(world.graph)
     popularity = torch.bincount(history.columns, minlength=history.num_columns)
-    found["popularity"] = drawn_precision(world, popularity)
-    found["random"] = drawn_precision(world, torch.ones(history.num_columns))
-    return found
+    precision["popularity"] = drawn_precision(world, popularity)
+    precision["random"] = drawn_precision(world, torch.ones(history.num_columns))
+    return precision

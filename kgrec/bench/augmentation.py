@@ -118,8 +118,8 @@ def run_augmentation(
         },
         "versus": {
             str(s): {
-                f"{one} - {other}": asdict(each)
-                for (one, other), each in trials.decisions[s].versus.items()
+                f"{first} - {second}": asdict(interval)
+                for (first, second), interval in trials.decisions[s].versus.items()
             }
             for s in SPLITS
         },
@@ -168,23 +168,25 @@ def _row(trials: Trials, name: str) -> Report:
     }
     for split in SPLITS:
         ndcg, tail = trials.ndcg[split][name], trials.tail[split][name]
-        told = np.isfinite(tail).all(axis=0)
+        has_tail = np.isfinite(tail).all(axis=0)
         cohorts = {"all": np.ones(ndcg.shape[1], dtype=bool), **trials.cohorts[split]}
-        found: Report = {
+        values: Report = {
             "ndcg": {
                 cohort: float(ndcg[:, members].mean())
                 for cohort, members in cohorts.items()
                 if members.any()
             },
-            "tail": float(tail[:, told].mean()) if told.any() else None,
+            "tail": float(tail[:, has_tail].mean()) if has_tail.any() else None,
             "networks": ndcg.mean(axis=1).tolist(),
         }
         for verdict in trials.decisions[split].verdicts:
             if verdict.source == name:
                 of_tail: Interval | None = verdict.tail
-                found["difference"] = {c: asdict(each) for c, each in verdict.cohorts.items()}
-                found["difference"]["tail"] = None if of_tail is None else asdict(of_tail)
-                found["relative"] = verdict.relative
-                found["harmed"] = list(verdict.harmed)
-        row[str(split)] = found
+                values["difference"] = {
+                    c: asdict(interval) for c, interval in verdict.cohorts.items()
+                }
+                values["difference"]["tail"] = None if of_tail is None else asdict(of_tail)
+                values["relative"] = verdict.relative
+                values["harmed"] = list(verdict.harmed)
+        row[str(split)] = values
     return row

@@ -51,35 +51,35 @@ def accuracy_rows(report: Report, split: str) -> tuple[list[str], list[list[str]
 
 
 def _accuracy_row(report: Report, row: Report, split: str) -> list[str]:
-    found = row[split]
-    difference = found.get("difference", {})
-    picked = row["source"] == report["gate"]["picked"]
+    values = row[split]
+    difference = values.get("difference", {})
+    is_best = row["source"] == report["gate"]["picked"]
     tail = difference.get("tail")
     return [
-        f"**{row['source']}**" if picked else row["source"],
-        f"{found['ndcg']['all']:.4f}",
-        f"{found['ndcg']['sparse']:.4f}" if "sparse" in found["ndcg"] else "",
+        f"**{row['source']}**" if is_best else row["source"],
+        f"{values['ndcg']['all']:.4f}",
+        f"{values['ndcg']['sparse']:.4f}" if "sparse" in values["ndcg"] else "",
         interval(difference["sparse"]) if "sparse" in difference else "",
-        f"{found['relative']:+.1%}" if difference else "",
-        "" if found["tail"] is None else f"{found['tail']:.4f}",
+        f"{values['relative']:+.1%}" if difference else "",
+        "" if values["tail"] is None else f"{values['tail']:.4f}",
         "" if tail is None else interval(tail),
         "" if row["precision"] is None else f"{row['precision']:.3f}",
     ]
 
 
 def _cohorts(report: Report) -> list[str]:
-    judged = [row for row in report["rows"] if "difference" in row["test"]]
-    if not judged:
+    compared = [row for row in report["rows"] if "difference" in row["test"]]
+    if not compared:
         return []
-    names = [name for name in judged[0]["test"]["difference"] if name not in ("tail", "sparse")]
+    names = [name for name in compared[0]["test"]["difference"] if name not in ("tail", "sparse")]
     rows = [
         [row["source"], *(interval(row["test"]["difference"][name]) for name in names)]
-        for row in judged
+        for row in compared
     ]
     return table(["edges of", *names], rows)
 
 
 def _versus(report: Report) -> list[str]:
     pairs = report["versus"]["test"]
-    rows = [[pair, interval(found)] for pair, found in pairs.items()]
+    rows = [[pair, interval(difference)] for pair, difference in pairs.items()]
     return table(["the first - the second", "NDCG@20 [95 %]"], rows)

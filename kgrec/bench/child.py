@@ -55,7 +55,7 @@ def carry_out(order: Order) -> None:
         train_seconds=seconds if peer_fit.seconds is None else peer_fit.seconds,
         peak_memory_mb=peak if peer_fit.peak_memory_mb is None else peer_fit.peak_memory_mb,
         base_memory_mb=base,
-        chosen=peer_fit.chosen,
+        choices=peer_fit.choices,
     )
     write_result(order.folder, fit, users)
     shutil.rmtree(work, ignore_errors=True)

@@ -148,7 +148,7 @@ class Fit(BaseModel):
         peak_memory_mb: The most memory the process held until it was fitted, in MB of 10⁶ bytes;
             Python, its packages and the graph are in it.
         base_memory_mb: The most it held before the fit began.
-        chosen: What was chosen on valid, and how the fit went.
+        choices: What was chosen on valid, and how the fit went.
         looks: Of a model that trained once by epochs, the seconds of training and the valid
             NDCG@20 of each look that was better than all before.
     """
@@ -173,7 +173,7 @@ class Fit(BaseModel):
     train_seconds: float | None = None
     peak_memory_mb: float | None = None
     base_memory_mb: float | None = None
-    chosen: dict[str, Any] = {}
+    choices: dict[str, Any] = {}
     looks: tuple[tuple[float, float], ...] = ()
 
     @classmethod
@@ -185,7 +185,7 @@ class Fit(BaseModel):
             about: `origin()` of the process that carried it out, or gave up.
             **measured: The other attributes.
         """
-        chosen = measured.pop("chosen", {})
+        choices = measured.pop("choices", {})
         return cls(
             model=order.model,
             seed=order.seed,
@@ -196,8 +196,8 @@ class Fit(BaseModel):
             refit=order.refit,
             changes=dict(order.changes),
             command=order.command,
-            chosen=_plain(chosen),
-            looks=best_looks(chosen),
+            choices=_plain(choices),
+            looks=best_looks(choices),
             **about,
             **measured,
         )
@@ -277,10 +277,10 @@ def read_users(folder: Path, key: str) -> dict[str, PerUser] | None:
     return {row: PerUser(metrics.pop("users"), metrics) for row, metrics in arrays.items()}
 
 
-def best_looks(chosen: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+def best_looks(choices: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
     """Gives the looks at valid that were better than all before; none of several trainings."""
     looks: list[tuple[float, float]] = []
-    for look in [] if "tried" in chosen else chosen.get("history") or []:
+    for look in [] if "tried" in choices else choices.get("history") or []:
         if not looks or look["valid_ndcg@20"] > looks[-1][1]:
             looks.append((look["training_seconds"], look["valid_ndcg@20"]))
     return tuple(looks)

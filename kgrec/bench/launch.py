@@ -52,5 +52,5 @@ def _reason(code: int, log: Path) -> str:
         hint = ", which often means that memory ran out" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1] if said else f"exit code {code}, without a word"
+    words = [line.strip() for line in lines if line.strip()]
+    return words[-1] if words else f"exit code {code}, without a word"

@@ -37,29 +37,29 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"# {report['name']}"
     yield ""
     seeds = ", ".join(map(str, report["seeds"]))
-    made = "Made"
+    opening = "Made"
     if report["commands"] > 1:
-        made = "Made by several runs (Settings says of which day each row is), the last"
-    yield f"{made} by `{report['command']}` on {report['date'][:10]}, seeds {seeds}."
+        opening = "Made by several runs (Settings says of which day each row is), the last"
+    yield f"{opening} by `{report['command']}` on {report['date'][:10]}, seeds {seeds}."
     yield ""
     yield from (f"- {sentence}" for sentence in report["protocol"])
     if report["refit"]:
         yield "- Once everything was chosen, models were fitted again on train and valid."
     for split in report["splits"]:
         counts = {k: v for k, v in split.items() if k not in ("seed", "graph_version")}
-        told = ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in counts.items())
-        yield f"- Split {split['seed']}: {told}; graph version `{split['graph_version']}`."
+        in_words = ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in counts.items())
+        yield f"- Split {split['seed']}: {in_words}; graph version `{split['graph_version']}`."
     if report["notes"]:
         yield ""
         yield from (f"- **{note}**" for note in report["notes"])
     yield from _section("Accuracy", _accuracy(report))
     yield from _section("Cost", _cost(report))
     yield from _section("Difference to kgrec", _difference(report))
-    for kind, what in (
+    for kind, groups in (
         ("users/", "users by train interactions"),
         ("items/", "items by popularity"),
     ):
-        yield from _section(f"NDCG@{longest(report)}, {what}", _cohorts(report, kind))
+        yield from _section(f"NDCG@{longest(report)}, {groups}", _cohorts(report, kind))
     if "audit" in report:
         yield from _section("Graph audit", audit_section(report["audit"]))
     yield from _section("Settings", _settings(report))
@@ -81,10 +81,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _accuracy(report: Report) -> list[str]:
     names = columns(report)
-    done = [row for row in report["rows"] if "metrics" in row]
+    measured = [row for row in report["rows"] if "metrics" in row]
     best = {
         name: max(
-            (row["metrics"][name]["mean"] or 0.0 for row in done if name in row["metrics"]),
+            (row["metrics"][name]["mean"] or 0.0 for row in measured if name in row["metrics"]),
             default=0,
         )
         for name in names
@@ -93,20 +93,20 @@ def _accuracy(report: Report) -> list[str]:
     for row in report["rows"]:
         cells = [row["model"], str(len(row["seeds"]))]
         for name in names:
-            found = row.get("metrics", {}).get(name)
-            cell = "failed" if found is None else plus_minus(found, "{:.4f}")
-            top = found is not None and found["mean"] is not None and found["mean"] >= best[name]
+            value = row.get("metrics", {}).get(name)
+            cell = "failed" if value is None else plus_minus(value, "{:.4f}")
+            top = value is not None and value["mean"] is not None and value["mean"] >= best[name]
             cells.append(f"**{cell}**" if top else cell)
         rows.append(cells)
     return table(["model", "seeds", *names], rows)
 
 
 def _cost(report: Report) -> list[str]:
-    done = [row for row in report["rows"] if "metrics" in row]
-    timed = any("to_ease" in row["seconds"] for row in done)
+    measured = [row for row in report["rows"] if "metrics" in row]
+    timed = any("to_ease" in row["seconds"] for row in measured)
     head = ["model", "seconds to train", *(["seconds to EASE's valid NDCG@20"] if timed else [])]
     rows = []
-    for row in done:
+    for row in measured:
         seconds = row["seconds"]
         rows.append(
             [
@@ -124,10 +124,12 @@ def _cost(report: Report) -> list[str]:
 def _reached(value: Report | None) -> str:
     if value is None or not value["values"]:
         return ""
-    known = [seconds for seconds in value["values"] if seconds is not None]
-    if len(known) == len(value["values"]):
+    reached = [seconds for seconds in value["values"] if seconds is not None]
+    if len(reached) == len(value["values"]):
         return plus_minus(value, "{:,.1f}")
-    return f"reached by {len(known)} of {len(value['values'])} seeds" if known else "not reached"
+    return (
+        f"reached by {len(reached)} of {len(value['values'])} seeds" if reached else "not reached"
+    )
 
 
 def _difference(report: Report) -> list[str]:
@@ -135,12 +137,12 @@ def _difference(report: Report) -> list[str]:
     names = [f"{name}@{k}" for name in ("recall", "ndcg", "mrr", "tail_recall")]
     rows = []
     for row in report["rows"]:
-        found = row.get("difference")
-        if found:
-            cells = (interval(found[name]) if name in found else "" for name in names)
-            of = row.get("difference_seeds", row["seeds"])
-            told = "" if of == row["seeds"] else f" (seeds {', '.join(map(str, of))})"
-            rows.append([f"{row['model']}{told}", *cells])
+        intervals = row.get("difference")
+        if intervals:
+            cells = (interval(intervals[name]) if name in intervals else "" for name in names)
+            seeds = row.get("difference_seeds", row["seeds"])
+            of_seeds = "" if seeds == row["seeds"] else f" (seeds {', '.join(map(str, seeds))})"
+            rows.append([f"{row['model']}{of_seeds}", *cells])
     return table(["model minus kgrec", *names], rows)
 
 
@@ -183,13 +185,13 @@ def _audit(audit: Report) -> Iterator[str]:
     )
     if not audit["differences"]:
         return
-    sides = [(other, m) for other in ("no graph", "permuted") for m in ("ndcg@20", "recall@20")]
-    head = ["users", "number", *(f"{metric} - {other}'s" for other, metric in sides)]
+    sides = [(variant, m) for variant in ("no graph", "permuted") for m in ("ndcg@20", "recall@20")]
+    head = ["users", "number", *(f"{metric} - {variant}'s" for variant, metric in sides)]
     rows = [
         [
             cohort.removeprefix("users/"),
             f"{number:,}",
-            *(interval(audit["differences"][other][metric][cohort]) for other, metric in sides),
+            *(interval(audit["differences"][variant][metric][cohort]) for variant, metric in sides),
         ]
         for cohort, number in audit["users"].items()
     ]
@@ -205,11 +207,11 @@ def _relations(audit: Report) -> list[str]:
         if f"without {name}" in audit["differences"]
     }
     rows = []
-    for name in best_first(audit["edges"], {n: got["difference"] for n, got in all_of.items()}):
+    for name in best_first(audit["edges"], {n: worth["difference"] for n, worth in all_of.items()}):
         untried = "not tried" if name in audit["skipped"] else "no weight"
         worth = interval(all_of[name]) if name in all_of else untried
-        found = audit["likeness"].get(name)
-        alike = Likeness(*(found[each] for each in _LIKENESS)).words if found else "too few"
+        likeness = audit["likeness"].get(name)
+        alike = Likeness(*(likeness[field] for field in _LIKENESS)).words if likeness else "too few"
         rows.append([name, f"{audit['edges'][name]:,}", worth, alike])
     return table(["relation", "edges", "worth in ndcg@20", "items alike, to shuffled"], rows)
 
@@ -220,17 +222,17 @@ def _settings(report: Report) -> list[str]:
         for row in report["rows"]
         if "/" not in row["model"]
     ]
-    changed = report["settings"]
-    said = f"`{changed}`" if changed else "none"
-    return [*lines, f"- kgrec's settings that are not its defaults: {said}."]
+    changes = report["settings"]
+    in_words = f"`{changes}`" if changes else "none"
+    return [*lines, f"- kgrec's settings that are not its defaults: {in_words}."]
 
 
 def _origin(row: Report) -> str:
     """Of which seeds, days and commits a row is."""
     if "origin" not in row:
         return ""
-    seeds, made = ", ".join(map(str, row["seeds"])), row["origin"]
-    return f" (seeds {seeds}; {', '.join(made['date'])}; commit {', '.join(made['commit'])})"
+    seeds, origin = ", ".join(map(str, row["seeds"])), row["origin"]
+    return f" (seeds {seeds}; {', '.join(origin['date'])}; commit {', '.join(origin['commit'])})"
 
 
 def _machine(report: Report) -> list[str]:

@@ -49,7 +49,7 @@ class PeerFit:
         parts: Scorers of the same fit that get rows of their own, by name.
         parameters: Learned numbers of the scorer ("") and of the parts by name; those that are
             not named are counted by `count_parameters`.
-        chosen: What was chosen on valid, and how the fit went.
+        choices: What was chosen on valid, and how the fit went.
         seconds: How long it took, if not what the caller measures.
         peak_memory_mb: Likewise the most memory it held, in MB of 10⁶ bytes.
     """
@@ -57,7 +57,7 @@ class PeerFit:
     scorer: Scorer
     parts: Mapping[str, Scorer] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
-    chosen: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     peak_memory_mb: float | None = None
 

@@ -34,9 +34,9 @@ def content_scorer(vectors: npt.NDArray[np.float32], history: Incidence) -> Embe
             first: raw text vectors all point one way.
         history: The training items of each user.
     """
-    told = torch.from_numpy(vectors.any(axis=1))
+    has_text = torch.from_numpy(vectors.any(axis=1))
     centred = torch.from_numpy(vectors).clone()
-    centred[told] -= centred[told].mean(dim=0)
+    centred[has_text] -= centred[has_text].mean(dim=0)
     item = functional.normalize(centred, dim=1)  # (num_items, d)
     offsets = history.pointer[:-1]
     user = functional.embedding_bag(history.columns, item, offsets, mode="sum")  # (num_users, d)

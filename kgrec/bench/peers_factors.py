@@ -51,11 +51,11 @@ def fit_als(
     def fit(graph: GraphData, values: tuple[int, float, float]) -> "EmbeddingScorer":
         return als(history_of(graph), *values, seed=job.seed)
 
-    found = choose(job.graph, grid, ALS_DEFAULT, fit)
-    wider = [(factors, *found[1:]) for factors in more_factors]
-    factors, regularisation, alpha = found = choose(job.graph, wider, found, fit)
-    chosen = {"factors": factors, "regularisation": regularisation, "alpha": alpha}
-    return PeerFit(fit(job.final, found), chosen={**chosen, "iterations": ALS_ITERATIONS})
+    best = choose(job.graph, grid, ALS_DEFAULT, fit)
+    wider = [(factors, *best[1:]) for factors in more_factors]
+    factors, regularisation, alpha = best = choose(job.graph, wider, best, fit)
+    choices = {"factors": factors, "regularisation": regularisation, "alpha": alpha}
+    return PeerFit(fit(job.final, best), choices={**choices, "iterations": ALS_ITERATIONS})
 
 
 def als(
@@ -90,12 +90,12 @@ def fit_bpr(
     """Chooses factors, learning rate, regularisation and epochs on valid."""
     need("implicit")
     share = Job(job.graph, job.config, job.seed, minutes=job.minutes / len(grid))
-    tried: list[dict[str, Any]] = []
+    trials: list[dict[str, Any]] = []
     best: tuple[float, int, Any] | None = None
     for place, values in enumerate(grid):
         make = partial(Bpr, values=values, seed=job.seed)
         scorer, record = train_until_best(share, make, stopping)
-        tried.append({"values": list(values), **record})
+        trials.append({"values": list(values), **record})
         value = record["valid_ndcg@20"]
         if value is None:  # no valid split: the first of the grid
             best = (0.0, place, scorer)
@@ -106,12 +106,12 @@ def fit_bpr(
     _, place, scorer = best
     if job.final is not job.graph:
         model = Bpr(job.final, grid[place], job.seed)
-        for _ in range(tried[place].get("best_epoch", tried[place]["epochs"])):
+        for _ in range(trials[place].get("best_epoch", trials[place]["epochs"])):
             model.train_epoch()
         scorer = model.scorer()
     names = ("factors", "learning_rate", "regularisation")
-    chosen = {**dict(zip(names, grid[place], strict=True)), **tried[place]}
-    return PeerFit(scorer, chosen={**chosen, "tried": [_told(trial) for trial in tried]})
+    choices = {**dict(zip(names, grid[place], strict=True)), **trials[place]}
+    return PeerFit(scorer, choices={**choices, "tried": [_summary(trial) for trial in trials]})
 
 
 class Bpr:
@@ -161,7 +161,7 @@ def _scorer(model: Any, history: Incidence) -> "EmbeddingScorer":
     return EmbeddingScorer(user, item, torch.zeros(len(item)), history)
 
 
-def _told(trial: dict[str, Any]) -> dict[str, Any]:
+def _summary(trial: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in trial.items() if key != "history"}
 
 

@@ -33,8 +33,8 @@ def fit_itemknn(job: Job) -> PeerFit:
         neighbours, shrink = neighbourhood
         return ItemKNN.fit(*train_pairs(graph), neighbours=neighbours, shrink=shrink)
 
-    found = choose(searched(job.graph), NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, fit)
-    return PeerFit(fit(job.final, found), chosen={"neighbours": found[0], "shrink": found[1]})
+    best = choose(searched(job.graph), NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, fit)
+    return PeerFit(fit(job.final, best), choices={"neighbours": best[0], "shrink": best[1]})
 
 
 def fit_ease(job: Job) -> PeerFit:
@@ -44,4 +44,4 @@ def fit_ease(job: Job) -> PeerFit:
         return Ease.fit(*train_pairs(graph), ridge=ridge)
 
     ridge = choose(searched(job.graph), RIDGES, DEFAULT_RIDGE, fit)
-    return PeerFit(fit(job.final, ridge), chosen={"ridge": ridge})
+    return PeerFit(fit(job.final, ridge), choices={"ridge": ridge})

@@ -11,15 +11,15 @@ def fit_kgrec(job: Job) -> PeerFit:
     training = job.config.training.model_copy(update={"refit": job.refit})
     config = job.config.model_copy(update={"seed": job.seed, "training": training})
     # No checkpoints: a resumed fit would not know how long it took.
-    fitted = fit(config, job.graph, progress=False)
-    parts = dict(fitted.parts)
-    if fitted.scorer.innermost is not fitted.scorer:
+    recommender = fit(config, job.graph, progress=False)
+    parts = dict(recommender.parts)
+    if recommender.scorer.innermost is not recommender.scorer:
         # What warm items lose to completed ones is seen beside it.
-        parts["without_cold"] = fitted.scorer.innermost
-    return PeerFit(fitted.scorer, parts=parts, chosen=fitted.record)
+        parts["without_cold"] = recommender.scorer.innermost
+    return PeerFit(recommender.scorer, parts=parts, choices=recommender.record)
 
 
 def fit_kgrec_no_graph(job: Job) -> PeerFit:
     """Fits the same on the graph without relations; texts then tell names and properties only."""
-    found = fit_kgrec(replace(job, graph=job.graph.without_graph()))
-    return replace(found, parts={})
+    peer_fit = fit_kgrec(replace(job, graph=job.graph.without_graph()))
+    return replace(peer_fit, parts={})

@@ -20,7 +20,7 @@ STOPPING = Stopping(every=5, patience=10, most=1000, default=200)
 def fit_lightgcn(job: Job, stopping: Stopping = STOPPING) -> PeerFit:
     """Trains with the published settings until valid no longer improves."""
     scorer, record = train_until_best(job, lambda graph: LightGcn(graph, job.seed), stopping)
-    return PeerFit(scorer, chosen=record)
+    return PeerFit(scorer, choices=record)
 
 
 class LightGcn:
@@ -51,8 +51,8 @@ class LightGcn:
         user, item = self._history.rows, self._history.columns
         order = torch.randperm(len(user), generator=self._generator)
         for batch in torch.split(order, BATCH):
-            other = self._negatives.draw(user[batch], self._generator)
-            ends = [user[batch], item[batch] + self._users, other + self._users]
+            negative_item = self._negatives.draw(user[batch], self._generator)
+            ends = [user[batch], item[batch] + self._users, negative_item + self._users]
             z = self._model.get_embedding(self._adjacency)
             # Selected, not indexed: the gradient of an index with repeats is summed in any order.
             head, positive, negative = (z.index_select(0, end) for end in ends)

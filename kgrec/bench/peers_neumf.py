@@ -25,7 +25,7 @@ _UNITS_AT_ONCE = 20_000_000
 def fit_neumf(job: Job, stopping: Stopping = STOPPING) -> PeerFit:
     """Trains with the published settings until valid no longer improves."""
     scorer, record = train_until_best(job, lambda graph: NeuMf(graph, job.seed), stopping)
-    return PeerFit(scorer, chosen=record)
+    return PeerFit(scorer, choices=record)
 
 
 class Network(nn.Module):
@@ -56,8 +56,8 @@ class Network(nn.Module):
         """Gives logits (n,) of pairs, users (n,) and items (n,) int64."""
         hidden = torch.cat([self.user_deep(user), self.item_deep(item)], dim=1)
         hidden = functional.relu(self.second(functional.relu(self.first(hidden))))
-        both = torch.cat([self.user(user) * self.item(item), hidden], dim=1)  # (n, 2f)
-        logits: Tensor = self.output(both).squeeze(1)
+        joined = torch.cat([self.user(user) * self.item(item), hidden], dim=1)  # (n, 2f)
+        logits: Tensor = self.output(joined).squeeze(1)
         return logits
 
     def rows(self, user: Tensor) -> Tensor:
@@ -137,9 +137,9 @@ class NeuMf:
         """Goes once through the interactions and their negatives in a drawn order."""
         user = self._history.rows.repeat(1 + NEGATIVES)
         own = self._history.columns
-        other = self._negatives.draw(user[len(own) :], self._generator)
-        item = torch.cat([own, other])
-        label = torch.cat([torch.ones(len(own)), torch.zeros(len(other))])
+        negative_item = self._negatives.draw(user[len(own) :], self._generator)
+        item = torch.cat([own, negative_item])
+        label = torch.cat([torch.ones(len(own)), torch.zeros(len(negative_item))])
         order = torch.randperm(len(user), generator=self._generator)
         for batch in torch.split(order, BATCH):
             logits = self._network(user[batch], item[batch])

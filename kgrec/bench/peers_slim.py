@@ -34,8 +34,8 @@ def fit_slim(job: Job) -> PeerFit:
     def fit(graph: GraphData, penalty: tuple[float, float]) -> ItemKNN:
         return slim(history_of(graph), *penalty)
 
-    found = choose(searched(job.graph, _SEARCH_ITEMS), PENALTIES, DEFAULT_PENALTY, fit)
-    return PeerFit(fit(job.final, found), chosen={"l1": found[0], "l2": found[1]})
+    penalty = choose(searched(job.graph, _SEARCH_ITEMS), PENALTIES, DEFAULT_PENALTY, fit)
+    return PeerFit(fit(job.final, penalty), choices={"l1": penalty[0], "l2": penalty[1]})
 
 
 def slim(history: Incidence, l1: float, l2: float, candidates: int = CANDIDATES) -> ItemKNN:
@@ -78,11 +78,11 @@ def slim(history: Incidence, l1: float, l2: float, candidates: int = CANDIDATES)
             sub = rows[:, near]
             gram = np.asarray((sub.T @ sub).todense(), dtype=np.float64)  # (m, m)
             target = block[row, torch.from_numpy(near)].numpy().astype(np.float64)  # (m,)
-            found = elastic_net(gram, target, l1, l2)
-            kept = found > 0
-            owners.append(near[kept])
-            targets.append(np.full(int(kept.sum()), start + row))
-            weights.append(found[kept])
+            column = elastic_net(gram, target, l1, l2)
+            positive = column > 0
+            owners.append(near[positive])
+            targets.append(np.full(int(positive.sum()), start + row))
+            weights.append(column[positive])
     return _scorer(history, owners, targets, weights)
 
 
@@ -109,9 +109,9 @@ def elastic_net(
     m = len(gram)
     lower = np.linalg.cholesky(gram + l2 * np.eye(m))
     answers = solve_triangular(lower, target - l1, lower=True)
-    found: npt.NDArray[np.float64]
-    found, _ = nnls(np.ascontiguousarray(lower.T), answers, maxiter=30 * m)
-    return found
+    weights: npt.NDArray[np.float64]
+    weights, _ = nnls(np.ascontiguousarray(lower.T), answers, maxiter=30 * m)
+    return weights
 
 
 def _csr(history: Incidence) -> Any:

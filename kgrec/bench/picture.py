@@ -77,18 +77,18 @@ def name_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> list[A
     Returns:
         The names as they stand, in the order of `points`.
     """
-    taken = [_square(axes.transData.transform(point)) for point in points.values()]
+    boxes = [_square(axes.transData.transform(point)) for point in points.values()]
     names = []
     for name, point in points.items():
         label = axes.annotate(name, point, xytext=(0, 0), textcoords="offset points", fontsize=8)
-        taken.append(_put_freely(label, axes, taken))
+        boxes.append(_put_freely(label, axes, boxes))
         names.append(label)
     return names
 
 
-def _put_freely(label: Annotation, axes: Axes, taken: Sequence[Bbox]) -> Bbox:
+def _put_freely(label: Annotation, axes: Axes, boxes: Sequence[Bbox]) -> Bbox:
     """Moves a name to the first place where it covers the least, and gives what it covers."""
-    free = min(_PLACES, key=lambda place: _crossed(axes, _put(label, place), taken))
+    free = min(_PLACES, key=lambda place: _crossed(axes, _put(label, place), boxes))
     return _put(label, free)
 
 
@@ -100,10 +100,10 @@ def _put(label: Annotation, place: _Place) -> Bbox:
     return label.get_window_extent()
 
 
-def _crossed(axes: Axes, box: Bbox, taken: Sequence[Bbox]) -> int:
+def _crossed(axes: Axes, box: Bbox, boxes: Sequence[Bbox]) -> int:
     """How many names and points a name would stand over; leaving the axes counts as one."""
     within = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
-    return sum(map(box.overlaps, taken)) + (not within)
+    return sum(map(box.overlaps, boxes)) + (not within)
 
 
 def _square(center: Any) -> Bbox:

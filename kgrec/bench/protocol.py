@@ -28,7 +28,7 @@ _COLD_INTERACTIONS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Accuracy:
     """What a scorer did on test.
 
     Attributes:
@@ -51,12 +51,12 @@ class Judged:
 def judge(
     scorer: Scorer,
     graph: GraphData,
-    known: GraphData,
+    training_graph: GraphData,
     *,
     k: Sequence[int] = (10, 20),
     block_size: int = 1024,
     cold: bool = False,
-) -> Judged:
+) -> Accuracy:
     """Ranks all items for every user with test items; train and valid are masked.
 
     `tail_recall@k` counts only items outside the most popular fifth of the items with training
@@ -66,8 +66,8 @@ def judge(
     Args:
         scorer: What to judge.
         graph: The graph with its splits.
-        known: What the scorer learned from (`graph`, or `graph` with valid in train); popularity
-            and cohorts are counted there.
+        training_graph: What the scorer learned from (`graph`, or `graph` with valid in train);
+            popularity and cohorts are counted there.
         k: List lengths.
         block_size: Users scored at once.
         cold: Whether cold and warm items are also judged apart.
@@ -82,19 +82,19 @@ def judge(
     every = ranking_metrics(ranking.hits, task.num_truth, k)
     per_user = {f"{name}@{n}": every[f"{name}@{n}"] for n in k for name in METRICS}
     per_user.update(
-        tail_recall(task, ranking, tail_items(known.train, graph.num_items), (longest,))
+        tail_recall(task, ranking, tail_items(training_graph.train, graph.num_items), (longest,))
     )
     if cold:
-        per_user.update(_of_cold(scorer, graph, known, task.users, k, block_size))
+        per_user.update(_of_cold(scorer, graph, training_graph, task.users, k, block_size))
     metrics = {name: _mean(values) for name, values in per_user.items()}
-    shown = np.unique(ranking.items[ranking.items >= 0])
-    metrics[f"coverage@{longest}"] = len(shown) / graph.num_items
-    return Judged(
+    listed = np.unique(ranking.items[ranking.items >= 0])
+    metrics[f"coverage@{longest}"] = len(listed) / graph.num_items
+    return Accuracy(
         users=task.users,
         per_user=per_user,
         metrics=metrics,
-        cohorts=cohort_metrics(task, ranking, known.train, k),
-        valid=_valid(scorer, graph, block_size) if known is graph else {},
+        cohorts=cohort_metrics(task, ranking, training_graph.train, k),
+        valid=_valid(scorer, graph, block_size) if training_graph is graph else {},
         score_seconds=seconds_to_score(scorer, block_size),
     )
 
@@ -105,10 +105,10 @@ def _mean(values: FloatArray) -> float:
 
 def _valid(scorer: Scorer, graph: GraphData, block_size: int) -> dict[str, float]:
     try:
-        found = RankingTask(graph, Split.VALID, block_size=block_size).run(scorer, (20,))
+        values = RankingTask(graph, Split.VALID, block_size=block_size).run(scorer, (20,))
     except DataError:
         return {}
-    return {name: float(found[name].mean()) for name in ("recall@20", "ndcg@20")}
+    return {name: float(values[name].mean()) for name in ("recall@20", "ndcg@20")}
 
 
 @torch.no_grad()
@@ -118,71 +118,76 @@ def seconds_to_score(scorer: Scorer, block_size: int, *, at_least: float = _TIME
     Blocks are timed until `at_least` seconds have passed; the rest is scaled up.
     """
     started = time.perf_counter()
-    done, seconds = 0, 0.0
+    num_scored, seconds = 0, 0.0
     for block in torch.split(torch.arange(scorer.num_users), block_size):
         scorer.score(block)
-        done += len(block)
+        num_scored += len(block)
         seconds = time.perf_counter() - started
         if seconds > at_least:
             break
-    return seconds * scorer.num_users / max(done, 1)
+    return seconds * scorer.num_users / max(num_scored, 1)
 
 
 def _of_cold(
     scorer: Scorer,
     graph: GraphData,
-    known: GraphData,
+    training_graph: GraphData,
     users: IndexArray,
     k: Sequence[int],
     block_size: int,
 ) -> dict[str, FloatArray]:
     """Gives the metrics of cold and of warm items in the order of `users`, NaN without any."""
     test = graph.held_out[Split.TEST]
-    warm = distinct_counts(known.train.item_index, known.train.user_index, graph.num_items) > 0
-    held = distinct_counts(test.item_index, test.user_index, graph.num_items)
-    cold = ~warm & (held >= _COLD_INTERACTIONS)
-    of_warm = _picked(test, warm[test.item_index])
-    of_cold = _picked(test, cold[test.item_index])
+    warm = (
+        distinct_counts(
+            training_graph.train.item_index, training_graph.train.user_index, graph.num_items
+        )
+        > 0
+    )
+    num_held_out = distinct_counts(test.item_index, test.user_index, graph.num_items)
+    cold = ~warm & (num_held_out >= _COLD_INTERACTIONS)
+    of_warm = _subset(test, warm[test.item_index])
+    of_cold = _subset(test, cold[test.item_index])
     # Ranking asks a scorer for its size and its scores, nothing else.
     among = cast(Scorer, _Among(scorer, cold))
     # What a user also took of the warm ones is no mistake in a list that is asked for cold ones.
     masked = replace(graph, train=_joined(graph.train, of_warm))
     out: dict[str, FloatArray] = {}
-    for prefix, asked, ranked, truth in (
+    for prefix, ranker, ranked, truth in (
         ("cold", among, graph, of_cold),
         ("cold_all", scorer, masked, of_cold),
         ("warm", scorer, graph, of_warm),
     ):
-        found = np.full((2 * len(k), len(users)), np.nan)
+        matrix = np.full((2 * len(k), len(users)), np.nan)
         names = [f"{name}@{n}" for n in k for name in ("recall", "ndcg")]
         if len(truth):
             held_out = {**graph.held_out, Split.TEST: truth}
             task = RankingTask(
                 replace(ranked, held_out=held_out), Split.TEST, block_size=block_size
             )
-            values = task.run(asked, k)
-            found[:, np.searchsorted(users, task.users)] = [values[name] for name in names]
-        out |= {f"{prefix}_{name}": row for name, row in zip(names, found, strict=True)}
+            values = task.run(ranker, k)
+            matrix[:, np.searchsorted(users, task.users)] = [values[name] for name in names]
+        out |= {f"{prefix}_{name}": row for name, row in zip(names, matrix, strict=True)}
     return out
 
 
-def _picked(part: Interactions, kept: npt.NDArray[np.bool_]) -> Interactions:
-    return Interactions(part.user_index[kept], part.item_index[kept])
+def _subset(part: Interactions, mask: npt.NDArray[np.bool_]) -> Interactions:
+    return Interactions(part.user_index[mask], part.item_index[mask])
 
 
-def _joined(one: Interactions, other: Interactions) -> Interactions:
+def _joined(first: Interactions, second: Interactions) -> Interactions:
     return Interactions(
-        np.concatenate([one.user_index, other.user_index]),
-        np.concatenate([one.item_index, other.item_index]),
+        np.concatenate([first.user_index, second.user_index]),
+        np.concatenate([first.item_index, second.item_index]),
     )
 
 
 class _Among:
     """A scorer whose lists hold only some items; (num_items,) bool says which."""
 
-    def __init__(self, scorer: Scorer, kept: npt.NDArray[np.bool_]) -> None:
+    def __init__(self, scorer: Scorer, mask: npt.NDArray[np.bool_]) -> None:
         self._scorer = scorer
-        self._left_out = torch.from_numpy(~kept)
+        self._left_out = torch.from_numpy(~mask)
         self.num_users, self.num_items = scorer.num_users, scorer.num_items
 
     def score(self, user_indices: Tensor) -> Tensor:

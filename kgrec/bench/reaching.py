@@ -28,7 +28,7 @@ def seconds_to_reach(fit: Fit, goal: Fit) -> float | None:
     if fit.looks:
         return next((seconds for seconds, accuracy in fit.looks if accuracy >= aim), None)
     total = 0.0
-    for step, seconds in fit.chosen.get("seconds", {}).items():  # in the order of fitting
+    for step, seconds in fit.choices.get("seconds", {}).items():  # in the order of fitting
         total += float(seconds)
         alone = fit.rows[step].valid.get(METRIC) if step in fit.rows else None
         if alone is not None and alone >= aim:

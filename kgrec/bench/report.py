@@ -41,7 +41,7 @@ def build_report(name: str, results: Results, models: Sequence[str] = ()) -> Rep
         `audit`. A row has `model`, `settings`, `status` (as `row_status` says), `errors` by seed,
         `seeds`, and of what is done `metrics`, `cohorts`, `valid` (name to `mean`, `sd`,
         `values`), `seconds` (`train`, `score`, without a refit `to_ease`, see `seconds_to_reach`),
-        `peak_memory_mb`, `base_memory_mb` (held before the fit began), `parameters`, `chosen` by
+        `peak_memory_mb`, `base_memory_mb` (held before the fit began), `parameters`, `choices` by
         seed, `origin` (the commits, threads and days of its fits), and `difference` (metric to
         `difference`, `low`, `high`: the model's minus kgrec's) of `difference_seeds`.
     """
@@ -97,7 +97,7 @@ def _rows(fits: Sequence[Fit]) -> Iterator[Report]:
         if with_row:
             measured = [fit.rows[name] for fit in with_row]
             row |= _measures(measured)
-            row["seconds"] = {"score": spread([one.score_seconds for one in measured])}
+            row["seconds"] = {"score": spread([part.score_seconds for part in measured])}
             row["origin"] = _origin(with_row)
             if not name:  # a part was fitted together with the whole
                 _add_costs(row, with_row)
@@ -131,7 +131,7 @@ def _add_costs(row: Report, fits: Sequence[Fit]) -> None:
     row["seconds"]["train"] = spread([fit.train_seconds for fit in fits])
     row["peak_memory_mb"] = spread([fit.peak_memory_mb for fit in fits])
     row["base_memory_mb"] = spread([fit.base_memory_mb for fit in fits])
-    row["chosen"] = {str(fit.seed): fit.chosen for fit in fits}
+    row["choices"] = {str(fit.seed): fit.choices for fit in fits}
 
 
 def _add_seconds_to_goal(rows: Sequence[Report], by_model: Mapping[str, Mapping[int, Fit]]) -> None:
@@ -176,10 +176,10 @@ def _failures(fits: Sequence[Fit]) -> Iterator[str]:
 def _ended_notes(fits: Sequence[Fit]) -> Iterator[str]:
     """Says which models were still being trained when their minutes were over."""
     for fit in fits:
-        if fit.chosen.get("stopped_by") == "minutes":
+        if fit.choices.get("stopped_by") == "minutes":
             yield (
                 f"{fit.model}, seed {fit.seed}, was ended by the limit on minutes after "
-                f"{fit.chosen['epochs']} epochs, its best in epoch {fit.chosen['best_epoch']}: "
+                f"{fit.choices['epochs']} epochs, its best in epoch {fit.choices['best_epoch']}: "
                 f"with more time it may be better."
             )
 

@@ -104,28 +104,30 @@ def _write(path: Path, value: Any) -> None:
 def counted(fits: Sequence[Fit]) -> tuple[list[Fit], list[str]]:
     """Gives the fits that make up one table, and says of the others why they do not.
 
-    A table is of one protocol and of one graph a split, those of the latest fit; a row is of one
-    model, that of its latest fit: the same settings, and of kgrec the same code.
+    A table is of one protocol and of one graph a split, those of the latest result; a row is of one
+    model, that of its latest result: the same settings, and of kgrec the same code.
     """
-    by_date = sorted(fits, key=lambda fit: fit.date)
-    table = {fit.split.get("seed"): fit.split.get("graph_version") for fit in by_date}
-    latest = {fit.model: fit for fit in by_date}
-    rest, notes = [], []
+    in_order = sorted(fits, key=lambda fit: (fit.error is None, fit.date))
+    versions = {_split(fit)[0]: _split(fit)[1] for fit in in_order}
+    latest = {fit.model: fit for fit in in_order}
+    table, notes = [], []
     for fit in fits:
-        newest = latest[fit.model]
-        if (fit.refit, fit.split.get("graph_version")) != (
-            by_date[-1].refit,
-            table[fit.split.get("seed")],
-        ):
+        split, version = _split(fit)
+        last = latest[fit.model]
+        if (fit.refit, version) != (in_order[-1].refit, versions[split]):
             notes.append(f"{fit.model}, seed {fit.seed}, does not count: it is of other data.")
-        elif (fit.settings, fit.variant) != (newest.settings, newest.variant):
+        elif fit.error is None and (fit.settings, fit.variant) != (last.settings, last.variant):
             notes.append(
-                f"{fit.model}, seed {fit.seed}, does not count: seed {newest.seed} is of other "
+                f"{fit.model}, seed {fit.seed}, does not count: seed {last.seed} is of other "
                 f"settings or code, and later."
             )
         else:
-            rest.append(fit)
-    return rest, notes
+            table.append(fit)
+    return table, notes
+
+
+def _split(fit: Fit) -> tuple[Any, Any]:
+    return fit.split.get("seed"), fit.split.get("graph_version")
 
 
 def keep_only(folder: Path, fits: Iterable[tuple[str, int]]) -> None:

@@ -51,26 +51,26 @@ class Case:
     Attributes:
         name: `clean`, `noise 5%`, `bandwagon push` …
         make: Makes its graph from the clean one.
-        asked: Indices of the items whose exposure is measured.
+        items: Indices of the items whose exposure is measured.
         attack: What is done to the one item asked for; None without an attack.
     """
 
     name: str
     make: Callable[[GraphData], GraphData]
-    asked: tuple[int, ...]
+    items: tuple[int, ...]
     attack: Attack | None = None
 
     @property
     def target(self) -> int | None:
         """Index of the attacked item; None without one."""
-        return self.asked[0] if self.attack is not None else None
+        return self.items[0] if self.attack is not None else None
 
     @property
     def key(self) -> str:
         """Names its file."""
         plain = self.name.replace(" ", "-").replace("%", "")
         if self.attack is None:
-            items = ",".join(map(str, self.asked))
+            items = ",".join(map(str, self.items))
             return f"{plain}-{hashlib.sha256(items.encode()).hexdigest()[:8]}"
         return f"{plain}-{self.attack.share:g}-{self.attack.profile}-{self.target}"
 
@@ -109,14 +109,15 @@ def run_robustness(
         graph = fetch_graph(store)
     folder = work / "attacks" / _key(config, graph)
     folder.mkdir(parents=True, exist_ok=True)
-    found = find_settings(config, graph, folder)
-    tell(f"settings found: {found.epochs} epochs, temperature {found.temperature:g}")
+    trial_settings = find_settings(config, graph, folder)
+    epochs, temperature = trial_settings.epochs, trial_settings.temperature
+    tell(f"settings found: {epochs} epochs, temperature {temperature:g}")
     cases = list(_cases(graph, bench.attacks, config.seed))
     measured = {}
     for case in cases:
         path = folder / f"{case.key}.json"
         if not path.is_file():
-            write_json(path, _measure(case, graph, config, found))
+            write_json(path, _measure(case, graph, config, trial_settings))
         measured[case.key] = read_json(path)
         tell(_line(case, measured[case.key]))
     return {
@@ -135,19 +136,19 @@ def run_robustness(
 def exposure(scorer: Scorer, graph: GraphData, target: int, num_real: int) -> float:
     """Gives the share of real users who have not met an item and see it among their first 20."""
     train = graph.train
-    met = np.zeros(num_real, dtype=bool)
-    met[train.user_index[(train.item_index == target) & (train.user_index < num_real)]] = True
-    known = train.user_index < num_real
-    seen = 0
+    has_met = np.zeros(num_real, dtype=bool)
+    has_met[train.user_index[(train.item_index == target) & (train.user_index < num_real)]] = True
+    is_real = train.user_index < num_real
+    num_exposed = 0
     for users in torch.split(torch.arange(num_real), 1024):
         scores = scorer.score(users).clone()
-        mine = known & (train.user_index >= int(users[0])) & (train.user_index <= int(users[-1]))
+        mine = is_real & (train.user_index >= int(users[0])) & (train.user_index <= int(users[-1]))
         rows = torch.from_numpy(train.user_index[mine]) - int(users[0])
         scores[rows, torch.from_numpy(train.item_index[mine])] = -torch.inf
         # Ties count for the attacker.
         above = (scores > scores[:, target : target + 1]).sum(dim=1)
-        seen += int(((above < _K) & ~torch.from_numpy(met[users.numpy()])).sum())
-    return seen / max(int((~met).sum()), 1)
+        num_exposed += int(((above < _K) & ~torch.from_numpy(has_met[users.numpy()])).sum())
+    return num_exposed / max(int((~has_met).sum()), 1)
 
 
 def _cases(graph: GraphData, attacks: BenchAttacksConfig, seed: int) -> Iterator[Case]:
@@ -158,47 +159,47 @@ def _cases(graph: GraphData, attacks: BenchAttacksConfig, seed: int) -> Iterator
     nuked = np.argsort(-popularity, kind="stable")[:_NUKED]
     # Orders, not draws: the first targets are the same ones, however many are asked for.
     order = {True: rng.permutation(pushed), False: rng.permutation(nuked)}
-    chosen = {push: items[: attacks.targets].tolist() for push, items in order.items()}
-    done = [Attack(kind, attacks.share, attacks.profile) for kind in attacks.kinds]
-    asked = tuple(sorted({item for attack in done for item in chosen[attack.pushes]}))
-    yield Case("clean", lambda clean: clean, asked)
+    targets = {push: items[: attacks.targets].tolist() for push, items in order.items()}
+    all_attacks = [Attack(kind, attacks.share, attacks.profile) for kind in attacks.kinds]
+    all_targets = tuple(sorted({item for attack in all_attacks for item in targets[attack.pushes]}))
+    yield Case("clean", lambda clean: clean, all_targets)
     for share in attacks.noise:
         make = partial(with_noise, share=share, seed=seed)
-        yield Case(f"noise {share:.0%}", make, asked)
-    for attack in done:
+        yield Case(f"noise {share:.0%}", make, all_targets)
+    for attack in all_attacks:
         name = f"{attack.kind} {'push' if attack.pushes else 'nuke'}"
-        for number, target in enumerate(chosen[attack.pushes]):
+        for number, target in enumerate(targets[attack.pushes]):
             make = partial(attacked, attack=attack, target=target, seed=seed * 1000 + number)
             yield Case(name, make, (target,), attack)
 
 
-def _measure(case: Case, clean: GraphData, config: Config, found: Found) -> Report:
+def _measure(case: Case, clean: GraphData, config: Config, trial_settings: Found) -> Report:
     """Fits and judges one case, without the defence and with it."""
     graph, num_real = case.make(clean), clean.num_users
     guard = config.model_copy(
         update={"defence": config.defence.model_copy(update={"filter": True})}
     )
-    left, told = defended(guard, graph)
-    assert told is not None
-    aside = _indices(graph, told["users"])
+    defended_graph, record = defended(guard, graph)
+    assert record is not None
+    aside = _indices(graph, record["users"])
     fakes = graph.num_users - num_real
     out: Report = {
         "fakes": fakes,
         "fakes_found": float((aside >= num_real).sum() / fakes) if fakes else None,
         "real_set_aside": float((aside < num_real).sum() / num_real),
-        "targets": told["targets"],
+        "targets": record["targets"],
     }
     for model, fit in (("closed form", fit_closed_form_alone), ("network", fit_network_alone)):
-        for name, learned in (("undefended", graph), ("defended", left)):
+        for name, learned in (("undefended", graph), ("defended", defended_graph)):
             if name == "defended" and learned is graph:  # nobody was set aside: the same fit
                 out[f"{model}|{name}"] = out[f"{model}|undefended"]
                 continue
-            scorer = fit(config, learned, found)
+            scorer = fit(config, learned, trial_settings)
             # Whoever was set aside is judged as well: that is what the defence costs.
             task = RankingTask(graph, Split.TEST, block_size=config.evaluation.block_size)
             out[f"{model}|{name}"] = {
                 "ndcg": float(task.run(scorer, (_K,))[f"ndcg@{_K}"].mean()),
-                "exposure": {str(t): exposure(scorer, graph, t, num_real) for t in case.asked},
+                "exposure": {str(t): exposure(scorer, graph, t, num_real) for t in case.items},
             }
     return out
 
@@ -216,40 +217,41 @@ def _rows(cases: Sequence[Case], measured: Mapping[str, Report]) -> list[Report]
         files = [measured[case.key] for case in mine]
         for model in ("closed form", "network"):
             for guard in ("undefended", "defended"):
-                found = [each[f"{model}|{guard}"] for each in files]
+                results = [file[f"{model}|{guard}"] for file in files]
                 clean = measured[cases[0].key][f"{model}|undefended"]["exposure"]
                 row: Report = {
                     "case": name,
                     "model": model,
                     "defence": guard == "defended",
-                    "ndcg": float(np.mean([each["ndcg"] for each in found])),
-                    "fakes_found": _mean([each["fakes_found"] for each in files]),
-                    "real_set_aside": _mean([each["real_set_aside"] for each in files]),
+                    "ndcg": float(np.mean([result["ndcg"] for result in results])),
+                    "fakes_found": _mean([file["fakes_found"] for file in files]),
+                    "real_set_aside": _mean([file["real_set_aside"] for file in files]),
                 }
                 if mine[0].target is not None:
                     pairs = [
-                        (str(case.target), each["exposure"])
-                        for case, each in zip(mine, found, strict=True)
+                        (str(case.target), result["exposure"])
+                        for case, result in zip(mine, results, strict=True)
                     ]
                     row["before"] = float(np.mean([clean[target] for target, _ in pairs]))
-                    row["exposures"] = [seen[target] for target, seen in pairs]
+                    row["exposures"] = [exposures[target] for target, exposures in pairs]
                     row["exposure"] = float(np.mean(row["exposures"]))
                 rows.append(row)
     return rows
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    numbers = [value for value in values if value is not None]
+    return float(np.mean(numbers)) if numbers else None
 
 
-def _line(case: Case, found: Report) -> str:
+def _line(case: Case, results: Report) -> str:
     parts = []
     for model in ("closed form", "network"):
         for guard in ("undefended", "defended"):
-            each = found[f"{model}|{guard}"]
-            seen = "" if case.target is None else f" seen {each['exposure'][str(case.target)]:.4f}"
-            parts.append(f"{model} {guard} {each['ndcg']:.4f}{seen}")
+            result = results[f"{model}|{guard}"]
+            parts.append(f"{model} {guard} {result['ndcg']:.4f}")
+            if case.target is not None:
+                parts[-1] += f" seen {result['exposure'][str(case.target)]:.4f}"
     return f"{case.key}: " + ", ".join(parts)
 
 

@@ -16,7 +16,7 @@ def robustness_page(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     attacks, split = report["attacks"], report["split"]
     targets = attacks["targets"]
-    each = "one item" if targets == 1 else f"each of {targets} items in turn; means are shown"
+    items = "one item" if targets == 1 else f"each of {targets} items in turn; means are shown"
     yield f"# {report['name']}: made-up interactions"
     yield ""
     yield f"Made by `{report['command']}` on {report['date'][:10]}, commit `{report['commit']}`."
@@ -27,7 +27,7 @@ def _lines(report: Report) -> Iterator[str]:
     )
     yield (
         f"- Noise: pairs that nobody had, as a share of train's. Attacks: {attacks['share']:.0%} "
-        f"fake users of {attacks['profile']} items (clones: those of whom they clone), on {each}."
+        f"fake users of {attacks['profile']} items (clones: those of whom they clone), on {items}."
     )
     yield (
         "- NDCG@20 is of real users on test, those included whom the defence set aside. Exposure "

@@ -68,8 +68,8 @@ def fill(
     config = _config(bench, settings, data, folder)
     key = _key(config, bench.thin, seed)
     ready = folder / "ready.json"
-    if ready.is_file() and (found := read_json(ready)).get("key") == key:
-        return SplitStore(seed, config, found["version"], found["counts"])
+    if ready.is_file() and (record := read_json(ready)).get("key") == key:
+        return SplitStore(seed, config, record["version"], record["counts"])
     ready.unlink(missing_ok=True)
     with open_store(config.store) as store:
         dataset = load_dataset(config.data, seed)
@@ -99,17 +99,17 @@ def _config(
     bench: BenchConfig, settings: Mapping[str, Any], data: Path | None, folder: Path
 ) -> Config:
     tree: dict[str, Any] = {key: value for key, value in settings.items() if key != "store"}
-    given = dict(tree.get("data", {}))
+    data_section = dict(tree.get("data", {}))
     if bench.source == "ml-100k":
         demo = demo_config().data.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-        tree["data"] = {**demo, **given}
+        tree["data"] = {**demo, **data_section}
     elif bench.source == "amazon-book":
         files = amazon_book(data or Path(), folder, bench.valid_share)
-        tree["data"] = {**given, **files}
+        tree["data"] = {**data_section, **files}
     tree["store"] = {"uri": f"embedded:{(folder / 'graph.kgl').resolve()}"}
     config = Config.build(tree, base=(data or Path()).resolve(), source=f"benchmark {bench.name}")
-    given_split = any(source.split is not None for source in config.data.all_sources())
-    if bench.split_seeds and given_split:
+    has_splits = any(source.split is not None for source in config.data.all_sources())
+    if bench.split_seeds and has_splits:
         raise ConfigError(
             f"benchmark {bench.name}: split_seeds draws splits, but the files are split already; "
             f"set split_seeds = false"
@@ -141,8 +141,8 @@ def amazon_book(data: Path, folder: Path, valid_share: float) -> dict[str, str]:
     train["time"] = lines.cumcount()
     total = lines.transform("size")
     count = np.minimum(np.maximum(1, np.round(valid_share * total)), total - 1)
-    held = train["time"] >= total - count
-    tables = {"train": train[~held], "valid": train[held], "test": pairs["test"]}
+    is_valid = train["time"] >= total - count
+    tables = {"train": train[~is_valid], "valid": train[is_valid], "test": pairs["test"]}
     paths = {}
     for name, table in tables.items():
         path = folder / f"{name}.tsv"
@@ -166,10 +166,10 @@ def _lines(path: Path) -> pd.DataFrame:
 
 def _key(config: Config, thin: ThinConfig | None, seed: int) -> str:
     """A hash of what the store is made from; files count by their contents."""
-    said = config.data.model_dump_json() + json.dumps(seed)
+    settings = config.data.model_dump_json() + json.dumps(seed)
     if thin is not None:
-        said += thin.model_dump_json()
-    total = hashlib.sha256(said.encode())
+        settings += thin.model_dump_json()
+    total = hashlib.sha256(settings.encode())
     for source in config.data.all_sources():
         if source.path is not None and source.path.is_file():
             total.update(hashlib.sha256(source.path.read_bytes()).digest())

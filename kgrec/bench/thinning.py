@@ -33,17 +33,17 @@ def thinned(dataset: Dataset, config: ThinConfig, seed: int) -> Dataset:
     owner = place[NodeLabel.USER][user][order]  # (n,) ascending
     count = np.bincount(owner, minlength=len(place[NodeLabel.USER]))
     dense = np.flatnonzero(count > config.keep)
-    chosen = rng.choice(dense, round(config.share * len(dense)), replace=False)
+    thinned_users = rng.choice(dense, round(config.share * len(dense)), replace=False)
     shuffled = np.lexsort((rng.random(len(owner)), owner))
     rank = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    gone = np.zeros(len(owner), dtype=bool)
-    gone[order[shuffled]] = (rank >= config.keep) & np.isin(owner, chosen)
-    keys = _keys(train[gone], dataset)
+    is_removed = np.zeros(len(owner), dtype=bool)
+    is_removed[order[shuffled]] = (rank >= config.keep) & np.isin(owner, thinned_users)
+    keys = _keys(train[is_removed], dataset)
     relations = tuple(_without(table, keys, dataset) for table in dataset.relations)
-    left = train[~gone].reset_index(drop=True)
+    remaining = train[~is_removed].reset_index(drop=True)
     return replace(
         dataset,
-        interactions={**dataset.interactions, Split.TRAIN: left},
+        interactions={**dataset.interactions, Split.TRAIN: remaining},
         relations=relations,
     )
 
@@ -57,5 +57,5 @@ def _keys(edges: pd.DataFrame, dataset: Dataset) -> npt.NDArray[np.int64]:
 def _without(table: RelationTable, keys: npt.NDArray[np.int64], dataset: Dataset) -> RelationTable:
     if table.role not in (Role.EVIDENCE, Role.NEGATIVE):
         return table
-    kept = ~np.isin(_keys(table.edges, dataset), keys)
-    return replace(table, edges=table.edges[kept].reset_index(drop=True))
+    is_kept = ~np.isin(_keys(table.edges, dataset), keys)
+    return replace(table, edges=table.edges[is_kept].reset_index(drop=True))

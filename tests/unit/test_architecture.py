@@ -109,7 +109,6 @@ SAVED_KEYS: dict[str, set[str]] = {"config/augment.py": {"drawn"}}
 BARE_NAMES_LEFT: dict[str, int] = {
     "auditing/": 33,
     "augment/": 60,
-    "bench/": 125,
     "explanation/": 49,
     "model/": 27,
     "resolution/": 92,

@@ -85,7 +85,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("fit", [fit_popularity, fit_itemknn, fit_ease])
 def test_a_refit_learns_from_valid_with_the_choice_made_without_it(fit: object) -> None:
     alone, again = fit(job()), fit(job(refit=True))  # type: ignore[operator]
-    assert alone.chosen == again.chosen
+    assert alone.choices == again.choices
     valid = GRAPH.held_out[Split.VALID]
     pairs = set(zip(valid.user_index.tolist(), valid.item_index.tolist(), strict=True))
     own = {(user, item) for user, item in pairs if item in again.scorer.history.row(user).tolist()}

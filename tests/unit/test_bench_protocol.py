@@ -252,14 +252,14 @@ def test_popularity_counts_what_it_learned_from() -> None:
     assert scores[9] == pytest.approx(np.log(3))
 
 
-def result(valid: float | None, train_seconds: float, **chosen: Any) -> Fit:
+def result(valid: float | None, train_seconds: float, **choices: Any) -> Fit:
     judged = {} if valid is None else {"ndcg@20": valid}
     only = Row(metrics={}, cohorts={}, valid=judged, score_seconds=0.0, parameters=0)
-    looks = best_looks(chosen)
+    looks = best_looks(choices)
     rows, settings = {"": only}, "as published"
     return Fit(
         model="m", seed=0, settings=settings, rows=rows, train_seconds=train_seconds,
-        chosen=chosen, looks=looks,
+        choices=choices, looks=looks,
     )  # fmt: skip
 
 

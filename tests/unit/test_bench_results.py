@@ -43,7 +43,7 @@ def fit(model: str, seed: int, value: float = 0.1, **more: Any) -> Fit:
         "settings": "as published", "split": {"seed": 0, "graph_version": "v0"}, "commit": "c1",
         "command": "kgrec bench", "date": "2026-11-01", "machine": MACHINE,
         "rows": {"": row(value)}, "train_seconds": 100 * value, "peak_memory_mb": value,
-        "base_memory_mb": value, "chosen": {"epochs": seed},
+        "base_memory_mb": value, "choices": {"epochs": seed},
     }  # fmt: skip
     return Fit(model=model, seed=seed, **{**facts, **more})
 
@@ -71,7 +71,7 @@ def test_values_go_to_their_seeds_and_mean_and_deviation_are_of_all() -> None:
     assert found["metrics"]["ndcg@20"]["sd"] == pytest.approx(math.sqrt(0.04))
     assert found["seconds"]["train"]["values"] == pytest.approx([10, 30, 50])
     assert found["cohorts"]["users/1-5"]["num_users"]["values"] == [7.0, 7.0, 7.0]
-    assert found["chosen"] == {str(seed): {"epochs": seed} for seed in range(3)}
+    assert found["choices"] == {str(seed): {"epochs": seed} for seed in range(3)}
 
 
 def test_models_are_in_the_order_of_the_settings_and_others_last() -> None:
@@ -110,6 +110,10 @@ def test_a_row_is_of_the_latest_settings_and_code_of_a_model(other: dict[str, An
     assert found["notes"][0] == (
         "kgrec, seed 0, does not count: seed 1 is of other settings or code, and later."
     )
+    # A failure is of no settings: what there is counts on.
+    found = report(fit("kgrec", 0), failed("kgrec", 1, "killed", **other, **later))
+    assert models(found["rows"]) == [("kgrec", [0])]
+    assert found["notes"] == ["kgrec, seed 1, has no result: killed"]
     # Another commit alone changes nothing: what it changed is in the variant.
     found = report(fit("kgrec", 0), fit("kgrec", 1, **later))
     assert models(found["rows"]) == [("kgrec", [0, 1])]
@@ -148,9 +152,9 @@ def test_notes_say_of_how_many_commits_the_rows_are() -> None:
 def test_notes_say_which_models_were_ended_by_the_limit_on_minutes() -> None:
     ended = {"stopped_by": "minutes", "epochs": 4, "best_epoch": 3}
     fits = (
-        fit("als", 0, chosen=ended),
-        fit("als", 1, chosen={**ended, "stopped_by": "patience"}),
-        fit("als", 2, chosen={}),
+        fit("als", 0, choices=ended),
+        fit("als", 1, choices={**ended, "stopped_by": "patience"}),
+        fit("als", 2, choices={}),
     )
     assert report(*fits)["notes"] == [
         "als, seed 0, was ended by the limit on minutes after 4 epochs, its best in epoch 3: with "

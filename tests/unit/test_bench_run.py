@@ -167,7 +167,7 @@ def test_every_model_and_part_has_a_row_with_everything(finished: dict[str, Any]
         if "/" not in row["model"]:
             assert row["seconds"]["train"]["mean"] > 0
             assert row["peak_memory_mb"]["mean"] >= row["base_memory_mb"]["mean"] > 50
-            assert set(row["chosen"]) == {"0", "1"}
+            assert set(row["choices"]) == {"0", "1"}
             assert len(row["seconds"]["to_ease"]["values"]) == 2
 
 
@@ -191,7 +191,7 @@ def test_the_report_says_how_it_was_made(finished: dict[str, Any]) -> None:
     ended = [
         f"{row['model']}, seed {seed}"
         for row in report["rows"]
-        for seed, chosen in row.get("chosen", {}).items()
+        for seed, chosen in row.get("choices", {}).items()
         if chosen and chosen.get("stopped_by") == "minutes"
     ]
     assert [note.partition(", was ended by the limit")[0] for note in report["notes"]] == ended
@@ -394,7 +394,7 @@ def test_a_refit_is_judged_on_test_with_what_it_learned(sample: Path, tmp_path: 
         torch.from_numpy(joined.train.item_index),
         NUM_USERS,
         NUM_ITEMS,
-        ridge=result.chosen["ridge"],
+        ridge=result.choices["ridge"],
     )
     expected = evaluate(scorer, graph, Split.TEST).metrics
     row = result.rows[""]

@@ -73,9 +73,9 @@ def test_a_fit_is_searched_on_valid(fits: Fits, tmp_path: Path) -> None:
     (asked,) = fits.asked
     assert (asked["seed"], asked["epochs"], asked["max_seconds"]) == (5, None, 120.0)
     assert (fit.seconds, fit.peak_memory_mb, fit.parameters) == (10.0, 99.0, {"": 7})
-    assert fit.chosen["stopped_by"] == "patience"
-    assert fit.chosen["valid_ndcg@20"] == 0.3
-    assert fit.chosen["history"][1] == {
+    assert fit.choices["stopped_by"] == "patience"
+    assert fit.choices["valid_ndcg@20"] == 0.3
+    assert fit.choices["history"][1] == {
         "epoch": 2, "seconds": 4.0, "training_seconds": 2.0, "cpu_seconds": 3.0,
         "valid_ndcg@20": 0.2,
     }  # fmt: skip
@@ -100,4 +100,4 @@ def test_without_valid_a_fixed_number_of_epochs(fits: Fits, tmp_path: Path) -> N
     job = Job(graph_with({}), CONFIG, 5, work=tmp_path)
     fit = fit_hopwise_peer("LightGCN", job)
     assert fits.asked[0]["epochs"] == adapter.DEFAULT_EPOCHS
-    assert fit.chosen["valid_ndcg@20"] is None
+    assert fit.choices["valid_ndcg@20"] is None

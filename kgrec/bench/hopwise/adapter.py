@@ -56,7 +56,7 @@ def fit_hopwise_peer(model: str, job: Job) -> PeerFit:
     return PeerFit(
         fits[-1].scorer,
         parameters={"": result.parameters},
-        chosen=_record(result),
+        choices=_record(result),
         seconds=sum(fit.seconds for fit in fits),
         peak_memory_mb=max(fit.peak_memory_mb for fit in fits),
     )

@@ -46,12 +46,12 @@ def write_atomic(graph: GraphData, folder: Path) -> dict[str, int]:
     if not len(graph.train):
         raise DataError("peers learn from train; expected pairs, got none; check [data.split]")
     train = _pairs(graph.train)
-    valid = _judged(graph)
+    valid = _valid_pairs(graph)
     items = np.arange(graph.num_items)
     triples = _triples(graph)
     entities = [f"i{item}" for item in items]
     link = pd.DataFrame({"item_id": items, "entity_id": entities})
-    known = set(triples["head_id"]).union(triples["tail_id"])
+    in_triples = set(triples["head_id"]).union(triples["tail_id"])
     frames = {
         "train.inter": train,
         "valid.inter": valid if len(valid) else train.head(1),
@@ -59,7 +59,7 @@ def write_atomic(graph: GraphData, folder: Path) -> dict[str, int]:
         "item": pd.DataFrame({"item_id": items}),
         "kg": triples,
         # hopwise 0.9.1 cannot read the link of an item without a triple from split files.
-        "link": link[link["entity_id"].isin(known)],
+        "link": link[link["entity_id"].isin(in_triples)],
     }
     target = folder / DATASET
     target.mkdir(parents=True, exist_ok=True)
@@ -67,19 +67,19 @@ def write_atomic(graph: GraphData, folder: Path) -> dict[str, int]:
         typed = frame.set_axis([f"{column}:token" for column in frame.columns], axis=1)
         typed.to_csv(target / f"{DATASET}.{name}", sep="\t", index=False, lineterminator="\n")
     rows = {name.removesuffix(".inter"): len(frame) for name, frame in frames.items()}
-    return rows | {"judged": len(valid), "nodes": len(known.union(entities))}
+    return rows | {"judged": len(valid), "nodes": len(in_triples.union(entities))}
 
 
-def _judged(graph: GraphData) -> pd.DataFrame:
+def _valid_pairs(graph: GraphData) -> pd.DataFrame:
     """The pairs of valid whose users have something in train."""
     part = graph.held_out.get(Split.VALID)
     if part is None:
         return _pairs(graph.train).head(0)
     pairs = _pairs(part)
-    kept = pairs["user_id"].isin(graph.train.user_index)
-    if not kept.all():
-        logger.info("valid_left_out=%d reason=no_training_items", int((~kept).sum()))
-    return pairs[kept]
+    has_train = pairs["user_id"].isin(graph.train.user_index)
+    if not has_train.all():
+        logger.info("valid_left_out=%d reason=no_training_items", int((~has_train).sum()))
+    return pairs[has_train]
 
 
 def _pairs(part: Interactions) -> pd.DataFrame:

@@ -70,7 +70,11 @@ class Watch:
         self.history.append(point)
         tell(**point)
         if value >= self.best_value:
-            self.best, self.best_epoch, self.best_value = kept(self.model), epoch + 1, float(value)
+            self.best, self.best_epoch, self.best_value = (
+                state_of(self.model),
+                epoch + 1,
+                float(value),
+            )
         elif epoch + 1 - self.best_epoch > self.stopping_step:
             self.stopped = "early"
             raise Stop
@@ -142,7 +146,7 @@ def train(job: dict[str, Any], started: float, cpu_started: float) -> tuple[Any,
     with torch.no_grad():
         with contextlib.suppress(NotImplementedError):
             model.full_sort_predict(users_of(dataset, job["scored_users"][:1]))
-        watch.best, watch.best_epoch = kept(model), config["epochs"]
+        watch.best, watch.best_epoch = state_of(model), config["epochs"]
     return config, dataset, model, watch
 
 
@@ -201,7 +205,7 @@ def provide_scatter() -> None:
     sys.modules["torch_scatter"] = module
 
 
-def kept(model: Any) -> dict[str, Any]:
+def state_of(model: Any) -> dict[str, Any]:
     """What the scores of an evaluation can be made from again: its embeddings, or all weights.
 
     KGIN and MCCLK draw edges even when they are evaluated; their embeddings are those just judged.
@@ -244,12 +248,12 @@ def write_scores(dataset: Any, model: Any, best: Any, job: dict[str, Any], out: 
     scores = np.lib.format.open_memmap(
         out / "scores.npy", mode="w+", dtype=np.float32, shape=(num_users, num_items)
     )
-    known = np.array(job["scored_users"])
+    scored_users = np.array(job["scored_users"])
     size = max(1, job["cells"] // num_items)
-    for start in range(0, len(known), size):
-        block = known[start : start + size]
-        found = model.full_sort_predict(users_of(dataset, block)).view(len(block), -1)
-        scores[block] = found.cpu().numpy()[:, items]
+    for start in range(0, len(scored_users), size):
+        block = scored_users[start : start + size]
+        block_scores = model.full_sort_predict(users_of(dataset, block)).view(len(block), -1)
+        scores[block] = block_scores.cpu().numpy()[:, items]
     scores.flush()
 
 

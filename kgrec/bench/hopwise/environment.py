@@ -62,10 +62,10 @@ def hopwise_python() -> Path:
 
 def _whole(folder: Path) -> bool:
     try:
-        found = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
+        marker = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(found == {"requirements": list(REQUIREMENTS)})
+    return bool(marker == {"requirements": list(REQUIREMENTS)})
 
 
 def _make(folder: Path, python: Path) -> None:
@@ -100,8 +100,8 @@ def _interpreter() -> str:
     if sys.version_info[:2] in _PYTHONS:
         return sys.executable
     for version in _PYTHONS:
-        if found := shutil.which(f"python{_version(version)}"):
-            return found
+        if python := shutil.which(f"python{_version(version)}"):
+            return python
     raise ConfigError(
         f"hopwise {HOPWISE} runs on Python 3.10 to 3.12; expected one of them, got "
         f"{_version(sys.version_info[:2])} and none on PATH; install Python 3.12 or uv"
@@ -114,10 +114,10 @@ def _version(version: tuple[int, ...]) -> str:
 
 def _run(command: list[str]) -> None:
     settings = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run(command, capture_output=True, text=True, env=settings, check=False)
-    if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_TAIL_LINES:])
+    process = subprocess.run(command, capture_output=True, text=True, env=settings, check=False)
+    if process.returncode:
+        tail = "\n".join((process.stdout + process.stderr).strip().splitlines()[-_TAIL_LINES:])
         raise ConfigError(
             f"hopwise's environment could not be made: `{' '.join(command)}` ended with "
-            f"{done.returncode}; check the network and the free space, then run again\n{tail}"
+            f"{process.returncode}; check the network and the free space, then run again\n{tail}"
         )

@@ -152,9 +152,11 @@ def fit_hopwise(
 
 def _peer(model: str) -> Peer:
     if model not in PEERS:
-        known = f"expected one of {', '.join(PEERS)}; got {model!r}"
+        expected = f"expected one of {', '.join(PEERS)}; got {model!r}"
         why = f" ({MISSING[model]})" if model in MISSING else ""
-        raise ConfigError(f"hopwise {HOPWISE} has no such model here{why}; {known}; leave it out")
+        raise ConfigError(
+            f"hopwise {HOPWISE} has no such model here{why}; {expected}; leave it out"
+        )
     return PEERS[model]
 
 
@@ -265,7 +267,7 @@ def read_result(out: Path, graph: GraphData) -> HopwiseResult:
     path = out / "result.json"
     if not path.exists():
         raise RunError(f"{path} is missing; expected the record of a hopwise run; train it again")
-    found = json.loads(path.read_text(encoding="utf-8"))
+    record = json.loads(path.read_text(encoding="utf-8"))
     history = tuple(
         ValidPoint(
             epoch=int(point["epoch"]),
@@ -274,20 +276,20 @@ def read_result(out: Path, graph: GraphData) -> HopwiseResult:
             cpu_seconds=point["cpu_seconds"],
             ndcg=point["ndcg@20"],
         )
-        for point in found["valid_history"]
+        for point in record["valid_history"]
     )
     return HopwiseResult(
         scorer=read_scores(out, graph),
-        seconds=found["seconds"],
-        cpu_seconds=found["cpu_seconds"],
-        evaluation_seconds=found["evaluation_seconds"],
-        peak_memory_mb=found["peak_memory_mb"],
-        parameters=found["parameters"],
+        seconds=record["seconds"],
+        cpu_seconds=record["cpu_seconds"],
+        evaluation_seconds=record["evaluation_seconds"],
+        peak_memory_mb=record["peak_memory_mb"],
+        parameters=record["parameters"],
         settings={
-            **found["settings"], "threads": found["threads"], "versions": found["versions"]
+            **record["settings"], "threads": record["threads"], "versions": record["versions"]
         },
-        epochs=found["epochs"],
-        best_epoch=found["best_epoch"],
-        stopped=found["stopped"],
+        epochs=record["epochs"],
+        best_epoch=record["best_epoch"],
+        stopped=record["stopped"],
         valid_history=history,
     )  # fmt: skip

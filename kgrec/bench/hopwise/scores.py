@@ -53,10 +53,10 @@ def _read(path: Path) -> Tensor:
     return torch.from_numpy(np.load(path, allow_pickle=False))
 
 
-def _check(folder: Path, got: tuple[int, ...], expected: tuple[int, int]) -> None:
-    if got != expected:
+def _check(folder: Path, shape: tuple[int, ...], expected: tuple[int, int]) -> None:
+    if shape != expected:
         raise RunError(
-            f"{folder} holds scores of {got} users and items; expected {expected}; it is of "
+            f"{folder} holds scores of {shape} users and items; expected {expected}; it is of "
             f"another graph: train again"
         )
 
