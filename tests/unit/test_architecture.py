@@ -112,7 +112,6 @@ BARE_NAMES_LEFT: dict[str, int] = {
     "bench/": 125,
     "explanation/": 49,
     "model/": 27,
-    "resolution/": 92,
     "training/": 138,
 }
 

@@ -98,7 +98,7 @@ def test_the_best_on_one_network_is_tried_on_the_others(
     assert [(v.source, v.trainings) for v in found.verdicts] == [
         ("teacher", 3), ("knn", 1), ("random", 1)
     ]  # fmt: skip
-    assert found.picked == (NONE if luck else "teacher")
+    assert found.winner == (NONE if luck else "teacher")
     wanted = np.mean(gains["teacher"])
     assert found.verdicts[0].sparse.difference == pytest.approx(wanted, abs=0.004)
     assert found.words().count("one alone") == 2
