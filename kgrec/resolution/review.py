@@ -27,7 +27,7 @@ COLUMNS = (
 #: What `decided_by` says.
 THRESHOLD, PERSON = "threshold", "person"
 
-_SAID: Mapping[str, str] = {
+_ANSWERS: Mapping[str, str] = {
     **dict.fromkeys(("yes", "y", "true", "t", "x", "1"), "yes"),
     **dict.fromkeys(("no", "n", "false", "f", "0"), "no"),
     "": "",
@@ -113,7 +113,7 @@ def write_proposals(path: Path, proposals: pd.DataFrame) -> None:
 
 def _decision(row: Mapping[str, str | None], place: str) -> dict[str, object] | None:
     cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
-    answer = _SAID.get(cells["accepted"].casefold())
+    answer = _ANSWERS.get(cells["accepted"].casefold())
     if answer is None:
         raise DataError(
             f"{place}: accepted is {cells['accepted']!r}; expected yes, no or nothing; mend that "
