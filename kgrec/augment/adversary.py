@@ -43,8 +43,8 @@ class Lessons:
 
     def batches(self, generator: torch.Generator) -> Iterator["Lessons"]:
         """Goes once through the users of whose candidates some are real and some are not."""
-        others = (self.present & ~self.real).any(dim=1)
-        able = torch.nonzero(self.real.any(dim=1) & others).squeeze(1)
+        has_unreal = (self.present & ~self.real).any(dim=1)
+        able = torch.nonzero(self.real.any(dim=1) & has_unreal).squeeze(1)
         for batch in torch.split(able[torch.randperm(len(able), generator=generator)], _BATCH):
             yield self.take(batch)
 
@@ -113,20 +113,22 @@ def play(
         steps = 0
         for batch in lessons.batches(draws):
             for _ in range(config.discriminator_steps):
-                told = _discriminate(generator, discriminator, batch, config, draws)
+                discriminator_loss = _discriminate(generator, discriminator, batch, config, draws)
                 of_discriminator.zero_grad()
-                told.backward()  # type: ignore[no-untyped-call]
+                discriminator_loss.backward()  # type: ignore[no-untyped-call]
                 of_discriminator.step()
             logits = draw_logits(generator, batch, config, draws)
             with torch.no_grad():
-                judged = discriminator(batch.features)
-            adverse = (logits.softmax(dim=1) * -logsigmoid(judged)).sum(dim=1)
+                verdicts = discriminator(batch.features)
+            adverse = (logits.softmax(dim=1) * -logsigmoid(verdicts)).sum(dim=1)
             entropy = _cross_entropy(logits, batch)
             loss = adverse.mean() + config.anchor * entropy
             of_generator.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             of_generator.step()
-            sums += torch.stack([adverse.mean().detach(), told.detach(), entropy.detach()])
+            sums += torch.stack(
+                [adverse.mean().detach(), discriminator_loss.detach(), entropy.detach()]
+            )
             steps += 1
         names = ("generator", "discriminator", "cross_entropy")
         if steps:
@@ -146,8 +148,8 @@ def draw_logits(
 
 def _cross_entropy(logits: Tensor, batch: Lessons) -> Tensor:
     """-Σ log p over a user's real candidates, the mean of them, the mean over users."""
-    told = logits.log_softmax(dim=1).masked_fill(~batch.real, 0.0)
-    return -(told.sum(dim=1) / batch.real.sum(dim=1)).mean()
+    log_probability = logits.log_softmax(dim=1).masked_fill(~batch.real, 0.0)
+    return -(log_probability.sum(dim=1) / batch.real.sum(dim=1)).mean()
 
 
 def _discriminate(
@@ -161,10 +163,10 @@ def _discriminate(
     with torch.no_grad():
         logits = draw_logits(generator, batch, config, draws)
     real = torch.multinomial(batch.real.float(), config.drawn, replacement=True, generator=draws)
-    drawn = torch.multinomial(logits.softmax(dim=1), config.drawn, True, generator=draws)
+    proposals = torch.multinomial(logits.softmax(dim=1), config.drawn, True, generator=draws)
     alike = _as_popular(batch, real, draws)
     of_real, of_drawn, of_alike = (
-        discriminator(_at(batch.features, place)) for place in (real, drawn, alike)
+        discriminator(_at(batch.features, place)) for place in (real, proposals, alike)
     )
     losses: Tensor = softplus(-of_real) + (softplus(of_drawn) + softplus(of_alike)) / 2
     return losses.mean()
@@ -172,8 +174,8 @@ def _discriminate(
 
 def _as_popular(batch: Lessons, places: Tensor, draws: torch.Generator) -> Tensor:
     """For each place (B, n) that of another candidate, not real, of about the same popularity."""
-    wanted = batch.popularity.gather(1, places)  # (B, n)
-    distance = (batch.popularity[:, None, :] - wanted[:, :, None]).abs()  # (B, n, k)
+    popularity = batch.popularity.gather(1, places)  # (B, n)
+    distance = (batch.popularity[:, None, :] - popularity[:, :, None]).abs()  # (B, n, k)
     distance += 0.3 * torch.rand(distance.shape, generator=draws)  # not always the same one
     unfit = batch.real | ~batch.present
     return distance.masked_fill_(unfit[:, None, :], torch.inf).argmin(dim=2)

@@ -35,7 +35,7 @@ class Bank:
     scorers: Mapping[str, Told]
     history: Incidence
     choosers: tuple[str, ...]
-    _kept: dict[tuple[int, bytes], tuple[Tensor, Tensor]] = field(
+    _cache: dict[tuple[int, bytes], tuple[Tensor, Tensor]] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -49,7 +49,7 @@ class Bank:
         """Numbers that are told of a user and an item, f."""
         return len(self.scorers) + 1
 
-    def told(self, users: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def candidates(self, users: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Gives each user's candidates, and what is told of them; every scorer is asked once.
 
         Candidates are the unseen items with the best place among any chooser's. So each brings
@@ -65,24 +65,24 @@ class Bank:
             what `features` tells of them, (a, k, f) float32.
         """
         key = count, users.numpy().tobytes()
-        if key in self._kept:
-            return self._kept[key]
+        if key in self._cache:
+            return self._cache[key]
         most = min(count, self.history.num_columns)
         items = [torch.empty(0, most, dtype=torch.int64)]
-        told = [torch.empty(0, most, self.num_features)]
+        features = [torch.empty(0, most, self.num_features)]
         for block in torch.split(users, USERS_AT_ONCE):
-            known = {name: self.scorers[name].score(block) for name in self.choosers}
-            items.append(self._candidates(block, known, most))
+            by_chooser = {name: self.scorers[name].score(block) for name in self.choosers}
+            items.append(self._candidates(block, by_chooser, most))
             scores = (
-                known[name] if name in known else scorer.score(block)
+                by_chooser[name] if name in by_chooser else scorer.score(block)
                 for name, scorer in self.scorers.items()
             )
-            told.append(self._features(block, items[-1], scores))
-        found = torch.cat(items), torch.cat(told)
-        room = _MOST_KEPT - sum(each.nbytes for pair in self._kept.values() for each in pair)
-        if sum(each.nbytes for each in found) <= room:
-            self._kept[key] = found
-        return found
+            features.append(self._features(block, items[-1], scores))
+        pair = torch.cat(items), torch.cat(features)
+        cached = sum(tensor.nbytes for tensors in self._cache.values() for tensor in tensors)
+        if cached + sum(tensor.nbytes for tensor in pair) <= _MOST_KEPT:
+            self._cache[key] = pair
+        return pair
 
     def _candidates(self, block: Tensor, scores: Mapping[str, Tensor], count: int) -> Tensor:
         num_items = self.history.num_columns
@@ -103,18 +103,18 @@ class Bank:
         Scores are standardised over all items of a user, and as asinh, as a user of whom one item
         is known may have scores of 30; last comes log(1 + items the user has).
         """
-        told = [torch.empty(0, items.shape[1], self.num_features)]
+        parts = [torch.empty(0, items.shape[1], self.num_features)]
         blocks = zip(
             torch.split(users, USERS_AT_ONCE), torch.split(items, USERS_AT_ONCE), strict=True
         )
         for block, candidates in blocks:
             scores = (scorer.score(block) for scorer in self.scorers.values())
-            told.append(self._features(block, candidates, scores))
-        return torch.cat(told)
+            parts.append(self._features(block, candidates, scores))
+        return torch.cat(parts)
 
     def _features(self, block: Tensor, items: Tensor, scores: Iterable[Tensor]) -> Tensor:
         among = items.clamp(min=0)
-        columns = [standardise(each).gather(1, among).asinh_() for each in scores]
+        columns = [standardise(column).gather(1, among).asinh_() for column in scores]
         lengths = self.history.lengths[block].float().log1p()
         columns.append(lengths[:, None].expand_as(columns[0]))
         return torch.stack(columns, dim=2)

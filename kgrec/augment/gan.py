@@ -82,8 +82,8 @@ class Preferred:
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives (B, num_items) float32 for users (B,) int64; -inf where there is no candidate."""
         history = self.bank.history
-        items, told = self.bank.told(user_indices, self.count)  # (B, k), (B, k, f)
-        logits: Tensor = self.generator(told, self.noise[user_indices])
+        items, features = self.bank.candidates(user_indices, self.count)  # (B, k), (B, k, f)
+        logits: Tensor = self.generator(features, self.noise[user_indices])
         scores = logits.new_full((len(items), history.num_columns + 1), -torch.inf)
         # Where there is no candidate, -1 is the column that is cut off.
         scores.scatter_(1, items.remainder(history.num_columns + 1), logits)
@@ -95,17 +95,17 @@ class Classroom:
     """A world with what is told of its users, made once for all generators.
 
     Attributes:
-        learned: Three fifths of the owners' copies.
-        choosing: A fifth, on which it is seen when a generator is at its best.
-        judged: The last fifth, for measuring.
-        candidate_recall: Share of a judged user's hidden items that are candidates, the mean.
+        train: Three fifths of the owners' copies.
+        valid: A fifth, on which it is seen when a generator is at its best.
+        test: The last fifth, for measuring.
+        candidate_recall: Share of a test user's hidden items that are candidates, the mean.
         names: Of the scorers.
         apart: Whether there were enough users to keep some apart; else all three are the same.
     """
 
-    learned: Lessons
-    choosing: Lessons
-    judged: Lessons
+    train: Lessons
+    valid: Lessons
+    test: Lessons
     candidate_recall: float
     names: tuple[str, ...]
     apart: bool = True
@@ -116,22 +116,22 @@ class Classroom:
         popularity = Popularity(bank.history).item_score
         bank = bank.over(world.history)
         users = torch.arange(len(world.owner))
-        items, told = bank.told(users, count)
+        items, features = bank.candidates(users, count)
         real = _among(items, world.hidden)
-        lessons = Lessons(told, real, items, popularity[items.clamp(min=0)])
+        lessons = Lessons(features, real, items, popularity[items.clamp(min=0)])
         owners, place = torch.unique(world.owner, return_inverse=True)
         apart = len(owners) >= _FOLDS
-        learned = choosing = judged = torch.ones_like(place, dtype=torch.bool)
+        in_train = in_valid = in_test = torch.ones_like(place, dtype=torch.bool)
         if apart:
             fold = place % _FOLDS
-            choosing, judged = fold == _FOLDS - 2, fold == _FOLDS - 1
-            learned = ~(choosing | judged)
+            in_valid, in_test = fold == _FOLDS - 2, fold == _FOLDS - 1
+            in_train = ~(in_valid | in_test)
         recall = real.sum(dim=1) / world.hidden.lengths.clamp(min=1)
         return cls(
-            lessons.take(learned),
-            lessons.take(choosing),
-            lessons.take(judged),
-            float(recall[judged].mean()),
+            lessons.take(in_train),
+            lessons.take(in_valid),
+            lessons.take(in_test),
+            float(recall[in_test].mean()),
             tuple(bank.scorers),
             apart,
         )
@@ -150,10 +150,10 @@ class _Best:
     def __call__(self) -> None:
         """Looks at the generator as it is now."""
         scores = self._generator(self._lessons.features, self._noise)
-        found = precision(scores, self._lessons, self._k)
-        if not self.precisions or found > max(self.precisions):
+        value = precision(scores, self._lessons, self._k)
+        if not self.precisions or value > max(self.precisions):
             self._state = deepcopy(self._generator.state_dict())
-        self.precisions.append(found)
+        self.precisions.append(value)
 
     def restore(self) -> None:
         """Makes the generator what it was at its best."""
@@ -173,10 +173,10 @@ def fit_generator(classroom: Classroom, config: GanConfig, per_user: int, seed: 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         generator = Generator(len(classroom.names) + 1, config.noise, config.hidden)
-    kept = _Best(generator, classroom.choosing, per_user)
-    losses = pretrain(generator, classroom.learned, config, draws, kept)
-    kept.restore()
-    report = {"cross_entropy": losses, "looks": kept.precisions}
+    best_state = _Best(generator, classroom.valid, per_user)
+    losses = pretrain(generator, classroom.train, config, draws, best_state)
+    best_state.restore()
+    report = {"cross_entropy": losses, "looks": best_state.precisions}
     report |= _measured(classroom, generator, per_user, draws)
     return Augmenter(generator, classroom.names, config, report)
 
@@ -189,11 +189,11 @@ def fit_gan(classroom: Classroom, start: Augmenter, per_user: int, seed: int) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)
         discriminator = Discriminator(len(classroom.names) + 1)
-    kept = _Best(generator, classroom.choosing, per_user)
-    rounds = play(generator, discriminator, classroom.learned, config, draws, kept)
+    best_state = _Best(generator, classroom.valid, per_user)
+    rounds = play(generator, discriminator, classroom.train, config, draws, best_state)
     apart = _told_apart(classroom, generator, discriminator, config, draws)
-    kept.restore()
-    report = {"rounds": rounds, "looks": kept.precisions, "auc": apart}
+    best_state.restore()
+    report = {"rounds": rounds, "looks": best_state.precisions, "auc": apart}
     report |= _measured(classroom, generator, per_user, draws)
     discriminator.eval()  # its spectral norms are no longer estimated on
     return Augmenter(generator, classroom.names, config, report, discriminator)
@@ -204,26 +204,28 @@ def _measured(
     classroom: Classroom, generator: Generator, k: int, draws: torch.Generator
 ) -> dict[str, Any]:
     """Precision, popularity and variety of proposals for users that nobody has learned from."""
-    judged = classroom.judged
-    noise = torch.randn(len(judged.features), generator.num_noise, generator=draws)
-    logits = generator(judged.features, noise).masked_fill(~judged.present, -torch.inf)
+    test = classroom.test
+    noise = torch.randn(len(test.features), generator.num_noise, generator=draws)
+    logits = generator(test.features, noise).masked_fill(~test.present, -torch.inf)
     precisions = {
-        name: precision(judged.features[:, :, number], judged, k)
+        name: precision(test.features[:, :, number], test, k)
         for number, name in enumerate(classroom.names)
     }
-    top = best(logits, judged, k)
-    proposed, hidden = judged.items.gather(1, top), judged.items[judged.real]
-    variety, wanted = (effective_number(items) for items in (proposed[proposed >= 0], hidden))
+    top = best(logits, test, k)
+    proposed, hidden = test.items.gather(1, top), test.items[test.real]
+    variety, hidden_variety = (
+        effective_number(items) for items in (proposed[proposed >= 0], hidden)
+    )
     return {
         "apart": classroom.apart,
         "candidate_recall": classroom.candidate_recall,
-        "precision": {**precisions, "generator": precision(logits, judged, k)},
+        "precision": {**precisions, "generator": precision(logits, test, k)},
         "popularity": {
-            "proposed": _mean(judged.popularity.gather(1, top)),
-            "hidden": _mean(judged.popularity[judged.real]),
+            "proposed": _mean(test.popularity.gather(1, top)),
+            "hidden": _mean(test.popularity[test.real]),
         },
-        "variety": {"proposed": variety, "hidden": wanted},
-        "collapsed": variety < COLLAPSED * wanted,
+        "variety": {"proposed": variety, "hidden": hidden_variety},
+        "collapsed": variety < COLLAPSED * hidden_variety,
         "sources": _compared(classroom, generator, k),
     }
 
@@ -243,8 +245,7 @@ def _compared(classroom: Classroom, generator: Generator, k: int) -> dict[str, A
     }
     scores |= {"generator": learned, "random": random}
     return {
-        name: compare(score, classroom.choosing, classroom.judged, k)
-        for name, score in scores.items()
+        name: compare(score, classroom.valid, classroom.test, k) for name, score in scores.items()
     }
 
 
@@ -265,11 +266,11 @@ def _told_apart(
     draws: torch.Generator,
 ) -> float | None:
     """How well it tells real candidates of judged users from drawn ones when the play ends; AUC."""
-    judged = classroom.judged
-    logits = draw_logits(generator, judged, config, draws)
-    drawn = torch.multinomial(logits.softmax(dim=1), config.drawn, True, generator=draws)
-    scores = discriminator(judged.features)
-    samples = scores[judged.real], scores.gather(1, drawn).flatten()
+    test = classroom.test
+    logits = draw_logits(generator, test, config, draws)
+    proposals = torch.multinomial(logits.softmax(dim=1), config.drawn, True, generator=draws)
+    scores = discriminator(test.features)
+    samples = scores[test.real], scores.gather(1, proposals).flatten()
     label = np.repeat([1, 0], [len(sample) for sample in samples])
     areas = roc_auc(torch.cat(samples).double().numpy(), label, np.zeros_like(label))
     return float(areas[0]) if len(areas) else None
@@ -279,5 +280,5 @@ def _among(items: Tensor, hidden: Incidence) -> Tensor:
     """Which of users' items (m, k) are in their rows of a matrix."""
     size = hidden.num_columns
     keys = hidden.rows * size + hidden.columns
-    asked = torch.arange(len(items))[:, None] * size + items
-    return torch.isin(asked, keys) & (items >= 0)
+    candidate_keys = torch.arange(len(items))[:, None] * size + items
+    return torch.isin(candidate_keys, keys) & (items >= 0)

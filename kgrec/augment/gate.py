@@ -59,12 +59,12 @@ class Decision:
     """What the gate picked, and why.
 
     Attributes:
-        picked: A source, or `none`.
+        winner: A source, or `none`.
         verdicts: Of each source.
         versus: NDCG@20 of sparse users, of each two sources the first against the second.
     """
 
-    picked: str
+    winner: str
     verdicts: tuple[Verdict, ...]
     versus: Mapping[tuple[str, str], Interval]
 
@@ -77,9 +77,9 @@ class Decision:
 
     def but_for(self, sure: "Decision") -> "Decision":
         """Gives this one with the verdicts of another, and its pick, in the place of its own."""
-        known = {verdict.source: verdict for verdict in sure.verdicts}
-        verdicts = tuple(known.get(verdict.source, verdict) for verdict in self.verdicts)
-        return replace(self, picked=sure.picked, verdicts=verdicts)
+        by_source = {verdict.source: verdict for verdict in sure.verdicts}
+        verdicts = tuple(by_source.get(verdict.source, verdict) for verdict in self.verdicts)
+        return replace(self, winner=sure.winner, verdicts=verdicts)
 
     def words(self) -> str:
         """Says what was picked and what the others were worth."""
@@ -91,8 +91,8 @@ class Decision:
             + (f"; harms {', '.join(v.harmed)}" if v.harmed else "")
             for v in self.verdicts
         ]
-        first = f"The gate lets in {self.picked}."
-        if self.picked == NONE:
+        first = f"The gate lets in {self.winner}."
+        if self.winner == NONE:
             first = "The gate lets no synthetic edges in: no source helps without harm."
         return "\n".join([first, *lines])
 
@@ -115,39 +115,42 @@ def decide(
     """
     cohorts = {"all": np.ones(ndcg[NONE].shape[1], dtype=bool), **cohorts}
     cohorts = {name: members for name, members in cohorts.items() if members.any()}
-    told = np.asarray(np.isfinite(tail[NONE]).all(axis=0))
+    has_tail = np.asarray(np.isfinite(tail[NONE]).all(axis=0))
     references = [name for name in (NONE, UNTOUCHED) if name in ndcg]
     names = [name for name in ndcg if name not in references]
     verdicts = []
     for name in names:
-        found: dict[str, dict[str, Interval]] = {}
+        intervals: dict[str, dict[str, Interval]] = {}
         for reference in references:
-            found[reference] = {
+            intervals[reference] = {
                 cohort: _difference(ndcg, name, reference, members, seed)
                 for cohort, members in cohorts.items()
             }
-            if told.any():
-                found[reference][_TAIL] = _difference(tail, name, reference, told, seed)
-        of_tail = found[NONE].get(_TAIL)
+            if has_tail.any():
+                intervals[reference][_TAIL] = _difference(tail, name, reference, has_tail, seed)
+        of_tail = intervals[NONE].get(_TAIL)
         harmed = dict.fromkeys(
-            what for each in found.values() for what, interval in each.items() if interval.high < 0
+            cohort
+            for of_cohorts in intervals.values()
+            for cohort, interval in of_cohorts.items()
+            if interval.high < 0
         )
-        helps = all(each[SPARSE].low > 0 for each in found.values())
+        helps = all(of_cohorts[SPARSE].low > 0 for of_cohorts in intervals.values())
         without = float(ndcg[NONE][:, cohorts[SPARSE]].mean())
-        relative = found[NONE][SPARSE].difference / without if without else 0.0
-        of_users = {cohort: found[NONE][cohort] for cohort in cohorts}
+        relative = intervals[NONE][SPARSE].difference / without if without else 0.0
+        of_users = {cohort: intervals[NONE][cohort] for cohort in cohorts}
         trainings = len(ndcg[name])
         verdicts.append(Verdict(name, of_users, of_tail, relative, helps, tuple(harmed), trainings))
     allowed = [verdict for verdict in verdicts if verdict.may_enter]
     best = max(allowed, key=lambda verdict: verdict.sparse.difference, default=None)
     versus = {
-        (one, other): _difference(ndcg, one, other, cohorts[SPARSE], seed)
-        for one, other in combinations(names, 2)
+        (first, second): _difference(ndcg, first, second, cohorts[SPARSE], seed)
+        for first, second in combinations(names, 2)
     }
     return Decision(best.source if best else NONE, tuple(verdicts), versus)
 
 
 def _difference(
-    values: Mapping[str, FloatArray], one: str, other: str, members: _Mask, seed: int
+    values: Mapping[str, FloatArray], source: str, reference: str, members: _Mask, seed: int
 ) -> Interval:
-    return paired_bootstrap(values[one][:, members], values[other][:, members], seed=seed)
+    return paired_bootstrap(values[source][:, members], values[reference][:, members], seed=seed)

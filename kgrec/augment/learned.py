@@ -58,10 +58,10 @@ def augmenter_from_state(tensors: Mapping[str, Tensor], values: Mapping[str, Any
     with torch.random.fork_rng(devices=[]):  # initial values are drawn, and then replaced
         generator = Generator(len(names) + 1, config.noise, config.hidden)
         generator.load_state_dict(_part("generator", tensors))
-        discriminator, told = None, _part("discriminator", tensors)
-        if told:
+        discriminator, weights = None, _part("discriminator", tensors)
+        if weights:
             discriminator = Discriminator(len(names) + 1)
-            discriminator.load_state_dict(told)
+            discriminator.load_state_dict(weights)
             discriminator.eval()
     return Augmenter(generator, names, config, dict(values["report"]), discriminator)
 

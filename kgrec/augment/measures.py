@@ -41,14 +41,14 @@ def precision(scores: Tensor, lessons: Lessons, k: int) -> float:
 
 
 def compare(
-    score: Callable[[Lessons], Tensor], choosing: Lessons, judged: Lessons, k: int
+    score: Callable[[Lessons], Tensor], valid: Lessons, test: Lessons, k: int
 ) -> dict[str, Any]:
     """Sets the k best candidates of each user by some scores beside those that were hidden.
 
     Args:
         score: Gives scores (m, c) of users' candidates.
-        choosing: Users from whom the two-sample test learns.
-        judged: Users who are measured.
+        valid: Users from whom the two-sample test learns.
+        test: Users who are measured.
         k: Proposals a user.
 
     Returns:
@@ -57,19 +57,19 @@ def compare(
         of the items and between log(times an item is proposed, or hidden); `distinct` items and
         `effective` number; each None where there is nothing to compare.
     """
-    top = best(score(judged), judged, k)
-    chosen = judged.items.gather(1, top)
-    there = chosen >= 0
-    items, hidden = chosen[there], judged.items[judged.real]
-    pairs = (judged.popularity.gather(1, top)[there], judged.popularity[judged.real])
+    top = best(score(test), test, k)
+    proposed = test.items.gather(1, top)
+    there = proposed >= 0
+    items, hidden = proposed[there], test.items[test.real]
+    pairs = (test.popularity.gather(1, top)[there], test.popularity[test.real])
     few = min(len(items), len(hidden))
     draws = torch.Generator().manual_seed(0)
-    some = [x[torch.randperm(len(x), generator=draws)[:few]] for x in (items, hidden)]
+    samples = [x[torch.randperm(len(x), generator=draws)[:few]] for x in (items, hidden)]
     return {
-        "precision": float(judged.real.gather(1, top).float().mean()),
-        "auc": _told_apart(choosing, best(score(choosing), choosing, k), judged, top),
+        "precision": float(test.real.gather(1, top).float().mean()),
+        "auc": _told_apart(valid, best(score(valid), valid, k), test, top),
         "popularity_distance": _distance(*(x.numpy() for x in pairs)),
-        "degree_distance": _distance(*map(_log_degrees, some)),
+        "degree_distance": _distance(*map(_log_degrees, samples)),
         "distinct": len(torch.unique(items)),
         "effective": effective_number(items),
     }
@@ -97,7 +97,7 @@ def describe(
     """
     items = edges.item_index
     share = (users_of[items] + 1) / (users_of.sum() + len(users_of))
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "edges": len(edges),
         "users": len(np.unique(edges.user_index)),
         "distinct": len(np.unique(items)),
@@ -111,23 +111,23 @@ def describe(
     if later is not None and len(edges):
         size = len(users_of)
         proposed = edges.user_index * size + items
-        asked = np.isin(later[0], edges.user_index)
-        wanted = (later[0] * size + later[1])[asked]
-        told["proven"] = _mean(np.isin(proposed, wanted))
-        told["foreseen"] = _mean(np.isin(wanted, proposed))
-    return told
+        has_edges = np.isin(later[0], edges.user_index)
+        later_keys = (later[0] * size + later[1])[has_edges]
+        summary["proven"] = _mean(np.isin(proposed, later_keys))
+        summary["foreseen"] = _mean(np.isin(later_keys, proposed))
+    return summary
 
 
-def _told_apart(learned: Lessons, places: Tensor, judged: Lessons, at: Tensor) -> float | None:
+def _told_apart(train: Lessons, places: Tensor, test: Lessons, at: Tensor) -> float | None:
     """AUC of Fisher's linear discriminant, learned from some users and asked about others."""
-    real, proposed = learned.features[learned.real], _rows(learned, places)
+    real, proposed = train.features[train.real], _rows(train, places)
     if min(len(real), len(proposed)) < 2:
         return None
     spread = torch.cov(real.double().T) + torch.cov(proposed.double().T)
     spread = spread.reshape(real.shape[1], -1)
     spread += _RIDGE * (spread.diagonal().mean() + 1e-9) * torch.eye(len(spread))
     way = torch.linalg.solve(spread, real.double().mean(dim=0) - proposed.double().mean(dim=0))
-    samples = [rows.double() @ way for rows in (judged.features[judged.real], _rows(judged, at))]
+    samples = [rows.double() @ way for rows in (test.features[test.real], _rows(test, at))]
     label = np.repeat([1, 0], [len(sample) for sample in samples])
     areas = roc_auc(torch.cat(samples).numpy(), label, np.zeros_like(label))
     return float(areas[0]) if len(areas) else None
@@ -145,8 +145,8 @@ def _log_degrees(items: Tensor) -> npt.NDArray[np.float64]:
     return np.log(counts.astype(np.float64))
 
 
-def _distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float | None:
-    return float(wasserstein_distance(one, other)) if len(one) and len(other) else None
+def _distance(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float | None:
+    return float(wasserstein_distance(first, second)) if len(first) and len(second) else None
 
 
 def _mean(values: npt.NDArray[Any]) -> float | None:

@@ -55,9 +55,9 @@ def propose_best(name: str, plan: Plan, seed: int, score: ScoreUsers) -> Synthet
         seed: What the edges are marked with, too.
         score: Gives scores (B, num_items) of users (B,); minus infinity is never proposed.
     """
-    found = [_for_users(plan, score), _for_items(plan, score)]
-    user = np.concatenate([users for users, _ in found])
-    item = np.concatenate([items for _, items in found])
+    pairs = [_for_users(plan, score), _for_items(plan, score)]
+    user = np.concatenate([users for users, _ in pairs])
+    item = np.concatenate([items for _, items in pairs])
     weight = np.full(len(user), plan.weight, dtype=np.float32)
     return SyntheticEdges(user, item, weight, name, seed).distinct()
 
@@ -68,10 +68,10 @@ def _for_users(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
     if plan.per_user:
         for block, scores in unseen(score, plan.history, torch.from_numpy(plan.users)):
             top = scores.topk(min(plan.per_user, scores.shape[1]), dim=1)
-            kept = top.values > -torch.inf
-            rows, _ = kept.nonzero(as_tuple=True)
+            proposed = top.values > -torch.inf
+            rows, _ = proposed.nonzero(as_tuple=True)
             users.append(block[rows].numpy())
-            items.append(top.indices[kept].numpy())
+            items.append(top.indices[proposed].numpy())
     return _joined(users), _joined(items)
 
 
@@ -85,16 +85,16 @@ def _for_items(plan: Plan, score: ScoreUsers) -> tuple[IndexArray, IndexArray]:
         return _joined([]), _joined([])
     items = torch.from_numpy(plan.items)
     best = torch.full((len(items), count), -torch.inf)
-    who = torch.zeros(len(items), count, dtype=torch.int64)
+    takers = torch.zeros(len(items), count, dtype=torch.int64)
     everyone = torch.nonzero(plan.history.lengths).squeeze(1)
     for block, scores in unseen(lambda users: _standard(score(users)), plan.history, everyone):
         values = torch.cat([best, scores[:, items].T], dim=1)  # (b, count + B)
-        owners = torch.cat([who, block.expand(len(items), -1)], dim=1)
+        owners = torch.cat([takers, block.expand(len(items), -1)], dim=1)
         best, place = values.topk(count, dim=1)
-        who = owners.gather(1, place)
-    kept = best > -torch.inf
-    rows, _ = kept.nonzero(as_tuple=True)
-    return who[kept].numpy(), plan.items[rows.numpy()]
+        takers = owners.gather(1, place)
+    proposed = best > -torch.inf
+    rows, _ = proposed.nonzero(as_tuple=True)
+    return takers[proposed].numpy(), plan.items[rows.numpy()]
 
 
 def _standard(scores: Tensor) -> Tensor:

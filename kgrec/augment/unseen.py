@@ -35,7 +35,7 @@ def unseen(score: ScoreUsers, history: Incidence, users: Tensor) -> Iterator[tup
     """
     for block in torch.split(users, USERS_AT_ONCE):
         scores = score(block).clone()
-        taken, lengths = history.take(block)
+        items, lengths = history.take(block)
         rows = torch.repeat_interleave(torch.arange(len(block)), lengths)
-        scores[rows, taken] = -torch.inf
+        scores[rows, items] = -torch.inf
         yield block, scores

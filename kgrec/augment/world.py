@@ -73,26 +73,26 @@ def masked_world(
             f"augment.at_most, or take a source that learns nothing"
         )
     rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.choice(dense, min(most, len(dense) // 2), replace=False))
-    owner = np.repeat(chosen, min(_COPIES, most // len(chosen)))
+    owners = np.sort(rng.choice(dense, min(most, len(dense) // 2), replace=False))
+    owner = np.repeat(owners, min(_COPIES, most // len(owners)))
     count = history.lengths.numpy()
     few = count[(count >= 1) & (count <= at_most)]
-    kept = rng.choice(few if len(few) else np.arange(1, at_most + 1), len(owner))  # (m,)
+    num_shown = rng.choice(few if len(few) else np.arange(1, at_most + 1), len(owner))  # (m,)
     items, lengths = history.take(torch.from_numpy(owner))
-    made = np.repeat(np.arange(len(owner)), lengths.numpy())  # (n,)
-    order = np.lexsort((rng.random(len(made)), made))
-    rank = np.empty(len(made), dtype=np.int64)
-    rank[order] = np.arange(len(made)) - np.repeat(
+    copy = np.repeat(np.arange(len(owner)), lengths.numpy())  # (n,)
+    order = np.lexsort((rng.random(len(copy)), copy))
+    rank = np.empty(len(copy), dtype=np.int64)
+    rank[order] = np.arange(len(copy)) - np.repeat(
         lengths.cumsum(0).numpy() - lengths.numpy(), lengths.numpy()
     )
-    told = torch.from_numpy(rank < kept[made])
-    row = torch.from_numpy(made)
+    is_shown = torch.from_numpy(rank < num_shown[copy])
+    row = torch.from_numpy(copy)
     size = len(owner), graph.num_items
     return World(
-        _without_their_own(graph, chosen).without_train(np.isin(graph.train.user_index, chosen)),
+        _without_their_own(graph, owners).without_train(np.isin(graph.train.user_index, owners)),
         torch.from_numpy(owner),
-        Incidence.from_pairs(row[told], items[told], *size),
-        Incidence.from_pairs(row[~told], items[~told], *size),
+        Incidence.from_pairs(row[is_shown], items[is_shown], *size),
+        Incidence.from_pairs(row[~is_shown], items[~is_shown], *size),
     )
 
 
@@ -110,11 +110,11 @@ def _without_their_own(graph: GraphData, users: IndexArray) -> GraphData:
     own = joined[0][alone & np.isin(joined[1], users)]
 
     def theirs(edges: RelationEdges) -> npt.NDArray[np.bool_]:
-        found = np.zeros(len(edges), dtype=bool)
+        mask = np.zeros(len(edges), dtype=bool)
         if edges.key.head is NodeLabel.ENTITY:
-            found |= np.isin(edges.head_index, own)
+            mask |= np.isin(edges.head_index, own)
         if edges.key.tail is NodeLabel.ENTITY:
-            found |= np.isin(edges.tail_index, own)
-        return found
+            mask |= np.isin(edges.tail_index, own)
+        return mask
 
-    return replace(graph, relations=tuple(each.take(~theirs(each)) for each in graph.relations))
+    return replace(graph, relations=tuple(edges.take(~theirs(edges)) for edges in graph.relations))

@@ -113,7 +113,7 @@ def run_augmentation(
         },
         "rows": [_row(trials, name) for name in trials.ndcg[Split.VALID]],
         "gate": {
-            "picked": trials.decisions[Split.VALID].picked,
+            "picked": trials.decisions[Split.VALID].winner,
             "words": trials.decisions[Split.VALID].words(),
         },
         "versus": {

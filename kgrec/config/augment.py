@@ -11,8 +11,6 @@ class GanConfig(Settings):
     """The generator of edges, and its training.
 
     Attributes:
-        texts: Whether it is told how like an item's text is to those of what a user has; needs
-            text.enabled.
         candidates: Items that it chooses from for a user.
         most_users: At most so many sparse users are made of dense ones to learn from.
         noise: Numbers of noise a user.
@@ -29,7 +27,6 @@ class GanConfig(Settings):
         anchor: Weight of the cross-entropy beside the adversarial loss.
     """
 
-    texts: bool = False
     candidates: int = Field(500, ge=1)
     most_users: int = Field(4_000, ge=1)
     noise: int = Field(4, ge=1)

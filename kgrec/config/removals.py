@@ -9,6 +9,7 @@ from kgrec.errors import ConfigError
 REMOVED: Mapping[str, str] = {
     "augment.use": "synthetic edges are further positives; leave it out",
     "augment.gan.loss": "generator and discriminator play the non-saturating loss; leave it out",
+    "augment.gan.texts": "a generator is told of relations, not of texts; leave it out",
     "augment.weights": "every synthetic edge counts augment.weight; leave it out",
 }
 #: Values that are gone of settings that stay, likewise.

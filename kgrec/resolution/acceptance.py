@@ -70,7 +70,7 @@ def choose(
         if accepted[-1]:
             identities.join(left, right)
     proposed = [
-        taken or identities.allow(left, right)
-        for (left, right), taken in zip(pairs, accepted, strict=True)
+        is_accepted or identities.allow(left, right)
+        for (left, right), is_accepted in zip(pairs, accepted, strict=True)
     ]
     return proposed, accepted

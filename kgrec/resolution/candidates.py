@@ -49,8 +49,8 @@ class Candidates:
         comparison: What is compared.
         config: How.
         refused: Pairs (left, right) that a person refused.
-        taken: Nodes that a person decided on, bool (n,) on the left and (m,) on the right.
-        found: Pairs: positions `left` and `right`, `log_odds`, `score`, `method`, and the
+        decided: Nodes that a person decided on, bool (n,) on the left and (m,) on the right.
+        pairs: Positions `left` and `right`, `log_odds`, `score`, `method`, and the
             similarities of `name` and `text` that were looked at, else NaN.
         notes: What was left out, in sentences.
     """
@@ -58,20 +58,20 @@ class Candidates:
     comparison: Comparison
     config: ResolutionConfig
     refused: pd.MultiIndex
-    taken: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
-    found: pd.DataFrame = field(
+    decided: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+    pairs: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame({name: [] for name in _COLUMNS})
     )
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._one_to_one = self.config.one_to_one and not self.comparison.within
-        keyed = [
+        by_column = [
             equal_keys(self.comparison, column, self.config.max_shared)
             for column in self.config.keys
         ]
-        self._keyed = joined(keyed) if keyed else None
-        self._named = equal_names(self.comparison, "whole", self.config.max_shared)
+        self._key_matches = joined(by_column) if by_column else None
+        self._name_matches = equal_names(self.comparison, "whole", self.config.max_shared)
         self._properties = shared_properties(self.comparison, self.config)
         self.evidence = Evidence.weigh(self._properties, self.comparison, self._certain)
 
@@ -85,62 +85,62 @@ class Candidates:
         Raises:
             ConfigError: If the encoder cannot be loaded.
         """
-        if self._keyed is not None:
-            self._add_keys(self._keyed)
-        self._add_matches("name", self._named, EQUAL_NAME, "names")
+        if self._key_matches is not None:
+            self._add_keys(self._key_matches)
+        self._add_matches("name", self._name_matches, EQUAL_NAME, "names")
         full = equal_names(self.comparison, "full", self.config.max_shared)
         self._add_matches("name", full, EQUAL_NAME, None)
-        others = equal_aliases(self.comparison, self.config.max_shared)
-        self._add_matches("alias", others, ALSO_CALLED, None)
+        aliases = equal_aliases(self.comparison, self.config.max_shared)
+        self._add_matches("alias", aliases, ALSO_CALLED, None)
         self._add_similar_names()
         if text.enabled and self.config.vectors:
             self._add_similar_texts(text, cache_dir)
 
-    def told(self, rows: pd.DataFrame) -> npt.NDArray[np.object_]:
+    def words(self, rows: pd.DataFrame) -> npt.NDArray[np.object_]:
         """Gives what speaks for and against some of the pairs found."""
         left, right = (rows[end].to_numpy(np.int64) for end in ("left", "right"))
-        out = self.evidence.told(left, right)
+        out = self.evidence.words(left, right)
         for column in ("text", "name"):
             values = rows[column].to_numpy(float)
-            given = np.flatnonzero(~np.isnan(values))
-            shown = objects(f"{column} similarity {value:.2f}; " for value in values[given])
-            out[given] = shown + out[given]
+            known_rows = np.flatnonzero(~np.isnan(values))
+            prefixes = objects(f"{column} similarity {value:.2f}; " for value in values[known_rows])
+            out[known_rows] = prefixes + out[known_rows]
         return objects(text.removesuffix("; ") for text in out)
 
     def _certain(self, name: str) -> tuple[Index, Index]:
         """Gives pairs that are certain without a property: by unique names, and by keys."""
-        sure = [self._named]
-        if self._keyed is not None and name not in self.config.keys:
-            sure.append(self._keyed)
-        kept = joined([each.certain() for each in sure])
-        return kept.left, kept.right
+        matches = [self._name_matches]
+        if self._key_matches is not None and name not in self.config.keys:
+            matches.append(self._key_matches)
+        certain = joined([match.certain() for match in matches])
+        return certain.left, certain.right
 
-    def _add_keys(self, keyed: Matches) -> None:
-        self._tell_common("keys", keyed)
-        prior = np.full(len(keyed.left), EQUAL_NAME)
-        named = name_property(self.comparison)
-        if named is not None:
-            sure = keyed.left[keyed.unique], keyed.right[keyed.unique]
-            agree, differ = named.weights(*sure)
-            said = named.agreement(keyed.left, keyed.right)
-            prior += np.where(said > 0, agree, np.where(said < 0, differ, 0.0))
-        certain = keyed.unique & ~self._torn(keyed)
-        self._add("key", keyed.left, keyed.right, prior, certain=certain)
+    def _add_keys(self, matches: Matches) -> None:
+        self._tell_common("keys", matches)
+        prior = np.full(len(matches.left), EQUAL_NAME)
+        name = name_property(self.comparison)
+        if name is not None:
+            sure = matches.left[matches.unique], matches.right[matches.unique]
+            agree, differ = name.weights(*sure)
+            agreement = name.agreement(matches.left, matches.right)
+            prior += np.where(agreement > 0, agree, np.where(agreement < 0, differ, 0.0))
+        certain = matches.unique & ~self._torn(matches)
+        self._add("key", matches.left, matches.right, prior, certain=certain)
 
-    def _torn(self, keyed: Matches) -> npt.NDArray[np.bool_]:
+    def _torn(self, matches: Matches) -> npt.NDArray[np.bool_]:
         """Says of which pairs (p,) another key says that it is another pair."""
         if not self._one_to_one:
-            return np.zeros(len(keyed.left), dtype=bool)
-        torn = np.zeros(len(keyed.left), dtype=bool)
-        for nodes in (keyed.left, keyed.right):
-            torn |= np.bincount(nodes, keyed.unique)[nodes] > 1 if len(nodes) else False
+            return np.zeros(len(matches.left), dtype=bool)
+        torn = np.zeros(len(matches.left), dtype=bool)
+        for nodes in (matches.left, matches.right):
+            torn |= np.bincount(nodes, matches.unique)[nodes] > 1 if len(nodes) else False
         return torn
 
     def _add_matches(
-        self, method: Method, matches: Matches, prior: float, told_as: str | None
+        self, method: Method, matches: Matches, prior: float, plural: str | None
     ) -> None:
-        if told_as is not None:
-            self._tell_common(told_as, matches)
+        if plural is not None:
+            self._tell_common(plural, matches)
         self._add(method, matches.left, matches.right, np.full(len(matches.left), prior))
 
     def _add_similar_names(self) -> None:
@@ -184,9 +184,9 @@ class Candidates:
 
     def _free(self) -> tuple[Index, Index]:
         """Positions of the nodes that nothing has settled yet."""
-        busy = [mask.copy() for mask in self.taken]
+        busy = [mask.copy() for mask in self.decided]
         if self._one_to_one:
-            settled = self.found[self.found["score"] >= self.config.accept]
+            settled = self.pairs[self.pairs["score"] >= self.config.accept]
             for mask, end in zip(busy, ("left", "right"), strict=True):
                 mask[settled[end].to_numpy(np.int64)] = True
         return np.flatnonzero(~busy[0]), np.flatnonzero(~busy[1])
@@ -209,15 +209,15 @@ class Candidates:
         if certain is not None:
             new["certain"] = certain
         pairs = pd.MultiIndex.from_frame(new[["left", "right"]])
-        known = pd.MultiIndex.from_frame(self.found[["left", "right"]])
-        kept = np.isin(left, free[0]) & np.isin(right, free[1])
-        new = new[kept & ~pairs.isin(known) & ~pairs.isin(self.refused)]
+        earlier = pd.MultiIndex.from_frame(self.pairs[["left", "right"]])
+        is_free = np.isin(left, free[0]) & np.isin(right, free[1])
+        new = new[is_free & ~pairs.isin(earlier) & ~pairs.isin(self.refused)]
         if new.empty:
             return
         at, to = (new[end].to_numpy(np.int64) for end in ("left", "right"))
         new["log_odds"] += self.evidence.log_odds(at, to)
-        joint = pd.concat([self.found, new], ignore_index=True) if len(self.found) else new
-        self.found = self._scored(joint.reset_index(drop=True), *free)
+        joint = pd.concat([self.pairs, new], ignore_index=True) if len(self.pairs) else new
+        self.pairs = self._scored(joint.reset_index(drop=True), *free)
 
     def _scored(self, pairs: pd.DataFrame, left: Index, right: Index) -> pd.DataFrame:
         """Scores the pairs of free nodes; pairs that others lost to still count as rivals."""
@@ -227,12 +227,12 @@ class Candidates:
         open_ = np.isin(at, left) & np.isin(to, right)
         return pairs.assign(score=np.where(open_, fresh, pairs["score"]))
 
-    def _tell_common(self, what: str, matches: Matches) -> None:
+    def _tell_common(self, plural: str, matches: Matches) -> None:
         if not matches.common:
             return
         value, count = matches.common[0]
         self.notes.append(
-            f"{self.comparison}: {len(matches.common):,} {what} are shared by more than "
+            f"{self.comparison}: {len(matches.common):,} {plural} are shared by more than "
             f"{self.config.max_shared} nodes of a side and were not compared, {value!r} by "
             f"{count:,}"
         )

@@ -52,8 +52,8 @@ def _similarity(left: Texts, right: Texts) -> npt.NDArray[np.float64]:
         # Insertions run along the row: the least of new[k] + (j - k) over k <= j.
         new = np.minimum.accumulate(new - ramp, axis=1) + ramp
         before, row = row, new
-        done = sizes_a == i + 1
-        distance[done] = new[done, sizes_b[done]]
+        ends_here = sizes_a == i + 1
+        distance[ends_here] = new[ends_here, sizes_b[ends_here]]
     longest = np.maximum(np.maximum(sizes_a, sizes_b), 1)
     return np.asarray(1.0 - distance / longest, dtype=np.float64)
 

@@ -71,13 +71,13 @@ class Property:
 
     def weights(self, left: Index, right: Index) -> tuple[float, float]:
         """Gives what agreeing and differing add to the log odds, counted on certain pairs (p,)."""
-        said = self.agreement(left, right)
-        agree, differ = int((said > 0).sum()), int((said < 0).sum())
+        agreement = self.agreement(left, right)
+        agree, differ = int((agreement > 0).sum()), int((agreement < 0).sum())
         m = (agree + _PRIOR_AGREE * _PRIOR_PAIRS) / (agree + differ + _PRIOR_PAIRS)
         u = min(max(self.chance, 1e-6), 1 - 1e-6)
-        both = np.log([m / u, (1 - m) / (1 - u)])
+        agrees, differs = np.log([m / u, (1 - m) / (1 - u)]).tolist()
         # A property that differs more often in certain pairs than by chance says nothing.
-        return min(max(float(both[0]), 0.0), _MOST), max(min(float(both[1]), 0.0), -_MOST)
+        return min(max(agrees, 0.0), _MOST), max(min(differs, 0.0), -_MOST)
 
 
 @dataclass(frozen=True)
@@ -110,16 +110,16 @@ class Evidence:
         """
         return cls(
             tuple(properties),
-            tuple(each.weights(*certain(each.name)) for each in properties),
+            tuple(prop.weights(*certain(prop.name)) for prop in properties),
             (comparison.left.names, comparison.right.names),
         )
 
     def log_odds(self, left: Index, right: Index) -> Floats:
         """Gives what is added to the log odds of pairs (p,)."""
         out = np.zeros(len(left))
-        for each, (agree, differ) in zip(self.properties, self.weights, strict=True):
-            said = each.agreement(left, right)
-            out += np.where(said > 0, agree, np.where(said < 0, differ, 0.0))
+        for prop, (agree, differ) in zip(self.properties, self.weights, strict=True):
+            agreement = prop.agreement(left, right)
+            out += np.where(agreement > 0, agree, np.where(agreement < 0, differ, 0.0))
         out[self._numbers_differ(left, right)] += NUMBERS_DIFFER
         out[self._plural_differs(left, right)] += PLURAL_DIFFERS
         a, b = self.names[0].brackets[left], self.names[1].brackets[right]
@@ -127,15 +127,15 @@ class Evidence:
         out += np.where(a == b, 0.0, np.where(alone, REMARK_ALONE, REMARKS_DIFFER))
         return out
 
-    def told(self, left: Index, right: Index) -> Texts:
+    def words(self, left: Index, right: Index) -> Texts:
         """Gives what properties say of pairs (p,): "year 1995; brand Acme ≠ Apex"."""
         out = np.full(len(left), "", dtype=object)
-        for each in self.properties:
-            said = each.agreement(left, right)
-            a, b = each.values[each.left[left]], each.values[each.right[right]]
-            both = np.flatnonzero(said)
-            same = f"; {each.name} " + a[both]
-            out[both] += np.where(said[both] > 0, same, same + " ≠ " + b[both])
+        for prop in self.properties:
+            agreement = prop.agreement(left, right)
+            a, b = prop.values[prop.left[left]], prop.values[prop.right[right]]
+            rows = np.flatnonzero(agreement)
+            same = f"; {prop.name} " + a[rows]
+            out[rows] += np.where(agreement[rows] > 0, same, same + " ≠ " + b[rows])
         out[self._numbers_differ(left, right)] += "; numbers differ"
         out[self._plural_differs(left, right)] += "; singular and plural"
         return objects(str(text).removeprefix("; ") for text in out)
@@ -159,9 +159,9 @@ def shared_properties(comparison: Comparison, config: ResolutionConfig) -> list[
         ConfigError: If `compare` names a column that neither side has.
     """
     left, right = comparison.left, comparison.right
-    taken = {*RESERVED_PROPERTIES, *config.aliases, "title", "name", "id"}
-    taken |= {str(DISPLAY_PROPERTY[side.label]) for side in (left, right)}
-    columns = [name for name in _columns(left) if name in _columns(right) and name not in taken]
+    excluded = {*RESERVED_PROPERTIES, *config.aliases, "title", "name", "id"}
+    excluded |= {str(DISPLAY_PROPERTY[side.label]) for side in (left, right)}
+    columns = [name for name in _columns(left) if name in _columns(right) and name not in excluded]
     if config.compare is not None:
         for name in config.compare:
             if name not in _columns(left) and name not in _columns(right):
@@ -170,11 +170,11 @@ def shared_properties(comparison: Comparison, config: ResolutionConfig) -> list[
                     f"expected some of {', '.join(columns) or 'no column, they share none'}"
                 )
         columns = [name for name in columns if name in {*config.compare, *config.keys}]
-    made = (
+    properties = (
         _property(name, _cells(left, name), _cells(right, name), comparison.within)
         for name in columns
     )
-    return [each for each in made if each is not None]
+    return [prop for prop in properties if prop is not None]
 
 
 def name_property(comparison: Comparison) -> Property | None:
@@ -185,9 +185,9 @@ def name_property(comparison: Comparison) -> Property | None:
 
 
 def _columns(side: Side) -> list[str]:
-    given = [str(name) for name in side.frame.columns]
-    dated = _YEAR not in given and not np.isnan(side.names.year).all()
-    return [*given, _YEAR] if dated else given
+    columns = [str(name) for name in side.frame.columns]
+    dated = _YEAR not in columns and not np.isnan(side.names.year).all()
+    return [*columns, _YEAR] if dated else columns
 
 
 def _cells(side: Side, name: str) -> pd.Series:
@@ -195,25 +195,25 @@ def _cells(side: Side, name: str) -> pd.Series:
     if name != _YEAR:
         assert cells is not None
         return cells
-    said = pd.Series(side.names.year)
+    years = pd.Series(side.names.year)
     if cells is None:
-        return said
+        return years
     if not pd.api.types.is_numeric_dtype(cells.dtype):
         return cells
-    return cells.astype(np.float64).fillna(said)
+    return cells.astype(np.float64).fillna(years)
 
 
 def _property(name: str, left: pd.Series, right: pd.Series, within: bool) -> Property | None:
-    both = pd.concat([left, right], ignore_index=True)
-    if pd.api.types.is_numeric_dtype(both.dtype):
-        floats = both.to_numpy(dtype=np.float64, na_value=np.nan)
-        codes, known = pd.factorize(floats)
-        numbers = known if name == _YEAR else None
-        values = objects(f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}" for value in known)
+    cells = pd.concat([left, right], ignore_index=True)
+    if pd.api.types.is_numeric_dtype(cells.dtype):
+        floats = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+        codes, distinct = pd.factorize(floats)
+        numbers = distinct if name == _YEAR else None
+        values = objects(f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}" for value in distinct)
     else:
-        texts = both.where(both.notna(), "").astype(str)
-        given = texts[texts != ""]
-        if given.empty or given.str.len().median() > _PROSE:
+        texts = cells.where(cells.notna(), "").astype(str)
+        nonempty = texts[texts != ""]
+        if nonempty.empty or nonempty.str.len().median() > _PROSE:
             return None
         codes, values = _text_codes(texts)
         numbers = None
@@ -233,12 +233,12 @@ def _chance(left: Index, right: Index, size: int, within: bool) -> float:
 
 def _text_codes(texts: pd.Series) -> tuple[Index, Texts]:
     """Gives codes by normal form, -1 for empty ones, and the first spelling of each."""
-    spelling, known = pd.factorize(texts.to_numpy(dtype=object))
-    forms = objects(key_form(text) or text for text in known)
-    given = np.flatnonzero(forms != "")
-    codes, distinct = pd.factorize(forms[given])
-    of_spelling = np.full(len(known), -1, dtype=np.int64)
-    of_spelling[given] = codes
+    spelling, spellings = pd.factorize(texts.to_numpy(dtype=object))
+    forms = objects(key_form(text) or text for text in spellings)
+    with_form = np.flatnonzero(forms != "")
+    codes, distinct = pd.factorize(forms[with_form])
+    of_spelling = np.full(len(spellings), -1, dtype=np.int64)
+    of_spelling[with_form] = codes
     first = np.zeros(len(distinct), dtype=np.int64)
-    first[codes[::-1]] = given[::-1]
-    return of_spelling[spelling], objects(known)[first]
+    first[codes[::-1]] = with_form[::-1]
+    return of_spelling[spelling], objects(spellings)[first]

@@ -32,8 +32,8 @@ class Matches:
 
     def certain(self) -> "Matches":
         """The unique ones."""
-        kept = self.unique
-        return Matches(self.left[kept], self.right[kept], kept[kept], self.common)
+        mask = self.unique
+        return Matches(self.left[mask], self.right[mask], mask[mask], self.common)
 
 
 def equal_keys(comparison: Comparison, column: str, most: int) -> Matches:
@@ -62,22 +62,24 @@ def equal_aliases(comparison: Comparison, most: int) -> Matches:
 
     Two remarks in brackets make no pair: "(TV)" is no name.
     """
-    left, right = comparison.left.names.others, comparison.right.names.others
-    found = [
+    left, right = comparison.left.names.alias_forms, comparison.right.names.alias_forms
+    matches = [
         _equal(left[~left["aside"]], right, most, within=comparison.within),
         _equal(left, right[~right["aside"]], most, within=comparison.within),
     ]
-    return joined(found)
+    return joined(matches)
 
 
-def joined(found: Sequence[Matches]) -> Matches:
+def joined(matches: Sequence[Matches]) -> Matches:
     """Puts matches together, each pair once; unique where any of them says so."""
     columns = ("left", "right", "unique")
-    both = {name: np.concatenate([getattr(each, name) for each in found]) for name in columns}
+    columns_of_all = {
+        name: np.concatenate([getattr(part, name) for part in matches]) for name in columns
+    }
     # The unique one of equal pairs comes first.
-    ordered = pd.DataFrame(both).sort_values(list(columns), ascending=[True, True, False])
+    ordered = pd.DataFrame(columns_of_all).sort_values(list(columns), ascending=[True, True, False])
     pairs = ordered.drop_duplicates(["left", "right"])
-    common = tuple(dict.fromkeys(value for each in found for value in each.common))
+    common = tuple(dict.fromkeys(value for part in matches for value in part.common))
     return Matches(
         pairs["left"].to_numpy(np.int64),
         pairs["right"].to_numpy(np.int64),
@@ -93,13 +95,13 @@ def _keys(side: Side, column: str) -> pd.DataFrame:
     if pd.api.types.is_numeric_dtype(cells.dtype):
         # An EAN of a column with gaps is 4006381333931.0.
         floats = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-        codes, known = pd.factorize(floats)
-        forms = objects(f"{value:.0f}" if value == int(value) else repr(value) for value in known)
+        codes, values = pd.factorize(floats)
+        forms = objects(f"{value:.0f}" if value == int(value) else repr(value) for value in values)
     else:
-        codes, known = pd.factorize(cells.where(cells.notna(), None).to_numpy(dtype=object))
-        forms = objects(key_form(str(value)) for value in known)
-    given = np.flatnonzero(codes >= 0)
-    return pd.DataFrame({"form": forms[codes[given]], "node": given})
+        codes, values = pd.factorize(cells.where(cells.notna(), None).to_numpy(dtype=object))
+        forms = objects(key_form(str(value)) for value in values)
+    has_key = np.flatnonzero(codes >= 0)
+    return pd.DataFrame({"form": forms[codes[has_key]], "node": has_key})
 
 
 def _equal(left: pd.DataFrame, right: pd.DataFrame, most: int, *, within: bool) -> Matches:
@@ -115,6 +117,6 @@ def _equal(left: pd.DataFrame, right: pd.DataFrame, most: int, *, within: bool) 
     alone = 2 if within else 1
     unique = pairs["form"].map(largest <= alone).to_numpy(dtype=bool)
     a, b = (pairs[f"node_{end}"].to_numpy(np.int64) for end in ("left", "right"))
-    kept = a < b if within else np.ones(len(a), dtype=bool)
+    mask = a < b if within else np.ones(len(a), dtype=bool)
     common = tuple((str(form), int(count)) for form, count in crowded.items())
-    return Matches(a[kept], b[kept], unique[kept], common)
+    return Matches(a[mask], b[mask], unique[mask], common)

@@ -47,10 +47,12 @@ def gram_matrix(*sides: Texts) -> list[sparse.csr_array]:
     """
     texts = np.concatenate(sides)
     rows, grams = _trigrams(texts)
-    known, columns = np.unique(grams, return_inverse=True)
-    counts = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(texts), len(known)))
+    vocabulary, columns = np.unique(grams, return_inverse=True)
+    counts = sparse.csr_array(
+        (np.ones(len(rows)), (rows, columns)), shape=(len(texts), len(vocabulary))
+    )
     counts.sum_duplicates()
-    frequency = np.bincount(counts.indices, minlength=len(known))
+    frequency = np.bincount(counts.indices, minlength=len(vocabulary))
     idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
     weights = (1 + np.log(counts.data)) * idf[counts.indices]
     of_row = np.repeat(np.arange(len(texts)), np.diff(counts.indptr))
@@ -86,13 +88,13 @@ def similar_rows(
     for rows in _blocks(telling, columns):
         partial = (telling[rows.start : rows.stop] @ columns).tocoo()
         at, to = partial.coords[0] + rows.start, partial.coords[1]
-        kept = partial.data + rest[at] >= least
+        mask = partial.data + rest[at] >= least
         if same:
-            kept &= at < to
-        at, to = at[kept].astype(np.int64), to[kept].astype(np.int64)
+            mask &= at < to
+        at, to = at[mask].astype(np.int64), to[mask].astype(np.int64)
         cosine = cosines(left, right, at, to)
-        kept = cosine >= least
-        parts.append(nearest(Neighbours(at[kept], to[kept], cosine[kept]), k))
+        mask = cosine >= least
+        parts.append(nearest(Neighbours(at[mask], to[mask], cosine[mask]), k))
     if not parts:
         empty = np.zeros(0, dtype=np.int64)
         return Neighbours(empty, empty, np.zeros(0))
@@ -103,13 +105,13 @@ def similar_rows(
     )
 
 
-def nearest(found: Neighbours, k: int) -> Neighbours:
+def nearest(pairs: Neighbours, k: int) -> Neighbours:
     """Keeps the k best of each left node, ties by the right one's position."""
     # Rounded, so that the order of equals does not hang on the order of summing.
-    order = np.lexsort((found.right, -np.round(found.cosine, 9), found.left))
-    left = found.left[order]
-    kept = order[np.arange(len(left)) - np.searchsorted(left, left) < k]
-    return Neighbours(found.left[kept], found.right[kept], found.cosine[kept])
+    order = np.lexsort((pairs.right, -np.round(pairs.cosine, 9), pairs.left))
+    left = pairs.left[order]
+    best = order[np.arange(len(left)) - np.searchsorted(left, left) < k]
+    return Neighbours(pairs.left[best], pairs.right[best], pairs.cosine[best])
 
 
 def _trigrams(texts: Texts) -> tuple[Index, Index]:
@@ -142,9 +144,9 @@ def _telling(
     before = np.concatenate([[0.0], total])[matrix.indptr[:-1]]
     light = total - before[rows] < most**2
     norm = np.sqrt(np.bincount(rows[light], squares[light], minlength=matrix.shape[0]))
-    kept = order[~light]
+    heavy = order[~light]
     telling = sparse.csr_array(
-        (matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape
+        (matrix.data[heavy], (rows[heavy], matrix.indices[heavy])), shape=matrix.shape
     )
     return telling, norm
 

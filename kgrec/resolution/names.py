@@ -85,11 +85,11 @@ def parse_name(text: str) -> Name:
     if not outside:  # "[Rec]"
         inside, outside = [], " ".join(inside) or text
     dated = [(_YEAR.fullmatch(part), part) for part in inside]
-    years = [found[1] for found, _ in dated if found]
-    others = [found[2].strip() if found else part for found, part in dated]
+    years = [match[1] for match, _ in dated if match]
+    remarks = [match[2].strip() if match else part for match, part in dated]
     full = normal_form(_article_first(outside))
     bare = _without_article(full)
-    brackets = tuple(dict.fromkeys(normal_form(_article_first(part)) for part in others if part))
+    brackets = tuple(dict.fromkeys(normal_form(_article_first(part)) for part in remarks if part))
     return Name(
         full=full,
         bare=bare,
@@ -110,7 +110,7 @@ class Names:
     """The names of n nodes; see `Name` for the parts.
 
     Attributes:
-        shown: What people read, str (n,); "" where there is none, and so on in all parts.
+        display: What people read, str (n,); "" where there is none, and so on in all parts.
         whole: `full` and what stands in brackets, str (n,).
         full: str (n,).
         bare: str (n,).
@@ -118,11 +118,11 @@ class Names:
         brackets: Parts in brackets as one text, str (n,).
         numbers: str (n,).
         year: float64 (n,).
-        others: What a node is called, one row each, without articles: `node`, `form`, and `aside`
-            (whether it is no more than a remark in brackets).
+        alias_forms: What a node is called, one row each, without articles: `node`, `form`, and
+            `aside` (whether it is no more than a remark in brackets).
     """
 
-    shown: Texts
+    display: Texts
     whole: Texts
     full: Texts
     bare: Texts
@@ -130,25 +130,25 @@ class Names:
     brackets: Texts
     numbers: Texts
     year: npt.NDArray[np.float64]
-    others: pd.DataFrame
+    alias_forms: pd.DataFrame
 
     @classmethod
-    def read(cls, shown: pd.Series | None, aliases: Sequence[pd.Series], size: int) -> "Names":
+    def read(cls, column: pd.Series | None, aliases: Sequence[pd.Series], size: int) -> "Names":
         """Takes names apart, each different one once.
 
         Args:
-            shown: Names (n,), None or NaN where there is none; None if there are none at all.
+            column: Names (n,), None or NaN where there is none; None if there are none at all.
             aliases: Columns (n,) of other names.
             size: n.
         """
-        codes, known = _distinct(shown, size)
-        parsed = [parse_name(name) if name else _NAMELESS for name in known]
+        codes, distinct = _distinct(column, size)
+        parsed = [parse_name(name) if name else _NAMELESS for name in distinct]
 
         def part(values: Iterable[str]) -> Texts:
             return objects(values)[codes]
 
         return cls(
-            shown=part(known),
+            display=part(distinct),
             whole=part(" ".join([name.full, *name.brackets]) for name in parsed),
             full=part(name.full for name in parsed),
             bare=part(name.bare for name in parsed),
@@ -156,7 +156,7 @@ class Names:
             brackets=part(" ".join(name.brackets) for name in parsed),
             numbers=part(name.numbers for name in parsed),
             year=np.array([name.year for name in parsed], dtype=np.float64)[codes],
-            others=_others(codes, parsed, [_alias_forms(column) for column in aliases]),
+            alias_forms=_all_forms(codes, parsed, [_alias_forms(alias) for alias in aliases]),
         )
 
 
@@ -180,10 +180,10 @@ def _spaced(text: str) -> str:
 
 
 def _article_first(text: str) -> str:
-    found = _TRAILING.fullmatch(text.casefold())
-    if found is None:
+    match = _TRAILING.fullmatch(text.casefold())
+    if match is None:
         return text
-    name, article = found[1], found[2]
+    name, article = match[1], match[2]
     return f"{article}{name}" if article.endswith("'") else f"{article} {name}"
 
 
@@ -207,16 +207,16 @@ def _distinct(column: pd.Series | None, size: int) -> tuple[npt.NDArray[np.int64
     if column is None:
         return np.zeros(size, dtype=np.int64), [""]
     texts = column.where(column.notna(), "").astype(str).str.strip()
-    codes, known = pd.factorize(np.concatenate([[""], texts.to_numpy(dtype=object)]))
-    return np.asarray(codes[1:], dtype=np.int64), [str(name) for name in known]
+    codes, distinct = pd.factorize(np.concatenate([[""], texts.to_numpy(dtype=object)]))
+    return np.asarray(codes[1:], dtype=np.int64), [str(name) for name in distinct]
 
 
 def _alias_forms(column: pd.Series) -> Texts:
-    codes, known = _distinct(column, len(column))
-    return objects(parse_name(name).bare if name else "" for name in known)[codes]
+    codes, distinct = _distinct(column, len(column))
+    return objects(parse_name(name).bare if name else "" for name in distinct)[codes]
 
 
-def _others(
+def _all_forms(
     codes: npt.NDArray[np.int64], parsed: Sequence[Name], aliases: Sequence[Texts]
 ) -> pd.DataFrame:
     nodes = np.arange(len(codes))
@@ -229,10 +229,10 @@ def _others(
         columns=["code", "form"],
     )
     bare = pd.DataFrame({"node": nodes, "form": objects(n.bare for n in parsed)[codes]})
-    named = [pd.DataFrame({"node": nodes, "form": forms}) for forms in aliases]
+    alias_frames = [pd.DataFrame({"node": nodes, "form": forms}) for forms in aliases]
     asides = pd.DataFrame({"node": nodes, "code": codes}).merge(remarks, on="code")
     joined = pd.concat(
-        [frame.assign(aside=False) for frame in (bare, *named)]
+        [frame.assign(aside=False) for frame in (bare, *alias_frames)]
         + [asides[["node", "form"]].assign(aside=True)],
         ignore_index=True,
     )

@@ -48,17 +48,17 @@ class Resolution:
         person = ~rows["decided_by"].isin(["", THRESHOLD])
         state = rows["accepted"].where(person, "waiting")
         state = state.mask(rows["decided_by"] == THRESHOLD, "accepted")
-        found: dict[str, dict[str, int]] = {}
-        for (method, each), part in rows.groupby([rows["method"], state], sort=True):
+        counts: dict[str, dict[str, int]] = {}
+        for (method, name), part in rows.groupby([rows["method"], state], sort=True):
             empty = dict.fromkeys(("accepted", "waiting", "yes", "no"), 0)
-            found.setdefault(str(method), empty)[str(each)] = len(part)
-        return found
+            counts.setdefault(str(method), empty)[str(name)] = len(part)
+        return counts
 
 
 def unresolved(config: DataConfig) -> DataConfig:
     """Gives the settings without sources of kind same_as, so that all nodes are apart again."""
-    kept = tuple(source for source in config.sources if source.kind != "same_as")
-    return config.model_copy(update={"sources": kept})
+    sources = tuple(source for source in config.sources if source.kind != "same_as")
+    return config.model_copy(update={"sources": sources})
 
 
 def resolve(
@@ -84,35 +84,38 @@ def resolve(
             compare, or the text encoder cannot be loaded.
     """
     decided = no_decisions() if decisions is None else decisions
-    wanted = comparisons(dataset, config.resolution)
-    _refuse_unknown_columns(wanted, config.resolution)
+    compared = comparisons(dataset, config.resolution)
+    _refuse_unknown_columns(compared, config.resolution)
     cache_dir = user_cache() / "text" if cache_dir is None else cache_dir
-    found, notes = [], []
-    with progress_bar("comparing", len(wanted), enabled=progress) as advance:
-        for comparison in wanted:
-            rows, said = _candidates(comparison, config, decided, cache_dir)
-            found.append(rows)
-            notes += said
+    parts, notes = [], []
+    with progress_bar("comparing", len(compared), enabled=progress) as advance:
+        for comparison in compared:
+            rows, sentences = _candidates(comparison, config, decided, cache_dir)
+            parts.append(rows)
+            notes += sentences
             advance(str(comparison))
-    proposals = _accepted(pd.concat(found, ignore_index=True), decided, wanted, config.resolution)
+    proposals = _accepted(pd.concat(parts, ignore_index=True), decided, compared, config.resolution)
     notes += _strangers(decided, dataset)
     for note in notes:
         logger.info("note=%s", note)
-    sizes = ((str(each), len(each.left.frame), len(each.right.frame)) for each in wanted)
+    sizes = (
+        (str(comparison), len(comparison.left.frame), len(comparison.right.frame))
+        for comparison in compared
+    )
     return Resolution(proposals, tuple(sizes), tuple(notes))
 
 
-def _refuse_unknown_columns(wanted: list[Comparison], config: ResolutionConfig) -> None:
-    sides = [side for each in wanted for side in (each.left, each.right)]
-    known = dict.fromkeys(str(name) for side in sides for name in side.frame.columns)
-    named = {"keys": config.keys, "aliases": config.aliases, "compare": config.compare or ()}
-    for setting, columns in named.items():
+def _refuse_unknown_columns(compared: list[Comparison], config: ResolutionConfig) -> None:
+    sides = [side for comparison in compared for side in (comparison.left, comparison.right)]
+    available = dict.fromkeys(str(name) for side in sides for name in side.frame.columns)
+    by_setting = {"keys": config.keys, "aliases": config.aliases, "compare": config.compare or ()}
+    for setting, columns in by_setting.items():
         for name in columns:
             # Years in brackets of names are a column too.
-            if name not in known and not (setting == "compare" and name == "year"):
+            if name not in available and not (setting == "compare" and name == "year"):
                 raise ConfigError(
                     f"resolution.{setting} names {name!r}, which no node that is compared has; "
-                    f"expected some of {', '.join(known)}; correct the name"
+                    f"expected some of {', '.join(available)}; correct the name"
                 )
 
 
@@ -120,10 +123,10 @@ def _candidates(
     comparison: Comparison, config: Config, decided: pd.DataFrame, cache_dir: Path
 ) -> tuple[pd.DataFrame, list[str]]:
     """Gives the pairs of a comparison that are worth proposing, with ids and names."""
-    refused, taken = _places(comparison, decided, config.resolution)
-    candidates = Candidates(comparison, config.resolution, refused, taken)
+    refused, nodes = _places(comparison, decided, config.resolution)
+    candidates = Candidates(comparison, config.resolution, refused, nodes)
     candidates.find(config.text, cache_dir)
-    rows = candidates.found[candidates.found["score"] >= config.resolution.propose]
+    rows = candidates.pairs[candidates.pairs["score"] >= config.resolution.propose]
     left, right = (rows[end].to_numpy(np.int64) for end in ("left", "right"))
     return pd.DataFrame(
         {
@@ -133,9 +136,9 @@ def _candidates(
             # Rounded as it is written, so that a file read again is in the same order.
             "score": rows["score"].to_numpy(float).round(4),
             "method": rows["method"].to_numpy(dtype=object),
-            "left_name": comparison.left.names.shown[left],
-            "right_name": comparison.right.names.shown[right],
-            "evidence": candidates.told(rows),
+            "left_name": comparison.left.names.display[left],
+            "right_name": comparison.right.names.display[right],
+            "evidence": candidates.words(rows),
             "left_source": comparison.left.source,
             "right_source": comparison.right.source,
         }
@@ -155,44 +158,44 @@ def _places(
     at, to, yes = [], [], []
     for first, second in orders:
         ends = ids[0].get_indexer(pd.Index(rows[first])), ids[1].get_indexer(pd.Index(rows[second]))
-        both = (ends[0] >= 0) & (ends[1] >= 0)
-        at.append(ends[0][both])
-        to.append(ends[1][both])
-        yes.append((rows["accepted"] == "yes").to_numpy(dtype=bool)[both])
+        is_here = (ends[0] >= 0) & (ends[1] >= 0)
+        at.append(ends[0][is_here])
+        to.append(ends[1][is_here])
+        yes.append((rows["accepted"] == "yes").to_numpy(dtype=bool)[is_here])
     left, right = np.concatenate(at), np.concatenate(to)
-    taken = np.zeros(len(ids[0]), dtype=bool), np.zeros(len(ids[1]), dtype=bool)
+    nodes = np.zeros(len(ids[0]), dtype=bool), np.zeros(len(ids[1]), dtype=bool)
     if config.one_to_one and not comparison.within:
-        taken[0][left[np.concatenate(yes)]] = True
-        taken[1][right[np.concatenate(yes)]] = True
-    return pd.MultiIndex.from_arrays([left, right], names=["left", "right"]), taken
+        nodes[0][left[np.concatenate(yes)]] = True
+        nodes[1][right[np.concatenate(yes)]] = True
+    return pd.MultiIndex.from_arrays([left, right], names=["left", "right"]), nodes
 
 
 def _accepted(
-    found: pd.DataFrame,
+    rows: pd.DataFrame,
     decided: pd.DataFrame,
-    wanted: list[Comparison],
+    compared: list[Comparison],
     config: ResolutionConfig,
 ) -> pd.DataFrame:
     """Decides what the threshold decides; gives all rows in the order of the file."""
-    found = _ordered(found)
-    pairs = list(zip(_nodes(found, "left", 0), _nodes(found, "right", -1), strict=True))
+    rows = _ordered(rows)
+    pairs = list(zip(_nodes(rows, "left", 0), _nodes(rows, "right", -1), strict=True))
     sources: dict[Node, str] = {}
     for position, end in enumerate(("left", "right")):
-        sources |= dict(zip((p[position] for p in pairs), found[f"{end}_source"], strict=True))
+        sources |= dict(zip((p[position] for p in pairs), rows[f"{end}_source"], strict=True))
     yes = decided[decided["accepted"] == "yes"]
     people = list(zip(_nodes(yes, "left", 0), _nodes(yes, "right", -1), strict=True))
-    named = {node for pair in people for node in pair}
-    sources |= _sources(wanted, named)
+    nodes = {node for pair in people for node in pair}
+    sources |= _sources(compared, nodes)
     identities = Identities(sources, one_to_one=config.one_to_one)
     for left, right in people:
         identities.join(left, right)
-    sure = (found["score"] >= config.accept) & ~found["method"].isin(ONLY_PROPOSED)
+    sure = (rows["score"] >= config.accept) & ~rows["method"].isin(ONLY_PROPOSED)
     proposed, accepted = choose(pairs, sure.tolist(), identities)
-    found["accepted"] = np.where(accepted, "yes", "")
-    found["decided_by"] = np.where(accepted, THRESHOLD, "")
-    kept = found.loc[np.array(proposed, dtype=bool), list(COLUMNS)]
-    rows = [frame for frame in (kept, decided[list(COLUMNS)]) if len(frame)] or [kept]
-    return _ordered(pd.concat(rows, ignore_index=True))
+    rows["accepted"] = np.where(accepted, "yes", "")
+    rows["decided_by"] = np.where(accepted, THRESHOLD, "")
+    proposals = rows.loc[np.array(proposed, dtype=bool), list(COLUMNS)]
+    frames = [frame for frame in (proposals, decided[list(COLUMNS)]) if len(frame)]
+    return _ordered(pd.concat(frames or [proposals], ignore_index=True))
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
@@ -210,14 +213,16 @@ def _nodes(rows: pd.DataFrame, end: str, part: int) -> list[Node]:
     return list(zip(labels, rows[end].astype(str), strict=True))
 
 
-def _sources(wanted: list[Comparison], nodes: set[Node]) -> dict[Node, str]:
-    sides: dict[int, Side] = {id(side): side for each in wanted for side in (each.left, each.right)}
-    found: dict[Node, str] = {}
+def _sources(compared: list[Comparison], nodes: set[Node]) -> dict[Node, str]:
+    sides: dict[int, Side] = {
+        id(side): side for comparison in compared for side in (comparison.left, comparison.right)
+    }
+    sources: dict[Node, str] = {}
     for side in sides.values():
         here = pd.Index([key for label, key in sorted(nodes) if label == side.label], dtype=object)
-        known = here[here.isin(side.frame["id"])]
-        found |= {(str(side.label), str(key)): side.source for key in known}
-    return found
+        keys = here[here.isin(side.frame["id"])]
+        sources |= {(str(side.label), str(key)): side.source for key in keys}
+    return sources
 
 
 def _strangers(decided: pd.DataFrame, dataset: Dataset) -> list[str]:

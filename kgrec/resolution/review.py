@@ -27,7 +27,7 @@ COLUMNS = (
 #: What `decided_by` says.
 THRESHOLD, PERSON = "threshold", "person"
 
-_SAID: Mapping[str, str] = {
+_ANSWERS: Mapping[str, str] = {
     **dict.fromkeys(("yes", "y", "true", "t", "x", "1"), "yes"),
     **dict.fromkeys(("no", "n", "false", "f", "0"), "no"),
     "": "",
@@ -75,14 +75,16 @@ def read_decisions(path: Path) -> pd.DataFrame:
             f"{path}:1: no column {missing[0]!r} among {', '.join(names)}; expected a file that "
             f"kgrec resolve wrote; give another --out"
         )
-    found: dict[tuple[str, str, str], dict[str, object]] = {}
+    decisions: dict[tuple[str, str, str], dict[str, object]] = {}
     try:
         for row in rows:
             if decision := _decision(row, f"{path}:{rows.line_num}"):
-                _keep(found, decision, f"{path}:{rows.line_num}")
+                _keep(decisions, decision, f"{path}:{rows.line_num}")
     except csv.Error as exc:
         raise DataError(f"{path}:{rows.line_num}: {exc}; mend the quotes of that line") from exc
-    return pd.DataFrame(list(found.values()), columns=list(COLUMNS)) if found else no_decisions()
+    if not decisions:
+        return no_decisions()
+    return pd.DataFrame(list(decisions.values()), columns=list(COLUMNS))
 
 
 def write_proposals(path: Path, proposals: pd.DataFrame) -> None:
@@ -111,18 +113,18 @@ def write_proposals(path: Path, proposals: pd.DataFrame) -> None:
 
 def _decision(row: Mapping[str, str | None], place: str) -> dict[str, object] | None:
     cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
-    said = _SAID.get(cells["accepted"].casefold())
-    if said is None:
+    answer = _ANSWERS.get(cells["accepted"].casefold())
+    if answer is None:
         raise DataError(
             f"{place}: accepted is {cells['accepted']!r}; expected yes, no or nothing; mend that "
             f"line"
         )
-    if not said or (said == "yes" and cells["decided_by"] == THRESHOLD):
+    if not answer or (answer == "yes" and cells["decided_by"] == THRESHOLD):
         return None
     if not cells["left"] or not cells["right"]:
         raise DataError(f"{place}: a decision needs both left and right; fill in the id")
-    known = {label.casefold(): label for label in ("Item", *LABELS)}
-    label = known.get(cells["label"].casefold() or "item")
+    labels = {label.casefold(): label for label in ("Item", *LABELS)}
+    label = labels.get(cells["label"].casefold() or "item")
     if label is None:
         raise DataError(
             f"{place}: label is {cells['label']!r}; expected one of {', '.join(LABELS)}; mend it"
@@ -131,18 +133,18 @@ def _decision(row: Mapping[str, str | None], place: str) -> dict[str, object] | 
         score = float(cells["score"].replace(",", ".") or "nan")
     except ValueError as exc:
         raise DataError(f"{place}: score is {cells['score']!r}; expected a number") from exc
-    who = cells["decided_by"]
-    by = PERSON if who in ("", THRESHOLD) else who
-    return {**cells, "accepted": said, "label": label, "score": score, "decided_by": by}
+    person = cells["decided_by"]
+    by = PERSON if person in ("", THRESHOLD) else person
+    return {**cells, "accepted": answer, "label": label, "score": score, "decided_by": by}
 
 
 def _keep(
-    found: dict[tuple[str, str, str], dict[str, object]], row: dict[str, object], place: str
+    decisions: dict[tuple[str, str, str], dict[str, object]], row: dict[str, object], place: str
 ) -> None:
     left, right, label = (str(row[name]) for name in ("left", "right", "label"))
     if "/" not in label:
         left, right = sorted((left, right))
-    before = found.setdefault((left, right, label), row)
+    before = decisions.setdefault((left, right, label), row)
     if before["accepted"] != row["accepted"]:
         raise DataError(
             f"{place}: {left!r} and {right!r} are accepted in one line and refused in another; "

@@ -43,8 +43,8 @@ class Side:
     @cached_property
     def names(self) -> Names:
         """Their names in normal forms."""
-        shown = (DISPLAY_PROPERTY[self.label], *_NAME_COLUMNS)
-        column = next((name for name in shown if name in self.frame.columns), None)
+        candidates = (DISPLAY_PROPERTY[self.label], *_NAME_COLUMNS)
+        column = next((name for name in candidates if name in self.frame.columns), None)
         return Names.read(
             None if column is None else self.frame[column],
             [self.frame[name] for name in self.aliases if name in self.frame.columns],
@@ -96,37 +96,43 @@ def comparisons(dataset: Dataset, config: ResolutionConfig) -> list[Comparison]:
     sides = _sides(dataset, config)
     kinds: dict[str, str] = {load.source: load.kind for load in dataset.loads}
     order = [source for source in dict.fromkeys((*kinds, *_UNSAID.values())) if source in sides]
-    wanted = _wanted(config, order)
-    made = []
-    for first, second in wanted:
+    pairs = _source_pairs(config, order)
+    compared = []
+    for first, second in pairs:
         described = {kinds.get(source, "items") for source in (first, second)} <= NODE_KINDS
         if described or config.pairs:
-            made += [
+            compared += [
                 Comparison(sides[first][label], sides[second][label])
                 for label in NodeLabel
                 if label in sides[first] and label in sides[second]
             ]
         # Of reviews and queries the entities are texts, which are no things of the world.
         things = {kinds.get(source) for source in (first, second)}.isdisjoint(_TEXT_KINDS)
-        for one, other in ((first, second), (second, first)) if things or config.pairs else ():
-            if NodeLabel.ITEM in sides[one] and NodeLabel.ITEM not in sides[other]:
-                entities = sides[other].get(NodeLabel.ENTITY)
+        for of_items, of_entities in (
+            ((first, second), (second, first)) if things or config.pairs else ()
+        ):
+            if NodeLabel.ITEM in sides[of_items] and NodeLabel.ITEM not in sides[of_entities]:
+                entities = sides[of_entities].get(NodeLabel.ENTITY)
                 if entities is not None:
-                    made.append(Comparison(sides[one][NodeLabel.ITEM], entities))
+                    compared.append(Comparison(sides[of_items][NodeLabel.ITEM], entities))
     if config.within:
-        named = dict.fromkeys(source for pair in wanted for source in pair) or order
-        made += [Comparison(s, s) for source in named for s in sides[source].values()]
-    made = [each for each in made if len(each.left.frame) and len(each.right.frame)]
-    if not made:
+        sources = dict.fromkeys(source for pair in pairs for source in pair) or order
+        compared += [Comparison(s, s) for source in sources for s in sides[source].values()]
+    compared = [
+        comparison
+        for comparison in compared
+        if len(comparison.left.frame) and len(comparison.right.frame)
+    ]
+    if not compared:
         raise ConfigError(
             f"nothing to compare: nodes come from {', '.join(order) or 'no source'}; expected two "
             f"sources with nodes of one label, or items and entities; add a source to [data], or "
             f"set resolution.within to look inside one"
         )
-    return made
+    return compared
 
 
-def _wanted(config: ResolutionConfig, order: list[str]) -> list[tuple[str, str]]:
+def _source_pairs(config: ResolutionConfig, order: list[str]) -> list[tuple[str, str]]:
     if not config.pairs:
         return list(combinations(order, 2))
     for pair in config.pairs:
@@ -146,12 +152,12 @@ def _wanted(config: ResolutionConfig, order: list[str]) -> list[tuple[str, str]]
 
 def _sides(dataset: Dataset, config: ResolutionConfig) -> dict[str, dict[NodeLabel, Side]]:
     sources = {load.number: load.source for load in dataset.loads}
-    found: dict[str, dict[NodeLabel, Side]] = {}
+    sides: dict[str, dict[NodeLabel, Side]] = {}
     for label, frame in dataset.nodes.items():
         for source, rows in _by_source(frame, sources, _UNSAID[label]):
             ordered = rows.sort_values("id", ignore_index=True)
-            found.setdefault(source, {})[label] = Side(label, source, ordered, config.aliases)
-    return found
+            sides.setdefault(source, {})[label] = Side(label, source, ordered, config.aliases)
+    return sides
 
 
 def _by_source(

@@ -33,10 +33,10 @@ def described_nodes(side: Side, nodes: Index) -> tuple[Index, list[str]]:
         for at, cell in enumerate(cells):
             if isinstance(cell, str) and len(cell) > _PROSE:
                 prose[at].append(" ".join(cell.split()))
-    kept = np.flatnonzero(np.array([len(parts) for parts in prose], dtype=np.int64))
-    names = side.names.shown[nodes]
-    texts = [". ".join([str(names[at])] * bool(names[at]) + prose[at]) for at in kept]
-    return nodes[kept], texts
+    described = np.flatnonzero(np.array([len(parts) for parts in prose], dtype=np.int64))
+    names = side.names.display[nodes]
+    texts = [". ".join([str(names[at])] * bool(names[at]) + prose[at]) for at in described]
+    return nodes[described], texts
 
 
 def similar_texts(
@@ -64,12 +64,12 @@ def similar_texts(
         ConfigError: If the encoder cannot be loaded.
     """
     sides = [described_nodes(*left), described_nodes(*right)]
-    (at, texts), (to, others) = sides
+    (at, texts), (to, right_texts) = sides
     if not (len(at) and len(to)):
         return Neighbours(at[:0], to[:0], np.zeros(0))
     from kgrec.text.encoder import encode_texts  # torch, which names and keys do without
 
-    vectors = encode_texts(texts + others, config, cache_dir)
+    vectors = encode_texts(texts + right_texts, config, cache_dir)
     near = nearest_rows(vectors[: len(at)], vectors[len(at) :], k, least, same=same)
     return Neighbours(at[near.left], to[near.right], near.cosine)
 
@@ -91,25 +91,25 @@ def nearest_rows(
         least: Cosine that a neighbour must reach.
         same: As for `similar_texts`.
     """
-    found: list[Neighbours] = []
+    parts: list[Neighbours] = []
     step = max(1, _CELLS // max(len(right), 1))
-    wanted = min(k, len(right))
-    for start in range(0, len(left), step) if wanted else ():
+    count = min(k, len(right))
+    for start in range(0, len(left), step) if count else ():
         cosines = left[start : start + step] @ right.T
         if same:
             rows = np.arange(start, start + len(cosines))
             cosines[np.arange(len(right)) <= rows[:, None]] = -1.0
-        best = np.argpartition(-cosines, wanted - 1, axis=1)[:, :wanted]
+        best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
         values = np.take_along_axis(cosines, best, axis=1)
         at, column = np.nonzero(values >= least)
         pairs = Neighbours(
             at + start, best[at, column].astype(np.int64), values[at, column].astype(np.float64)
         )
-        found.append(nearest(pairs, k))
+        parts.append(nearest(pairs, k))
     empty = Neighbours(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
-    found = found or [empty]
+    parts = parts or [empty]
     return Neighbours(
-        np.concatenate([each.left for each in found]),
-        np.concatenate([each.right for each in found]),
-        np.concatenate([each.cosine for each in found]),
+        np.concatenate([part.left for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.cosine for part in parts]),
     )

@@ -63,7 +63,7 @@ def harden(
     decision = _gate(fitting, scorers, proposals, names, go_on)
     picked: str = config.source
     if picked == "auto":
-        picked = NONE if decision is None else decision.picked
+        picked = NONE if decision is None else decision.winner
     edges = None if picked == NONE else proposals.of(picked)
     if edges is None or not len(edges):  # learning on without any would only overshoot
         picked = NONE

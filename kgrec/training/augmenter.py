@@ -16,7 +16,6 @@ from kgrec.errors import ConfigError, RunError
 from kgrec.files import LEFTOVERS, atomic_folder, put_in_place
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
-from kgrec.graph.texts import text_features
 from kgrec.model.scorer import Scorer
 from kgrec.training.augment_picture import draw_augment
 from kgrec.training.augmentation import tell_of
@@ -24,7 +23,7 @@ from kgrec.training.budget import Budget
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.directory import open_partial
-from kgrec.training.fitting import Fitting, TextFeatures
+from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_part, part_of
 from kgrec.training.proposals import LEARNED, SOURCES, Proposals
@@ -67,8 +66,8 @@ class GanAugmenter:
         No network is trained and nothing is asked of valid or test.
 
         Args:
-            graph: The graph; train, relations and texts are read.
-            config: Its `augment`, `closed_form`, `factors`, `text`, `search` and `seed` count.
+            graph: The graph; train and relations are read.
+            config: Its `augment`, `closed_form`, `factors`, `search` and `seed` count.
             directory: Where it goes when it is whole. What an interrupted fit of the same settings
                 and graph had searched and taught is taken up from `<directory>.partial`.
             progress: Whether bars are shown on a terminal.
@@ -224,13 +223,10 @@ def _fitting(
     graph: GraphData, config: Config, choices: Choices, work: Path | None, *, progress: bool
 ) -> Fitting:
     choices.temporal = is_temporal(graph)
-    text: TextFeatures | None = None
-    if config.augment.gan.texts and config.text.enabled:
-        text = text_features(graph, config.text)
     record: dict[str, Any] = {"seed": config.seed, "seconds": {}}
     budget = Budget.of_minutes(config.search.minutes)
     return Fitting(
-        config, graph, text, torch.device("cpu"), work, record, budget, choices, progress
+        config, graph, None, torch.device("cpu"), work, record, budget, choices, progress
     )
 
 

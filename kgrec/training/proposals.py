@@ -22,8 +22,6 @@ from kgrec.model.itemknn import ItemKNN
 from kgrec.model.likeness import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
-from kgrec.model.text_likeness import TextLikeness
-from kgrec.schema import NodeLabel
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.closed_form_search import ClosedFormSettings, solve_closed_form
 from kgrec.training.fitting import Fitting
@@ -197,9 +195,6 @@ class Proposals:
         gone = Incidence.from_pairs(none, none, 1, graph.num_items)
         for name in self._relations:
             scorers[f"like by {name}"] = Likeness(history, rows.get(name, gone))
-        text = self._fitting.text
-        if self._fitting.config.augment.gan.texts and text is not None:
-            scorers["text"] = TextLikeness(history, torch.from_numpy(text[NodeLabel.ITEM]))
         return Bank(scorers, history, choosers)
 
     def _teacher(self, graph: GraphData, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:

@@ -167,12 +167,12 @@ class TestClassroom:
         graph = make_graph((12, 40, 0), [(11, item) for item in range(40)])
         bank = Bank({"teacher": Items()}, history_of(graph), ("teacher",))
         room = Classroom.of(World(graph, owner, told, hidden), bank, 40)
-        sizes = [len(part.real) for part in (room.learned, room.choosing, room.judged)]
+        sizes = [len(part.real) for part in (room.train, room.valid, room.test)]
         assert sizes == [21, 6, 6]
         # Everything is a candidate, and popularity is that of the world's own graph.
         assert room.candidate_recall == 1.0
-        assert torch.allclose(room.judged.popularity, torch.tensor(2.0).log())
-        for part, owners in ((room.choosing, (3, 8)), (room.judged, (4, 9))):
+        assert torch.allclose(room.test.popularity, torch.tensor(2.0).log())
+        for part, owners in ((room.valid, (3, 8)), (room.test, (4, 9))):
             expected = [set(((3 * each + torch.arange(4, 20)) % 40).tolist()) for each in owners]
             found = [set(part.items[row][part.real[row]].tolist()) for row in range(6)]
             assert found == [each for each in expected for _ in range(3)]

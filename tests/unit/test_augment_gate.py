@@ -25,7 +25,7 @@ def gate(tail: dict[str, np.ndarray] | None = None, **sources: np.ndarray) -> De
 
 def test_a_helpful_source_is_let_in() -> None:
     found = gate(teacher=np.where(COHORTS[SPARSE], 0.02, 0.0))
-    assert found.picked == "teacher"
+    assert found.winner == "teacher"
     (verdict,) = found.verdicts
     assert verdict.sparse.difference == pytest.approx(0.02, abs=0.002)
     assert verdict.relative == pytest.approx(0.02 / BASE[:, :300].mean(), rel=0.1)
@@ -34,27 +34,27 @@ def test_a_helpful_source_is_let_in() -> None:
 
 def test_a_useless_source_is_not() -> None:
     found = gate(random=np.zeros(USERS))
-    assert found.picked == NONE
+    assert found.winner == NONE
     assert not found.verdicts[0].harmed
     assert "no synthetic edges" in found.words()
 
 
 def test_a_harmful_one_is_named() -> None:
     found = gate(random=np.full(USERS, -0.02))
-    assert found.picked == NONE
+    assert found.winner == NONE
     assert set(found.verdicts[0].harmed) == {"all", SPARSE, "users/>20"}
     assert "harms all" in found.words()
 
 
 def test_what_sparse_users_gain_may_not_cost_others() -> None:
     found = gate(knn=np.where(COHORTS[SPARSE], 0.03, -0.01))
-    assert found.picked == NONE
+    assert found.winner == NONE
     assert found.verdicts[0].harmed == ("users/>20",)
 
 
 def test_what_helps_through_popularity_alone_costs_the_tail() -> None:
     found = gate({"popularity": np.full(USERS, -0.02)}, popularity=np.full(USERS, 0.02))
-    assert found.picked == NONE
+    assert found.winner == NONE
     assert found.verdicts[0].harmed == ("tail items",)
 
 
@@ -65,7 +65,7 @@ def test_the_best_of_those_let_in_is_picked() -> None:
         gan=np.where(sparse, 0.03, 0.0),
         knn=np.where(sparse, 0.05, -0.02),
     )
-    assert found.picked == "gan"
+    assert found.winner == "gan"
     assert list(found.versus) == [("teacher", "gan"), ("teacher", "knn"), ("gan", "knn")]
     assert found.versus["teacher", "gan"].high < 0
 
@@ -73,7 +73,7 @@ def test_the_best_of_those_let_in_is_picked() -> None:
 def test_one_lucky_training_is_not_enough() -> None:
     gain = np.zeros((TRAININGS, USERS))
     gain[0] = 0.05
-    assert gate(gan=gain).picked == NONE
+    assert gate(gan=gain).winner == NONE
 
 
 def test_what_only_spoils_less_than_learning_on_does_is_refused() -> None:
@@ -92,21 +92,21 @@ def test_what_only_spoils_less_than_learning_on_does_is_refused() -> None:
     assert not gan.helps
     assert set(gan.harmed) == {"all", SPARSE, "users/>20"}
     assert teacher.may_enter
-    assert found.picked == "teacher"
+    assert found.winner == "teacher"
     assert [verdict.source for verdict in found.verdicts] == ["gan", "teacher"]
 
 
 def test_one_training_is_judged_over_users() -> None:
     gain = np.where(COHORTS[SPARSE], 0.03, 0.0)
     ndcg = {NONE: BASE[:1], "gan": BASE[:1] + gain + noise()[:1]}
-    assert decide(ndcg, dict.fromkeys(ndcg, TAIL[:1]), COHORTS).picked == "gan"
+    assert decide(ndcg, dict.fromkeys(ndcg, TAIL[:1]), COHORTS).winner == "gan"
 
 
 def test_without_any_tail_item_users_alone_decide() -> None:
     gain = np.where(COHORTS[SPARSE], 0.03, 0.0)
     ndcg = {NONE: BASE, "gan": BASE + gain + noise()}
     found = decide(ndcg, dict.fromkeys(ndcg, np.full_like(TAIL, np.nan)), COHORTS)
-    assert found.picked == "gan"
+    assert found.winner == "gan"
     assert found.verdicts[0].tail is None
 
 

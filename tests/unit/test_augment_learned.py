@@ -108,14 +108,14 @@ def test_what_is_told_is_asked_once_and_remembered() -> None:
     scorers = {"teacher": first, "knn": second, "like": third}
     bank = Bank(scorers, KNOWN, ("teacher", "knn"))  # type: ignore[arg-type]
     users = torch.tensor([2, 0])
-    items, told = bank.told(users, 4)
+    items, told = bank.candidates(users, 4)
     assert [each.asked for each in scorers.values()] == [1, 1, 1]
     assert torch.equal(told, bank.features(users, items))
-    again = bank.told(users, 4)
+    again = bank.candidates(users, 4)
     assert again[0] is items
     assert [each.asked for each in scorers.values()] == [2, 2, 2]  # by features alone
-    other, _ = bank.told(users, 3)
+    other, _ = bank.candidates(users, 3)
     assert other.shape == (2, 3)
     assert 8 not in items[1]  # what user 0 has
     assert 0 not in items[0]
-    assert bank.over(KNOWN).told(users, 4)[0] is not items
+    assert bank.over(KNOWN).candidates(users, 4)[0] is not items

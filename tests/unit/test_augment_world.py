@@ -127,12 +127,12 @@ class TestBank:
         known = Incidence.from_pairs(torch.tensor([1]), torch.tensor([0]), 4, 5)
         two = bank(known, (0, 1, 2, 3, 4), (4, 0, 3, 2, 1))
         # User 1 has item 0, which both put first or second.
-        assert two.told(torch.tensor([0, 1]), 3)[0].tolist() == [[0, 4, 1], [4, 1, 2]]
+        assert two.candidates(torch.tensor([0, 1]), 3)[0].tolist() == [[0, 4, 1], [4, 1, 2]]
 
     def test_who_has_nearly_everything_gets_what_is_left(self) -> None:
         owner, item = torch.tensor([2, 2, 2, 2]), torch.tensor([0, 1, 2, 4])
         known = Incidence.from_pairs(owner, item, 4, 5)
-        found, _ = bank(known, (0, 1, 2, 3, 4)).told(torch.tensor([2, 3]), 99)
+        found, _ = bank(known, (0, 1, 2, 3, 4)).candidates(torch.tensor([2, 3]), 99)
         assert found.tolist() == [[3, -1, -1, -1, -1], [0, 1, 2, 3, 4]]
 
     def test_features_are_standard_scores_and_how_much_is_known(self) -> None:
@@ -150,7 +150,7 @@ class TestBank:
         scorer = ItemKNN.fit(history.rows, history.columns, 100, 50)
         asked = Bank({"knn": scorer}, history, ("knn",))
         users = torch.arange(100)
-        items, told = asked.told(users, 7)
+        items, told = asked.candidates(users, 7)
         together = asked.features(users, items)
         assert torch.equal(told, together)
         alone = torch.cat([asked.features(users[n : n + 1], items[n : n + 1]) for n in (3, 77)])

@@ -12,13 +12,10 @@ from graphs import behaviour, history_of, make_graph, relation
 from kgrec.augment.gate import NONE
 from kgrec.augment.world import masked_world
 from kgrec.config import Config
-from kgrec.errors import ShapeError
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.model.closed_form import Refinements
-from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
-from kgrec.model.text_likeness import TextLikeness
-from kgrec.schema import NodeLabel, Split
+from kgrec.schema import Split
 from kgrec.training import augmentation
 from kgrec.training.augmentation import _gate, _judge
 from kgrec.training.choices import Choices
@@ -101,7 +98,7 @@ def test_the_best_on_one_network_is_tried_on_the_others(
     assert [(v.source, v.trainings) for v in found.verdicts] == [
         ("teacher", 3), ("knn", 1), ("random", 1)
     ]  # fmt: skip
-    assert found.picked == (NONE if luck else "teacher")
+    assert found.winner == (NONE if luck else "teacher")
     wanted = np.mean(gains["teacher"])
     assert found.verdicts[0].sparse.difference == pytest.approx(wanted, abs=0.004)
     assert found.words().count("one alone") == 2
@@ -147,48 +144,3 @@ def test_a_generator_is_told_of_the_same_relations_in_the_world_and_in_the_graph
         orders.add(tuple(sorted(sizes, key=lambda name: -sizes[name])))
     # The worlds have them in another order, and not always all.
     assert orders == {("genre", "view", "bought"), ("genre", "view")}
-
-
-def test_a_generator_may_be_told_of_texts() -> None:
-    rng = np.random.default_rng(0)
-    # Ten genres of which nothing says anything but the texts; users take two items of a genre.
-    genre = np.arange(50) // 5
-    text = np.eye(10)[genre] + 0.1 * rng.normal(size=(50, 10))
-    train = []
-    for user in range(40):
-        liked = rng.choice(10, 3, replace=False)
-        owned = np.flatnonzero(np.isin(genre, liked))
-        train += [(user, int(item)) for item in (owned if user < 20 else owned[::4])]
-    graph = make_graph((40, 50, 0), train)
-    given = {
-        "data": {"train": "t.tsv"},
-        "store": {"uri": "embedded:g.kgl"},
-        "augment": {"at_most": 5, "gan": {"texts": True, "pretrain_epochs": 3}},
-    }
-    config = Config.build(given, base=Path(), source="a test")
-    history = history_of(graph)
-    found = ClosedFormSettings(10.0, {}, None, Refinements())
-    fitting: Any = SimpleNamespace(
-        graph=graph,
-        history=history,
-        config=config,
-        choices=Choices({"closed_form": found}),
-        work=None,
-        text={NodeLabel.ITEM: text.astype(np.float32)},
-    )
-    proposals = Proposals(fitting, {"closed_form": Popularity(history)})
-    assert proposals.scorers() == ("teacher", "knn", "factors", "popularity", "text")
-    told = proposals.augmenter("generator").report["precision"]
-    assert told["text"] > told["popularity"] + 0.2
-    assert told["generator"] > told["popularity"] + 0.2
-
-
-def test_likeness_of_texts_by_hand() -> None:
-    text = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 3.0], [0.0, 0.0]])
-    history = Incidence.from_pairs(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), 3, 4)
-    scores = TextLikeness(history, text).score(torch.tensor([0, 1, 2]))
-    half = 0.5**0.5
-    wanted = [[1.0, 0.0, half, 0.0], [0.5, 0.5, half, 0.0], [0.0] * 4]
-    assert torch.allclose(scores, torch.tensor(wanted), atol=1e-6)
-    with pytest.raises(ShapeError, match="4 texts, the history is over 5 items"):
-        TextLikeness(Incidence.from_pairs(torch.tensor([0]), torch.tensor([0]), 1, 5), text)

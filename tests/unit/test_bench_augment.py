@@ -248,7 +248,7 @@ def test_what_is_there_is_not_made_again(
         return go_on(self, number, edges, epochs, keep=keep)
 
     monkeypatch.setattr(Learner, "go_on", counted)
-    monkeypatch.setattr(augment_trials, "fit_part", lambda *_: fitted.append("part"))
+    monkeypatch.setattr(augment_trials, "fit_part", lambda _, part: fitted.append(part.name))
     assert run(sample, work)["rows"] == report["rows"]
     assert (trained, fitted) == ([], [])
     # As after a kill: one measurement is missing, and comes out as it was.

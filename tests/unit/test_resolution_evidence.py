@@ -93,7 +93,7 @@ def test_evidence_adds_up() -> None:
         evidence.log_odds(at(0, 0, 1, 2, 3), at(0, 1, 0, 1, 2)),
         [agree, differ + REMARK_ALONE, NUMBERS_DIFFER, REMARKS_DIFFER, PLURAL_DIFFERS],
     )
-    assert evidence.told(at(0, 0, 1, 3), at(0, 1, 0, 2)).tolist() == [
+    assert evidence.words(at(0, 0, 1, 3), at(0, 1, 0, 2)).tolist() == [
         "hue red", "hue red ≠ blue", "numbers differ", "singular and plural",
     ]  # fmt: skip
 

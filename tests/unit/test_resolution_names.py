@@ -73,9 +73,9 @@ def test_keys_ignore_case_spaces_and_punctuation() -> None:
 def test_names_of_nodes_with_their_other_names() -> None:
     shown = pd.Series(["Postino, Il (The Postman)", None, "Heat"])
     names = Names.read(shown, [pd.Series([None, "Nameless", "Fuego contra fuego"])], 3)
-    assert names.shown.tolist() == ["Postino, Il (The Postman)", "", "Heat"]
+    assert names.display.tolist() == ["Postino, Il (The Postman)", "", "Heat"]
     assert names.whole.tolist() == ["il postino the postman", "", "heat"]
-    assert sorted(names.others.itertuples(index=False, name=None)) == [
+    assert sorted(names.alias_forms.itertuples(index=False, name=None)) == [
         (0, "postino", False),
         (0, "postman", True),  # a remark, which may be no name
         (1, "nameless", False),
