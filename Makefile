@@ -7,6 +7,9 @@ TOOLS := .venv/.tools
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# Every process of the tests would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test prove lint style types cases neo4j neo4j-stop clean
 
 help:

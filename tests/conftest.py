@@ -6,6 +6,7 @@ are started once a process, one for each version that an installed JDK can run.
 """
 
 import os
+import signal
 import sys
 
 #: For this process and all that it starts: tests run side by side, a core each, and a server lives
@@ -61,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     for item in items:
-        if "neo4j_uri" in getattr(item, "fixturenames", ()):
+        if {"neo4j_uri", "mortal_server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.neo4j)
         if item.get_closest_marker("neo4j") and not neo4j_versions() and not REQUIRED:
             item.add_marker(pytest.mark.skip(reason=MISSING))
@@ -86,6 +87,39 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 def neo4j_uri(monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an emptied Neo4j; its credentials are in the environment."""
     return _emptied_neo4j(DEFAULT, monkeypatch)
+
+
+class MortalServer:
+    """The default Neo4j of this process, which a test may kill."""
+
+    def __init__(self) -> None:
+        self.alive = True
+
+    @property
+    def uri(self) -> str:
+        return _servers[DEFAULT].uri
+
+    def die(self) -> None:
+        """Ends as in a power cut."""
+        self.alive = False
+        os.kill(_servers[DEFAULT].pid, signal.SIGKILL)
+
+    def come_back(self) -> None:
+        """Is there again, with what it had, at the same address; dies first if it is alive."""
+        _servers[DEFAULT] = neo4j_server.restart(_servers[DEFAULT])
+        self.alive = True
+
+
+@pytest.fixture
+def mortal_server(request: pytest.FixtureRequest) -> Iterator[MortalServer]:
+    """An emptied Neo4j that may be killed; its credentials are in the environment."""
+    if GIVEN_URI is not None:
+        pytest.skip("the server is not ours to kill")
+    request.getfixturevalue("neo4j_uri")
+    server = MortalServer()
+    yield server
+    if not server.alive:
+        server.come_back()
 
 
 @pytest.fixture
@@ -135,17 +169,25 @@ def _emptied_neo4j(version: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def empty_neo4j(uri: str) -> None:
     """Deletes all that is in a server whose credentials are in the environment."""
-    user, password = (os.environ.get(f"KGREC_NEO4J_{name}", "") for name in ("USER", "PASSWORD"))
-    with neo4j.GraphDatabase.driver(
-        uri, auth=(user or "neo4j", password), telemetry_disabled=True
-    ) as driver:
-        for delete in ("()-[n]->() WITH n LIMIT 50000", "(n) WITH n LIMIT 50000"):
-            deleted = 1
-            while deleted:
-                records = driver.execute_query(
-                    f"MATCH {delete} DELETE n RETURN count(*) AS deleted"
-                )
-                deleted = records.records[0]["deleted"]
+    with driver_of(uri) as driver:
+        delete_all(driver)
         # Constraints may stay: every test makes the same ones. A vector index has one size.
         for record in driver.execute_query("SHOW VECTOR INDEXES YIELD name").records:
             driver.execute_query(f"DROP INDEX `{record['name']}`")
+
+
+def delete_all(driver: neo4j.Driver) -> None:
+    """Deletes all nodes and edges."""
+    for delete in ("()-[n]->() WITH n LIMIT 50000", "(n) WITH n LIMIT 50000"):
+        deleted = 1
+        while deleted:
+            records = driver.execute_query(f"MATCH {delete} DELETE n RETURN count(*) AS deleted")
+            deleted = records.records[0]["deleted"]
+
+
+def driver_of(uri: str) -> neo4j.Driver:
+    """A driver for a server whose credentials are in the environment."""
+    user, password = (os.environ.get(f"KGREC_NEO4J_{name}", "") for name in ("USER", "PASSWORD"))
+    return neo4j.GraphDatabase.driver(
+        uri, auth=(user or "neo4j", password), telemetry_disabled=True
+    )

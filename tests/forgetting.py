@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from kgrec.config import Config
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import GraphStore
+from kgrec.updates import update
 from kgrec.upkeep.places import DERIVED_KEYS
 
 USER, ITEM, OTHER = "zora-x9q", "kettle-77zz", "abel-k3w"
@@ -126,6 +127,15 @@ def build_shop(folder: Path, store: str) -> Config:
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "kgrec.toml").write_text(CONFIG.format(store=store), encoding="utf-8")
     return Config.load(folder / "kgrec.toml")
+
+
+def deliver(config: Config, name: str, *rows: str) -> None:
+    """Writes a day of events beside those that are there, and takes it in."""
+    path = next(s.path for s in config.data.sources if s.name == "events")
+    assert path is not None
+    text = "\n".join(["user,item,behaviour,time", *rows])
+    path.with_name(f"day-{name}.csv").write_text(text + "\n")
+    update(config)
 
 
 def add_derived(store: GraphStore) -> None:

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import conftest
-import neo4j_server
 import pytest
+from conftest import MortalServer
 from published import assert_published, expected, fill, seen, small_run
 
 from kgrec.errors import StoreError
@@ -119,44 +118,37 @@ def test_killed_anywhere(
     assert resumed
 
 
-@pytest.mark.neo4j
-@pytest.mark.skipif(conftest.GIVEN_URI is not None, reason="the server is not ours to kill")
 def test_a_server_that_dies_in_the_middle(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, mortal_server: MortalServer
 ) -> None:
     monkeypatch.setattr(writing, "EDGE_ROWS", 8)  # many transactions to die between
-    server = neo4j_server.start()
-    try:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        with open_store(server.uri) as store:
-            fill(store, tmp_path)
-            publish(run, store, top=OLD, similar=SIMILAR, progress=False)
-        raised: list[BaseException] = []
+    uri = mortal_server.uri
+    with open_store(uri) as store:
+        fill(store, tmp_path)
+        publish(run, store, top=OLD, similar=SIMILAR, progress=False)
+    raised: list[BaseException] = []
 
-        def work() -> None:
-            try:
-                with open_store(server.uri) as store:
-                    publish(run, store, top=NEW, similar=SIMILAR, progress=False)
-            except StoreError as error:
-                raised.append(error)
+    def work() -> None:
+        try:
+            with open_store(uri) as store:
+                publish(run, store, top=NEW, similar=SIMILAR, progress=False)
+        except StoreError as error:
+            raised.append(error)
 
-        working = threading.Thread(target=work)
-        working.start()
-        with open_store(server.uri, read_only=True) as store:
-            while written(store) == 0 and working.is_alive():
-                time.sleep(0.02)
-        assert working.is_alive()
-        server = neo4j_server.restart(server)
-        working.join()  # the driver may have waited for the server, or publishing has failed
-        assert all("no Neo4j answers" in str(error) for error in raised)
-        with open_store(server.uri) as store:
-            wanted = expected(run, OLD if raised else NEW, SIMILAR)
-            assert seen(store, run) == wanted
-            publish(run, store, top=NEW, similar=SIMILAR, progress=False)
-            assert_published(store, run, NEW, SIMILAR)
-    finally:
-        neo4j_server.stop(server)
+    working = threading.Thread(target=work)
+    working.start()
+    with open_store(uri, read_only=True) as store:
+        while written(store) == 0 and working.is_alive():
+            time.sleep(0.02)
+    assert working.is_alive()
+    mortal_server.come_back()
+    working.join()  # the driver may have waited for the server, or publishing has failed
+    assert all("no Neo4j answers" in str(error) for error in raised)
+    with open_store(uri) as store:
+        wanted = expected(run, OLD if raised else NEW, SIMILAR)
+        assert seen(store, run) == wanted
+        publish(run, store, top=NEW, similar=SIMILAR, progress=False)
+        assert_published(store, run, NEW, SIMILAR)
 
 
 def written(store: GraphStore) -> int:

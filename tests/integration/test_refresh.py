@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from forgetting import USER, add_derived, build_shop, found_in_files
+from forgetting import USER, add_derived, build_shop, deliver, found_in_files
 
 from kgrec.config import Config
 from kgrec.errors import RunError
@@ -44,15 +44,6 @@ def trained(
     with open_store(config.store, read_only=True) as store:
         graph = fetch_graph(store)
     return config, train(config, graph, tmp_path / "runs" / "first", progress=False)
-
-
-def deliver(config: Config, name: str, *rows: str) -> None:
-    """Writes a day of events beside those that are there, and takes it in."""
-    path = next(s.path for s in config.data.sources if s.name == "events")
-    assert path is not None
-    text = "\n".join(["user,item,behaviour,time", *rows])
-    path.with_name(f"day-{name}.csv").write_text(text + "\n")
-    update(config)
 
 
 def refreshed(config: Config, run: Run, out: Path | None = None):

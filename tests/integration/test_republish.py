@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from forgetting import ITEM, USER
-from test_refresh import deliver, trained
+from forgetting import ITEM, USER, deliver
+from test_refresh import trained
 
 from kgrec.cli import main
 from kgrec.config import Config

@@ -4,11 +4,9 @@ import threading
 import time
 from pathlib import Path
 
-import conftest
-import neo4j
-import neo4j_server
 import numpy as np
 import pytest
+from conftest import MortalServer, driver_of
 from graph_oracle import assert_holds
 
 from kgrec.config import Config
@@ -38,43 +36,35 @@ def deliver(folder: Path, number: int, rows: int) -> None:
     (folder / f"day{number}.csv").write_text("\n".join(["user,item,time", *lines]))
 
 
-def edges_in(server: neo4j_server.Server) -> int:
-    with neo4j.GraphDatabase.driver(
-        server.uri, auth=(server.user, server.password), telemetry_disabled=True
-    ) as driver:
+def edges_in(uri: str) -> int:
+    with driver_of(uri) as driver:
         return int(driver.execute_query("MATCH ()-[x]->() RETURN count(x) AS n").records[0]["n"])
 
 
-@pytest.mark.neo4j
-@pytest.mark.skipif(conftest.GIVEN_URI is not None, reason="the server is not ours to kill")
-def test_a_server_that_dies_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_dies_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mortal_server: MortalServer
+) -> None:
     monkeypatch.setattr("kgrec.store.neo4j.EDGE_ROWS", 20)  # many transactions to die between
-    server = neo4j_server.start()
-    try:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        (tmp_path / "kgrec.toml").write_text(CONFIG.format(uri=server.uri), encoding="utf-8")
-        config = Config.load(tmp_path / "kgrec.toml")
-        deliver(tmp_path, 1, ROWS)
-        raised: list[BaseException] = []
+    (tmp_path / "kgrec.toml").write_text(CONFIG.format(uri=mortal_server.uri), encoding="utf-8")
+    config = Config.load(tmp_path / "kgrec.toml")
+    deliver(tmp_path, 1, ROWS)
+    raised: list[BaseException] = []
 
-        def load() -> None:
-            try:
-                update(config, progress=False)
-            except StoreError as error:
-                raised.append(error)
+    def load() -> None:
+        try:
+            update(config, progress=False)
+        except StoreError as error:
+            raised.append(error)
 
-        loading = threading.Thread(target=load)
-        loading.start()
-        while (found := edges_in(server)) == 0 and loading.is_alive():
-            time.sleep(0.05)
-        assert 0 < found < ROWS  # it is in the middle
-        server = neo4j_server.restart(server)
-        loading.join()  # the driver may have waited for the server, or the load has failed
-        assert all("no Neo4j answers" in str(error) for error in raised)
-        deliver(tmp_path, 2, 500)
-        update(config, progress=False)
-        with open_store(config.store) as store:
-            assert_holds(store, load_dataset(config.data, config.seed))
-    finally:
-        neo4j_server.stop(server)
+    loading = threading.Thread(target=load)
+    loading.start()
+    while (found := edges_in(mortal_server.uri)) == 0 and loading.is_alive():
+        time.sleep(0.05)
+    assert 0 < found < ROWS  # it is in the middle
+    mortal_server.come_back()
+    loading.join()  # the driver may have waited for the server, or the load has failed
+    assert all("no Neo4j answers" in str(error) for error in raised)
+    deliver(tmp_path, 2, 500)
+    update(config, progress=False)
+    with open_store(config.store) as store:
+        assert_holds(store, load_dataset(config.data, config.seed))
