@@ -111,7 +111,6 @@ BARE_NAMES_LEFT: dict[str, int] = {
     "augment/": 60,
     "bench/": 125,
     "explanation/": 49,
-    "model/": 27,
     "resolution/": 92,
     "training/": 138,
 }
