@@ -110,7 +110,6 @@ BARE_NAMES_LEFT: dict[str, int] = {
     "auditing/": 33,
     "augment/": 60,
     "bench/": 125,
-    "explanation/": 49,
     "resolution/": 92,
     "training/": 138,
 }
