@@ -87,20 +87,20 @@ def fetch_connections(
             Connection(row["own"], item_id, row["type_in"], row["type_out"], entity, name)
         )
 
-    def telling(one: Connection) -> tuple[float, str, str, str]:
-        types = one.own_type, one.item_type
-        width = max(fan_out[kind] for kind in types) if one.entity_id else 0.0
-        return width + (one.own_type != one.item_type), one.item_type, one.own_type, str(one)
+    def breadth(connection: Connection) -> tuple[float, str, str, str]:
+        own, item = connection.own_type, connection.item_type
+        width = max(fan_out[kind] for kind in (own, item)) if connection.entity_id else 0.0
+        return width + (own != item), item, own, str(connection)
 
     return {
-        own: tuple(_distinct_entities(sorted(found, key=telling))[:most])
-        for own, found in by_own.items()
+        own: tuple(_distinct_entities(sorted(connections, key=breadth))[:most])
+        for own, connections in by_own.items()
     }
 
 
 def _distinct_entities(connections: Sequence[Connection]) -> list[Connection]:
     """Keeps the first connection through each entity: its director may be its writer too."""
-    seen: dict[str | None, Connection] = {}
+    by_entity: dict[str | None, Connection] = {}
     for connection in connections:
-        seen.setdefault(connection.entity_id, connection)
-    return list(seen.values())
+        by_entity.setdefault(connection.entity_id, connection)
+    return list(by_entity.values())

@@ -39,10 +39,10 @@ class Counterfactual:
     text: str
 
 
-def rank_of(scores: Tensor, item: int, met: Tensor) -> int:
+def rank_of(scores: Tensor, item: int, own: Tensor) -> int:
     """The rank of an item among those the user has not met, from 1; equals stand before it."""
     masked = scores.clone()
-    masked[met] = -torch.inf
+    masked[own] = -torch.inf
     masked[item] = -torch.inf
     return 1 + int((masked >= scores[item]).sum())
 
@@ -55,18 +55,18 @@ def groups_of(ends: Ends, own: Sequence[int]) -> list[tuple[int, tuple[int, ...]
         own: Numbers of the nodes of the user's items.
     """
     networks = ends.networks
-    held = networks.marked(np.array(own, dtype=np.int64))
-    held[ends.item] = False
+    is_own = networks.marked(np.array(own, dtype=np.int64))
+    is_own[ends.item] = False
     last_item = networks.num_users + networks.scorers[0].num_items
     around = np.unique(networks.source[networks.into(ends.item)])
-    found = []
+    groups = []
     for entity in around[around >= last_item].tolist():
         senders = networks.source[networks.into(entity)]
-        linked = sorted(set(senders[held[senders]].tolist()))
+        linked = sorted(set(senders[is_own[senders]].tolist()))
         # What most of a history has in common says little of the history.
         if 1 < len(linked) <= max(2, len(own) // 2):
-            found.append((entity, tuple(linked)))
-    return found
+            groups.append((entity, tuple(linked)))
+    return groups
 
 
 def counterfactuals(
@@ -95,10 +95,10 @@ def counterfactuals(
     candidates: list[tuple[int | None, tuple[int, ...]]] = [(None, (n,)) for n in share_of]
     if ends is not None:
         candidates += groups_of(ends, list(share_of))
-    candidates.sort(key=lambda one: -sum(share_of[number] for number in one[1]))
+    candidates.sort(key=lambda candidate: -sum(share_of[number] for number in candidate[1]))
     before = scorer.score(torch.tensor([user]))[0]
-    met = torch.tensor([index for index, _ in shares], dtype=torch.int64)
-    rank_before = rank_of(before, item, met)
+    own = torch.tensor([index for index, _ in shares], dtype=torch.int64)
+    rank_before = rank_of(before, item, own)
     out: list[Counterfactual] = []
     seen: set[tuple[int, ...]] = set()
     for shared, numbers in candidates:
@@ -107,9 +107,9 @@ def counterfactuals(
         if numbers in seen:
             continue
         seen.add(numbers)
-        removed = torch.tensor(numbers) - offset
-        after = scorer.without(user, removed)
-        rank = rank_of(after, item, met)
+        removed_items = torch.tensor(numbers) - offset
+        after = scorer.without(user, removed_items)
+        rank = rank_of(after, item, own)
         items = tuple(nodes.node(number) for number in numbers)
         node = None if shared is None else nodes.node(shared)
         text = without_text(items, node, rank, language)

@@ -64,7 +64,9 @@ def carried(ends: Ends, edges: Sequence[int]) -> float:
         edges: Places of edges; their twins go with them.
     """
     lost = _with_twins(ends.networks, edges)
-    changed = [_changed(ends, reach, lost, None) for reach in (ends.user_reach, ends.item_reach)]
+    walk_changes = [
+        _walk_changes(ends, reach, lost, None) for reach in (ends.user_reach, ends.item_reach)
+    ]
     total = 0.0
     for number, (factor, scorer) in enumerate(
         zip(ends.factors.tolist(), ends.networks.scorers, strict=True)
@@ -73,7 +75,7 @@ def carried(ends: Ends, edges: Sequence[int]) -> float:
         if ends.truncated:
             d_u, d_i = _rebuilt(scorer, ends, lost, z_u, z_i)
         else:
-            d_u, d_i = (_delta(ends, each, number) for each in changed)
+            d_u, d_i = (_delta(ends, side, number) for side in walk_changes)
         total += factor * float(d_u @ z_i + z_u @ d_i - d_u @ d_i)
     return total
 
@@ -86,8 +88,10 @@ def renormalised_drop(ends: Ends, edges: Sequence[int]) -> float:
     """
     lost = _with_twins(ends.networks, edges)
     item, total = ends.item - ends.networks.num_users, 0.0
-    changes = _norm_changes(ends.networks, lost)
-    changed = [_changed(ends, reach, *changes) for reach in (ends.user_reach, ends.item_reach)]
+    norm_changes = _norm_changes(ends.networks, lost)
+    walk_changes = [
+        _walk_changes(ends, reach, *norm_changes) for reach in (ends.user_reach, ends.item_reach)
+    ]
     for number, (scale, scorer) in enumerate(
         zip(ends.scales.tolist(), ends.networks.scorers, strict=True)
     ):
@@ -95,7 +99,7 @@ def renormalised_drop(ends: Ends, edges: Sequence[int]) -> float:
         if ends.truncated:
             d_u, d_i = _rebuilt(scorer, ends, lost, z_u, z_i, renormalise=True)
         else:
-            d_u, d_i = (_delta(ends, each, number) for each in changed)
+            d_u, d_i = (_delta(ends, side, number) for side in walk_changes)
         new_u, new_i = z_u - d_u, z_i - d_i
         size = float(scorer.user_norm[ends.user]) * float(scorer.item_norm[item])
         before = float(z_u @ z_i) / size
@@ -120,7 +124,7 @@ def _with_twins(networks: Networks, edges: Sequence[int]) -> Ints:
 
 
 @dataclass(frozen=True, eq=False)
-class _Changed:
+class _WalkChange:
     """The walks of one length over changed edges, and what is lost of each weight, 0 to 1."""
 
     level: Walks
@@ -128,29 +132,31 @@ class _Changed:
     lost: Floats
 
 
-def _changed(ends: Ends, reach: Reach, edges: Ints, factors: Floats | None) -> list[_Changed]:
+def _walk_changes(
+    ends: Ends, reach: Reach, edges: Ints, factors: Floats | None
+) -> list[_WalkChange]:
     """Finds the walks over edges whose weights are multiplied by factors; None is by 0."""
     place = ends.networks.scratch
     place[edges] = np.arange(1, len(edges) + 1)
     by_change = np.concatenate([[1.0], np.zeros(len(edges)) if factors is None else factors])
-    found = []
+    changes = []
     for level in reach.levels[1:]:
         steps = [place[level.edges[:, step]] for step in range(level.edges.shape[1])]
         rows = np.flatnonzero(np.logical_or.reduce(steps))
         if len(rows):
-            left = np.prod([by_change[step[rows]] for step in steps], axis=0)
-            found.append(_Changed(level, rows, 1.0 - left))
+            factor = np.prod([by_change[step[rows]] for step in steps], axis=0)
+            changes.append(_WalkChange(level, rows, 1.0 - factor))
     place[edges] = 0
-    return found
+    return changes
 
 
-def _delta(ends: Ends, changed: Sequence[_Changed], number: int) -> Floats:
+def _delta(ends: Ends, changes: Sequence[_WalkChange], number: int) -> Floats:
     """Σ (w - w') x_end / (L + 1) over changed walks in one network, (d,)."""
     x = ends.networks.scorers[number].network.x
     total = np.zeros(x.shape[1])
-    for each in changed:
-        weight = each.level.weights[number, each.rows] * each.lost
-        total += weight @ x[torch.from_numpy(each.level.ends[each.rows])].numpy()
+    for change in changes:
+        weight = change.level.weights[number, change.rows] * change.lost
+        total += weight @ x[torch.from_numpy(change.level.ends[change.rows])].numpy()
     out: Floats = total / (ends.networks.num_layers + 1)
     return out
 
@@ -165,20 +171,20 @@ def _norm_changes(networks: Networks, lost: Ints) -> tuple[Ints, Floats]:
         for node, as_target in ((target, True), (int(networks.source[edge]), False)):
             key = (node, kind, as_target)
             ends[key] = ends.get(key, 0) + 1
-    for (node, kind, as_target), gone in ends.items():
+    for (node, kind, as_target), num_lost in ends.items():
         into = networks.into(node)
         there = kind if as_target else int(networks.twin[kind])
         edges = into.start + np.flatnonzero(networks.kind[into] == there)
         degree = len(edges)
         if not as_target:
             edges = networks.twin_edge[edges]
-        by = np.sqrt(degree / (degree - gone)) if degree > gone else 0.0
+        by = np.sqrt(degree / (degree - num_lost)) if degree > num_lost else 0.0
         for edge in edges.tolist():
             factor[edge] = factor.get(edge, 1.0) * by
     for edge in lost.tolist():
         factor[edge] = 0.0
-    changed = np.array(list(factor), dtype=np.int64)
-    return changed, np.array(list(factor.values()))
+    changed_edges = np.array(list(factor), dtype=np.int64)
+    return changed_edges, np.array(list(factor.values()))
 
 
 def _rebuilt(

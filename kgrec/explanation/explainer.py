@@ -19,7 +19,7 @@ from kgrec.explanation.pair import (
     PathShare,
     Served,
 )
-from kgrec.explanation.paths import Found, Route, find_paths
+from kgrec.explanation.paths import Paths, Route, find_paths
 from kgrec.explanation.reasons import OwnItem, relation_kind
 from kgrec.explanation.sentences import path_text
 from kgrec.explanation.walks import Floats, Networks, Walks, same_graph
@@ -77,11 +77,11 @@ class Explainer:
         """
         user, item = self._users.index(user_id), self._items.index(item_id)
         leaves, constant = self.scorer.leaves(user, item)
-        made = [leaf.scorer.contributions(user, torch.tensor([item])) for leaf in leaves]
-        parts = _parts(leaves, made, constant)
+        contributions = [leaf.scorer.contributions(user, torch.tensor([item])) for leaf in leaves]
+        parts = _parts(leaves, contributions, constant)
         score = sum(part.share for part in parts)
-        own_items = self._own_items(leaves, made)
-        relations = _relations(leaves, made, constant)
+        own_items = self._own_items(leaves, contributions)
+        relations = _relations(leaves, contributions, constant)
         explanation = PairExplanation(
             user_id=user_id,
             item_id=item_id,
@@ -105,11 +105,13 @@ class Explainer:
         ends = self.ends(leaves, user, item)
         if num_counterfactuals:
             shares = [(self._items.index(own.item_id), own.share) for own in own_items]
-            told = counterfactuals(
-                self.scorer, self.nodes, ends, (user, item), shares, num_counterfactuals,
-                self.language,
+            explanation = replace(
+                explanation,
+                counterfactuals=counterfactuals(
+                    self.scorer, self.nodes, ends, (user, item), shares, num_counterfactuals,
+                    self.language,
+                ),
             )  # fmt: skip
-            explanation = replace(explanation, counterfactuals=told)
         if ends is None:
             return explanation
         return self._with_graph(explanation, ends, num_paths, renormalise)
@@ -158,37 +160,37 @@ class Explainer:
         )
 
     def _own_items(
-        self, leaves: Sequence[Leaf], made: Sequence[Contributions]
+        self, leaves: Sequence[Leaf], contributions: Sequence[Contributions]
     ) -> tuple[OwnItem, ...]:
         total: dict[int, float] = {}
-        for leaf, part in zip(leaves, made, strict=True):
+        for leaf, part in zip(leaves, contributions, strict=True):
             shares = (leaf.scale * part.by_item[0].double()).tolist()
             for index, share in zip(part.own_items.tolist(), shares, strict=True):
                 total[index] = total.get(index, 0.0) + share
-        found = [
+        own_items = [
             OwnItem(self._items.ids[index], self._item_names[index], share)
             for index, share in total.items()
         ]
-        return tuple(sorted(found, key=lambda own: (-own.share, own.item_id)))
+        return tuple(sorted(own_items, key=lambda own: (-own.share, own.item_id)))
 
     def _with_graph(
         self, explanation: PairExplanation, ends: Ends, num_paths: int, renormalise: bool
     ) -> PairExplanation:
         layers = _layers(ends)
-        found = find_paths(ends, num_paths, _PRODUCTS)
+        paths = find_paths(ends, num_paths, _PRODUCTS)
         return replace(
             explanation,
             layers=layers,
             beside_layers=explanation.score - sum(layer.share for layer in layers),
             attributes=self._attributes(ends),
-            paths=self._paths(found, ends, renormalise),
-            linked=found.linked,
-            apart=sum(layer.share for layer in layers) - found.linked,
-            paths_complete=found.complete,
-            path_bound=found.bound,
+            paths=self._paths(paths, ends, renormalise),
+            linked=paths.linked,
+            apart=sum(layer.share for layer in layers) - paths.linked,
+            paths_complete=paths.complete,
+            path_bound=paths.bound,
         )
 
-    def _paths(self, found: Found, ends: Ends, renormalise: bool) -> tuple[PathShare, ...]:
+    def _paths(self, paths: Paths, ends: Ends, renormalise: bool) -> tuple[PathShare, ...]:
         return tuple(
             PathShare(
                 nodes=(nodes := tuple(self.nodes.node(number) for number in route.nodes)),
@@ -198,28 +200,28 @@ class Explainer:
                 text=path_text(nodes, steps, self.language),
                 drop_renormalised=renormalised_drop(ends, route.edges) if renormalise else None,
             )
-            for route in found.routes
+            for route in paths.routes
         )
 
     def _attributes(self, ends: Ends) -> tuple[AttributeShare, ...]:
         """What each neighbour of the item that is no user brings, the two norms held."""
         into = ends.networks.into(ends.item)
         source, kind = ends.networks.source[into], ends.networks.kind[into]
-        kept = np.flatnonzero(source >= ends.networks.num_users)
-        shares = np.zeros(len(kept))
+        edges = np.flatnonzero(source >= ends.networks.num_users)
+        shares = np.zeros(len(edges))
         for number, (factor, scorer) in enumerate(
             zip(ends.factors.tolist(), ends.networks.scorers, strict=True)
         ):
             z_u, _ = embeddings(scorer, ends.user, ends.item)
-            weight = ends.networks.relation_weight[number, kind[kept]]
-            message = scorer.message[torch.from_numpy(source[kept])].double().numpy()
-            shares += factor * weight * ends.networks.norm[into][kept] * (message @ z_u)
-        order = np.lexsort((source[kept], -np.abs(shares)))
+            weight = ends.networks.relation_weight[number, kind[edges]]
+            message = scorer.message[torch.from_numpy(source[edges])].double().numpy()
+            shares += factor * weight * ends.networks.norm[into][edges] * (message @ z_u)
+        order = np.lexsort((source[edges], -np.abs(shares)))
         names = ends.networks.relation_names
         return tuple(
             AttributeShare(
-                names[int(kind[kept[row]])].removeprefix("rev_"),
-                self.nodes.node(int(source[kept[row]])),
+                names[int(kind[edges[row]])].removeprefix("rev_"),
+                self.nodes.node(int(source[edges[row]])),
                 float(shares[row]),
             )
             for row in order.tolist()
@@ -232,7 +234,7 @@ def _network(leaf: Leaf) -> LinearNetwork:
 
 
 def _parts(
-    leaves: Sequence[Leaf], made: Sequence[Contributions], constant: float
+    leaves: Sequence[Leaf], contributions: Sequence[Contributions], constant: float
 ) -> tuple[PartShare, ...]:
     parts = [
         PartShare(
@@ -244,7 +246,7 @@ def _parts(
             own_items_exact=part.exact,
             relations_exact=part.relations_exact,
         )
-        for leaf, part in zip(leaves, made, strict=True)
+        for leaf, part in zip(leaves, contributions, strict=True)
     ]
     if constant:
         parts.append(PartShare("centring", "constant", constant))
@@ -252,10 +254,10 @@ def _parts(
 
 
 def _relations(
-    leaves: Sequence[Leaf], made: Sequence[Contributions], constant: float
+    leaves: Sequence[Leaf], contributions: Sequence[Contributions], constant: float
 ) -> dict[str, float]:
     total = {"self": constant}
-    for leaf, part in zip(leaves, made, strict=True):
+    for leaf, part in zip(leaves, contributions, strict=True):
         total["self"] -= leaf.scale * leaf.shift
         shares = part.by_relation[0].double().tolist()
         for name, share in zip(part.relation_names, shares, strict=True):

@@ -14,16 +14,16 @@ from kgrec.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Telling:
+class Templates:
     """Three templates of `head`, `tail`, `a`, `b` and `word`.
 
     Attributes:
-        one: The fact by itself.
+        single: The fact by itself.
         shared_tail: Two facts that meet in their tail.
         shared_head: Two facts that meet in their head.
     """
 
-    one: str
+    single: str
     shared_tail: str
     shared_head: str
 
@@ -42,11 +42,11 @@ class Language:
         join: Between two sentences.
         end: After the last one.
         without: A counterfactual of `what` and `rank`.
-        these: Own items by `count` and what they share, `node`.
+        several: Own items by `count` and what they share, `node`.
         single: One own item, `name`.
     """
 
-    kinds: Mapping[str, Telling]
+    kinds: Mapping[str, Templates]
     words: Mapping[str, tuple[str, str]]
     you: str
     user: str
@@ -55,21 +55,21 @@ class Language:
     join: str
     end: str
     without: str
-    these: str
+    several: str
     single: str
 
 
 _ENGLISH = Language(
     kinds={
-        "leading": Telling(
+        "leading": Templates(
             "{head} is {word} {tail}", "{a} and {b} are both {word} {tail}",
             "{head} is {word} both {a} and {b}",
         ),
-        "noun": Telling(
+        "noun": Templates(
             "the {word} of {head} is {tail}", "{a} and {b} share the {word} {tail}",
             "{a} and {b} are both a {word} of {head}",
         ),
-        "deed": Telling(
+        "deed": Templates(
             "{head} {word} {tail}", "{a} and {b} both {word} {tail}",
             "{head} {word} both {a} and {b}",
         ),
@@ -93,19 +93,19 @@ _ENGLISH = Language(
     join="; ",
     end="",
     without="without {what} this would rank {rank}",
-    these="your {count} items of {node}",
+    several="your {count} items of {node}",
     single="{name}",
 )  # fmt: skip
 
 _CHINESE = Language(
     kinds={
-        "leading": Telling(
+        "leading": Templates(
             "{head}的{word}是{tail}", "{a}和{b}的{word}都是{tail}", "{head}的{word}是{a}和{b}"
         ),
-        "noun": Telling(
+        "noun": Templates(
             "{head}的{word}是{tail}", "{a}和{b}的{word}都是{tail}", "{head}的{word}是{a}和{b}"
         ),
-        "deed": Telling(
+        "deed": Templates(
             "{head}{word}{tail}", "{a}和{b}都{word}{tail}", "{head}{word}{a}和{b}"
         ),
     },
@@ -144,7 +144,7 @@ _CHINESE = Language(
     join="；",
     end="。",
     without="如果没有{what}，它将排在第{rank}位",
-    these="你选择过的{count}个与{node}有关的项目",
+    several="你选择过的{count}个与{node}有关的项目",
     single="《{name}》",
 )  # fmt: skip
 

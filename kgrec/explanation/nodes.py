@@ -74,12 +74,11 @@ class NodeSpace:
 
     def number(self, label: NodeLabel, node_id: str) -> int:
         """The number of a node; raises VocabularyError if the id is unknown."""
-        start = next(start for start, each in self._starts if each is label)
-        return start + self._vocabularies[label].index(node_id)
+        return self.number_of(label, self._vocabularies[label].index(node_id))
 
     def number_of(self, label: NodeLabel, index: int) -> int:
         """The number of the node with an index within its label."""
-        return next(start for start, each in self._starts if each is label) + index
+        return next(start for start, node_label in self._starts if node_label is label) + index
 
     def ids(self, label: NodeLabel) -> tuple[str, ...]:
         """The ids of a label, in index order."""

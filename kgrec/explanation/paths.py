@@ -43,7 +43,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Found:
+class Paths:
     """The heaviest paths.
 
     Attributes:
@@ -74,7 +74,7 @@ class _Links:
     middle: Ints
 
 
-def find_paths(ends: Ends, most: int, budget: int = 2_000_000) -> Found:
+def find_paths(ends: Ends, most: int, budget: int = 2_000_000) -> Paths:
     """Finds the paths of the largest shares.
 
     No path is built but those that are given: products of messages are made for all pairs at once,
@@ -95,31 +95,31 @@ def find_paths(ends: Ends, most: int, budget: int = 2_000_000) -> Found:
     bounds = (np.abs(ends.factors)[:, None] * sizes[0] * reach[:, None]).sum(axis=0)  # (f,)
     order = np.argsort(-bounds, kind="stable")
     first, bounds = first[order], bounds[order]
-    taken = _affordable(networks, first, len(last), budget)
-    table = _products(ends, first[:taken], last)  # (taken, l)
-    links = _links(networks, first[:taken], last)
+    num_followed = _affordable(networks, first, len(last), budget)
+    table = _products(ends, first[:num_followed], last)  # (num_followed, l)
+    links = _links(networks, first[:num_followed], last)
     shares = table[links.first, links.last]
-    chosen = _largest(np.abs(shares), most)
-    routes = tuple(_route(ends, first, last, links, row, float(shares[row])) for row in chosen)
-    bound = float(bounds[taken]) if taken < len(first) else 0.0
+    rows = _largest(np.abs(shares), most)
+    routes = tuple(_route(ends, first, last, links, row, float(shares[row])) for row in rows)
+    bound = float(bounds[num_followed]) if num_followed < len(first) else 0.0
     kth = abs(routes[-1].share) if len(routes) == most and routes else 0.0
-    return Found(routes, float(shares.sum()), bound, bound <= kth)
+    return Paths(routes, float(shares.sum()), bound, bound <= kth)
 
 
-def _edges(networks: Networks, node: int, other: int) -> Ints:
+def _edges(networks: Networks, node: int, far_end: int) -> Ints:
     """The edges that arrive at a node, without those from itself and from the other end."""
     into = networks.into(node)
     edges = np.arange(into.start, into.stop)
-    kept: Ints = edges[~np.isin(networks.source[into], (node, other))]
-    return kept
+    out: Ints = edges[~np.isin(networks.source[into], (node, far_end))]
+    return out
 
 
 def _messages(ends: Ends, number: int, edges: Ints) -> Floats:
     """a_e y_e of edges in one network, (n, d)."""
     networks = ends.networks
-    said = networks.scorers[number].message[torch.from_numpy(networks.source[edges])].numpy()
+    messages = networks.scorers[number].message[torch.from_numpy(networks.source[edges])].numpy()
     weight = networks.relation_weight[number, networks.kind[edges]] * networks.norm[edges]
-    out: Floats = said * weight[:, None]
+    out: Floats = messages * weight[:, None]
     return out
 
 
@@ -168,17 +168,17 @@ def _links(networks: Networks, first: Ints, last: Ints) -> _Links:
     weight = np.where(edge < 0, np.inf, networks.size_of(edge))
     order = np.lexsort((edge, -weight, end, pair))  # the heaviest of several edges comes first
     key = pair[order] * max(len(last), 1) + end[order]
-    kept = order[np.flatnonzero(np.diff(key, prepend=-1))]
-    return _Links(pair[kept], end[kept], edge[kept])
+    heaviest = order[np.flatnonzero(np.diff(key, prepend=-1))]
+    return _Links(pair[heaviest], end[heaviest], edge[heaviest])
 
 
 def _largest(values: Floats, most: int) -> list[int]:
     if most < 1 or not len(values):
         return []
     count = min(most, len(values))
-    found = np.flatnonzero(values >= np.partition(values, -count)[-count])
-    chosen: list[int] = found[np.argsort(-values[found], kind="stable")][:count].tolist()
-    return chosen
+    candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    largest: list[int] = candidates[np.argsort(-values[candidates], kind="stable")][:count].tolist()
+    return largest
 
 
 def _route(ends: Ends, first: Ints, last: Ints, links: _Links, row: int, share: float) -> Route:

@@ -57,10 +57,10 @@ def sample_pairs(scorer: Scorer, users: int, *, seed: int) -> list[tuple[int, in
         seed: Of the draw.
     """
     lengths = scorer.history.lengths.numpy()
-    known = np.flatnonzero(lengths > 0)
-    drawn = np.random.default_rng(seed).permutation(known)[:users]
+    eligible = np.flatnonzero(lengths > 0)
+    sample = np.random.default_rng(seed).permutation(eligible)[:users]
     pairs = []
-    for user in drawn.tolist():
+    for user in sample.tolist():
         scores = scorer.score(torch.tensor([user]))[0].clone()
         scores[scorer.history.row(user)] = -torch.inf
         pairs.append((user, int(scores.argmax())))
@@ -85,16 +85,15 @@ def judge_explanations(
         times: When a user took an item, by indices; without them there is no recency.
     """
     users, items = explainer.ids(NodeLabel.USER), explainer.ids(NodeLabel.ITEM)
-    found = [
+    explanations = [
         explainer.pair(users[u], items[i], num_paths, renormalise=True, num_counterfactuals=0)
         for u, i in pairs
     ]
-    values = _fidelity(explainer, pairs, num_own) | _agreement(found)
-    values |= path_metrics(
-        [each.paths for each in found], explainer.degree, _recency(explainer, times)
-    )
-    kept = {name: value for name, value in values.items() if np.isfinite(value)}
-    return Quality(len(found), sum(len(each.paths) for each in found), kept)
+    values = _fidelity(explainer, pairs, num_own) | _agreement(explanations)
+    path_lists = [explanation.paths for explanation in explanations]
+    values |= path_metrics(path_lists, explainer.degree, _recency(explainer, times))
+    finite = {name: value for name, value in values.items() if np.isfinite(value)}
+    return Quality(len(explanations), sum(map(len, path_lists)), finite)
 
 
 def _fidelity(
@@ -108,17 +107,17 @@ def _fidelity(
         own = explainer.pair(
             users[user], explainer.ids(NodeLabel.ITEM)[item], 0, num_counterfactuals=0
         ).own_items
-        places = torch.tensor([items[one.item_id] for one in own], dtype=torch.int64)
+        places = torch.tensor([items[own_item.item_id] for own_item in own], dtype=torch.int64)
 
-        def left(gone: torch.Tensor, user: int = user, item: int = item) -> float:
-            return float(scorer.without(user, gone)[item])
+        def score_without(deleted: torch.Tensor, user: int = user, item: int = item) -> float:
+            return float(scorer.without(user, deleted)[item])
 
-        whole, nothing = left(places[:0]), left(places)
+        whole, nothing = score_without(places[:0]), score_without(places)
         if whole - nothing <= 1e-6:
             continue
-        deletion.append((whole - left(places[:num_own])) / (whole - nothing))
-        insertion.append((left(places[num_own:]) - nothing) / (whole - nothing))
-        shares = np.array([max(one.share, 0.0) for one in own])
+        deletion.append((whole - score_without(places[:num_own])) / (whole - nothing))
+        insertion.append((score_without(places[num_own:]) - nothing) / (whole - nothing))
+        shares = np.array([max(own_item.share, 0.0) for own_item in own])
         if shares.sum() > 0:
             reached = shares.cumsum() >= 0.9 * shares.sum()
             needed.append((1 + int(np.argmax(reached))) / len(shares))
@@ -129,22 +128,22 @@ def _fidelity(
     }
 
 
-def _agreement(found: Sequence[PairExplanation]) -> dict[str, float]:
+def _agreement(explanations: Sequence[PairExplanation]) -> dict[str, float]:
     """How claims of paths stand to what the score loses without their facts."""
-    paths = [path for each in found for path in each.paths]
+    paths = [path for explanation in explanations for path in explanation.paths]
     drops = [path.drop_renormalised or 0.0 for path in paths]
     carried = [path.carried for path in paths]
     linked = [
-        each.linked / inner
-        for each in found
-        if (inner := sum(layer.share for layer in each.layers)) > 0
+        explanation.linked / inner
+        for explanation in explanations
+        if (inner := sum(layer.share for layer in explanation.layers)) > 0
     ]
     return {
         "rank_correlation_share_carried": rank_correlation([p.share for p in paths], carried),
         "rank_correlation_share_renormalised": rank_correlation([p.share for p in paths], drops),
         "rank_correlation_carried_renormalised": rank_correlation(carried, drops),
         "linked_share_of_networks": _mean(linked),
-        "paths_complete": _mean([float(each.paths_complete) for each in found]),
+        "paths_complete": _mean([float(x.paths_complete) for x in explanations]),
     }
 
 
@@ -173,25 +172,27 @@ def path_metrics(
         degree: The type of a path's shared entity and its popularity in [0, 1].
         recency: How recent a path's linked interaction is, in [0, 1]; None where unknown.
     """
-    told = [list(paths) for paths in lists if paths]
-    every = [path for paths in told for path in paths]
+    path_lists = [list(paths) for paths in lists if paths]
+    every = [path for paths in path_lists for path in paths]
     types = {path.relations[-1].type for path in every}
     patterns = {_pattern(path) for path in every}
     recent = [value for path in every if (value := recency(path)) is not None]
-    popular = [found[1] for path in every if (found := degree(path)) is not None]
+    popular = [entity[1] for path in every if (entity := degree(path)) is not None]
     return {
         "linked_interaction_recency": _mean(recent),
         "shared_entity_popularity": _mean(popular),
-        "linked_interaction_diversity": _mean([_distinct(p, lambda x: x.nodes[1]) for p in told]),
-        "shared_entity_diversity": _mean([_distinct(p, lambda x: x.nodes[-2]) for p in told]),
+        "linked_interaction_diversity": _mean(
+            [_distinct(p, lambda x: x.nodes[1]) for p in path_lists]
+        ),
+        "shared_entity_diversity": _mean([_distinct(p, lambda x: x.nodes[-2]) for p in path_lists]),
         "path_type_diversity": _mean(
-            [len({x.relations[-1].type for x in p}) / min(len(p), len(types)) for p in told]
+            [len({x.relations[-1].type for x in p}) / min(len(p), len(types)) for p in path_lists]
         ),
         "path_type_concentration": _mean(
-            [_simpson([x.relations[-1].type for x in p]) for p in told]
+            [_simpson([x.relations[-1].type for x in p]) for p in path_lists]
         ),
         "path_pattern_diversity": _mean(
-            [len({_pattern(x) for x in p}) / min(len(p), len(patterns)) for p in told]
+            [len({_pattern(x) for x in p}) / min(len(p), len(patterns)) for p in path_lists]
         ),
     }
 
@@ -205,21 +206,21 @@ def _recency(
     by_user: dict[str, list[tuple[float, str]]] = {}
     for (user, item), time in times.items():
         by_user.setdefault(users[user], []).append((time, items[item]))
-    known: dict[tuple[str, str], float] = {}
-    for user_id, taken in by_user.items():
-        taken.sort()
-        values = decayed(np.array([time for time, _ in taken]))
-        for (_, item_id), value in zip(taken, values.tolist(), strict=True):
-            known[user_id, item_id] = value
-    return lambda path: known.get((path.nodes[0].id, path.nodes[1].id))
+    recency_of: dict[tuple[str, str], float] = {}
+    for user_id, interactions in by_user.items():
+        interactions.sort()
+        values = decayed(np.array([time for time, _ in interactions]))
+        for (_, item_id), value in zip(interactions, values.tolist(), strict=True):
+            recency_of[user_id, item_id] = value
+    return lambda path: recency_of.get((path.nodes[0].id, path.nodes[1].id))
 
 
 def _pattern(path: PathShare) -> tuple[tuple[str, bool], ...]:
     return tuple((step.type, step.forward) for step in path.relations)
 
 
-def _distinct(paths: Sequence[PathShare], what: Callable[[PathShare], object]) -> float:
-    return len({what(path) for path in paths}) / len(paths)
+def _distinct(paths: Sequence[PathShare], key: Callable[[PathShare], object]) -> float:
+    return len({key(path) for path in paths}) / len(paths)
 
 
 def _simpson(kinds: Sequence[str]) -> float:

@@ -95,29 +95,30 @@ def explain_scores(
     """
     items = vocabularies[NodeLabel.ITEM]
     user_index = vocabularies[NodeLabel.USER].index(user_id)
-    found = scorer.contributions(user_index, torch.from_numpy(items.indices(item_ids)))
-    own = found.own_items.tolist()
+    contributions = scorer.contributions(user_index, torch.from_numpy(items.indices(item_ids)))
+    own = contributions.own_items.tolist()
     out = []
     for row, item_id in enumerate(item_ids):
-        shares = found.by_item[row].tolist()
+        shares = contributions.by_item[row].tolist()
         own_items = [
             OwnItem(items.ids[index], names[NodeLabel.ITEM][index], share)
             for index, share in zip(own, shares, strict=True)
         ]
         relations: dict[str, float] = {}
-        for name, share in zip(found.relation_names, found.by_relation[row].tolist(), strict=True):
+        relation_shares = contributions.by_relation[row].tolist()
+        for name, share in zip(contributions.relation_names, relation_shares, strict=True):
             kind = relation_kind(name)
             relations[kind] = relations.get(kind, 0.0) + share
         out.append(
             Explanation(
                 user_id=user_id,
                 item_id=item_id,
-                score=float(found.score[row]),
+                score=float(contributions.score[row]),
                 own_items=tuple(sorted(own_items, key=lambda o: (-o.share, o.item_id))),
-                rest=float(found.rest[row]),
+                rest=float(contributions.rest[row]),
                 relations=relations,
-                exact=found.exact,
-                relations_exact=found.relations_exact,
+                exact=contributions.exact,
+                relations_exact=contributions.relations_exact,
             )
         )
     return out

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kgrec.explanation.languages import Language, Telling, language_of
+from kgrec.explanation.languages import Language, Templates, language_of
 from kgrec.explanation.nodes import PathNode, PathStep
 from kgrec.schema import NodeLabel
 from kgrec.text.templates import leads_on, relation_phrase
@@ -23,23 +23,23 @@ def path_text(nodes: Sequence[PathNode], steps: Sequence[PathStep], language: st
     """
     words = language_of(language)
     names = [called(node, words, is_user=not place) for place, node in enumerate(nodes)]
-    told, place = [], 0
+    clauses, place = [], 0
     while place < len(steps):
         step = steps[place]
-        telling, word = _telling(step.type, words)
+        templates, word = _templates(step.type, words)
         following = steps[place + 1] if place + 1 < len(steps) else None
         a, middle = names[place], names[place + 1]
         meets = following is not None and following.type == step.type and place > 0
         if meets and following is not None and following.forward != step.forward:
             b = names[place + 2]
-            template = telling.shared_tail if step.forward else telling.shared_head
-            told.append(template.format(a=a, b=b, head=middle, tail=middle, word=word))
+            template = templates.shared_tail if step.forward else templates.shared_head
+            clauses.append(template.format(a=a, b=b, head=middle, tail=middle, word=word))
             place += 2
             continue
         head, tail = (a, middle) if step.forward else (middle, a)
-        told.append(telling.one.format(head=head, tail=tail, word=word))
+        clauses.append(templates.single.format(head=head, tail=tail, word=word))
         place += 1
-    return words.join.join(told) + words.end
+    return words.join.join(clauses) + words.end
 
 
 def called(node: PathNode, words: Language, *, is_user: bool = False) -> str:
@@ -63,13 +63,13 @@ def without_text(
     """
     words = language_of(language)
     if shared is None:
-        what = words.single.format(name=items[0].name)
+        phrase = words.single.format(name=items[0].name)
     else:
-        what = words.these.format(count=len(items), node=called(shared, words))
-    return words.without.format(what=what, rank=_place(rank, language)) + words.end
+        phrase = words.several.format(count=len(items), node=called(shared, words))
+    return words.without.format(what=phrase, rank=_place(rank, language)) + words.end
 
 
-def _telling(kind: str, words: Language) -> tuple[Telling, str]:
+def _templates(kind: str, words: Language) -> tuple[Templates, str]:
     phrase = relation_phrase(kind)
     if phrase in words.words:
         way, word = words.words[phrase]

@@ -93,9 +93,9 @@ class Networks:
         target = np.repeat(np.arange(len(self.pointer) - 1), np.diff(self.pointer))
         source, kind = self.source.astype(np.int64), self.kind.astype(np.int64)
         own = np.lexsort((source, kind, target))
-        other = np.lexsort((target, self.twin[kind], source))
+        reverse = np.lexsort((target, self.twin[kind], source))
         out = np.empty(len(source), dtype=np.int64)
-        out[own] = other
+        out[own] = reverse
         return out
 
     def edge_weights(self, edges: Ints) -> Floats:
@@ -139,9 +139,9 @@ class Networks:
             np.ones((count, 1)),
         )
         levels, dropped = [level], 0.0
-        for left in reversed(range(self.num_layers)):
+        for layers_left in reversed(range(self.num_layers)):
             level, lost = self._further(levels[-1], budget)
-            dropped = max(dropped, lost * max(self.peak, self.peak ** (left + 1)))
+            dropped = max(dropped, lost * max(self.peak, self.peak ** (layers_left + 1)))
             levels.append(level)
         return Reach(tuple(levels), dropped)
 
@@ -160,15 +160,15 @@ class Networks:
     def _further(self, walks: Walks, budget: int) -> tuple[Walks, float]:
         """Walks of one edge more, and the weight of the heaviest that was not followed."""
         counts = self.pointer[walks.ends + 1].astype(np.int64) - self.pointer[walks.ends]
-        kept, lost = np.arange(len(walks)), 0.0
+        rows, lost = np.arange(len(walks)), 0.0
         if counts.sum() > budget:
             weight = np.abs(walks.weights).max(axis=0)
             order = np.argsort(-weight, kind="stable")
             followed = int(np.searchsorted(counts[order].cumsum(), budget, side="right"))
-            kept = np.sort(order[:followed])
+            rows = np.sort(order[:followed])
             lost = float(weight[order[followed]])
-        row, edges = self.edges_into(walks.ends[kept])
-        row = kept[row]
+        row, edges = self.edges_into(walks.ends[rows])
+        row = rows[row]
         return Walks(
             np.column_stack([walks.edges[row], edges]),
             np.column_stack([walks.nodes[row], self.source[edges].astype(np.int64)]),

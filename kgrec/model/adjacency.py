@@ -152,8 +152,8 @@ class RelationAdjacency:
         """The edges to the first `num_targets` nodes, by their source; made once."""
         if num_targets not in self._by_source:
             source, target = self._edge_index
-            chosen = torch.nonzero(target < num_targets).squeeze(1)
-            order = chosen[torch.argsort(target[chosen], stable=True)]
+            edges = torch.nonzero(target < num_targets).squeeze(1)
+            order = edges[torch.argsort(target[edges], stable=True)]
             order = order[torch.argsort(source[order], stable=True)]
             self._by_source[num_targets] = self._rows(source, target, order)
         return self._by_source[num_targets]
@@ -208,10 +208,10 @@ class _Accumulate(torch.autograd.Function):
             norm = adjacency.values(torch.ones_like(weight), ctx.hidden)
             grad_weight = torch.zeros_like(weight)
         grads = [grad.contiguous()]
-        for left, state in zip(reversed(range(len(states))), reversed(states), strict=True):
+        for layer, state in zip(reversed(range(len(states))), reversed(states), strict=True):
             if grad_weight is not None:
                 grad_weight += adjacency._relation_products(state.detach(), grads[-1], norm)
-            if left or needs_x:
+            if layer or needs_x:
                 grads.append(adjacency._sources(len(grads[-1])).sum(grads[-1], values))
         total = None
         if needs_x:

@@ -148,14 +148,14 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         dtype = torch.float64 if num_items <= DOUBLE_UP_TO else torch.float32
         entry_weights = None
         if refinements.recency is not None:
-            entry_weights = recency_weights(history, _given(ranks), refinements.recency)
+            entry_weights = recency_weights(history, _require_ranks(ranks), refinements.recency)
         gram = _gram(history, used, relation_weights, dtype, refinements, ranks)
         weights, diagonal = solve_ease(gram, ridge, overwrite=True)
-        kept = {r.name: float(relation_weights[r.name]) for r in used}
+        used_weights = {r.name: float(relation_weights[r.name]) for r in used}
         return cls(
             history,
             used,
-            kept,
+            used_weights,
             ridge,
             weights.float(),
             diagonal.float(),
@@ -283,7 +283,7 @@ def _multiply(rows: Incidence, dense: Tensor) -> Tensor:
     return functional.embedding_bag(rows.columns, dense, rows.pointer[:-1], mode="sum")
 
 
-def _given(ranks: Tensor | None) -> Tensor:
+def _require_ranks(ranks: Tensor | None) -> Tensor:
     if ranks is None:
         raise ShapeError(
             "the closed form weighs by time, but no ranks were given; expected each interaction's "
@@ -305,7 +305,9 @@ def _gram(
     share = refinements.kernel_share if refinements.bandwidth is not None else 0.0
     gram = weighted_gram(history, relations, relation_weights, dtype, row_weight * (1 - share))
     if share and refinements.bandwidth is not None:
-        near = kernel_gram(history, _given(ranks), refinements.bandwidth, dtype, row_weight * share)
+        near = kernel_gram(
+            history, _require_ranks(ranks), refinements.bandwidth, dtype, row_weight * share
+        )
         gram += near
     entries = row_weight.to(dtype)[history.rows]
     own = torch.zeros(history.num_columns, dtype=dtype, device=history.device)

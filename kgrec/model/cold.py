@@ -99,13 +99,13 @@ class ColdCompletion(Wrapping, kind="ColdCompletion"):
         """
         if not scores.is_floating_point() or not len(scores):
             return scores
-        made = self.completion
-        warm = scores[:, made.warm]  # (B, w)
+        completion = self.completion
+        warm = scores[:, completion.warm]  # (B, w)
         deviation, mean = moments(warm)
         standard = self._with_own((warm - mean) / deviation, own, lengths)
-        cold = standard @ made.weights + made.bias  # (B, c)
+        cold = standard @ completion.weights + completion.bias  # (B, c)
         scores = scores.clone()
-        scores[:, made.cold] = mean + torch.where(deviation.isfinite(), deviation, 0.0) * cold
+        scores[:, completion.cold] = mean + torch.where(deviation.isfinite(), deviation, 0.0) * cold
         return scores
 
     def _with_own(self, standard: Tensor, items: Tensor, lengths: Tensor) -> Tensor:
@@ -144,9 +144,9 @@ class ColdCompletion(Wrapping, kind="ColdCompletion"):
         if deviation == float("inf"):
             deviation = 0.0
         weights = self.completion.weights[:, columns]  # (w, k)
-        given = self.scorer.contributions(user_index, self.completion.warm)
-        by_item = weights.mT @ given.by_item  # (k, h)
-        place = self._is_warm[given.own_items] - 1  # (h,)
+        warm = self.scorer.contributions(user_index, self.completion.warm)
+        by_item = weights.mT @ warm.by_item  # (k, h)
+        place = self._is_warm[warm.own_items] - 1  # (h,)
         there = place >= 0
         own = self.completion.own_weight * deviation * weights[place[there]].mT
         if deviation == 0.0:  # equal scores say nothing: only level and bias are left
@@ -154,18 +154,18 @@ class ColdCompletion(Wrapping, kind="ColdCompletion"):
             rest = torch.full((len(columns),), mean)
         else:
             by_item[:, there] += own
-            rest = mean + weights.mT @ (given.rest - mean)
+            rest = mean + weights.mT @ (warm.rest - mean)
             rest = rest + deviation * self.completion.bias[columns]
         base = mean + deviation * self.completion.bias[columns]
         score = by_item.sum(dim=1) + rest
         return Contributions(
             score=score,
-            own_items=given.own_items,
+            own_items=warm.own_items,
             by_item=by_item,
             rest=rest,
             relation_names=("self", "content"),
             by_relation=torch.stack([base, score - base], dim=1),
-            exact=given.exact,
+            exact=warm.exact,
         )
 
     def folded(self, graph: NewGraph) -> "ColdCompletion":

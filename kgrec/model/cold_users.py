@@ -39,11 +39,11 @@ class Profiles:
     def __post_init__(self) -> None:
         rank = len(self.directions)
         expected = (len(self.cold), rank), (rank, len(self.base))
-        got = tuple(self.factors.shape), tuple(self.directions.shape)
-        if got != expected:
+        shapes = tuple(self.factors.shape), tuple(self.directions.shape)
+        if shapes != expected:
             raise ShapeError(
                 f"profiles of {len(self.cold)} users over {len(self.base)} items in {rank} "
-                f"directions need factors and directions {expected}, got {got}"
+                f"directions need factors and directions {expected}, got {shapes}"
             )
 
 
@@ -91,8 +91,8 @@ class ColdUsers(Wrapping, kind="ColdUsers"):
         place = self._place[user_indices.cpu()]
         rows = (place >= 0).nonzero().squeeze(1)
         if len(rows):
-            made = self.profiles
-            expected = made.base + made.factors[place[rows]] @ made.directions
+            profiles = self.profiles
+            expected = profiles.base + profiles.factors[place[rows]] @ profiles.directions
             scores[rows.to(scores.device)] = expected.to(scores)
         return scores
 
@@ -110,11 +110,11 @@ class ColdUsers(Wrapping, kind="ColdUsers"):
         """
         if not self.replaces(user_index):
             return self.scorer.contributions(user_index, item_indices)
-        made = self.profiles
+        profiles = self.profiles
         items = item_indices.cpu()
         own = self.history.row(user_index)
-        base = made.base[items]  # (k,)
-        profile = made.factors[self._place[user_index]] @ made.directions[:, items]  # (k,)
+        base = profiles.base[items]  # (k,)
+        profile = profiles.factors[self._place[user_index]] @ profiles.directions[:, items]  # (k,)
         score = base + profile
         return Contributions(
             score=score,

@@ -121,17 +121,17 @@ def _moments(
     lengths = history.lengths
     for length in torch.unique(lengths[lengths > 1]).tolist():
         users = torch.nonzero(lengths == length).squeeze(1)
-        kept = min(length, _LONGEST)
-        for some in torch.split(users, max(1, _PAIRS_AT_ONCE // length**2)):
-            places = history.pointer[some, None] + torch.arange(length)  # (b, length)
+        num_latest = min(length, _LONGEST)
+        for block in torch.split(users, max(1, _PAIRS_AT_ONCE // length**2)):
+            places = history.pointer[block, None] + torch.arange(length)  # (b, length)
             item, rank = history.columns[places], ranks[places]
-            if kept < length:
-                latest = rank.topk(kept, dim=1).indices
+            if num_latest < length:
+                latest = rank.topk(num_latest, dim=1).indices
                 item, rank = item.gather(1, latest), rank.gather(1, latest)
             before = rank[:, None, :] - rank[:, :, None]  # (b, h, h), by how much i came before j
-            seen = torch.where(before > 0, torch.exp((1 - before) / bandwidth), 0.0)
-            weighted = seen if user_weight is None else seen * user_weight[some, None, None]
+            decay = torch.where(before > 0, torch.exp((1 - before) / bandwidth), 0.0)
+            weighted = decay if user_weight is None else decay * user_weight[block, None, None]
             cells = (item[:, :, None] * size + item[:, None, :]).reshape(-1)
             cross.index_add_(0, cells, weighted.reshape(-1))
-            gram.index_add_(0, cells, (weighted @ seen.mT).reshape(-1))
+            gram.index_add_(0, cells, (weighted @ decay.mT).reshape(-1))
     return gram.view(size, size), cross.view(size, size)

@@ -1,6 +1,7 @@
 """Several scorers as one: scores standardised, weighted and summed."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any, Self
 
 import torch
@@ -116,12 +117,12 @@ class Fusion(Scorer, kind="Fusion"):
             if not part.parts:
                 out.append(Leaf(name, part, factor, offset))
                 continue
-            inner, added = part.leaves(user_index, item_index)
+            inner, inner_constant = part.leaves(user_index, item_index)
             out += [
                 Leaf(f"{name}/{leaf.name}", leaf.scorer, factor * leaf.scale, leaf.shift)
                 for leaf in inner
             ]
-            constant += factor * (added - offset)
+            constant += factor * (inner_constant - offset)
         return out, constant
 
     def embeddings(self) -> list[tuple[Tensor, Tensor]]:
@@ -146,13 +147,13 @@ class Fusion(Scorer, kind="Fusion"):
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes through the parts; each part's mean is taken off `rest` and "self"."""
-        first, *others = [
-            _affine(self.parts[name].contributions(user_index, item_indices), scale, shift)
-            for name, scale, shift in self.affine(user_index)
-        ]
-        for other in others:
-            first = _add(first, other)
-        return first
+        return reduce(
+            _add,
+            [
+                _affine(self.parts[name].contributions(user_index, item_indices), scale, shift)
+                for name, scale, shift in self.affine(user_index)
+            ],
+        )
 
     def folded(self, graph: NewGraph) -> "Fusion":
         """Folds every part; the weights stay."""
@@ -202,19 +203,19 @@ def _affine(part: Contributions, scale: Tensor, shift: Tensor) -> Contributions:
     )
 
 
-def _add(one: Contributions, other: Contributions) -> Contributions:
-    names = tuple(dict.fromkeys(one.relation_names + other.relation_names))
-    by_relation = one.by_relation.new_zeros(len(one.score), len(names))
-    for part in (one, other):
+def _add(left: Contributions, right: Contributions) -> Contributions:
+    names = tuple(dict.fromkeys(left.relation_names + right.relation_names))
+    by_relation = left.by_relation.new_zeros(len(left.score), len(names))
+    for part in (left, right):
         columns = torch.tensor([names.index(name) for name in part.relation_names])
         by_relation.index_add_(1, columns.to(by_relation.device), part.by_relation)
     return Contributions(
-        score=one.score + other.score,
-        own_items=one.own_items,
-        by_item=one.by_item + other.by_item,
-        rest=one.rest + other.rest,
+        score=left.score + right.score,
+        own_items=left.own_items,
+        by_item=left.by_item + right.by_item,
+        rest=left.rest + right.rest,
         relation_names=names,
         by_relation=by_relation,
-        exact=one.exact and other.exact,
-        relations_exact=one.relations_exact and other.relations_exact,
+        exact=left.exact and right.exact,
+        relations_exact=left.relations_exact and right.relations_exact,
     )

@@ -95,10 +95,10 @@ def kernel_gram(
     rows, lengths = history.rows, history.lengths
     for part in parts_of(lengths[rows], _PAIRS_AT_ONCE):
         entry = torch.arange(part.start, part.stop, device=history.device)  # (e,)
-        others, counts = history.places(rows[entry])  # (p,)
+        partner, counts = history.places(rows[entry])  # (p,)
         entry = torch.repeat_interleave(entry, counts)
-        value = torch.exp(-(ranks[entry] - ranks[others]).abs() / bandwidth).to(dtype)
+        value = torch.exp(-(ranks[entry] - ranks[partner]).abs() / bandwidth).to(dtype)
         if row_weight is not None:
             value *= row_weight[rows[entry]].to(dtype)
-        gram.index_add_(0, history.columns[entry] * size + history.columns[others], value)
+        gram.index_add_(0, history.columns[entry] * size + history.columns[partner], value)
     return gram.view(size, size)

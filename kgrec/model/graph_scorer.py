@@ -58,10 +58,10 @@ class PropagationScorer(Scorer, kind="PropagationScorer"):
         self.history = Incidence(
             tensors["history_pointer"], tensors["history_columns"], int(values["num_items"])
         )
-        judged = self.num_users + self.num_items
+        num_scored = self.num_users + self.num_items
         self.message = self.network.message()
-        self.own = self.network.x[:judged] / (self.network.num_layers + 1)
-        z = self.own + self.network.propagate(self.message, judged)
+        self.own = self.network.x[:num_scored] / (self.network.num_layers + 1)
+        z = self.own + self.network.propagate(self.message, num_scored)
         user, item = z[: self.num_users], z[self.num_users :]
         self.user_norm = torch.ones(self.num_users, device=z.device)
         self.item_norm = torch.ones(self.num_items, device=z.device)
@@ -187,11 +187,11 @@ class PropagationScorer(Scorer, kind="PropagationScorer"):
             x[fresh] = new.text[fresh] @ self.project
         names = {name: number for number, name in enumerate(self.relation_names)}
         kind = torch.tensor([names.get(name, -1) for name in new.relation_names])[new.edge_type]
-        known = kind >= 0
+        trained = kind >= 0
         network = LinearNetwork.of_edges(
             x,
-            new.edge_index[:, known],
-            kind[known],
+            new.edge_index[:, trained],
+            kind[trained],
             self.network.relation_weight,
             self.network.num_layers,
         )

@@ -93,8 +93,8 @@ class GraphTensors:
             if not use_graph and role == "relation":
                 continue
             if (name, role) not in names:
-                taken = name in names.values()
-                names[name, role] = f"{name}_{role.upper()}" if taken else name
+                is_used = name in names.values()
+                names[name, role] = f"{name}_{role.upper()}" if is_used else name
             kind = list(names).index((name, role))
             index.append(edge_index + torch.tensor([[offset[head]], [offset[tail]]]))
             kinds.append(torch.full((edge_index.shape[1],), kind))

@@ -159,12 +159,12 @@ class Incidence:
         rows, degrees = by_column.take(block)  # (e,) the rows that have a column of the block
         local = torch.repeat_interleave(block - start, degrees)  # (e,)
         gram = torch.zeros((stop - start) * self.num_columns, dtype=dtype, device=self.device)
-        one = torch.ones((), dtype=dtype, device=self.device)
+        unit = torch.ones((), dtype=dtype, device=self.device)
         for part in parts_of(self.lengths[rows], _PAIRS_AT_ONCE):
-            others, lengths = self.take(rows[part])  # (p,) the columns beside it in its row
-            cells = torch.repeat_interleave(local[part] * self.num_columns, lengths) + others
+            columns, lengths = self.take(rows[part])  # (p,) the columns beside it in its row
+            cells = torch.repeat_interleave(local[part] * self.num_columns, lengths) + columns
             if row_weight is None:
-                values = one.expand(len(cells))
+                values = unit.expand(len(cells))
             else:
                 values = torch.repeat_interleave(row_weight[rows[part]].to(dtype), lengths)
             gram.index_add_(0, cells, values)

@@ -64,8 +64,8 @@ class ItemToItem(FromHistory):
     def without(self, user_index: int, items: Tensor) -> Tensor:
         """Takes off what the items add."""
         own, counts = self.own(user_index)
-        removed = torch.isin(own, items)
-        taken_off = counts[removed] @ self.weights[own[removed]]
+        mask = torch.isin(own, items)
+        taken_off = counts[mask] @ self.weights[own[mask]]
         return self.score(torch.tensor([user_index]))[0] - taken_off
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:

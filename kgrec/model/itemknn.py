@@ -76,7 +76,7 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
         history = Incidence.from_pairs(train_user_index, train_item_index, num_users, num_items)
         by_item = history.transposed()
         norm = by_item.lengths.float().sqrt()  # (num_items,)
-        items, others, values = [], [], []
+        items, nearest, values = [], [], []
         step = max(1, _CELLS_AT_ONCE // max(num_items, 1))
         for start in range(0, num_items, step):
             stop = min(start + step, num_items)
@@ -84,13 +84,13 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
             block /= (norm[start:stop, None] * norm[None, :] + shrink).clamp_(min=1e-12)
             block.diagonal(start).zero_()
             top, index = block.topk(min(neighbours, num_items), dim=1)  # (b, k)
-            kept = top > 0
-            items.append(kept.nonzero()[:, 0] + start)
-            others.append(index[kept])
-            values.append(top[kept])
-        item, other, value = torch.cat(items), torch.cat(others), torch.cat(values)
-        order = torch.argsort(other * num_items + item)  # the order of from_pairs
-        influence = Incidence.from_pairs(other, item, num_items, num_items)
+            positive = top > 0
+            items.append(positive.nonzero()[:, 0] + start)
+            nearest.append(index[positive])
+            values.append(top[positive])
+        item, neighbour, value = torch.cat(items), torch.cat(nearest), torch.cat(values)
+        order = torch.argsort(neighbour * num_items + item)  # the order of from_pairs
+        influence = Incidence.from_pairs(neighbour, item, num_items, num_items)
         return cls(history, influence, value[order])
 
     def score(self, user_indices: Tensor) -> Tensor:

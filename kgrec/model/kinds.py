@@ -18,10 +18,10 @@ _KINDS: "dict[str, type[Scorer]]" = {}
 
 def register_kind(kind: str, scorer: "type[Scorer]") -> None:
     """Remembers the class of a kind; raises RunError if another class has it."""
-    known = _KINDS.setdefault(kind, scorer)
-    if (known.__module__, known.__qualname__) != (scorer.__module__, scorer.__qualname__):
+    holder = _KINDS.setdefault(kind, scorer)
+    if (holder.__module__, holder.__qualname__) != (scorer.__module__, scorer.__qualname__):
         raise RunError(
-            f"two scorers are of kind {kind!r}, {known.__module__}.{known.__qualname__} and "
+            f"two scorers are of kind {kind!r}, {holder.__module__}.{holder.__qualname__} and "
             f"{scorer.__module__}.{scorer.__qualname__}; give one of them another kind"
         )
     _KINDS[kind] = scorer  # a module that is read again brings its class anew

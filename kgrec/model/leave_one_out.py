@@ -76,9 +76,9 @@ def leave_one_out_scores(inverse: Tensor, x: Tensor, weight: Tensor, item: Tenso
     squares = corner[:, None] * t.square() + a[:, None] * column.square()
     cross = (2 * b)[:, None] * t * column
     diagonal = inverse.diagonal() - (squares - cross) / determinant[:, None]  # diag(P')
-    kept = x.clone()
-    kept[row, item] = 0
-    return (-top / diagonal).masked_fill(kept > 0, _NEVER)
+    remaining = x.clone()
+    remaining[row, item] = 0
+    return (-top / diagonal).masked_fill(remaining > 0, _NEVER)
 
 
 def held_out_scores(inverse: Tensor, x: Tensor, known: Tensor) -> Tensor:

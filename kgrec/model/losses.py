@@ -12,7 +12,7 @@ def softmax_loss(
     rows: Tensor,
     columns: Tensor,
     bias: Tensor,
-    known: Tensor,
+    known_pairs: Tensor,
     positive: Tensor,
     owner: Tensor,
     weight: Tensor | None = None,
@@ -31,7 +31,7 @@ def softmax_loss(
         rows: float (u, d), one for each user of the batch.
         columns: float (m, d), the items that compete.
         bias: float (m,), added to every row's scores.
-        known: int64 (2, k), pairs (row, column) that do not compete: known positives.
+        known_pairs: int64 (2, k), pairs (row, column) that do not compete: known positives.
         positive: float (B,), the scores p of the batch's interactions.
         owner: int64 (B,), the row of each interaction's user.
         weight: float (B,), what each interaction counts; None is 1 each.
@@ -43,7 +43,7 @@ def softmax_loss(
         Jean et al., arXiv:1412.2007; Wu et al., "On the effectiveness of sampled softmax loss for
         item recommendation", arXiv:2201.02327.
     """
-    total: Tensor = _LogSumExp.apply(rows, columns, bias, known)  # (u,)
+    total: Tensor = _LogSumExp.apply(rows, columns, bias, known_pairs)  # (u,)
     loss = functional.softplus(total.index_select(0, owner) - positive)
     return loss.mean() if weight is None else (weight * loss).mean()
 

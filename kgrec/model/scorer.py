@@ -247,9 +247,9 @@ class FromHistory(Scorer):
                 f"a scorer of {self.num_items} items was asked of users of a catalogue of "
                 f"{history.num_columns}; expected the same items"
             )
-        other = copy(self)
-        other.history = history
-        return other
+        scorer = copy(self)
+        scorer.history = history
+        return scorer
 
     def without(self, user_index: int, items: Tensor) -> Tensor:
         """Scores the history without the items."""

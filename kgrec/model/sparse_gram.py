@@ -75,24 +75,24 @@ def sparse_gram(
     place = torch.full((n,), -1, dtype=torch.int64, device=rows.device)
     place[hubs] = torch.arange(len(hubs), device=rows.device)
     hub_columns = torch.zeros(n, len(hubs), device=rows.device)
-    chosen = torch.full((n, neighbours), -1, dtype=torch.int32, device=rows.device)
+    nearest = torch.full((n, neighbours), -1, dtype=torch.int32, device=rows.device)
     keys, values = [], []
     scale = diagonal.rsqrt()
     for start, stop, cells, sums in _blocks(rows, row_weight, fan_out, pairs_at_once):
-        item, other = cells // n, cells % n
-        at = place[other]
+        item, partner = cells // n, cells % n
+        at = place[partner]
         is_hub = at >= 0
         hub_columns[item[is_hub], at[is_hub]] = sums[is_hub]
         rest = ~is_hub
-        item, other, sums, cells = item[rest], other[rest], sums[rest], cells[rest]
-        _choose(chosen, item, other, sums * scale[other], start, stop)
-        upper = (item < other) & (place[item] < 0)
+        item, partner, sums, cells = item[rest], partner[rest], sums[rest], cells[rest]
+        _choose(nearest, item, partner, sums * scale[partner], start, stop)
+        upper = (item < partner) & (place[item] < 0)
         keys.append(cells[upper])
         values.append(sums[upper])
         if progress is not None:
             progress(stop, n)
     hub_columns[hubs, torch.arange(len(hubs), device=rows.device)] = diagonal[hubs]
-    return SparseGram(diagonal, hubs, hub_columns, torch.cat(keys), torch.cat(values), chosen)
+    return SparseGram(diagonal, hubs, hub_columns, torch.cat(keys), torch.cat(values), nearest)
 
 
 def _blocks(
@@ -113,9 +113,9 @@ def _blocks(
         item = torch.repeat_interleave(block, degrees)
         counted = reach[owners] > 0
         owners, item = owners[counted], item[counted]
-        others, lengths = rows.take(owners)  # (p,)
-        cells = torch.repeat_interleave(item * n, lengths).add_(others)
-        off = torch.repeat_interleave(item, lengths) != others
+        partner, lengths = rows.take(owners)  # (p,)
+        cells = torch.repeat_interleave(item * n, lengths).add_(partner)
+        off = torch.repeat_interleave(item, lengths) != partner
         cells, order = cells[off].sort()
         weights = torch.repeat_interleave(row_weight[owners], lengths)[off][order]
         unique, counts = torch.unique_consecutive(cells, return_counts=True)
@@ -126,7 +126,7 @@ def _blocks(
 
 
 def _choose(
-    chosen: Tensor, item: Tensor, other: Tensor, strength: Tensor, start: int, stop: int
+    nearest: Tensor, item: Tensor, partner: Tensor, strength: Tensor, start: int, stop: int
 ) -> None:
     """Writes the strongest others of items start … stop - 1, which come sorted by item."""
     order = strength.argsort(descending=True, stable=True)
@@ -134,5 +134,5 @@ def _choose(
     counts = torch.bincount(item - start, minlength=stop - start)
     first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
     rank = torch.arange(len(item), device=item.device) - first
-    kept = rank < chosen.shape[1]
-    chosen[item[kept], rank[kept]] = other[order[kept]].int()
+    fits = rank < nearest.shape[1]
+    nearest[item[fits], rank[fits]] = partner[order[fits]].int()

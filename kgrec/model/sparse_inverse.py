@@ -82,10 +82,10 @@ def sparse_inverse(
             progress(stop, n)
     block = hub_columns[gram.hubs]
     hub_columns[gram.hubs] = (block + block.mT) / 2
-    kept = (gram.neighbours >= 0) & (place < 0)[:, None]
-    item = kept.nonzero()[:, 0]
-    pattern, both = _symmetric(item, gram.neighbours[kept].long(), values[kept], n)
-    return SparseInverse(diagonal, gram.hubs, hub_columns, pattern, both)
+    cells = (gram.neighbours >= 0) & (place < 0)[:, None]
+    item = cells.nonzero()[:, 0]
+    pattern, means = _symmetric(item, gram.neighbours[cells].long(), values[cells], n)
+    return SparseInverse(diagonal, gram.hubs, hub_columns, pattern, means)
 
 
 def _target(place: Tensor, width: int) -> Tensor:
@@ -106,12 +106,12 @@ def _solve(gram: SparseGram, items: Tensor, place: Tensor, near: Tensor) -> Tens
     local = local.clamp(min=0)
     side = 1 + width
     matrix = torch.zeros(len(items), side + h, side + h, device=items.device)
-    one, two = torch.triu_indices(side, side, 1, device=items.device)
-    low = torch.minimum(local[:, one], local[:, two])
-    high = torch.maximum(local[:, one], local[:, two])
-    cells = gram.cells(low, high).masked_fill_(absent[:, one] | absent[:, two], 0.0)
-    matrix[:, one, two] = cells
-    matrix[:, two, one] = cells
+    row, column = torch.triu_indices(side, side, 1, device=items.device)
+    low = torch.minimum(local[:, row], local[:, column])
+    high = torch.maximum(local[:, row], local[:, column])
+    cells = gram.cells(low, high).masked_fill_(absent[:, row] | absent[:, column], 0.0)
+    matrix[:, row, column] = cells
+    matrix[:, column, row] = cells
     across = gram.hub_columns[local].masked_fill_(absent[:, :, None], 0.0)  # (b, w, h)
     matrix[:, :side, side:] = across
     matrix[:, side:, :side] = across.mT
@@ -123,20 +123,20 @@ def _solve(gram: SparseGram, items: Tensor, place: Tensor, near: Tensor) -> Tens
             f"G is not positive definite in float32 around {int((failed > 0).sum())} of "
             f"{len(items)} items; expected a larger ridge; try ten times as much"
         )
-    wanted = torch.zeros(len(items), side + h, 1, device=items.device)
-    wanted[torch.arange(len(items)), _target(place, width)] = 1.0
-    solved = torch.cholesky_solve(wanted, factor)[:, :, 0]
+    units = torch.zeros(len(items), side + h, 1, device=items.device)
+    units[torch.arange(len(items)), _target(place, width)] = 1.0
+    solved = torch.cholesky_solve(units, factor)[:, :, 0]
     solved[:, :side].masked_fill_(absent, 0.0)
     return solved
 
 
-def _symmetric(item: Tensor, other: Tensor, value: Tensor, n: int) -> tuple[Incidence, Tensor]:
+def _symmetric(row: Tensor, column: Tensor, value: Tensor, n: int) -> tuple[Incidence, Tensor]:
     """Gives cells and their mirror images, the mean where both were given."""
-    keys, order = torch.cat([item * n + other, other * n + item]).sort()
+    keys, order = torch.cat([row * n + column, column * n + row]).sort()
     doubled = torch.cat([value, value])[order]
     unique, counts = torch.unique_consecutive(keys, return_counts=True)
-    segment = torch.repeat_interleave(torch.arange(len(unique), device=item.device), counts)
-    sums = torch.zeros(len(unique), device=item.device).index_add_(0, segment, doubled)
-    pointer = torch.zeros(n + 1, dtype=torch.int64, device=item.device)
+    segment = torch.repeat_interleave(torch.arange(len(unique), device=row.device), counts)
+    sums = torch.zeros(len(unique), device=row.device).index_add_(0, segment, doubled)
+    pointer = torch.zeros(n + 1, dtype=torch.int64, device=row.device)
     torch.cumsum(torch.bincount(unique // n, minlength=n), 0, out=pointer[1:])
     return Incidence(pointer, unique % n, n), sums / counts

@@ -19,7 +19,7 @@ _LEAST = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class HistoryCore:
     """What can be judged of a history: nobody can say what goes with an only item, or only user.
 
     Attributes:
@@ -35,7 +35,7 @@ class Judged:
     history: Incidence
 
     @classmethod
-    def of(cls, history: Incidence) -> "Judged":
+    def of(cls, history: Incidence) -> "HistoryCore":
         """Takes the users and items that can be judged.
 
         Args:
@@ -43,17 +43,17 @@ class Judged:
         """
         owners = torch.bincount(history.columns, minlength=history.num_columns)
         rows, columns = history.rows, history.columns
-        kept = owners[columns] >= _LEAST
-        known = torch.bincount(rows[kept], minlength=history.num_rows)
-        kept &= known[rows] >= _LEAST
-        users, row = torch.unique(rows[kept], return_inverse=True)
-        items, column = torch.unique(columns[kept], return_inverse=True)
+        in_core = owners[columns] >= _LEAST
+        counts = torch.bincount(rows[in_core], minlength=history.num_rows)
+        in_core &= counts[rows] >= _LEAST
+        users, row = torch.unique(rows[in_core], return_inverse=True)
+        items, column = torch.unique(columns[in_core], return_inverse=True)
         inner = Incidence.from_pairs(row, column, len(users), len(items))
         return cls(users, items, owners[items], inner)
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class Typicality:
     """How well the other users explain what each judged user has.
 
     Attributes:
@@ -71,7 +71,7 @@ class Explained:
     place_error: Tensor
 
 
-def explain_users(judged: Judged, ridge: float = 200.0) -> Explained:
+def explain_users(core: HistoryCore, ridge: float = 200.0) -> Typicality:
     """Asks an item-item ridge regression (EASE) about every user, fitted without that user.
 
     With t = x P and h = t · x, taking the user out of the Gram matrix gives, by Sherman-Morrison,
@@ -83,16 +83,16 @@ def explain_users(judged: Judged, ridge: float = 200.0) -> Explained:
     who do not have the item; there, what one item says of a user is cut at 3 deviations.
 
     Args:
-        judged: What each user has; of one user at least.
+        core: What each user has; of one user at least.
         ridge: λ, positive.
 
     References:
         Steck, arXiv:1905.03375, eq. 8.
     """
-    history, size = judged.history, judged.history.num_columns
+    history, size = core.history, core.history.num_columns
     gram = history.gram(dtype=torch.float64 if size <= DOUBLE_UP_TO else torch.float32)
     # Users of a single item count for its popularity, and for nothing else.
-    gram.diagonal().copy_(judged.owners + ridge)
+    gram.diagonal().copy_(core.owners + ridge)
     inverse = invert(gram)
     moments = torch.zeros(3, size, dtype=torch.float64)  # how many, their sum, sum of squares
     own, places = [], []
@@ -110,7 +110,7 @@ def explain_users(judged: Judged, ridge: float = 200.0) -> Explained:
     spread = (moments[2] / count - mean.square()).clamp(min=1e-12).sqrt()
     item = history.columns
     z = ((torch.cat(own) - mean[item]) / spread[item]).clamp(-_MOST, _MOST)
-    return Explained(*_mean_and_error(z, history), *_mean_and_error(torch.cat(places), history))
+    return Typicality(*_mean_and_error(z, history), *_mean_and_error(torch.cat(places), history))
 
 
 def _places(scores: Tensor, unseen: Tensor, rows: Tensor, items: Tensor) -> Tensor:
@@ -132,8 +132,8 @@ def _without_each(
     t = functional.embedding_bag(items, inverse, starts, mode="sum")  # x P
     x = torch.zeros_like(t)
     x[rows, items] = 1.0
-    left = (1 - (t * x).sum(dim=1, keepdim=True)).clamp(min=1e-9)
-    scores = (x - (t / left) / (inverse.diagonal() + t.square() / left)).double()
+    remainder = (1 - (t * x).sum(dim=1, keepdim=True)).clamp(min=1e-9)
+    scores = (x - (t / remainder) / (inverse.diagonal() + t.square() / remainder)).double()
     unseen = x == 0
     number = unseen.sum(dim=1, keepdim=True).clamp(min=1)
     mean = torch.where(unseen, scores, 0.0).sum(dim=1, keepdim=True) / number
@@ -168,15 +168,15 @@ def alikeness(history: Incidence, neighbours: int = 10, shrink: float = 5.0) -> 
     """
     by_item = history.transposed()
     norm = (history.lengths.double() + shrink).clamp(min=1).sqrt()
-    found = torch.zeros(history.num_rows, dtype=torch.float64)
+    likeness = torch.zeros(history.num_rows, dtype=torch.float64)
     most = min(neighbours, max(history.num_rows - 1, 1))
     for users in torch.split(torch.arange(history.num_rows), _USERS_AT_ONCE):
         items, lengths = history.take(users)
         rows = torch.repeat_interleave(torch.arange(len(users)), lengths)
-        others, reach = by_item.take(items)
-        cells = torch.repeat_interleave(rows, reach) * history.num_rows + others
+        owners, reach = by_item.take(items)
+        cells = torch.repeat_interleave(rows, reach) * history.num_rows + owners
         common = torch.bincount(cells, minlength=len(users) * history.num_rows).double()
         cosine = common.view(len(users), -1) / (norm[users][:, None] * norm)
         cosine[torch.arange(len(users)), users] = 0.0
-        found[users] = cosine.topk(most, dim=1).values.mean(dim=1)
-    return found
+        likeness[users] = cosine.topk(most, dim=1).values.mean(dim=1)
+    return likeness

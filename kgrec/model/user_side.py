@@ -76,9 +76,9 @@ class UserSide(Scorer, kind="UserSide"):
         """Gives the sums over who took each item, (B, num_items) float32."""
         if not len(user_indices):
             return self.weights.new_empty(0, self.num_items)
-        said = self.weights[:, user_indices.to(self.history.device)]  # (num_users, B)
+        weights = self.weights[:, user_indices.to(self.history.device)]  # (num_users, B)
         takers = self._users
-        return functional.embedding_bag(takers.columns, said, takers.pointer[:-1], mode="sum").T
+        return functional.embedding_bag(takers.columns, weights, takers.pointer[:-1], mode="sum").T
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Other users say it, so no own item accounts for it: all is in `rest`."""
@@ -131,8 +131,7 @@ class UserSide(Scorer, kind="UserSide"):
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
         history = Incidence(tensors["pointer"], tensors["columns"], int(values["num_items"]))
-        kept = tensors.get("diagonal"), tensors.get("item_weight")
-        return cls(history, tensors["weights"], *kept)
+        return cls(history, tensors["weights"], tensors.get("diagonal"), tensors.get("item_weight"))
 
 
 def _beside(old: Incidence, counted: Tensor, graph: NewGraph, users: Tensor) -> Tensor:
@@ -141,6 +140,8 @@ def _beside(old: Incidence, counted: Tensor, graph: NewGraph, users: Tensor) -> 
     row = torch.repeat_interleave(torch.arange(len(users)), lengths)
     place = graph.items[items]
     there = place >= 0
-    taken = torch.zeros(old.num_columns, len(users))
-    taken[place[there], row[there]] = counted[place[there]]
-    return torch.nn.functional.embedding_bag(old.columns, taken, old.pointer[:-1], mode="sum")
+    item_weights = torch.zeros(old.num_columns, len(users))
+    item_weights[place[there], row[there]] = counted[place[there]]
+    return torch.nn.functional.embedding_bag(
+        old.columns, item_weights, old.pointer[:-1], mode="sum"
+    )

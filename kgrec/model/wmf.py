@@ -127,33 +127,33 @@ class WeightedMF(FromHistory, kind="WeightedMF"):
         return cls(history, item, values["unobserved"], values["ridge"])
 
 
-def _bound(other: Tensor, unobserved: float, ridge: float) -> Tensor:
+def _bound(factors: Tensor, unobserved: float, ridge: float) -> Tensor:
     """What holds all factors of one side alike, α ZᵀZ + λ I, (d, d)."""
-    bound = unobserved * (other.mT @ other)
+    bound = unobserved * (factors.mT @ factors)
     bound.diagonal().add_(ridge)
     return bound
 
 
-def _solve(rows: Incidence, other: Tensor, bound: Tensor) -> Tensor:
+def _solve(rows: Incidence, factors: Tensor, bound: Tensor) -> Tensor:
     """Gives (bound + Σ_{i∈row} z_i z_iᵀ)⁻¹ Σ_{i∈row} z_i for every row, (n, d).
 
     Rows of like length are solved together, shorter ones filled with zeros.
     """
-    out = other.new_zeros(rows.num_rows, other.shape[1])
+    out = factors.new_zeros(rows.num_rows, factors.shape[1])
     order = torch.argsort(rows.lengths, stable=True)
     order = order[rows.lengths[order] > 0]
-    filled = torch.cat([other, other.new_zeros(1, other.shape[1])])  # the last is nobody
+    filled = torch.cat([factors, factors.new_zeros(1, factors.shape[1])])  # the last is nobody
     start = 0
     while start < len(order):
         # As many rows as fit, counted with the longest of them.
         cells = rows.lengths[order[start:]] * torch.arange(1, len(order) - start + 1)
-        chosen = order[start : start + max(1, int((cells <= _CELLS_AT_ONCE).sum()))]
-        columns, lengths = rows.take(chosen)
-        place = torch.full((len(chosen), int(lengths.max())), len(other))
+        batch = order[start : start + max(1, int((cells <= _CELLS_AT_ONCE).sum()))]
+        columns, lengths = rows.take(batch)
+        place = torch.full((len(batch), int(lengths.max())), len(factors))
         place[torch.arange(place.shape[1]) < lengths[:, None]] = columns
         z = filled[place]  # (b, l, d)
         target = z.sum(dim=1)[:, :, None]
-        factor = torch.linalg.cholesky(bound + z.mT @ z)
-        out[chosen] = torch.cholesky_solve(target, factor).squeeze(2)
-        start += len(chosen)
+        cholesky = torch.linalg.cholesky(bound + z.mT @ z)
+        out[batch] = torch.cholesky_solve(target, cholesky).squeeze(2)
+        start += len(batch)
     return out

@@ -20,7 +20,7 @@ from kgrec.config import Config, DefenceConfig
 from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData, IndexArray
 from kgrec.model.incidence import Incidence
-from kgrec.model.suspicion import Judged, alikeness, explain_users
+from kgrec.model.suspicion import HistoryCore, alikeness, explain_users
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.inner_split import history_of
 from kgrec.training.parts.closed_form import ClosedFormConfig
@@ -133,17 +133,17 @@ def suspects(history: Incidence, config: DefenceConfig) -> Suspects:
         Target items by the suspicious among their users: Zhou et al., "SVM-TIA: a shilling attack
         detection method based on SVM and target item analysis", Neurocomputing 2016.
     """
-    judged = Judged.of(history)
-    size, number = history.num_columns, len(judged.users)
+    core = HistoryCore.of(history)
+    size, number = history.num_columns, len(core.users)
     if not number:
         empty = np.empty(0, dtype=np.int64)
         return Suspects(np.zeros(history.num_rows), np.zeros(size), empty, empty)
-    unexpected, alike = _signs(judged)
+    unexpected, alike = _signs(core)
     place = (rankdata(unexpected) - 0.5) / number
     groups = [(place > 1 - share, share) for share in _shares(config)]
     groups.append((alike > _ALIKE, max(float((alike > _ALIKE).mean()), _ALIKE_LEAST)))
-    row, item = judged.history.rows.numpy(), judged.history.columns.numpy()
-    known = len(judged.items)
+    row, item = core.history.rows.numpy(), core.history.columns.numpy()
+    known = len(core.items)
     by_group = np.stack([_excess(row, item, known, *group) for group in groups])  # (g, b)
     found = by_group.max(axis=0)  # (b,)
     members = np.zeros(number, dtype=bool)
@@ -154,8 +154,8 @@ def suspects(history: Incidence, config: DefenceConfig) -> Suspects:
             group = place > 1 - _reach(place[users], share)
         members[users[group[users]]] = True
     excess, suspicion = np.zeros(size), np.zeros(history.num_rows)
-    excess[judged.items.numpy()] = found
-    users = judged.users.numpy()
+    excess[core.items.numpy()] = found
+    users = core.users.numpy()
     suspicion[users] = np.maximum(unexpected, alike)
     targets = np.flatnonzero(excess > config.threshold)
     targets = targets[np.argsort(-excess[targets], kind="stable")]
@@ -185,9 +185,9 @@ def _reach(places: _Floats, share: float) -> float:
     return share
 
 
-def _signs(judged: Judged) -> tuple[_Floats, _Floats]:
+def _signs(core: HistoryCore) -> tuple[_Floats, _Floats]:
     """How unexpected and how alike the judged users are, (a,) each, in robust deviations."""
-    told, lengths = explain_users(judged), judged.history.lengths.numpy()
+    told, lengths = explain_users(core), core.history.lengths.numpy()
     unexpected = sum(
         _below(values.numpy(), error.numpy(), lengths)
         for values, error in (
@@ -195,8 +195,8 @@ def _signs(judged: Judged) -> tuple[_Floats, _Floats]:
             (told.place, told.place_error),
         )
     )
-    neighbours = max(_ALIKE_TO_LEAST, round(_ALIKE_TO * len(judged.users)))
-    near = alikeness(judged.history, neighbours).numpy()
+    neighbours = max(_ALIKE_TO_LEAST, round(_ALIKE_TO * len(core.users)))
+    near = alikeness(core.history, neighbours).numpy()
     middle, spread = _middle_and_spread(near)
     return np.asarray(unexpected), (near - middle) / max(spread, _ALIKE_SPREAD)
 

@@ -17,7 +17,7 @@ from kgrec.config.bench import BenchAttacksConfig, read_bench
 from kgrec.errors import ConfigError, DataError
 from kgrec.graph.data import GraphData
 from kgrec.model.ease import Ease
-from kgrec.model.suspicion import Judged, alikeness, explain_users
+from kgrec.model.suspicion import HistoryCore, alikeness, explain_users
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.defence import _excess, _reach, _signs, defended, suspects
 from kgrec.training.fit import fit
@@ -56,7 +56,7 @@ def clean() -> GraphData:
 
 def test_a_user_is_asked_of_a_model_that_never_saw_the_user(clean: GraphData) -> None:
     history = history_of(clean)
-    judged = Judged.of(history)
+    judged = HistoryCore.of(history)
     assert judged.users.tolist() == list(range(USERS))
     assert judged.items.tolist() == list(range(ITEMS))  # so the two have one numbering
     found = explain_users(judged, ridge=20.0)
@@ -80,7 +80,7 @@ def test_a_user_is_asked_of_a_model_that_never_saw_the_user(clean: GraphData) ->
 def test_who_and_what_cannot_be_judged() -> None:
     # Item 3 is user 2's alone; without it user 2 has one item, as user 0 has.
     pairs = [(0, 0), (1, 0), (1, 1), (2, 1), (2, 3), (3, 0), (3, 1), (3, 2), (1, 2)]
-    judged = Judged.of(history_of(make_graph((5, 5, 0), pairs)))
+    judged = HistoryCore.of(history_of(make_graph((5, 5, 0), pairs)))
     assert judged.users.tolist() == [1, 3]
     assert judged.items.tolist() == [0, 1, 2]
     assert judged.owners.tolist() == [3, 3, 2]
@@ -93,7 +93,7 @@ def test_users_of_one_item_count_for_its_popularity_alone() -> None:
     pairs = [(u, i) for u in range(6) for i in range(4) if (u + i) % 3]
     history = history_of(make_graph((6, 4, 0), pairs))
     more = history_of(make_graph((26, 4, 0), [*pairs, *((u, 0) for u in range(6, 26))]))
-    alone, beside = Judged.of(history), Judged.of(more)
+    alone, beside = HistoryCore.of(history), HistoryCore.of(more)
     assert beside.users.tolist() == alone.users.tolist()
     assert (beside.owners - alone.owners).tolist() == [20, 0, 0, 0]
     # Twenty more who have item 0, and nothing beside it, lower what it says of the others.
@@ -335,7 +335,7 @@ def test_where_most_are_alike_to_one_other_a_third_reader_is_not_too_alike() -> 
     # A hundred couples with two books each; the last book has three more readers.
     pairs = [(user, 2 * (user // 2) + half) for user in range(200) for half in (0, 1)]
     pairs += [(user, 199) for user in (0, 2, 4)]
-    _, alike = _signs(Judged.of(history_of(make_graph((200, 200, 0), pairs))))
+    _, alike = _signs(HistoryCore.of(history_of(make_graph((200, 200, 0), pairs))))
     # To ten: one couple's likeness, and two readers more; the middle user has the couple alone.
     couple, theirs, reader = 2 / 7, 2 / (7 * 8) ** 0.5, 1 / 8
     wanted = (theirs + 2 * reader + 1 / (7 * 8) ** 0.5 * 2 - couple) / 10 / 0.03
