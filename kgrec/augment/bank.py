@@ -2,24 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from kgrec.augment.unseen import USERS_AT_ONCE, Scores, unseen
+from kgrec.augment.unseen import USERS_AT_ONCE, unseen
 from kgrec.model.fusion import standardise
 from kgrec.model.incidence import Incidence
+from kgrec.model.scorer import Scorer
 
 #: Bytes of what was told that a bank remembers.
 _MOST_KEPT = 600_000_000
-
-
-class Told(Scores, Protocol):
-    """Scores items from a history alone, so that it can be asked of users it was not fitted on."""
-
-    def over(self, history: Incidence) -> Self:
-        """Gives the same scorer for other users."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +26,7 @@ class Bank:
         choosers: Names of those whose best items are the candidates.
     """
 
-    scorers: Mapping[str, Told]
+    scorers: Mapping[str, Scorer]
     history: Incidence
     choosers: tuple[str, ...]
     _cache: dict[tuple[int, bytes], tuple[Tensor, Tensor]] = field(

@@ -39,9 +39,9 @@ class LearnedSource:
 
 def augmenter_state(augmenter: Augmenter) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Gives tensors and JSON values from which `augmenter_from_state` makes an equal one."""
-    tensors = _named("generator", augmenter.generator.state_dict())
+    tensors = _under("generator", augmenter.generator.state_dict())
     if augmenter.discriminator is not None:
-        tensors |= _named("discriminator", augmenter.discriminator.state_dict())
+        tensors |= _under("discriminator", augmenter.discriminator.state_dict())
     values = {
         "names": list(augmenter.names),
         "config": augmenter.config.model_dump(mode="json"),
@@ -66,7 +66,7 @@ def augmenter_from_state(tensors: Mapping[str, Tensor], values: Mapping[str, Any
     return Augmenter(generator, names, config, dict(values["report"]), discriminator)
 
 
-def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 

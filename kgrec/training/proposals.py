@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from kgrec.augment.bank import Bank, Told
+from kgrec.augment.bank import Bank
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
 from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter_state
 from kgrec.augment.plan import Plan
@@ -183,7 +183,7 @@ class Proposals:
         Of users who were made nobody knows when they did what.
         """
         real = graph is self._fitting.graph
-        scorers: dict[str, Told] = {
+        scorers: dict[str, Scorer] = {
             "teacher": self._teacher(graph, history, self._parts if real else {}),
             "knn": self._knn if real else ItemKNN.fit(*train_pairs(graph)),
             "factors": self._factors(history, self._parts if real else {}),
@@ -197,7 +197,9 @@ class Proposals:
             scorers[f"like by {name}"] = Likeness(history, rows.get(name, gone))
         return Bank(scorers, history, choosers)
 
-    def _teacher(self, graph: GraphData, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:
+    def _teacher(
+        self, graph: GraphData, history: Incidence, fitted: Mapping[str, Scorer]
+    ) -> Scorer:
         settings = self._fitting.choices.get("closed_form", ClosedFormSettings)
         assert settings is not None, "the teacher is asked only where there is a closed form"
         timeless = replace(settings.refinements, recency=None, bandwidth=None, kernel_share=0.0)
@@ -207,7 +209,7 @@ class Proposals:
         most = ClosedFormConfig.of(self._fitting.config).max_items
         return solve_closed_form(graph, history, settings, None, max_items=most)
 
-    def _factors(self, history: Incidence, fitted: Mapping[str, Scorer]) -> Told:
+    def _factors(self, history: Incidence, fitted: Mapping[str, Scorer]) -> Scorer:
         if "factors" in fitted:
             return fitted["factors"]
         config = self._fitting.config
