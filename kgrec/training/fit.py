@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,7 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
 from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
-from kgrec.training.cold.items import fit_cold_items
-from kgrec.training.cold.level import RememberedScores, level_on
-from kgrec.training.cold.settings import ColdSettings
-from kgrec.training.cold.users import fit_cold_users
+from kgrec.training.cold.completing import complete_items, complete_users
 from kgrec.training.defence import defended
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
@@ -30,9 +27,6 @@ from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_parts
 
 logger = logging.getLogger(__name__)
-
-#: Bytes of scores that are held while the level of cold items is found.
-_MOST_BYTES = 1_500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +84,7 @@ def fit(
     fitting = Fitting(config, graph, text, device, work, record, budget, choices, progress)
     parts = fit_parts(fitting)
     fusion = _fusion(fitting, parts)
-    scorer = _completed(fitting, fusion.without_idle_parts())
+    scorer = complete_items(fitting, fusion.without_idle_parts())
     if config.training.refit:
         whole = replace(fitting, graph=graph.with_valid(), work=None, parts={})
         chosen_fusion, is_completed = record["fusion"], scorer.innermost is not scorer
@@ -100,9 +94,9 @@ def fit(
             parts = fit_parts(whole)
         weights = {name: chosen_fusion["weights"][name] for name in parts}
         fusion = Fusion(parts, weights, chosen_fusion["scales"]).without_idle_parts()
-        scorer = _completed(whole, fusion) if is_completed else fusion
+        scorer = complete_items(whole, fusion) if is_completed else fusion
         fitting = whole
-    served = _for_cold_users(fitting, scorer)
+    served = complete_users(fitting, scorer)
     seconds["train"] = time.perf_counter() - started
     record["peak_memory_mb"] = peak_memory_mb()
     return Fitted(served, parts, record, space)
@@ -148,61 +142,3 @@ def _fusion(fitting: Fitting, parts: dict[str, Scorer]) -> Fusion:
         "valid_ndcg@20": value,
     }
     return fusion
-
-
-def _level_users(num_items: int) -> int:
-    """How many users say how high cold items may stand; all their scores are held."""
-    return max(200, min(4_000, _MOST_BYTES // (4 * num_items)))
-
-
-def _completed(fitting: Fitting, fusion: Fusion) -> Scorer:
-    """Completes the fusion for cold items, at a level at which valid keeps what it must."""
-    config, choices = fitting.config, fitting.choices
-    if not config.cold.enabled:
-        return fusion
-    with fitting.timed("cold"):
-        made = fit_cold_items(
-            config,
-            fitting.graph,
-            fusion,
-            fitting.text,
-            config.seed,
-            keep_warm=config.cold.keep_warm,
-            settings=choices.cold_on_valid or choices.get("cold", ColdSettings),
-        )
-        if made is None:
-            return fusion
-        completed, settings = made
-        if choices.cold_on_valid is not None:  # fitted again on train and valid
-            return completed
-        choices.settings["cold"] = settings
-        if fitting.work is not None:
-            choices.save(fitting.work / CHOICES)
-        found = {**asdict(settings), "items": len(completed.completion.cold), "kept": True}
-        users = _level_users(fitting.graph.num_items)
-        keep = config.cold.keep_warm
-        warm, every = (fitting.valid_task(users, warm=only) for only in (True, False))
-        if warm is not None and every is not None:
-            completed, choices.cold_on_valid, level = level_on(warm, completed, settings, keep)
-            found["on_valid"] = {**level, "exposure": choices.cold_on_valid.exposure}
-            # What a fusion says of cold items by itself, through relations, may be better.
-            plain = RememberedScores(fusion, torch.from_numpy(every.users))
-            scorers = plain, completed.rewrapped(plain)
-            without, with_cold = (float(every.run(s)["ndcg@20"].mean()) for s in scorers)
-            found["kept"] = with_cold >= keep * without
-            found["on_valid"]["all_items"] = {"without": without, "with": with_cold}
-            logger.info("cold kept=%s %s", found["kept"], found["on_valid"])
-    fitting.record["cold"] = found
-    return completed if found["kept"] else fusion
-
-
-def _for_cold_users(fitting: Fitting, scorer: Scorer) -> Scorer:
-    """Serves users without interactions by what else is known of them, where that pays."""
-    config = fitting.config
-    if not config.cold.enabled:
-        return scorer
-    with fitting.timed("cold_users"):
-        made = fit_cold_users(
-            config, fitting.graph, scorer, fitting.text, config.seed, fitting.record
-        )
-    return scorer if made is None else made

@@ -20,6 +20,7 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer, Wrapping
 from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.training import fit as fit_module
+from kgrec.training.cold import completing
 from kgrec.training.cold.items import fit_cold_items
 from kgrec.training.cold.level import with_exposure
 from kgrec.training.cold.settings import ColdSettings
@@ -152,17 +153,19 @@ class TestValidDecides:
         `wanted` are more pairs of valid.
         """
         calls: list[ColdSettings | None] = []
+        self.most_warm: list[int] = []
 
         def stub(
-            *args: Any, keep_warm: float, settings: ColdSettings | None
+            *args: Any, keep_warm: float, settings: ColdSettings | None, most_warm: int
         ) -> tuple[ColdCompletion, ColdSettings]:
             calls.append(settings)
+            self.most_warm.append(most_warm)
             warm, cold = torch.arange(16), torch.tensor([16, 17])
             made = Completion(warm, cold, torch.zeros(16, 2), torch.full((2,), 3.0), 0.0)
             found = settings or ColdSettings((), inner={"asked": keep_warm})
             return ColdCompletion(args[2], made), found
 
-        monkeypatch.setattr(fit_module, "fit_cold_items", stub)
+        monkeypatch.setattr(completing, "fit_cold_items", stub)
         board = checkerboard()
         train, valid = (
             zip(part.user_index, part.item_index, strict=True)
@@ -213,7 +216,11 @@ class TestValidDecides:
     def test_what_the_fusion_itself_says_of_cold_items_may_be_better(
         self, monkeypatch: pytest.MonkeyPatch, knows: bool
     ) -> None:
-        """Everybody wants cold item 16; the completion cannot tell it from 17, a fusion may."""
+        """Everybody wants cold item 16; the completion cannot tell it from 17, a fusion may.
+
+        Of 16 warm items 5 are read first: where valid does without that, no others are read.
+        """
+        monkeypatch.setattr(completing, "_EARLY_WARM", 5)
 
         class Knowing(Wrapping):
             def rewrapped(self, scorer: Scorer) -> "Knowing":
@@ -240,6 +247,7 @@ class TestValidDecides:
         every = told["on_valid"]["all_items"]
         assert every["without"] == pytest.approx(1.0 if knows else 0.892, abs=1e-3)
         assert (every["with"] < every["without"]) is knows
+        assert self.most_warm == ([5] if knows else [5, completing.MOST_WARM])
 
     def test_a_refit_takes_the_level_that_valid_allowed(
         self, monkeypatch: pytest.MonkeyPatch

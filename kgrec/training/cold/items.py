@@ -34,7 +34,7 @@ from kgrec.training.parts.closed_form import ClosedFormConfig
 logger = logging.getLogger(__name__)
 
 #: Warm items that are read; the kernel over them is dense.
-_MOST_WARM = 15_000
+MOST_WARM = 15_000
 _STEPS = (3.0, 1.0 / 3.0)
 _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 #: Cold items whose likeness to the warm ones is held at once.
@@ -51,6 +51,7 @@ def fit_cold_items(
     keep_warm: float = 0.9,
     ridge: float | None = None,
     settings: ColdSettings | None = None,
+    most_warm: int = MOST_WARM,
 ) -> tuple[ColdCompletion, ColdSettings] | None:
     """Completes a scorer for the items without an interaction in train.
 
@@ -64,6 +65,7 @@ def fit_cold_items(
             them, on inner splits.
         ridge: λ of the inner closed forms, if it is known.
         settings: What was found before, for the same views; None searches.
+        most_warm: So many warm items, the most taken, are read; the kernel over them is dense.
 
     Returns:
         The completed scorer and what was found. None if no item is cold, too few are warm, or
@@ -80,7 +82,7 @@ def fit_cold_items(
         ridge = ridge or ClosedFormConfig.of(config).ridge or 150.0
         settings = search_cold_items(graph, views, seed=seed, keep_warm=keep_warm, ridge=ridge)
         settings = replace(settings, views=names)
-    most = np.sort(warm[np.argsort(-count[warm], kind="stable")[:_MOST_WARM]])
+    most = np.sort(warm[np.argsort(-count[warm], kind="stable")[:most_warm]])
     return (
         complete_items(scorer, views, settings, torch.from_numpy(most), cold, count, seed=seed),
         settings,
