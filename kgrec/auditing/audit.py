@@ -12,7 +12,7 @@ import numpy as np
 from kgrec.auditing.folds import audit_folds
 from kgrec.auditing.likeness import Likeness, relation_likeness
 from kgrec.auditing.names import Joined, relation_name, same_links
-from kgrec.auditing.trials import ALL, FitModel, Trials, relations_in_use
+from kgrec.auditing.trials import ALL_USERS, FitModel, Trials, relations_in_use
 from kgrec.auditing.variants import permuted, relation_sizes, without_relation
 from kgrec.auditing.verdict import Findings, Verdict, judge
 from kgrec.config import Config
@@ -84,7 +84,7 @@ class Audit:
     verdict: Verdict
     seconds: float
 
-    def worth(self, metric: str = "ndcg@20", cohort: str = ALL) -> dict[str, Interval]:
+    def worth(self, metric: str = "ndcg@20", cohort: str = ALL_USERS) -> dict[str, Interval]:
         """Gives by relation the metric with the graph minus that without the relation."""
         return {
             name: self.differences[f"without {name}"][metric][cohort]
@@ -95,8 +95,8 @@ class Audit:
     def to_dict(self) -> dict[str, Any]:
         """Gives everything as plain values, ready for JSON."""
         plain = asdict(self)
-        for name, found in self.likeness.items():
-            plain["likeness"][name] |= {"z": found.z, "alike": found.alike}
+        for name, likeness in self.likeness.items():
+            plain["likeness"][name] |= {"z": likeness.z, "alike": likeness.alike}
         return {**plain, "split": str(self.split)}
 
 
@@ -177,8 +177,10 @@ def _verdict(
     unused: tuple[str, ...],
     likeness: Mapping[str, Likeness],
 ) -> Verdict:
-    ndcg = {variant: found["ndcg@20"] for variant, found in differences.items()}
-    worth = {name: ndcg[f"without {name}"][ALL] for name in edges if f"without {name}" in ndcg}
+    ndcg = {variant: by_metric["ndcg@20"] for variant, by_metric in differences.items()}
+    worth = {
+        name: ndcg[f"without {name}"][ALL_USERS] for name in edges if f"without {name}" in ndcg
+    }
     return judge(
         Findings(edges, ndcg.get(NONE, {}), ndcg.get(PERMUTED, {}), worth, unused, likeness)
     )
@@ -186,10 +188,10 @@ def _verdict(
 
 def _largest(alone: Mapping[str, Likeness], joined: Joined) -> dict[str, Likeness]:
     """Of relations that are one, the largest speaks: both together would count each link twice."""
-    found: dict[str, Likeness] = {}
+    by_relation: dict[str, Likeness] = {}
     for name, likeness in sorted(alone.items(), key=lambda entry: -entry[1].memberships):
-        found.setdefault(relation_name(name, joined), likeness)
-    return found
+        by_relation.setdefault(relation_name(name, joined), likeness)
+    return by_relation
 
 
 def _run_controls(trials: Trials, permutations: int) -> None:
@@ -236,9 +238,9 @@ def audited_settings(config: Config, full: bool) -> Config:
     return config
 
 
-def _inner_folds(graph: GraphData, split: Split, asked: int | None) -> int:
-    if asked is not None:
-        return asked
+def _inner_folds(graph: GraphData, split: Split, count: int | None) -> int:
+    if count is not None:
+        return count
     held_out = graph.held_out.get(split)
     lists = 0 if held_out is None else len(np.unique(held_out.user_index))
     return min(_MOST_INNER_FOLDS, math.ceil(max(0, _ENOUGH_LISTS - lists) / max(lists, 1)))

@@ -43,17 +43,16 @@ def audit_folds(graph: GraphData, split: Split, count: int, seed: int) -> list[G
         )
     tenth = _tenths(graph.train, graph.num_users, seed)
     valid = graph.held_out.get(Split.VALID)
-    judged = graph.held_out[split]
+    tuning = {} if valid is None else {Split.VALID: valid}
+    interactions = graph.held_out[split]
     if split is Split.VALID:
-        folds = [_held_out(graph, tenth == 0, Split.VALID, {Split.TEST: judged})]
+        folds = [_held_out(graph, tenth == 0, Split.VALID, {Split.TEST: interactions})]
     else:
-        kept = {} if valid is None else {Split.VALID: valid}
-        folds = [replace(graph, held_out={**kept, Split.TEST: judged})]
-    others = {} if valid is None else {Split.VALID: valid}
+        folds = [replace(graph, held_out={**tuning, Split.TEST: interactions})]
     for fold in range(count):
-        held = tenth == fold
-        if held.any():
-            folds.append(_held_out(graph, held, Split.TEST, others))
+        mask = tenth == fold
+        if mask.any():
+            folds.append(_held_out(graph, mask, Split.TEST, tuning))
     return folds
 
 
@@ -72,19 +71,22 @@ def _tenths(train: Interactions, num_users: int, seed: int) -> IndexArray:
 
 
 def _held_out(
-    graph: GraphData, held: npt.NDArray[np.bool_], split: Split, others: dict[Split, Interactions]
+    graph: GraphData,
+    mask: npt.NDArray[np.bool_],
+    split: Split,
+    other_splits: dict[Split, Interactions],
 ) -> GraphData:
     """Moves interactions from train to a split; the behaviours of their pairs leave, as always."""
-    held_out = {**others, split: graph.train.take(held)}
-    return replace(graph.without_train(held), held_out=held_out)
+    held_out = {**other_splits, split: graph.train.take(mask)}
+    return replace(graph.without_train(mask), held_out=held_out)
 
 
 def mean_over_folds(values: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """Averages a metric over folds, users (n,) apart; NaN where a fold did not judge a user."""
     stacked = np.stack(values)
-    judged = ~np.isnan(stacked)
-    mean: npt.NDArray[np.float64] = np.where(judged, stacked, 0.0).sum(axis=0) / np.maximum(
-        judged.sum(axis=0), 1
+    is_judged = ~np.isnan(stacked)
+    mean: npt.NDArray[np.float64] = np.where(is_judged, stacked, 0.0).sum(axis=0) / np.maximum(
+        is_judged.sum(axis=0), 1
     )
-    mean[~judged.any(axis=0)] = np.nan
+    mean[~is_judged.any(axis=0)] = np.nan
     return mean

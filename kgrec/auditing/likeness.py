@@ -95,14 +95,14 @@ def relation_likeness(
     place = _places(graph)
     alike = _partial_correlations(graph, place)
     real = _means(graph, alike, place)
-    found: dict[str, list[float]] = {name: [] for name in real}
+    null: dict[str, list[float]] = {name: [] for name in real}  # means of the shuffles
     for number in range(shuffles):
         means = _means(permuted(graph, seed + number), alike, place)
-        for name in found:
-            found[name].append(means[name][1] if name in means else 0.0)
+        for name in null:
+            null[name].append(means[name][1] if name in means else 0.0)
         advance(f"shuffle {number + 1}")
     return {
-        name: Likeness(count, mean, float(np.mean(found[name])), float(np.std(found[name], ddof=1)))
+        name: Likeness(count, mean, float(np.mean(null[name])), float(np.std(null[name], ddof=1)))
         for name, (count, mean) in real.items()
     }
 
@@ -120,9 +120,9 @@ def _partial_correlations(graph: GraphData, place: Tensor) -> Tensor:
 def _places(graph: GraphData) -> Tensor:
     """Gives the place of each item (num_items,) among the most popular; -1 for the others."""
     popularity = np.bincount(graph.train.item_index, minlength=graph.num_items)
-    kept = np.sort(np.argsort(-popularity, kind="stable")[:_MOST_ITEMS])
+    most_popular = np.sort(np.argsort(-popularity, kind="stable")[:_MOST_ITEMS])
     place = torch.full((graph.num_items,), -1, dtype=torch.int64)
-    place[torch.from_numpy(kept)] = torch.arange(len(kept))
+    place[torch.from_numpy(most_popular)] = torch.arange(len(most_popular))
     return place
 
 

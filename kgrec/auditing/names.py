@@ -66,5 +66,5 @@ def _overlap(larger: IndexArray, smaller: IndexArray) -> float:
     """Gives the Jaccard index of two sorted sets."""
     if len(smaller) < _SAME * len(larger) or not len(smaller):
         return 0.0
-    both = len(np.intersect1d(larger, smaller, assume_unique=True))
-    return both / (len(larger) + len(smaller) - both)
+    common = len(np.intersect1d(larger, smaller, assume_unique=True))
+    return common / (len(larger) + len(smaller) - common)

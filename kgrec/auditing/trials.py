@@ -23,7 +23,7 @@ from kgrec.training.parts.closed_form import ClosedFormConfig
 FitModel = Callable[[Config, GraphData], Fitted]
 
 #: The cohort of all users.
-ALL = "all users"
+ALL_USERS = "all users"
 METRICS = ("ndcg@20", "recall@20")
 
 
@@ -62,10 +62,10 @@ class Trials:
         for number, (fold, task) in enumerate(zip(self.folds, self._tasks, strict=True)):
             graph = make(fold, number)
             scorer = self.fit_model(_settings(self.config, fold, graph), graph).scorer
-            found = task.run(scorer, (20,))
+            metrics = task.run(scorer, (20,))
             for metric in METRICS:
                 values = np.full(fold.num_users, np.nan)
-                values[task.users] = found[metric]
+                values[task.users] = metrics[metric]
                 self._values.setdefault((variant, metric), []).append(values)
             self.scorers.setdefault(variant, []).append(scorer)
             self.fits += 1
@@ -96,9 +96,8 @@ class Trials:
         Returns:
             Judged users by cohort; by variant, metric and cohort the difference.
         """
-        judged = ~np.isnan(self.per_user(base, METRICS[0]))
-        users = judged.nonzero()[0]
-        cohorts = {ALL: np.ones(len(users), dtype=bool), **user_cohorts(graph.train, users)}
+        users = np.flatnonzero(~np.isnan(self.per_user(base, METRICS[0])))
+        cohorts = {ALL_USERS: np.ones(len(users), dtype=bool), **user_cohorts(graph.train, users)}
         cohorts = {name: members for name, members in cohorts.items() if members.any()}
         out: dict[str, dict[str, dict[str, Interval]]] = {}
         for variant, metric in self._values:

@@ -32,12 +32,12 @@ def without_relation(graph: GraphData, name: str, joined: Joined = NONE_JOINED) 
         name: As `relation_sizes` gives it; its inverse, and what it is joined with, go with it.
         joined: As it was given there.
     """
-    kept = tuple(
+    relations = tuple(
         r
         for r in graph.relations
         if r.role is not Role.RELATION or relation_name(r.name, joined) != name
     )
-    return replace(graph, relations=kept)
+    return replace(graph, relations=relations)
 
 
 def without_behaviours(graph: GraphData) -> GraphData:
@@ -57,16 +57,16 @@ def permuted(graph: GraphData, seed: int, names: Iterable[str] | None = None) ->
         seed: Of the shuffle.
         names: Relations to shuffle, as `relation_sizes` gives them; None shuffles all.
     """
-    chosen = set(relation_sizes(graph) if names is None else names)
-    done: list[RelationEdges] = []
+    shuffled_names = set(relation_sizes(graph) if names is None else names)
+    relations: list[RelationEdges] = []
     for relation in graph.relations:
         name = relation_name(relation.name)
-        if relation.role is not Role.RELATION or name not in chosen:
-            done.append(relation)
+        if relation.role is not Role.RELATION or name not in shuffled_names:
+            relations.append(relation)
             continue
-        mirrored = _mirror(relation, graph.relations, done)
-        done.append(_shuffled(relation, seed) if mirrored is None else mirrored)
-    return replace(graph, relations=tuple(done))
+        mirrored = _mirror(relation, graph.relations, relations)
+        relations.append(_shuffled(relation, seed) if mirrored is None else mirrored)
+    return replace(graph, relations=tuple(relations))
 
 
 def _shuffled(relation: RelationEdges, seed: int) -> RelationEdges:
@@ -82,10 +82,10 @@ def _shuffled(relation: RelationEdges, seed: int) -> RelationEdges:
 
 
 def _mirror(
-    relation: RelationEdges, before: Iterable[RelationEdges], done: Iterable[RelationEdges]
+    relation: RelationEdges, before: Iterable[RelationEdges], after: Iterable[RelationEdges]
 ) -> RelationEdges | None:
     """Turns an inverse's shuffled edges round, if the relation's edges are the inverse's."""
-    for original, shuffled in zip(before, done, strict=False):
+    for original, shuffled in zip(before, after, strict=False):
         if (
             original.role is Role.RELATION
             and original.name != relation.name

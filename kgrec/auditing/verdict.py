@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kgrec.auditing.likeness import Likeness
 from kgrec.auditing.names import EQUALS
-from kgrec.auditing.trials import ALL
+from kgrec.auditing.trials import ALL_USERS
 from kgrec.evaluation.bootstrap import Interval
 
 #: Edges below which nobody can tell a graph from its permutation.
@@ -63,10 +63,10 @@ def judge(findings: Findings) -> Verdict:
         return Verdict(
             False, (f"{total:,} edges are too few to tell the graph from its edges shuffled.",)
         )
-    shuffled = findings.over_permuted[ALL]
+    shuffled = findings.over_permuted[ALL_USERS]
     sentences = [*_alarm(findings)]
     alarm = bool(sentences)
-    sentences.append(_gain(findings.without_graph[ALL], "", "no graph"))
+    sentences.append(_gain(findings.without_graph[ALL_USERS], "", "no graph"))
     if shuffled.low > 0:
         sentences.append(f"It is {signed(shuffled)} better than its own edges shuffled.")
     sentences += _cohorts(findings.without_graph)
@@ -78,49 +78,52 @@ def judge(findings: Findings) -> Verdict:
 
 def _alarm(findings: Findings) -> list[str]:
     """Gives what the alarm says; nothing if it does not sound."""
-    got, judged = findings.over_permuted[ALL], _judged(findings)
-    doubtful = [name for name, found in judged.items() if not found.alike]
-    most = len(judged) >= _FEWEST_RELATIONS and 2 * len(doubtful) > len(judged)
-    if got.low > 0 and not most:
+    gain, testable = findings.over_permuted[ALL_USERS], _testable(findings)
+    doubtful = [name for name, likeness in testable.items() if not likeness.alike]
+    most = len(testable) >= _FEWEST_RELATIONS and 2 * len(doubtful) > len(testable)
+    if gain.low > 0 and not most:
         return []
     links = (
-        f"{len(doubtful)} of {len(judged)} relations bring together items that are no more alike "
+        f"{len(doubtful)} of {len(testable)} relations bring together items that are no more alike "
         f"than shuffled ones"
     )
     compare = "Compare some linked items with what their entities say about them."
-    if got.low > 0:
+    if gain.low > 0:
         return [f"ALARM: {links}. Are their links right? {compare}"]
-    worse = "worse than" if got.high < 0 else "no better than"
-    said = [
-        f"ALARM: the graph is {worse} the same edges shuffled: {signed(got)} NDCG@20. Are its "
+    worse = "worse than" if gain.high < 0 else "no better than"
+    sentences = [
+        f"ALARM: the graph is {worse} the same edges shuffled: {signed(gain)} NDCG@20. Are its "
         f"links right?"
     ]
     if most:
-        said.append(f"{links}. {compare}")
-    elif judged:
-        said.append(
-            f"The links look right, as {len(judged) - len(doubtful)} of {len(judged)} relations "
-            f"bring together items that are alike; the interactions may already say what they say."
+        sentences.append(f"{links}. {compare}")
+    elif testable:
+        sentences.append(
+            f"The links look right, as {len(testable) - len(doubtful)} of {len(testable)} "
+            f"relations bring together items that are alike; the interactions may already say "
+            f"what they say."
         )
-    return said
+    return sentences
 
 
-def _gain(got: Interval, whom: str, other: str) -> str:
+def _gain(interval: Interval, whom: str, baseline: str) -> str:
     to = f" to {whom}" if whom else ""
-    if got.low > 0:
-        return f"The graph adds {signed(got)} NDCG@20{to}, against {other}."
-    if got.high < 0:
-        return f"The graph hurts: {signed(got)} NDCG@20{to}, against {other}."
-    return f"The graph adds nothing that can be told from chance{to}: {signed(got)} NDCG@20."
+    if interval.low > 0:
+        return f"The graph adds {signed(interval)} NDCG@20{to}, against {baseline}."
+    if interval.high < 0:
+        return f"The graph hurts: {signed(interval)} NDCG@20{to}, against {baseline}."
+    return f"The graph adds nothing that can be told from chance{to}: {signed(interval)} NDCG@20."
 
 
 def _cohorts(without: Mapping[str, Interval]) -> list[str]:
     """Names the cohorts for whom the graph surely helps or hurts, the largest gain first."""
     sure = {
-        name: got for name, got in without.items() if name != ALL and (got.low > 0 or got.high < 0)
+        name: interval
+        for name, interval in without.items()
+        if name != ALL_USERS and (interval.low > 0 or interval.high < 0)
     }
     ordered = sorted(sure.items(), key=lambda entry: -entry[1].difference)
-    return [_gain(got, _whom(name), "no graph") for name, got in ordered]
+    return [_gain(interval, _whom(name), "no graph") for name, interval in ordered]
 
 
 def _whom(cohort: str) -> str:
@@ -130,26 +133,28 @@ def _whom(cohort: str) -> str:
 
 def _relations(findings: Findings) -> list[str]:
     """Says which relations carry the gain, which add nothing, and which hurt."""
-    gain = findings.without_graph[ALL]
+    gain = findings.without_graph[ALL_USERS]
     carry, nothing = [], []
-    said = []
-    for name, got in sorted(findings.worth.items(), key=lambda entry: -entry[1].difference):
-        if got.low > 0:
-            share = f", {got.difference / gain.difference:.0%} of the gain" if gain.low > 0 else ""
-            carry.append(f"{name} carries {signed(got)}{share}")
-        elif got.high < 0:
-            said.append(f"{name} hurts: {signed(got)} NDCG@20; leave it out.")
+    sentences = []
+    for name, worth in sorted(findings.worth.items(), key=lambda entry: -entry[1].difference):
+        if worth.low > 0:
+            share = (
+                f", {worth.difference / gain.difference:.0%} of the gain" if gain.low > 0 else ""
+            )
+            carry.append(f"{name} carries {signed(worth)}{share}")
+        elif worth.high < 0:
+            sentences.append(f"{name} hurts: {signed(worth)} NDCG@20; leave it out.")
         else:
             nothing.append(name)
     if carry:
-        said.insert(0, _listed(carry).replace("%", " %") + ".")
+        sentences.insert(0, _listed(carry).replace("%", " %") + ".")
     if nothing:
         verb = "adds" if len(nothing) == 1 else "add"
-        said.append(f"{_listed(nothing)} {verb} nothing that the others do not.")
+        sentences.append(f"{_listed(nothing)} {verb} nothing that the others do not.")
     if findings.unused:
         verb = "gets" if len(findings.unused) == 1 else "get"
-        said.append(f"{_listed(findings.unused)} {verb} no weight.")
-    return said
+        sentences.append(f"{_listed(findings.unused)} {verb} no weight.")
+    return sentences
 
 
 def _joined(findings: Findings) -> list[str]:
@@ -163,7 +168,7 @@ def _joined(findings: Findings) -> list[str]:
 
 def _links(findings: Findings, alarm: bool) -> list[str]:
     """Asks about relations whose items are no more alike than shuffled ones."""
-    doubtful = [name for name, found in _judged(findings).items() if not found.alike]
+    doubtful = [name for name, likeness in _testable(findings).items() if not likeness.alike]
     if not doubtful:
         return []
     text = (
@@ -173,8 +178,9 @@ def _links(findings: Findings, alarm: bool) -> list[str]:
     return [f"{text}." if alarm else f"{text}: no matter of taste, or wrong links?"]
 
 
-def _judged(findings: Findings) -> dict[str, Likeness]:
-    return {name: found for name, found in (findings.likeness or {}).items() if found.enough}
+def _testable(findings: Findings) -> dict[str, Likeness]:
+    likeness = findings.likeness or {}
+    return {name: relation for name, relation in likeness.items() if relation.enough}
 
 
 def best_first(names: Iterable[str], worth: Mapping[str, float]) -> list[str]:
@@ -182,9 +188,9 @@ def best_first(names: Iterable[str], worth: Mapping[str, float]) -> list[str]:
     return sorted(names, key=lambda name: (name not in worth, -worth.get(name, 0.0), name))
 
 
-def signed(got: Interval) -> str:
+def signed(interval: Interval) -> str:
     """Gives a difference with half the width of its interval, `+0.0120 ± 0.0031`."""
-    return f"{got.difference:+.4f} ± {(got.high - got.low) / 2:.4f}"
+    return f"{interval.difference:+.4f} ± {(interval.high - interval.low) / 2:.4f}"
 
 
 def _listed(names: list[str] | tuple[str, ...], last: str = "and") -> str:

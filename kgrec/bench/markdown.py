@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from kgrec.auditing.likeness import Likeness
-from kgrec.auditing.trials import ALL
+from kgrec.auditing.trials import ALL_USERS
 from kgrec.auditing.verdict import best_first
 
 #: What a likeness is made of; the rest of its JSON follows from it.
@@ -202,7 +202,7 @@ def _audit(audit: Report) -> Iterator[str]:
 def _relations(audit: Report) -> list[str]:
     """What was left out in turn, the best first, then the others."""
     all_of = {
-        name: audit["differences"][f"without {name}"]["ndcg@20"][ALL]
+        name: audit["differences"][f"without {name}"]["ndcg@20"][ALL_USERS]
         for name in audit["edges"]
         if f"without {name}" in audit["differences"]
     }

@@ -33,7 +33,12 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.store.connect import open_store
 from kgrec.training.checkpoint import read_json, write_json
 from kgrec.training.defence import defended
-from kgrec.training.trial_fits import Found, find_settings, fit_closed_form_alone, fit_network_alone
+from kgrec.training.trial_fits import (
+    TrialSettings,
+    find_settings,
+    fit_closed_form_alone,
+    fit_network_alone,
+)
 
 _K = 20
 #: Items that are pushed have so many users: known, but seen by hardly anyone.
@@ -173,7 +178,7 @@ def _cases(graph: GraphData, attacks: BenchAttacksConfig, seed: int) -> Iterator
             yield Case(name, make, (target,), attack)
 
 
-def _measure(case: Case, clean: GraphData, config: Config, trial_settings: Found) -> Report:
+def _measure(case: Case, clean: GraphData, config: Config, trial_settings: TrialSettings) -> Report:
     """Fits and judges one case, without the defence and with it."""
     graph, num_real = case.make(clean), clean.num_users
     guard = config.model_copy(

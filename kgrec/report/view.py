@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kgrec.auditing.trials import ALL
+from kgrec.auditing.trials import ALL_USERS
 from kgrec.evaluation.bootstrap import Interval
 from kgrec.report.gather import ReportData
 
@@ -90,7 +90,7 @@ def _audit_gains(audit: Mapping[str, Any] | None) -> dict[str, Intervals]:
     if audit is None:
         return {"graph_gains": {}, "relation_gains": {}}
     gains = {
-        variant: _interval(metrics["ndcg@20"][ALL])
+        variant: _interval(metrics["ndcg@20"][ALL_USERS])
         for variant, metrics in audit["differences"].items()
     }
     graph = {"no graph": "against no graph", "permuted": "against shuffled edges"}

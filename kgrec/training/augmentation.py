@@ -61,17 +61,17 @@ def harden(
     config = fitting.config.augment
     names = proposals.possible() if config.source == "auto" else (config.source,)
     decision = _gate(fitting, scorers, proposals, names, go_on)
-    picked: str = config.source
-    if picked == "auto":
-        picked = NONE if decision is None else decision.winner
-    edges = None if picked == NONE else proposals.of(picked)
+    source: str = config.source
+    if source == "auto":
+        source = NONE if decision is None else decision.winner
+    edges = None if source == NONE else proposals.of(source)
     if edges is None or not len(edges):  # learning on without any would only overshoot
-        picked = NONE
-    fitting.record["augment"] = _told(fitting, decision, picked, proposals, names)
+        source = NONE
+    fitting.record["augment"] = _record(fitting, decision, source, proposals, names)
     logger.info("%s", fitting.record["augment"]["words"])
-    if picked == NONE:
+    if source == NONE:
         return NONE, scorers
-    return picked, [go_on(n, edges, config.epochs, keep=True) for n in range(len(scorers))]
+    return source, [go_on(n, edges, config.epochs, keep=True) for n in range(len(scorers))]
 
 
 def _gate(
@@ -92,7 +92,7 @@ def _gate(
         return None
     judge, epochs = _judge(fitting, task, scorers[0]), fitting.config.augment.epochs
     cohorts = {**user_cohorts(fitting.graph.train, task.users), SPARSE: sparse}
-    judged: dict[str, list[tuple[FloatArray, FloatArray]]] = {}
+    metrics: dict[str, list[tuple[FloatArray, FloatArray]]] = {}
 
     def ask(names: Sequence[str], networks: Sequence[int]) -> Decision:
         for name in (UNTOUCHED, NONE, *names):
@@ -101,10 +101,10 @@ def _gate(
                 scorer = scorers[number]
                 if name != UNTOUCHED:  # of the trials only the numbers are kept
                     scorer = go_on(number, edges, epochs, keep=False)
-                judged.setdefault(name, []).append(judge(scorer))
+                metrics.setdefault(name, []).append(judge(scorer))
         ndcg, tail = (
             {
-                name: np.stack([both[at] for both in judged[name]])
+                name: np.stack([pair[at] for pair in metrics[name]])
                 for name in (UNTOUCHED, NONE, *names)
             }
             for at in (0, 1)
@@ -136,13 +136,13 @@ def popularity_term(fitting: Fitting, untouched: Scorer) -> Callable[[Scorer], F
     the term would have brought without them.
     """
     term = Popularity(fitting.history)
-    asked = fitting.valid_task(most_users(2, fitting.graph.num_items))
-    assert asked is not None, "the gate is asked only where there is a valid split"
-    found, _ = search_fusion({"network": untouched, "popularity": term}, asked)
+    task = fitting.valid_task(most_users(2, fitting.graph.num_items))
+    assert task is not None, "the gate is asked only where there is a valid split"
+    settings, _ = search_fusion({"network": untouched, "popularity": term}, task)
 
     def with_term(scorer: Scorer) -> Fusion:
         parts = {"network": scorer, "popularity": term}
-        return Fusion(parts, found.part_weights, found.part_scales)
+        return Fusion(parts, settings.part_weights, settings.part_scales)
 
     return with_term
 
@@ -156,17 +156,17 @@ def measured(
     return ndcg, tail_recall(task, ranking, tail, (_K,))[f"tail_recall@{_K}"]
 
 
-def _told(
+def _record(
     fitting: Fitting,
     decision: Decision | None,
-    picked: str,
+    source: str,
     proposals: Proposals,
     names: Sequence[str],
 ) -> dict[str, Any]:
     """The gate's decision as the record holds it, and, after the fact, what came true in valid."""
     plan = proposals.plan
-    told = {
-        "picked": picked,
+    record = {
+        "picked": source,
         "edges": {
             "users": len(plan.users),
             "items": len(plan.items),
@@ -179,12 +179,12 @@ def _told(
     }
     if decision is None:
         words = "The gate was not asked: valid is empty or has no user with few interactions."
-        return told | {"sources": {}, "words": words}
-    return told | {
+        return record | {"sources": {}, "words": words}
+    return record | {
         "sources": {
             verdict.source: {
                 "relative": verdict.relative,
-                "cohorts": {name: asdict(each) for name, each in verdict.cohorts.items()},
+                "cohorts": {name: asdict(interval) for name, interval in verdict.cohorts.items()},
                 "tail": None if verdict.tail is None else asdict(verdict.tail),
                 "helps": verdict.helps,
                 "harmed": list(verdict.harmed),
@@ -193,7 +193,8 @@ def _told(
             for verdict in decision.verdicts
         },
         "versus": {
-            f"{one} - {other}": asdict(each) for (one, other), each in decision.versus.items()
+            f"{left} - {right}": asdict(interval)
+            for (left, right), interval in decision.versus.items()
         },
         "words": decision.words(),
     }

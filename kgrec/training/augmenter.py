@@ -98,11 +98,11 @@ class GanAugmenter:
             **fitting.record,
             "learned": learned,
         }
-        found = cls(graph, config, record, fitting, proposals)
+        augmenter = cls(graph, config, record, fitting, proposals)
         if partial is not None and isinstance(directory, Path):
-            found._write(partial)
+            augmenter._write(partial)
             _publish(partial, directory)
-        return found
+        return augmenter
 
     def sample(
         self,
@@ -247,8 +247,8 @@ def _read(path: Path) -> Augmenter:
 def _publish(partial: Path, directory: Path) -> None:
     """Puts what is whole in place of an earlier one, without what only a resume needs."""
     for pattern in ("checkpoint-*.safetensors", "identity.json", LEFTOVERS):
-        for left in partial.glob(pattern):
-            left.unlink()
+        for leftover in partial.glob(pattern):
+            leftover.unlink()
     put_in_place(partial, directory)
 
 

@@ -98,13 +98,13 @@ class ClosedFormProblem:
 
     def start(self, ridge: float | None, weights: Mapping[str, float] | None) -> dict[str, Tensor]:
         """Gives settings to start from; logarithms, but for the exponent."""
-        given = torch.tensor([float((weights or {}).get(name, 1.0)) for name in self.names])
+        initial = torch.tensor([float((weights or {}).get(name, 1.0)) for name in self.names])
         theta = {
             "ridge": torch.tensor(math.log(100.0 if ridge is None else ridge)),
             "dropout": torch.tensor(math.log(0.15)),  # of p / (1 - p)
             "user_exponent": torch.tensor(_USER_EXPONENT),
             "popularity": torch.tensor(math.log(_POPULARITY)),
-            "weights": given.clamp(min=1e-12).log() if len(given) else given,
+            "weights": initial.clamp(min=1e-12).log() if len(initial) else initial,
         }
         if self.has_ranks:
             theta["recency"] = torch.tensor(math.log(15.0))
@@ -219,8 +219,8 @@ def _draw(
     user = eligible[torch.cat(order)[:pairs]]
     pick = torch.rand(len(user), generator=generator)
     item = truth.columns[truth.pointer[user] + (pick * truth.lengths[user]).long()]
-    chosen = torch.unique(user * truth.num_columns + item)
-    return chosen // truth.num_columns, chosen % truth.num_columns
+    keys = torch.unique(user * truth.num_columns + item)
+    return keys // truth.num_columns, keys % truth.num_columns
 
 
 def _dense_rows(history: Incidence, user: Tensor, values: Tensor | None = None) -> Tensor:

@@ -12,13 +12,13 @@ def items_per_entity(graph: GraphData) -> dict[str, float]:
     Reviews and queries are left out: they are no knowledge to give reasons with, and may be
     somebody else's words.
     """
-    told = ~graph.text_entities()
+    is_knowledge = ~graph.text_entities()
     edges: dict[str, list[tuple[int, int]]] = {}
     for relation in graph.relations:
         ends = {relation.key.head: relation.head_index, relation.key.tail: relation.tail_index}
         if NodeLabel.ENTITY in ends and NodeLabel.ITEM in ends:
             entity = ends[NodeLabel.ENTITY]
-            entity = entity[told[entity]]
+            entity = entity[is_knowledge[entity]]
             if len(entity):
                 count = (len(entity), len(np.unique(entity)))
                 edges.setdefault(relation.key.type, []).append(count)

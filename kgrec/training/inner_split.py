@@ -60,10 +60,10 @@ def time_ranks(train: Interactions, history: Incidence) -> torch.Tensor | None:
     rank = np.empty(len(user))
     rank[order] = np.arange(len(user)) - start[order]
     moment = np.empty(len(user), dtype=np.int64)
-    changed = np.diff(user[order], prepend=-1).astype(bool) | np.diff(
+    is_new_moment = np.diff(user[order], prepend=-1).astype(bool) | np.diff(
         time[order], prepend=np.nan
     ).astype(bool)
-    moment[order] = np.cumsum(changed) - 1
+    moment[order] = np.cumsum(is_new_moment) - 1
     mean = np.bincount(moment, rank) / np.maximum(np.bincount(moment), 1)
     return torch.from_numpy(mean[moment]).float()
 
@@ -120,21 +120,21 @@ def inner_graph(
     train = graph.train
     place = places_of_most_popular(graph, most_items)
     inside = np.flatnonzero(place[train.item_index] >= 0)
-    drawn = np.random.default_rng(seed).random(len(inside))
-    keys: tuple[npt.NDArray[Any], ...] = (drawn, train.user_index[inside])
+    noise = np.random.default_rng(seed).random(len(inside))
+    keys: tuple[npt.NDArray[Any], ...] = (noise, train.user_index[inside])
     if temporal and train.time is not None:
-        keys = (drawn, -train.time[inside], train.user_index[inside])
-    chosen = inside[np.lexsort(keys)]
-    user, item = train.user_index[chosen], place[train.item_index[chosen]]
+        keys = (noise, -train.time[inside], train.user_index[inside])
+    entries = inside[np.lexsort(keys)]
+    user, item = train.user_index[entries], place[train.item_index[entries]]
     time = _places_in_time(graph)
-    time = None if time is None else time[chosen]
-    held = _held_out(user, graph.num_users)
+    time = None if time is None else time[entries]
+    is_held_out = _held_out(user, graph.num_users)
 
     def part(mask: _Mask) -> Interactions:
         return Interactions(user[mask], item[mask], time=None if time is None else time[mask])
 
-    inner = _over(graph, place, part(~held), {Split.VALID: part(held)})
-    return inner, inner_rows(relations, place, user[held], item[held])
+    inner = _over(graph, place, part(~is_held_out), {Split.VALID: part(is_held_out)})
+    return inner, inner_rows(relations, place, user[is_held_out], item[is_held_out])
 
 
 def most_popular_rows(
@@ -163,8 +163,8 @@ def _over(
 ) -> GraphData:
     """A graph of the kept items, without properties and relations."""
     items = graph.vocabularies[NodeLabel.ITEM]
-    kept = (items.ids[i] for i in np.flatnonzero(place >= 0))
-    vocabularies = {**graph.vocabularies, NodeLabel.ITEM: Vocabulary(kept, items.label)}
+    ids = (items.ids[i] for i in np.flatnonzero(place >= 0))
+    vocabularies = {**graph.vocabularies, NodeLabel.ITEM: Vocabulary(ids, items.label)}
     return GraphData(graph.version, vocabularies, {}, train, held_out, ())
 
 

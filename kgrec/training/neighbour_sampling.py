@@ -64,15 +64,15 @@ class NeighbourSampler:
         nodes, blocks = seeds, []
         self._place[seeds] = torch.arange(len(seeds), device=seeds.device)
         for count in self.num_neighbours:
-            drawn, lengths, scale = self._draw(nodes, count, generator)  # (e,), (n,), (e,)
-            nodes, index = self._extend(nodes, self._source.index_select(0, drawn))
+            entries, lengths, scale = self._draw(nodes, count, generator)  # (e,), (n,), (e,)
+            nodes, index = self._extend(nodes, self._source.index_select(0, entries))
             pointer = torch.zeros(len(lengths) + 1, dtype=torch.int64, device=seeds.device)
             torch.cumsum(lengths, 0, out=pointer[1:])
-            factor = self._norm.index_select(0, drawn) * scale
+            factor = self._norm.index_select(0, entries) * scale
             if hidden is not None:
-                edge = self._edge.index_select(0, drawn)
+                edge = self._edge.index_select(0, entries)
                 factor = factor.masked_fill(self._hidden.index_select(0, edge), 0.0)
-            relation = self._relation.index_select(0, drawn)
+            relation = self._relation.index_select(0, entries)
             blocks.append(Block(pointer, index, relation, factor))
         self._place[nodes] = self._nowhere
         if hidden is not None:

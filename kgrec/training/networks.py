@@ -58,13 +58,13 @@ def fit_networks(fitting: Fitting) -> Scorer:
             scorers = [learner.train(number) for number in range(count)]
             if config.augment.source != NONE:
                 started = time.perf_counter()
-                picked, hardened = harden(fitting, scorers, proposals, learner.go_on)
-                fitting.choices.augment, scorers = picked, list(hardened)
+                source, hardened = harden(fitting, scorers, proposals, learner.go_on)
+                fitting.choices.augment, scorers = source, list(hardened)
                 fitting.record["augment"]["seconds"] = time.perf_counter() - started
     if count == 1:
         return scorers[0]
-    named = {str(number): scorer for number, scorer in enumerate(scorers)}
-    return Fusion(named, dict.fromkeys(named, 1.0 / count))
+    parts = {str(number): scorer for number, scorer in enumerate(scorers)}
+    return Fusion(parts, dict.fromkeys(parts, 1.0 / count))
 
 
 def learner_of(fitting: Fitting) -> "Learner":
@@ -82,9 +82,9 @@ def learner_of(fitting: Fitting) -> "Learner":
 def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
     """The temperature that was found, or is found now by short trainings, judged on valid."""
     config = fitting.config
-    found = fitting.choices.get("temperature", TemperatureSettings)
-    task = None if found else fitting.valid_task(_STOPPING_USERS)
-    if found is None and (task is None or config.training.epochs == 0):
+    settings = fitting.choices.get("temperature", TemperatureSettings)
+    task = None if settings else fitting.valid_task(_STOPPING_USERS)
+    if settings is None and (task is None or config.training.epochs == 0):
         fitting.record["temperature"] = asdict(TemperatureSettings())
         return DEFAULT_TEMPERATURE
     training = config.training.model_copy(
@@ -106,10 +106,10 @@ def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
             return 0.0
 
     with progress_bar("network: temperature", None, enabled=fitting.progress) as advance:
-        found = fitting.chosen(
+        settings = fitting.chosen(
             "temperature", TemperatureSettings, lambda: search_temperature(judge, fitting.budget)
         )
-    return found.temperature
+    return settings.temperature
 
 
 def _validation(task: RankingTask) -> Callable[[Scorer], float]:
@@ -159,8 +159,9 @@ class Learner:
         self._fitting.networks[number : number + 1] = [trained]
         if number == 0 and isinstance(network.encoder, RelationPropagation):
             weights = network.encoder.relation_weights().tolist()
-            named = dict(zip(network.relation_names, weights, strict=True))
-            self._fitting.record["relation_weights"] = named
+            self._fitting.record["relation_weights"] = dict(
+                zip(network.relation_names, weights, strict=True)
+            )
 
     def _run(
         self,
@@ -186,7 +187,7 @@ class Learner:
 
 def _tell(fitting: Fitting, state: Progress, parameters: int) -> None:
     """Puts a network's training into the record."""
-    found = {
+    report = {
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,
         "valid_ndcg@20": state.best if state.best_epoch else None,
@@ -195,6 +196,6 @@ def _tell(fitting: Fitting, state: Progress, parameters: int) -> None:
         "history": state.history,
     }
     if "network" in fitting.record:
-        fitting.record["network"].setdefault("others", []).append(found)
+        fitting.record["network"].setdefault("others", []).append(report)
     else:
-        fitting.record["network"] = found
+        fitting.record["network"] = report

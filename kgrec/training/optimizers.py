@@ -13,13 +13,15 @@ def build_optimizers(
     network: GraphNetwork, training: TrainingConfig
 ) -> tuple[torch.optim.Optimizer, ...]:
     """Gives Adam for all parameters; with sampled neighbours the embedding has one by rows."""
-    named = dict(network.named_parameters())
-    embedding = named.pop("embedding")
+    parameters = dict(network.named_parameters())
+    embedding = parameters.pop("embedding")
     # The scalars of linear propagation, and β.
-    relation = [named.pop(name) for name in ("encoder.weight", "popularity") if name in named]
+    relation = [
+        parameters.pop(name) for name in ("encoder.weight", "popularity") if name in parameters
+    ]
     groups: list[dict[str, Any]] = [
         {"params": [embedding], "weight_decay": training.weight_decay},
-        {"params": list(named.values())},
+        {"params": list(parameters.values())},
         {"params": relation, "lr": training.relation_learning_rate},
     ]
     sparse: list[torch.optim.Optimizer] = []

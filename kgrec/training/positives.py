@@ -42,8 +42,8 @@ class Positives:
         device = history.device
         users = torch.cat([users, torch.from_numpy(synthetic.user_index).to(device)])
         items = torch.cat([items, torch.from_numpy(synthetic.item_index).to(device)])
-        given = torch.from_numpy(synthetic.weight).to(device)
-        weight = torch.cat([given.new_ones(len(history.columns)), given])
+        synthetic_weight = torch.from_numpy(synthetic.weight).to(device)
+        weight = torch.cat([synthetic_weight.new_ones(len(history.columns)), synthetic_weight])
         known = Incidence.from_pairs(users, items, history.num_rows, history.num_columns)
         return cls(users, items, weight, known, len(history.columns))
 

@@ -162,9 +162,9 @@ class Proposals:
         path = work / f"checkpoint-{name}.safetensors"
         if path.is_file():
             return augmenter_from_state(*load_tensors(path))
-        found = fit()
-        save_tensors(path, *augmenter_state(found))
-        return found
+        augmenter = fit()
+        save_tensors(path, *augmenter_state(augmenter))
+        return augmenter
 
     @property
     def _measured_at(self) -> int:
@@ -174,8 +174,8 @@ class Proposals:
     def _relations(self) -> tuple[str, ...]:
         """The same ones for the world, where they may be of other sizes, or gone."""
         rows = relation_rows(self._fitting.graph)
-        rows = sorted(rows, key=lambda each: (-len(each.rows.columns), each.name))
-        return tuple(each.name for each in rows[:_RELATIONS])
+        rows = sorted(rows, key=lambda relation: (-len(relation.rows.columns), relation.name))
+        return tuple(relation.name for relation in rows[:_RELATIONS])
 
     def _bank_of(self, graph: GraphData, history: Incidence) -> Bank:
         """Fits the scorers with the settings that were found, but for those of time.
@@ -190,28 +190,26 @@ class Proposals:
             "popularity": Popularity(history),
         }
         choosers = tuple(scorers)
-        rows = {each.name: each.rows for each in relation_rows(graph)}
+        rows = {relation.name: relation.rows for relation in relation_rows(graph)}
         none = torch.empty(0, dtype=torch.int64)
-        gone = Incidence.from_pairs(none, none, 1, graph.num_items)
+        no_rows = Incidence.from_pairs(none, none, 1, graph.num_items)
         for name in self._relations:
-            scorers[f"like by {name}"] = Likeness(history, rows.get(name, gone))
+            scorers[f"like by {name}"] = Likeness(history, rows.get(name, no_rows))
         return Bank(scorers, history, choosers)
 
-    def _teacher(
-        self, graph: GraphData, history: Incidence, fitted: Mapping[str, Scorer]
-    ) -> Scorer:
+    def _teacher(self, graph: GraphData, history: Incidence, parts: Mapping[str, Scorer]) -> Scorer:
         settings = self._fitting.choices.get("closed_form", ClosedFormSettings)
         assert settings is not None, "the teacher is asked only where there is a closed form"
         timeless = replace(settings.refinements, recency=None, bandwidth=None, kernel_share=0.0)
-        if timeless == settings.refinements and "closed_form" in fitted:
-            return fitted["closed_form"]
+        if timeless == settings.refinements and "closed_form" in parts:
+            return parts["closed_form"]
         settings = replace(settings, refinements=timeless)
         most = ClosedFormConfig.of(self._fitting.config).max_items
         return solve_closed_form(graph, history, settings, None, max_items=most)
 
-    def _factors(self, history: Incidence, fitted: Mapping[str, Scorer]) -> Scorer:
-        if "factors" in fitted:
-            return fitted["factors"]
+    def _factors(self, history: Incidence, parts: Mapping[str, Scorer]) -> Scorer:
+        if "factors" in parts:
+            return parts["factors"]
         config = self._fitting.config
         settings = self._fitting.choices.get("factors", FactorsSettings) or FactorsSettings()
         return fit_factors(history, FactorsConfig.of(config), settings, config.seed)

@@ -66,18 +66,18 @@ def pair_edges(graph: GraphTensors, history: Incidence) -> Incidence:
     owner = _owners(graph)  # (N,)
     items = torch.arange(graph.num_nodes, device=owner.device) - graph.num_users  # (N,)
     items[graph.num_users + graph.num_items :] = -1
-    wanted = history.rows * graph.num_items + history.columns  # (n,) ascending
+    keys = history.rows * graph.num_items + history.columns  # (n,) ascending
     pairs, places = [], []
     for user_end, item_end in (graph.edge_index, graph.edge_index.flip(0)):
         user, item = owner[user_end], items[item_end]  # (E,)
         place = torch.nonzero((user >= 0) & (item >= 0)).squeeze(1)
         key = user[place] * graph.num_items + item[place]
-        pair = torch.searchsorted(wanted, key).clamp(max=max(len(wanted) - 1, 0))
-        there = wanted[pair] == key if len(wanted) else torch.zeros_like(key, dtype=torch.bool)
+        pair = torch.searchsorted(keys, key).clamp(max=max(len(keys) - 1, 0))
+        there = keys[pair] == key if len(keys) else torch.zeros_like(key, dtype=torch.bool)
         pairs.append(pair[there])
         places.append(place[there])
     return Incidence.from_pairs(
-        torch.cat(pairs), torch.cat(places), len(wanted), graph.edge_index.shape[1]
+        torch.cat(pairs), torch.cat(places), len(keys), graph.edge_index.shape[1]
     )
 
 
@@ -112,7 +112,7 @@ def known_among(history: Incidence, users: Tensor, items: Tensor) -> Tensor:
     """
     place = torch.full((history.num_columns,), -1, device=items.device)
     place[items] = torch.arange(len(items), device=items.device)
-    rows, known = known_pairs(history, users)
-    columns = place.index_select(0, known)
-    drawn = columns >= 0
-    return torch.stack([rows[drawn], columns[drawn]])
+    rows, own = known_pairs(history, users)
+    columns = place.index_select(0, own)
+    is_among = columns >= 0
+    return torch.stack([rows[is_among], columns[is_among]])

@@ -21,7 +21,7 @@ from kgrec.training.temperature_search import TemperatureSettings
 
 
 @dataclass(frozen=True)
-class Found:
+class TrialSettings:
     """Settings that were found on clean data.
 
     Attributes:
@@ -35,7 +35,7 @@ class Found:
     epochs: int
 
 
-def find_settings(config: Config, graph: GraphData, folder: Path) -> Found:
+def find_settings(config: Config, graph: GraphData, folder: Path) -> TrialSettings:
     """Searches the closed form's settings, the network's temperature, and when it stops on valid.
 
     Args:
@@ -52,30 +52,30 @@ def find_settings(config: Config, graph: GraphData, folder: Path) -> Found:
     closed = fitting.choices.get("closed_form", ClosedFormSettings)
     if closed is None:
         raise ConfigError("closed_form.enabled is false, but its fits are asked for; turn it on")
-    found = fitting.choices.get("temperature", TemperatureSettings)
-    temperature = config.model.temperature if found is None else found.temperature
+    settings = fitting.choices.get("temperature", TemperatureSettings)
+    temperature = config.model.temperature if settings is None else settings.temperature
     assert temperature is not None, "it is given or found"
-    return Found(closed, temperature, fitting.networks[0].epochs)
+    return TrialSettings(closed, temperature, fitting.networks[0].epochs)
 
 
-def fit_closed_form_alone(config: Config, graph: GraphData, found: Found) -> Scorer:
+def fit_closed_form_alone(config: Config, graph: GraphData, settings: TrialSettings) -> Scorer:
     """Solves the closed form; without what depends on the order of interactions in time."""
     timeless = replace(
-        found.closed_form.refinements, recency=None, bandwidth=None, kernel_share=0.0
+        settings.closed_form.refinements, recency=None, bandwidth=None, kernel_share=0.0
     )
-    closed = replace(found.closed_form, refinements=timeless)
+    closed = replace(settings.closed_form, refinements=timeless)
     fitting = _fitting(config, graph, Choices({"closed_form": closed}), None)
     scorer = fit_part(fitting, part_of("closed_form"))
     assert scorer is not None
     return scorer
 
 
-def fit_network_alone(config: Config, graph: GraphData, found: Found) -> Scorer:
+def fit_network_alone(config: Config, graph: GraphData, settings: TrialSettings) -> Scorer:
     """Trains one network from the settings' seed, for as long as was found; valid is not asked."""
     held_out = dict(graph.held_out)
     held_out.pop(Split.VALID, None)
-    model = config.model.model_copy(update={"temperature": found.temperature})
-    training = config.training.model_copy(update={"epochs": found.epochs, "ensemble": 1})
+    model = config.model.model_copy(update={"temperature": settings.temperature})
+    training = config.training.model_copy(update={"epochs": settings.epochs, "ensemble": 1})
     config = config.model_copy(update={"model": model, "training": training})
     fitting = _fitting(config, replace(graph, held_out=held_out), Choices(), None)
     return learner_of(fitting).train(0)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny import build_tiny
 
-from kgrec.auditing.trials import ALL
+from kgrec.auditing.trials import ALL_USERS
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
@@ -63,7 +63,8 @@ def with_everything(data: ReportData) -> ReportData:
         "verdict": {"alarm": True, "sentences": [f"ALARM: {HOSTILE}"]},
         "edges": {"genre": 40},
         "differences": {
-            name: {"ndcg@20": {ALL: gain}} for name in ("no graph", "permuted", "without genre")
+            name: {"ndcg@20": {ALL_USERS: gain}}
+            for name in ("no graph", "permuted", "without genre")
         },
     }
     augment = {

@@ -10,7 +10,7 @@ import torch
 from kgrec.auditing.audit import audit_graph, audited_settings
 from kgrec.auditing.folds import audit_folds
 from kgrec.auditing.likeness import relation_likeness
-from kgrec.auditing.trials import ALL, relations_in_use
+from kgrec.auditing.trials import ALL_USERS, relations_in_use
 from kgrec.auditing.variants import permuted
 from kgrec.config import Config, DataConfig, FusionConfig
 from kgrec.errors import ConfigError, DataError
@@ -72,18 +72,20 @@ def test_a_relation_that_is_there_twice_is_worth_what_it_is_once() -> None:
 def test_a_graph_of_tastes_helps_and_its_relation_is_named() -> None:
     audit = audit_graph(CONFIG, taste_graph(), permutations=1, inner_folds=1, progress=False)
     assert not audit.verdict.alarm
-    assert audit.differences["no graph"]["ndcg@20"][ALL].low > 0.02
-    assert audit.differences["permuted"]["recall@20"][ALL].low > 0.02
+    assert audit.differences["no graph"]["ndcg@20"][ALL_USERS].low > 0.02
+    assert audit.differences["permuted"]["recall@20"][ALL_USERS].low > 0.02
     worth = audit.worth()
     assert worth["made_by"].low > 0.02
-    assert worth["made_by"].difference > 0.8 * audit.differences["no graph"]["ndcg@20"][ALL].low
+    assert (
+        worth["made_by"].difference > 0.8 * audit.differences["no graph"]["ndcg@20"][ALL_USERS].low
+    )
     assert "shelf" not in worth or abs(worth["shelf"].difference) < 0.01
     words = " ".join(audit.verdict.sentences)
     assert "to users with 1-5 interactions" in words
     assert "made_by carries +0." in words
     assert audit.likeness["made_by"].alike
     assert not audit.likeness["shelf"].alike
-    assert audit.users == {ALL: NUM_USERS, "users/1-5": NUM_USERS}
+    assert audit.users == {ALL_USERS: NUM_USERS, "users/1-5": NUM_USERS}
     assert audit.edges == {"made_by": NUM_ITEMS, "shelf": NUM_ITEMS}
 
 
@@ -118,7 +120,7 @@ def test_every_variant_is_fitted_anew_on_the_same_folds_and_averaged() -> None:
         scorer = fit(audited_settings(CONFIG, full=False), fold, progress=False).scorer
         by_fold.append(RankingTask(fold, Split.TEST).run(scorer)["ndcg@20"])
     assert audit.means["graph"]["ndcg@20"] == pytest.approx(np.mean(by_fold), abs=1e-12)
-    gain = audit.differences["no graph"]["ndcg@20"][ALL].difference
+    gain = audit.differences["no graph"]["ndcg@20"][ALL_USERS].difference
     assert gain == pytest.approx(
         audit.means["graph"]["ndcg@20"] - audit.means["no graph"]["ndcg@20"], abs=1e-12
     )
@@ -141,10 +143,10 @@ def test_given_weights_of_a_relation_leave_with_it_and_test_is_not_read() -> Non
     audit = audit_graph(config, graph, permutations=1, inner_folds=0, progress=False)
     assert set(audit.worth()) == {"made_by"}
     assert audit.unused == ("shelf",)
-    assert audit.worth()["made_by"] == audit.differences["no graph"]["ndcg@20"][ALL]
+    assert audit.worth()["made_by"] == audit.differences["no graph"]["ndcg@20"][ALL_USERS]
     as_dict = audit.to_dict()
     assert as_dict["split"] == "valid"
-    assert as_dict["differences"]["permuted"]["ndcg@20"][ALL]["low"] > 0
+    assert as_dict["differences"]["permuted"]["ndcg@20"][ALL_USERS]["low"] > 0
     assert as_dict["likeness"]["made_by"]["alike"] is True
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kgrec.auditing.audit import Audit, audit_graph
-from kgrec.auditing.trials import ALL
+from kgrec.auditing.trials import ALL_USERS
 from kgrec.auditing.variants import relation_sizes
 from kgrec.config import Config, FusionConfig, StoreConfig
 from kgrec.data import movielens
@@ -82,7 +82,7 @@ def test_under_the_shipped_wrong_link_the_alarm_sounds(wheel: Path, tmp_path: Pa
 def test_under_the_corrected_link_it_does_not(wheel: Path, tmp_path: Path) -> None:
     audit = audited("corrected", wheel, tmp_path)
     assert not audit.verdict.alarm, audit.verdict.sentences
-    assert audit.differences["permuted"]["ndcg@20"][ALL].low > 0
+    assert audit.differences["permuted"]["ndcg@20"][ALL_USERS].low > 0
     assert len(audit.likeness) == 14
     assert all(found.alike for found in audit.likeness.values())
     assert audit.likeness["directed_by"].z > 10

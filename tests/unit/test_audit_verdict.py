@@ -1,7 +1,7 @@
 """The words of an audit, for numbers made by hand."""
 
 from kgrec.auditing.likeness import Likeness
-from kgrec.auditing.trials import ALL
+from kgrec.auditing.trials import ALL_USERS
 from kgrec.auditing.verdict import Findings, judge
 from kgrec.evaluation.bootstrap import Interval
 
@@ -20,8 +20,8 @@ def test_a_graph_that_helps_is_named_with_whom_it_helps_and_what_carries_it() ->
     verdict = judge(
         Findings(
             EDGES,
-            {ALL: sure(0.01), "users/1-5": sure(0.02), "users/>20": CHANCE},
-            {ALL: sure(0.011)},
+            {ALL_USERS: sure(0.01), "users/1-5": sure(0.02), "users/>20": CHANCE},
+            {ALL_USERS: sure(0.011)},
             {"author": sure(0.0094), "rating": CHANCE},
             ("year",),
             {"author": ALIKE, "rating": ALIKE},
@@ -40,7 +40,7 @@ def test_a_graph_that_helps_is_named_with_whom_it_helps_and_what_carries_it() ->
 
 def test_no_better_than_shuffled_sounds_the_alarm_and_asks_for_the_links() -> None:
     likeness = {"author": NOT_ALIKE, "rating": NOT_ALIKE, "year": ALIKE}
-    verdict = judge(Findings(EDGES, {ALL: CHANCE}, {ALL: CHANCE}, {}, (), likeness))
+    verdict = judge(Findings(EDGES, {ALL_USERS: CHANCE}, {ALL_USERS: CHANCE}, {}, (), likeness))
     assert verdict.alarm
     assert verdict.sentences[0] == (
         "ALARM: the graph is no better than the same edges shuffled: +0.0005 ± 0.0015 NDCG@20. "
@@ -57,14 +57,14 @@ def test_no_better_than_shuffled_sounds_the_alarm_and_asks_for_the_links() -> No
 
 def test_right_links_that_add_nothing_are_told_from_wrong_ones() -> None:
     likeness = {"author": ALIKE, "rating": ALIKE}
-    verdict = judge(Findings(EDGES, {ALL: CHANCE}, {ALL: CHANCE}, {}, (), likeness))
+    verdict = judge(Findings(EDGES, {ALL_USERS: CHANCE}, {ALL_USERS: CHANCE}, {}, (), likeness))
     assert verdict.alarm
     assert verdict.sentences[1].startswith("The links look right, as 2 of 2 relations")
 
 
 def test_most_links_wrong_sounds_the_alarm_whatever_one_right_relation_gains() -> None:
     likeness = {"author": ALIKE, "rating": NOT_ALIKE, "year": NOT_ALIKE}
-    findings = Findings(EDGES, {ALL: CHANCE}, {ALL: sure(0.005)}, {}, (), likeness)
+    findings = Findings(EDGES, {ALL_USERS: CHANCE}, {ALL_USERS: sure(0.005)}, {}, (), likeness)
     verdict = judge(findings)
     assert verdict.alarm
     assert verdict.sentences[0].startswith(
@@ -73,7 +73,7 @@ def test_most_links_wrong_sounds_the_alarm_whatever_one_right_relation_gains() -
     )
     # Half of them is not most; the doubtful one is asked about without an alarm.
     half = {"author": ALIKE, "rating": NOT_ALIKE}
-    quiet = judge(Findings(EDGES, {ALL: sure(0.005)}, {ALL: sure(0.005)}, {}, (), half))
+    quiet = judge(Findings(EDGES, {ALL_USERS: sure(0.005)}, {ALL_USERS: sure(0.005)}, {}, (), half))
     assert not quiet.alarm
     assert quiet.sentences[-1] == (
         "Items that share rating are no more alike than if the links were shuffled: no matter of "
@@ -83,7 +83,9 @@ def test_most_links_wrong_sounds_the_alarm_whatever_one_right_relation_gains() -
 
 def test_a_graph_that_hurts_and_a_relation_that_hurts() -> None:
     verdict = judge(
-        Findings(EDGES, {ALL: sure(-0.01)}, {ALL: sure(-0.006)}, {"rating": sure(-0.004)}, ())
+        Findings(
+            EDGES, {ALL_USERS: sure(-0.01)}, {ALL_USERS: sure(-0.006)}, {"rating": sure(-0.004)}, ()
+        )
     )
     assert verdict.alarm
     assert "worse than the same edges shuffled: -0.0060 ± 0.0020" in verdict.sentences[0]
@@ -95,7 +97,7 @@ def test_a_graph_that_hurts_and_a_relation_that_hurts() -> None:
 
 def test_without_edges_or_with_too_few_nothing_is_claimed() -> None:
     assert judge(Findings({}, {}, {}, {})).sentences == ("There is no knowledge graph to audit.",)
-    few = judge(Findings({"author": 99}, {ALL: CHANCE}, {ALL: CHANCE}, {}))
+    few = judge(Findings({"author": 99}, {ALL_USERS: CHANCE}, {ALL_USERS: CHANCE}, {}))
     assert not few.alarm
     assert few.sentences == ("99 edges are too few to tell the graph from its edges shuffled.",)
 
@@ -103,7 +105,9 @@ def test_without_edges_or_with_too_few_nothing_is_claimed() -> None:
 def test_relations_with_few_links_are_not_judged_by_likeness() -> None:
     few = Likeness(99, 0.0, 0.001, 0.001)
     likeness = {"author": few, "rating": few, "year": ALIKE}
-    verdict = judge(Findings(EDGES, {ALL: sure(0.01)}, {ALL: sure(0.01)}, {}, (), likeness))
+    verdict = judge(
+        Findings(EDGES, {ALL_USERS: sure(0.01)}, {ALL_USERS: sure(0.01)}, {}, (), likeness)
+    )
     assert not verdict.alarm
     assert not any("alike" in sentence for sentence in verdict.sentences)
 

@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 
 from kgrec.auditing.audit import Audit
 from kgrec.auditing.likeness import Likeness
-from kgrec.auditing.trials import ALL
+from kgrec.auditing.trials import ALL_USERS
 from kgrec.auditing.verdict import Verdict
 from kgrec.bench.markdown import audit_section
 from kgrec.cli.output import to_json
@@ -19,8 +19,8 @@ GAIN, CHANCE = Interval(0.0123, 0.0103, 0.0143), Interval(-0.0002, -0.001, 0.000
 
 def audit(*, alarm: bool, edges: dict[str, int] | None = None) -> Audit:
     edges = {"rating": 40, "author": 900, "[year]": 7} if edges is None else edges
-    both = {metric: {ALL: GAIN, "users/1-5": GAIN} for metric in ("ndcg@20", "recall@20")}
-    none = {metric: {ALL: CHANCE, "users/1-5": CHANCE} for metric in ("ndcg@20", "recall@20")}
+    both = {metric: {ALL_USERS: GAIN, "users/1-5": GAIN} for metric in ("ndcg@20", "recall@20")}
+    none = {metric: {ALL_USERS: CHANCE, "users/1-5": CHANCE} for metric in ("ndcg@20", "recall@20")}
     differences = {"no graph": both, "permuted": both} if edges else {}
     if edges:
         differences |= {"without author": both, "without rating": none}
@@ -32,7 +32,7 @@ def audit(*, alarm: bool, edges: dict[str, int] | None = None) -> Audit:
         permutations=2,
         fits=18,
         edges=edges,
-        users={ALL: 1234, "users/1-5": 234},
+        users={ALL_USERS: 1234, "users/1-5": 234},
         means={"graph": {"ndcg@20": 0.3}},
         differences=differences,
         unused=("[year]",),

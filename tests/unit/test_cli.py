@@ -15,7 +15,7 @@ from rich.console import Console
 from tiny import NUM_ITEMS, NUM_USERS, build_tiny, group_of
 
 from kgrec import __version__
-from kgrec.auditing.trials import ALL
+from kgrec.auditing.trials import ALL_USERS
 from kgrec.cli import main
 from kgrec.cli.demo import typical_user
 from kgrec.cli.options import absolute_uri, list_lengths, store_config
@@ -292,7 +292,7 @@ def test_train_audits_the_graph_when_asked(
     audit = json.loads(out)["audit"]
     assert set(audit["edges"]) == {"directed_by", "genre", "sequel"}
     assert audit["verdict"]["sentences"]
-    gain = audit["differences"]["permuted"]["ndcg@20"][ALL]
+    gain = audit["differences"]["permuted"]["ndcg@20"][ALL_USERS]
     assert gain["low"] <= gain["difference"] <= gain["high"]
 
 
