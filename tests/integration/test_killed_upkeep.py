@@ -27,6 +27,7 @@ from test_refresh import deliver, trained
 from kgrec.config import Config
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.texts import node_texts
+from kgrec.ingestion import ingest
 from kgrec.ingestion.tables import INTERACTION_KEYS
 from kgrec.publication import State, publications, publish
 from kgrec.schema import NodeLabel
@@ -35,7 +36,6 @@ from kgrec.store.dialect import CypherStore
 from kgrec.store.state import read_relations
 from kgrec.text.cache import VectorCache
 from kgrec.training.directory import Run, load_run
-from kgrec.updates import update
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.places import DERIVED_KEYS
@@ -238,7 +238,7 @@ def shop(folder: Path, uri: str, run: Run) -> tuple[Config, Path]:
     else:
         conftest.empty_neo4j(uri)
     config = build_shop(folder / "sources", uri)
-    update(config, progress=False)
+    ingest(config, progress=False)
     directory = folder / "runs" / "first"
     shutil.copytree(run.directory, directory)
     with open_store(config.store) as store:

@@ -14,8 +14,8 @@ from graph_oracle import assert_holds
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.errors import StoreError
+from kgrec.ingestion import ingest
 from kgrec.store.connect import open_store
-from kgrec.updates import update
 
 ROWS = 4_000
 
@@ -60,7 +60,7 @@ def test_a_server_that_dies_in_the_middle(tmp_path: Path, monkeypatch: pytest.Mo
 
         def load() -> None:
             try:
-                update(config, progress=False)
+                ingest(config, progress=False)
             except StoreError as error:
                 raised.append(error)
 
@@ -73,7 +73,7 @@ def test_a_server_that_dies_in_the_middle(tmp_path: Path, monkeypatch: pytest.Mo
         loading.join()  # the driver may have waited for the server, or the load has failed
         assert all("no Neo4j answers" in str(error) for error in raised)
         deliver(tmp_path, 2, 500)
-        update(config, progress=False)
+        ingest(config, progress=False)
         with open_store(config.store) as store:
             assert_holds(store, load_dataset(config.data, config.seed))
     finally:
