@@ -34,7 +34,7 @@ from store import generate
 from kgrec import queries
 from kgrec.adopt import OWN
 from kgrec.errors import QueryTimedOut
-from kgrec.ingestion import ingest, write_offline
+from kgrec.ingestion import write_dataset, write_offline
 from kgrec.publication.target import Target
 from kgrec.publication.updating import replace_lists, replace_vectors
 from kgrec.publication.vectors import make_indexes
@@ -172,7 +172,7 @@ def filled(options: argparse.Namespace, folder: Path) -> Iterator[str]:
     if not options.neo4j:
         uri = f"embedded:{folder / 'graph.kgl'}"
         with open_store(uri) as store:
-            ingest(dataset, store, progress=False)
+            write_dataset(dataset, store, progress=False)
             add_vectors(store, options.vectors)
             add_publication(store, options)
         yield uri

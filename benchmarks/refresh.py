@@ -34,6 +34,7 @@ from kgrec.config import Config
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.tensors import build_hetero
+from kgrec.ingestion import ingest
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import PropagationScorer
@@ -45,7 +46,6 @@ from kgrec.publication import publish
 from kgrec.store.connect import open_store
 from kgrec.training.directory import LAYOUT, Run, load_run, write_run
 from kgrec.training.inner_split import history_of
-from kgrec.updates import update
 from kgrec.upkeep.keeping import KeptGraph
 from kgrec.upkeep.watching import watch
 
@@ -134,7 +134,7 @@ def main() -> None:
         config = Config.load(given.out / "kgrec.toml")
         write_day(given.out, 0, given.interactions, given.users, given.items)
         started = time.perf_counter()
-        loaded = update(config, progress=False)
+        loaded = ingest(config, progress=False)
         show(step="load", seconds=time.perf_counter() - started, edges=loaded.edges)
         with open_store(config.store) as store:
             graph = fetch_graph(store)
@@ -203,7 +203,7 @@ def once(run: Run) -> None:
 def apart(config: Config, run: Run) -> Run:
     """A delivery that is taken in and, the store opened again, folded in."""
     started, busy = time.perf_counter(), time.process_time()
-    seconds = {"ingest": update(config, progress=False).seconds}
+    seconds = {"ingest": ingest(config, progress=False).seconds}
     opened = time.perf_counter()
     with open_store(config.store) as store:
         seconds["open"] = time.perf_counter() - opened

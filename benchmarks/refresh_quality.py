@@ -23,7 +23,7 @@ from kgrec.data.movielens import demo_config
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.model.fusion import Fusion
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
@@ -95,7 +95,7 @@ def measure(folder: Path, config: Config, count: int) -> dict[str, object]:
     """Trains both runs, folds, and judges the users who left."""
     seed = config.seed
     with open_store(f"embedded:{folder / 'graph.kgl'}") as store:
-        ingest(load_dataset(config.data, config.seed), store, progress=False)
+        write_dataset(load_dataset(config.data, config.seed), store, progress=False)
         graph = fetch_graph(store)
     asked = np.unique(graph.held_out[Split.TEST].user_index)
     asked = asked[np.isin(asked, graph.train.user_index)]

@@ -25,7 +25,7 @@ import pandas as pd
 
 from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import apply_changes, ingest, write_offline
+from kgrec.ingestion import apply_changes, write_dataset, write_offline
 from kgrec.schema import EdgeKey, NodeLabel, Split, interaction_key
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -140,7 +140,7 @@ def update(uri: str, dataset: Dataset, rows: int) -> dict[str, Any]:
 
     def compared() -> None:
         with open_store(uri) as store:
-            report = ingest(dataset, store, progress=False)
+            report = write_dataset(dataset, store, progress=False)
             result["comparing_ingest_rows"] = report.written + report.removed
 
     result: dict[str, Any] = {"changes_rows": changes.rows}
@@ -161,9 +161,9 @@ def measure(uri: str, dataset: Dataset, rows: int) -> dict[str, Any]:
             "engine": store.capabilities.engine,
             "version": store.capabilities.version,
         }
-        load = seconds(lambda: ingest(dataset, store, progress=False))
+        load = seconds(lambda: write_dataset(dataset, store, progress=False))
         result["peak_memory_mb_after_load"] = peak_mb()
-        again = seconds(lambda: ingest(dataset, store, progress=False))
+        again = seconds(lambda: write_dataset(dataset, store, progress=False))
         result |= {
             "first_load_seconds": round(load, 2),
             "first_load_relationships_per_second": round(edges / load),

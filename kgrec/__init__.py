@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from kgrec.evaluation.evaluate import evaluate
     from kgrec.evaluation.floors import fit_floors
     from kgrec.graph.fetch import fetch_graph
-    from kgrec.ingestion import ingest
+    from kgrec.ingestion import ingest, write_dataset
     from kgrec.recommend import Recommendation, Recommender
     from kgrec.store.connect import open_store
     from kgrec.training.augmenter import GanAugmenter
     from kgrec.training.directory import load_run
     from kgrec.training.run import train
-    from kgrec.updates import update
 
 __version__ = "0.1.0"
 
@@ -48,7 +47,7 @@ __all__ = [
     "open_store",
     "queries",
     "train",
-    "update",
+    "write_dataset",
 ]
 
 _LAZY = {
@@ -65,7 +64,7 @@ _LAZY = {
     "load_run": "kgrec.training.directory",
     "open_store": "kgrec.store.connect",
     "train": "kgrec.training.run",
-    "update": "kgrec.updates",
+    "write_dataset": "kgrec.ingestion",
 }
 
 

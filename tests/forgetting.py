@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgrec.config import Config
+from kgrec.ingestion import ingest
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import GraphStore
-from kgrec.updates import update
 from kgrec.upkeep.places import DERIVED_KEYS
 
 USER, ITEM, OTHER = "zora-x9q", "kettle-77zz", "abel-k3w"
@@ -135,7 +135,7 @@ def deliver(config: Config, name: str, *rows: str) -> None:
     assert path is not None
     text = "\n".join(["user,item,behaviour,time", *rows])
     path.with_name(f"day-{name}.csv").write_text(text + "\n")
-    update(config)
+    ingest(config)
 
 
 def add_derived(store: GraphStore) -> None:

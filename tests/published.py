@@ -7,7 +7,7 @@ from tiny import build_tiny
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.publication import Publication, current, publications
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
@@ -25,7 +25,7 @@ Seen = dict[str, list[str]]
 def fill(store: GraphStore, folder: Path) -> None:
     """Ingests the small data set."""
     config = Config.load(build_tiny(folder), SETTINGS)
-    ingest(load_dataset(config.data, seed=0), store, progress=False)
+    write_dataset(load_dataset(config.data, seed=0), store, progress=False)
 
 
 def small_run(folder: Path) -> Run:

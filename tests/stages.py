@@ -29,6 +29,7 @@ from neo4j_snapshot import Snapshot, restore_snapshot, take_snapshot
 from kgrec.config import Config
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.texts import node_texts
+from kgrec.ingestion import ingest
 from kgrec.ingestion.tables import INTERACTION_KEYS
 from kgrec.publication import publish
 from kgrec.schema import NodeLabel
@@ -37,7 +38,6 @@ from kgrec.store.state import read_relations
 from kgrec.text.cache import VectorCache
 from kgrec.training.directory import Run, load_run
 from kgrec.training.run import train
-from kgrec.updates import update
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.places import DERIVED_KEYS
@@ -199,7 +199,7 @@ def text_cache() -> Path:
 def trained_run(folder: Path) -> Run:
     """A run on the shop."""
     config = build_shop(folder / "sources", f"embedded:{folder / 'kept' / 'graph.kgl'}")
-    update(config, progress=False)
+    ingest(config, progress=False)
     with open_store(config.store, read_only=True) as store:
         return train(config, fetch_graph(store), folder / "runs" / "first", progress=False)
 
@@ -207,7 +207,7 @@ def trained_run(folder: Path) -> Run:
 def about_to_retire(folder: Path, uri: str, run: Run) -> Scene:
     """A shop, with the run published in it, about to be taken back."""
     config = build_shop(folder / "sources", uri)
-    update(config, progress=False)
+    ingest(config, progress=False)
     directory = folder / "runs" / "first"
     shutil.copytree(run.directory, directory)
     with open_store(config.store) as store:

@@ -19,7 +19,7 @@ from kgrec.data.load import load_dataset
 from kgrec.data.movielens import demo_config
 from kgrec.errors import ConfigError, DataError
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.schema import Split
 from kgrec.store.connect import open_store
 from kgrec.training.checkpoint import read_json, write_json
@@ -75,7 +75,7 @@ def fill(
         dataset = load_dataset(config.data, seed)
         if bench.thin is not None:
             dataset = thinned(dataset, bench.thin, seed)
-        ingest(dataset, store, progress=False)
+        write_dataset(dataset, store, progress=False)
         graph = fetch_graph(store)
     counts = {
         "users": graph.num_users,

@@ -36,7 +36,7 @@ def check(
         from kgrec.data.card.terminal import card_tables
         from kgrec.data.intake import Intake
         from kgrec.data.load import read_dataset
-        from kgrec.updates import foreign_query
+        from kgrec.ingestion import foreign_query
 
         events = EventStatistics()
         with reporter.step("read") as notes, row_progress(reporter) as on_rows:

@@ -14,7 +14,7 @@ from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from kgrec.data.journal.manifest import GraphRecord
-    from kgrec.updates import UpdateReport
+    from kgrec.ingestion import IngestReport
 
 _Undo = Annotated[
     list[int] | None,
@@ -76,7 +76,7 @@ def ingest(
         from kgrec.cli.steps import bring_up_to_date
         from kgrec.data.card.terminal import findings_table
         from kgrec.data.intake import Intake
-        from kgrec.updates import Marks
+        from kgrec.ingestion import Marks
 
         intake = Intake(replace=frozenset(replace or ()), mended=_existing_file(mended_file))
         marks = Marks(tuple(undo or ()), tuple(redo or ()))
@@ -119,7 +119,7 @@ def _answer_if_unchanged(settings: Config, reporter: Reporter) -> bool:
 
 
 def _answer(
-    settings: Config, reporter: Reporter, graph: GraphRecord | UpdateReport, **fields: object
+    settings: Config, reporter: Reporter, graph: GraphRecord | IngestReport, **fields: object
 ) -> dict[str, object]:
     return {
         "store": settings.store.uri,
@@ -131,7 +131,7 @@ def _answer(
     }
 
 
-def _sizes(graph: GraphRecord | UpdateReport) -> str:
+def _sizes(graph: GraphRecord | IngestReport) -> str:
     return f"{graph.nodes:,} nodes, {graph.edges:,} edges, version {graph.version}"
 
 

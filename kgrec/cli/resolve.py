@@ -41,9 +41,9 @@ def resolve(
     with Reporter(as_json) as reporter:
         from kgrec.data.intake import Intake
         from kgrec.data.load import read_dataset
+        from kgrec.ingestion import foreign_query
         from kgrec.resolution.resolve import resolve, unresolved
         from kgrec.resolution.review import read_decisions, write_proposals
-        from kgrec.updates import foreign_query
 
         decisions = read_decisions(out)
         with reporter.step("data") as notes:

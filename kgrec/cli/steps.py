@@ -18,9 +18,9 @@ if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help
     from kgrec.auditing.audit import Audit
     from kgrec.data.intake import Intake
     from kgrec.graph.data import GraphData
+    from kgrec.ingestion import IngestReport, Marks
     from kgrec.store.base import GraphStore
     from kgrec.training.directory import Run
-    from kgrec.updates import Marks, UpdateReport
 
 
 @contextmanager
@@ -59,15 +59,15 @@ def bring_up_to_date(
     intake: Intake | None = None,
     marks: Marks | None = None,
     offline: Path | None = None,
-) -> UpdateReport:
+) -> IngestReport:
     """Brings the store to the state of the sources."""
     from kgrec.data.intake import Intake
-    from kgrec.updates import foreign_query, update
+    from kgrec.ingestion import foreign_query, ingest
 
     with reporter.step("ingest") as notes, row_progress(reporter) as on_rows:
         intake = replace(intake or Intake(query=foreign_query), on_rows=on_rows)
         with completed_by("ingest"):
-            report = update(config, intake, marks, offline=offline, progress=not reporter.as_json)
+            report = ingest(config, intake, marks, offline=offline, progress=not reporter.as_json)
         notes.append(f"{config.store.uri if offline is None else offline}")
         notes += [f"{load.source}: {load.rows:,} rows" for load in report.loads]
         if offline is None:

@@ -16,7 +16,7 @@ from kgrec.errors import DataError
 
 
 def nothing_new(config: Config) -> GraphRecord | None:
-    """Gives what an embedded store holds if an update would surely change nothing.
+    """Gives what an embedded store holds if an ingest would surely change nothing.
 
     None says only that one must look: a server may have been written to by others, a table or a
     query has no time, and a file that was touched may still hold what it held.

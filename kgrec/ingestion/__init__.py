@@ -1,15 +1,20 @@
-"""Filling stores: whole datasets, small changes, and files for Neo4j's offline importer."""
+"""From sources to a store: whole datasets, changes, and files for Neo4j's offline importer."""
 
-from kgrec.ingestion.filling import apply_changes, ingest
+from kgrec.ingestion.filling import apply_changes, write_dataset
 from kgrec.ingestion.offline import OfflineFiles, write_offline
-from kgrec.ingestion.report import IngestReport
+from kgrec.ingestion.pipeline import IngestReport, Marks, foreign_query, ingest
+from kgrec.ingestion.report import WriteReport
 from kgrec.store.state import graph_version
 
 __all__ = [
     "IngestReport",
+    "Marks",
     "OfflineFiles",
+    "WriteReport",
     "apply_changes",
+    "foreign_query",
     "graph_version",
     "ingest",
+    "write_dataset",
     "write_offline",
 ]

@@ -17,7 +17,7 @@ from kgrec.data.tables import Changes, Dataset
 from kgrec.errors import StoreError
 from kgrec.ingestion.difference import difference
 from kgrec.ingestion.loads import read_loads, write_loads
-from kgrec.ingestion.report import IngestReport, OnRows, row_bar
+from kgrec.ingestion.report import OnRows, WriteReport, row_bar
 from kgrec.ingestion.tables import (
     INTERACTION_KEYS,
     catalogue_of,
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 _Frames = Mapping[EdgeKey, pd.DataFrame]
 
 
-def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> IngestReport:
+def write_dataset(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> WriteReport:
     """Brings the store's graph to the dataset's version, from whatever state it is in.
 
     Args:
@@ -97,10 +97,10 @@ def ingest(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> Ing
 
 def apply_changes(
     changes: Changes, store: GraphStore, *, checkpoint: bool = True, progress: bool = True
-) -> IngestReport:
+) -> WriteReport:
     """Brings a graph from one version to another without looking at the rest of it.
 
-    Killed on the way, it leaves a graph that readers refuse and that `ingest` completes.
+    Killed on the way, it leaves a graph that readers refuse and that `write_dataset` completes.
 
     Args:
         changes: The changes.
@@ -190,8 +190,8 @@ def _counts(changes: Changes) -> tuple[int, int]:
 
 def _logged_report(
     version: str, num_written: int, num_removed: int, start: float, changed: bool
-) -> IngestReport:
-    report = IngestReport(version, num_written, num_removed, time.perf_counter() - start, changed)
+) -> WriteReport:
+    report = WriteReport(version, num_written, num_removed, time.perf_counter() - start, changed)
     logger.info(
         "ingest version=%s written=%d removed=%d seconds=%.1f changed=%s",
         report.version,

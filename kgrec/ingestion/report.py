@@ -1,4 +1,4 @@
-"""What an ingest did, and its bar."""
+"""What writing a dataset did, and its bar."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ OnRows = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class IngestReport:
-    """What an ingest did.
+class WriteReport:
+    """What writing a dataset did.
 
     Attributes:
         version: The graph version it led to.

@@ -23,13 +23,13 @@ from kgrec.errors import DataError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.snapshot import NAME
 from kgrec.graph.texts import display_names, node_texts
+from kgrec.ingestion.work import StoreWork
 from kgrec.publication import current
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.store.state import read_state
 from kgrec.text.cache import drop_texts, text_key
-from kgrec.updates.work import StoreWork
 from kgrec.upkeep.fold import fold_run, is_there, recovered_run, write_folded
 from kgrec.upkeep.intent import Intent, Target, read_intent, read_keys, remove_intent, write_intent
 from kgrec.upkeep.naming import all_names, is_named

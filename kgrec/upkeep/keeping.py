@@ -18,10 +18,10 @@ from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.patch import is_current, patched
 from kgrec.graph.snapshot import NAME, read_graph, read_note, write_graph
+from kgrec.ingestion import IngestReport, ingest
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
-from kgrec.updates import UpdateReport, update
 from kgrec.upkeep.refresh import RefreshReport, refresh
 from kgrec.upkeep.republish import Readers
 
@@ -91,14 +91,14 @@ class KeptGraph:
         self._graph: GraphData | None = None
         self._changes: list[Changes | None] = []
 
-    def take_in(self, store: Callable[[], GraphStore], *, progress: bool = False) -> UpdateReport:
-        """Takes in what is new, as `update`, and remembers what that changes; then `fold_in`.
+    def take_in(self, store: Callable[[], GraphStore], *, progress: bool = False) -> IngestReport:
+        """Takes in what is new, as `ingest`, and remembers what that changes; then `fold_in`.
 
         Args:
             store: Gives the settings' store, open for writing.
             progress: Whether bars are shown on a terminal.
         """
-        report = update(self._config, store=store, progress=progress)
+        report = ingest(self._config, store=store, progress=progress)
         if report.changed:
             self._changes.append(report.changes)
         return report

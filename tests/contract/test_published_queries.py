@@ -16,7 +16,7 @@ from graph_oracle import random_dataset
 
 from kgrec.adopt import OWN
 from kgrec.data.tables import Dataset
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.publication import current, publications, retire
 from kgrec.publication.target import Target
 from kgrec.publication.vectors import make_indexes, vector_names, vector_property
@@ -149,7 +149,7 @@ def noted(slot: str) -> dict[str, Any]:
 def test_every_query_answers_as_the_oracle(store: GraphStore, seed: int) -> None:
     dataset = random_dataset(seed, users=5)
     rng = np.random.default_rng(seed)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     wanted = Published(dataset, rng)
     first = begin(store, "first", noted("b"))
     write(store, Published(dataset, rng), first)
@@ -202,7 +202,7 @@ def test_every_query_answers_as_the_oracle(store: GraphStore, seed: int) -> None
 
 def test_nothing_is_read_where_nothing_is_published(store: GraphStore) -> None:
     dataset = random_dataset(1)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     user, item = (dataset.nodes[x]["id"].iloc[0] for x in (USER, ITEM))
     wanted = Published(dataset, np.random.default_rng(1))
     publication = begin(store, "only", noted("a"))
@@ -234,7 +234,7 @@ def test_the_search_clause_that_is_written_in_the_docs(store: GraphStore) -> Non
     dataset = replace(
         dataset, relations=tuple(t for t in dataset.relations if t.role is not Role.NEGATIVE)
     )
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     wanted = Published(dataset, np.random.default_rng(0))
     publication = begin(store, "only", noted("a"))
     write(store, wanted, publication)

@@ -11,7 +11,7 @@ from walk_oracle import WalkOracle
 
 from kgrec import queries
 from kgrec.data.tables import Dataset
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.queries import QUERIES
 from kgrec.queries.description import describe
 from kgrec.queries.walks import draw
@@ -155,7 +155,7 @@ def ask_everything(asked: Asked, limit: int, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_every_query_answers_as_the_oracle(store: GraphStore, seed: int) -> None:
     dataset = random_dataset(seed, ratings=seed % 2 == 0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     asked = Asked(store, dataset)
     for limit in (2, 1000):
         ask_everything(asked, limit, seed)
@@ -183,5 +183,5 @@ def test_random_graphs(
 ) -> None:
     dataset = random_dataset(seed, *sizes, ratings=seed % 3 > 0)
     with open_store(f"embedded:{tmp_path_factory.mktemp('random') / 'graph.kgl'}") as store:
-        ingest(dataset, store)
+        write_dataset(dataset, store)
         ask_everything(Asked(store, dataset), limit, seed)

@@ -10,7 +10,7 @@ from graph_oracle import AWKWARD, random_dataset
 from kgrec import queries
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import ConfigError, QueryTimedOut, SchemaError, StoreError
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.queries import QUERIES
 from kgrec.queries.description import describe
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split, interaction_key
@@ -75,10 +75,10 @@ def test_held_out_interactions_and_synthetic_edges_change_no_answer(store: Graph
     assert len(pairs)
     user, item = pairs["head"].iloc[0], pairs["tail"].iloc[0]
     items = full.nodes[ITEM]["id"].tolist()
-    ingest(Dataset(full.nodes, train, full.relations), store)
+    write_dataset(Dataset(full.nodes, train, full.relations), store)
     with_vectors(store, items)
     without = ask_all(store, user, item)
-    ingest(full, store)
+    write_dataset(full, store)
     with_vectors(store, items)
     assert store.read("count_edges", key=interaction_key(Split.TEST))[0]["count"] == len(pairs)
     key = EdgeKey("SYNTHETIC", USER, ITEM)
@@ -100,7 +100,7 @@ def test_hostile_texts_are_values(store: GraphStore) -> None:
     train = pd.DataFrame({"head": at, "tail": at, "rating": 1.0, "time": 1})
     splits = {Split.TRAIN: train, Split.VALID: train.iloc[:0], Split.TEST: train.iloc[:0]}
     table = RelationTable("genre", GENRE, pd.DataFrame({"head": at, "tail": at}))
-    ingest(Dataset(frames, splits, (table,)), store)
+    write_dataset(Dataset(frames, splits, (table,)), store)
     for text in ids:
         (interaction,) = queries.user_history(store, text)
         assert (interaction.id, interaction.title) == (text, text)
@@ -124,7 +124,7 @@ def test_hostile_texts_are_values(store: GraphStore) -> None:
 @pytest.mark.parametrize("name", ["GENRE]->() DETACH DELETE n //", "HELD_OUT_TEST", "'", "日本"])
 def test_relations_that_are_none_of_the_schema_find_nothing(store: GraphStore, name: str) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     item = dataset.nodes[ITEM]["id"].iloc[0]
     before = store.read("count_nodes", label=ENTITY)
     for ask in (
@@ -143,7 +143,7 @@ def test_relations_that_are_none_of_the_schema_find_nothing(store: GraphStore, n
 def test_the_engine_itself_refuses_to_write(
     store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest(random_dataset(0), store)
+    write_dataset(random_dataset(0), store)
     before = store.read("count_nodes", label=USER)
     header = "// purpose: P.\n// use: query\n// columns: x\n// writes: no\n"
     for text in (
@@ -160,7 +160,7 @@ def test_the_engine_itself_refuses_to_write(
 
 
 def test_only_queries_are_asked(store: GraphStore) -> None:
-    ingest(random_dataset(0), store)
+    write_dataset(random_dataset(0), store)
     for name in ("upsert_nodes", "export_nodes", "delete_nodes", "nothing"):
         with pytest.raises(SchemaError, match="the queries are"):
             store.query(name, {})
@@ -171,7 +171,7 @@ def test_only_queries_are_asked(store: GraphStore) -> None:
 def test_a_query_that_takes_too_long_is_stopped(
     store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest(random_dataset(0), store)
+    write_dataset(random_dataset(0), store)
     header = "// purpose: P.\n// use: query\n// columns: x\n// writes: no\n"
     slow = "UNWIND range(1, 1000000) AS a UNWIND range(1, 1000000) AS b RETURN sum(a * b) AS x"
     endless = parse_statement("popular", header + slow)
@@ -184,7 +184,7 @@ def test_a_query_that_takes_too_long_is_stopped(
 
 def test_vectors_are_ranked_by_their_cosine(store: GraphStore) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     ids = dataset.nodes[ITEM]["id"].tolist()
     with pytest.raises(StoreError, match="no text vectors of items"):
         queries.similar_by_vector(store, ids[0])
@@ -204,7 +204,7 @@ def test_vectors_are_ranked_by_their_cosine(store: GraphStore) -> None:
 
 def test_pages_are_the_whole(store: GraphStore) -> None:
     dataset = random_dataset(2)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     user, item = dataset.nodes[USER]["id"].iloc[0], dataset.nodes[ITEM]["id"].iloc[0]
     with_vectors(store, dataset.nodes[ITEM]["id"].tolist())
     given = values_for(user, item)
@@ -219,7 +219,7 @@ def test_pages_are_the_whole(store: GraphStore) -> None:
 
 
 def test_unknown_nodes_have_no_rows(store: GraphStore) -> None:
-    ingest(random_dataset(0), store)
+    write_dataset(random_dataset(0), store)
     assert queries.user_profile(store, "nobody").rows == ()
     assert queries.candidates(store, user="nobody").rows == ()
     assert queries.paths(store, "nobody", "nothing", hops=4).rows == ()
@@ -249,7 +249,7 @@ def test_negative_behaviours_and_types_that_two_roles_share(store: GraphStore) -
             Role.NEGATIVE,
         ),
     )  # fmt: skip
-    ingest(Dataset(frames, splits, tables), store)
+    write_dataset(Dataset(frames, splits, tables), store)
     (path,) = queries.paths(store, "u0", "i1", hops=4)
     assert (path.ids, path.steps) == (("u0", "i0", "i1"), ("INTERACTED", "VIEW"))
     assert path.score == 1 / 2  # i0 has one interaction
@@ -274,7 +274,7 @@ def test_counting_at_hubs_is_bounded(store: GraphStore) -> None:
     train = pd.DataFrame({"head": [0], "tail": [0]})
     splits = {Split.TRAIN: train, Split.VALID: train.iloc[:0], Split.TEST: train.iloc[:0]}
     genre = RelationTable("genre", GENRE, pd.DataFrame({"head": [0, 1], "tail": [0, 0]}))
-    ingest(Dataset(frames, splits, (genre,)), store)
+    write_dataset(Dataset(frames, splits, (genre,)), store)
 
     def found(most: int) -> tuple[int, int]:
         similar = queries.similar_by_attributes(store, "i0", max_degree=most)

@@ -10,7 +10,7 @@ from graph_oracle import assert_holds, random_changes, random_dataset
 from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.errors import QueryFailed, SchemaError, ShapeError, StoreError
 from kgrec.graph.fetch import fetch_graph, graph_summary
-from kgrec.ingestion import apply_changes, graph_version, ingest
+from kgrec.ingestion import apply_changes, graph_version, write_dataset
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split, interaction_key
 from kgrec.store.base import GraphStore, Row
 from kgrec.store.connect import open_store
@@ -23,7 +23,7 @@ SEEDS = range(4)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_is_ingested_is_fetched(store: GraphStore, seed: int) -> None:
     dataset = random_dataset(seed, ratings=seed % 2 == 0)
-    report = ingest(dataset, store)
+    report = write_dataset(dataset, store)
     edges = sum(map(len, dataset.edges().values()))
     assert report.changed
     assert (report.version, report.num_written, report.num_removed) == (
@@ -46,7 +46,7 @@ def test_second_ingest_writes_nothing(
     store: GraphStore, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     dataset = random_dataset(2)
-    assert ingest(dataset, store).changed
+    assert write_dataset(dataset, store).changed
     run = store._run  # type: ignore[attr-defined]
 
     def refuse(*_: object, **__: object) -> None:
@@ -60,7 +60,7 @@ def test_second_ingest_writes_nothing(
         patch.setattr(store, "_run", only_read)
         for name in ("bulk_load", "checkpoint"):
             patch.setattr(store, name, refuse)
-        second = ingest(dataset, store)
+        second = write_dataset(dataset, store)
     assert (second.num_written, second.num_removed, second.changed) == (0, 0, False)
     assert capfd.readouterr() == ("", "")  # no bar where stderr is no terminal
     assert_holds(store, dataset, provenance=True)
@@ -69,7 +69,7 @@ def test_second_ingest_writes_nothing(
 def test_another_version_leaves_nothing_of_the_old_one(store: GraphStore) -> None:
     for seed in (0, 1, 3, 0):
         dataset = random_dataset(seed, users=5 + seed, ratings=seed != 1)
-        ingest(dataset, store)
+        write_dataset(dataset, store)
         assert_holds(store, dataset, provenance=True)
         key = EdgeKey("GENRE", NodeLabel.ITEM, NodeLabel.ENTITY)
         assert all(not block.properties for block in store.export_edges(key))
@@ -79,8 +79,8 @@ def test_a_moved_split_leaves_no_train_edge_behind(store: GraphStore) -> None:
     old = random_dataset(3)
     frames = [old.interactions[split] for split in (Split.TEST, Split.VALID, Split.TRAIN)]
     new = Dataset(old.nodes, dict(zip(Split, frames, strict=True)), old.relations)
-    ingest(old, store)
-    report = ingest(new, store)
+    write_dataset(old, store)
+    report = write_dataset(new, store)
     moved = len(frames[0]) + len(frames[2])  # valid stays valid
     assert (report.num_written, report.num_removed) == (moved, moved)
     assert_holds(store, new)
@@ -105,13 +105,13 @@ def test_an_interrupted_load_is_completed(
         graph_version(store)
     with pytest.raises(StoreError, match="run kgrec ingest again"):
         fetch_graph(store)
-    assert ingest(dataset, store).changed
+    assert write_dataset(dataset, store).changed
     assert_holds(store, dataset, provenance=True)
 
 
 def test_only_the_difference_is_written(store: GraphStore) -> None:
     old = random_dataset(0)
-    ingest(old, store)
+    write_dataset(old, store)
     train = old.interactions[Split.TRAIN].copy()
     train.loc[0, "rating"] += 1
     train.loc[1, "load"] = 99
@@ -123,7 +123,7 @@ def test_only_the_difference_is_written(store: GraphStore) -> None:
         old.relations,
         old.loads,
     )
-    report = ingest(new, store)
+    report = write_dataset(new, store)
     assert (report.num_written, report.num_removed) == (3, 1)
     assert_holds(store, new, provenance=True)
 
@@ -132,10 +132,10 @@ def test_nodes_keep_their_index_and_new_ones_get_the_next(store: GraphStore) -> 
     full = random_dataset(0)
     frames = {label: frame.iloc[1:] for label, frame in full.nodes.items()}
     empty = {split: frame.iloc[:0] for split, frame in full.interactions.items()}
-    ingest(Dataset(full.nodes, empty), store)
+    write_dataset(Dataset(full.nodes, empty), store)
     before = store.export_nodes(NodeLabel.USER).set_index("id")["index"]
     more = pd.concat([frames[NodeLabel.USER], pd.DataFrame({"id": ["new"], "age": [5]})])
-    ingest(Dataset({**frames, NodeLabel.USER: more}, empty), store)
+    write_dataset(Dataset({**frames, NodeLabel.USER: more}, empty), store)
     after = store.export_nodes(NodeLabel.USER).set_index("id")["index"]
     assert after["new"] == before.max() + 1
     kept = frames[NodeLabel.USER]["id"].tolist()
@@ -144,7 +144,7 @@ def test_nodes_keep_their_index_and_new_ones_get_the_next(store: GraphStore) -> 
 
 def test_a_graph_that_somebody_meddled_with_is_mended(store: GraphStore) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     users, items = (dataset.nodes[x]["id"].tolist() for x in (NodeLabel.USER, NodeLabel.ITEM))
     train = interaction_key(Split.TRAIN)
     run = store._run  # type: ignore[attr-defined]
@@ -156,16 +156,16 @@ def test_a_graph_that_somebody_meddled_with_is_mended(store: GraphStore) -> None
     run("MATCH (:User)-[x:HELD_OUT_TEST]->(:Item) SET x.load = 'of old'", {}, writes=True)
     assert store.read("count_edges", key=train)[0]["count"] > len(dataset.interactions[Split.TRAIN])
     store.write("set_graph_state", version="x", state="ready", interaction_properties=[])
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     assert_holds(store, dataset, provenance=True)
 
 
 def test_the_list_of_loads_is_kept_without_a_new_version(store: GraphStore) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     undone = tuple(replace(load, undone=not load.undone) for load in dataset.loads[1:])
     other = Dataset(dataset.nodes, dataset.interactions, dataset.relations, undone)
-    report = ingest(other, store)
+    report = write_dataset(other, store)
     assert (report.num_written, report.num_removed, report.changed) == (0, 0, True)
     assert_holds(store, other, provenance=True)
 
@@ -173,7 +173,7 @@ def test_the_list_of_loads_is_kept_without_a_new_version(store: GraphStore) -> N
 @pytest.mark.parametrize("seed", SEEDS)
 def test_changes_lead_to_the_graph_of_a_whole_ingest(store: GraphStore, seed: int) -> None:
     old = random_dataset(seed)
-    ingest(old, store)
+    write_dataset(old, store)
     for step in range(3):
         new = random_dataset(100 + 10 * seed + step, users=7 + step, ratings=step != 1)
         changes = random_changes(old, new)
@@ -183,7 +183,7 @@ def test_changes_lead_to_the_graph_of_a_whole_ingest(store: GraphStore, seed: in
             new.fingerprint,
         )
         assert_holds(store, new, provenance=True)
-        assert not ingest(new, store).changed
+        assert not write_dataset(new, store).changed
         old = new
 
 
@@ -191,7 +191,7 @@ def test_changes_without_rows_bring_the_catalogue_and_the_loads(store: GraphStor
     old = random_dataset(1)
     tables = tuple(replace(table, role=Role.EVIDENCE) for table in old.relations)
     new = Dataset(old.nodes, old.interactions, tables, old.loads[:1])
-    ingest(old, store)
+    write_dataset(old, store)
     changes = random_changes(old, new)
     assert changes.rows == 0
     apply_changes(changes, store)
@@ -202,7 +202,7 @@ def test_changes_of_another_version_are_refused(store: GraphStore) -> None:
     one, other, third = (random_dataset(seed) for seed in range(3))
     with pytest.raises(StoreError, match="fill it with kgrec ingest"):
         apply_changes(random_changes(one, other), store)
-    ingest(third, store)
+    write_dataset(third, store)
     with pytest.raises(StoreError, match="compares everything"):
         apply_changes(random_changes(one, other), store)
     assert_holds(store, third)
@@ -222,18 +222,18 @@ def test_changes_that_do_not_fit_leave_no_ready_graph(store: GraphStore) -> None
         (replace(changes, edges={**changes.edges, train: lost}), "not in the graph"),
         (Changes(old.fingerprint, "y", {}, {}, {}, {}, catalogue), "out of the catalogue"),
     ):
-        ingest(old, store)
+        write_dataset(old, store)
         with pytest.raises(StoreError, match=message):
             apply_changes(wrong, store)
         with pytest.raises(StoreError, match="interrupted"):
             graph_version(store)
-    ingest(new, store)
+    write_dataset(new, store)
     assert_holds(store, new, provenance=True)
 
 
 def test_changes_with_a_property_of_the_store_are_refused_untouched(store: GraphStore) -> None:
     old, new = random_dataset(0), random_dataset(1)
-    ingest(old, store)
+    write_dataset(old, store)
     changes = random_changes(old, new)
     users = changes.nodes[NodeLabel.USER].assign(embedding=1)
     with pytest.raises(SchemaError, match="user_embedding"):
@@ -255,15 +255,15 @@ def test_dataset_without_interactions_and_relations(store: GraphStore) -> None:
     full = random_dataset(0)
     empty = {split: frame.iloc[:0] for split, frame in full.interactions.items()}
     dataset = Dataset(full.nodes, empty, ())
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     assert_holds(store, dataset)
-    ingest(full, store)
-    ingest(dataset, store)
+    write_dataset(full, store)
+    write_dataset(dataset, store)
     assert_holds(store, dataset)
 
 
 def test_queries_for_the_unknown_are_empty(store: GraphStore) -> None:
-    ingest(random_dataset(0), store)
+    write_dataset(random_dataset(0), store)
     assert store.read("user_history", user="nobody") == []
     assert store.read("paths", user="nobody", item="nothing") == []
     assert store.read("similar_items", item="nothing") == []
@@ -272,7 +272,7 @@ def test_queries_for_the_unknown_are_empty(store: GraphStore) -> None:
 def test_foreign_nodes_are_not_touched(store: GraphStore) -> None:
     store.write_rows("upsert_nodes", [["mine", {"index": 0}]], label=NodeLabel.USER)
     with pytest.raises(StoreError, match="kgrec did not write"):
-        ingest(random_dataset(0), store)
+        write_dataset(random_dataset(0), store)
     assert store.read("count_nodes", label=NodeLabel.USER) == [{"count": 1}]
 
 
@@ -297,7 +297,7 @@ def test_upserts_are_idempotent_and_remove_what_is_null(store: GraphStore) -> No
 
 def test_vectors_are_written_read_and_searched(store: GraphStore) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     ids = dataset.nodes[NodeLabel.ITEM]["id"].tolist()[1:]
     rng = np.random.default_rng(0)
     for width in (4, 3):  # the second write has another size
@@ -315,7 +315,7 @@ def test_vectors_are_written_read_and_searched(store: GraphStore) -> None:
 
 def test_vectors_of_changed_nodes_go(store: GraphStore) -> None:
     old = random_dataset(0)
-    ingest(old, store)
+    write_dataset(old, store)
     ids = old.nodes[NodeLabel.ITEM]["id"].tolist()
     matrix = np.eye(len(ids), dtype=np.float32)
     store.write_vectors(NodeLabel.ITEM, ids, matrix)
@@ -325,7 +325,9 @@ def test_vectors_of_changed_nodes_go(store: GraphStore) -> None:
     apply_changes(random_changes(old, new), store)
     assert store.vectors(NodeLabel.ITEM)[0] == [key for key in ids if key != ids[2]]
     frame.loc[5, "year"] = 2001.0
-    ingest(Dataset({**old.nodes, NodeLabel.ITEM: frame}, old.interactions, old.relations), store)
+    write_dataset(
+        Dataset({**old.nodes, NodeLabel.ITEM: frame}, old.interactions, old.relations), store
+    )
     kept, vectors = store.vectors(NodeLabel.ITEM)
     assert kept == [key for key in ids if key not in {ids[2], ids[5]}]
     np.testing.assert_array_equal(vectors, np.delete(matrix, [2, 5], axis=0))
@@ -355,7 +357,7 @@ def test_wrong_statements_and_parameters(store: GraphStore) -> None:
 
 def test_read_only_store_refuses_writes(store: GraphStore, store_uri: str) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     with open_store(store_uri, read_only=True) as reader:
         assert graph_version(reader) == dataset.fingerprint
         assert_holds(reader, dataset)
@@ -376,7 +378,7 @@ def test_shadowed_property_names_are_refused(store: GraphStore) -> None:
     full = random_dataset(0)
     nodes = {**full.nodes, NodeLabel.ITEM: full.nodes[NodeLabel.ITEM].assign(type="film")}
     with pytest.raises(SchemaError, match="item_type"):
-        ingest(Dataset(nodes, full.interactions, full.relations), store)
+        write_dataset(Dataset(nodes, full.interactions, full.relations), store)
     assert graph_summary(store)["state"] == "empty"
 
 
@@ -389,10 +391,10 @@ def test_relation_between_other_labels_of_one_type(store: GraphStore) -> None:
         RelationTable("about", second, pd.DataFrame({"head": [1, 2], "tail": [0, 1]})),
     )
     dataset = Dataset(full.nodes, full.interactions, tables)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     assert_holds(store, dataset)
     smaller = Dataset(full.nodes, full.interactions, tables[:1])
-    ingest(smaller, store)
+    write_dataset(smaller, store)
     assert_holds(store, smaller)
     assert store.read("count_edges", key=second) == [{"count": 0}]
 
@@ -405,13 +407,13 @@ def test_properties_of_an_older_version_are_removed(store: GraphStore) -> None:
     }
     smaller = Dataset(bare, full.interactions, full.relations)
     for dataset in (full, smaller, full):
-        ingest(dataset, store)
+        write_dataset(dataset, store)
         assert_holds(store, dataset)
 
 
 def test_edges_outside_the_catalogue_reach_no_query(store: GraphStore) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     items = dataset.nodes[NodeLabel.ITEM]["id"].tolist()
     entity = dataset.nodes[NodeLabel.ENTITY]["id"].iloc[0]
     user = dataset.nodes[NodeLabel.USER]["id"].iloc[0]
@@ -441,7 +443,7 @@ def test_a_catalogue_of_a_killed_load_of_other_data_goes(store: GraphStore) -> N
     store.write("set_graph_state", version="x", state="loading", interaction_properties=[])
     old = CatalogueEntry("old", EdgeKey("OLD", NodeLabel.ITEM, NodeLabel.ENTITY))
     write_relations(store, [old])
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     names = {row["name"] for row in store.read("relations")}
     assert names == {table.name for table in dataset.relations}
 
@@ -457,7 +459,7 @@ def test_two_loads_at_once_are_found_out(
 
     monkeypatch.setattr(type(store), "bulk_load", overtaken)
     with pytest.raises(StoreError, match="another process changed the graph"):
-        ingest(random_dataset(0), store)
+        write_dataset(random_dataset(0), store)
     with pytest.raises(StoreError, match="interrupted"):
         graph_version(store)
 
@@ -465,7 +467,7 @@ def test_two_loads_at_once_are_found_out(
 def test_a_graph_that_changes_while_it_is_read_is_refused(
     store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest(random_dataset(0), store)
+    write_dataset(random_dataset(0), store)
     original = type(store).export_nodes
 
     def overtaken(self: GraphStore, label: NodeLabel) -> object:

@@ -8,7 +8,7 @@ from graph_oracle import assert_holds, random_dataset
 from kgrec.data.tables import Dataset
 from kgrec.errors import StoreError
 from kgrec.graph.fetch import fetch_graph, graph_summary
-from kgrec.ingestion import graph_version, ingest
+from kgrec.ingestion import graph_version, write_dataset
 from kgrec.schema import NodeLabel, Split
 from kgrec.store import synthetic
 from kgrec.store.base import GraphStore
@@ -55,7 +55,7 @@ def everything_read(store: GraphStore, dataset: Dataset) -> dict[str, Any]:
 
 def test_marks_are_written_once_listed_and_purged_by_run(store: GraphStore) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     users, items = (ids(dataset, label) for label in (NodeLabel.USER, NodeLabel.ITEM))
     first = [(users[0], items[0], 0.25), (users[0], items[1], 1.0), (users[2], items[1], 0.5)]
     for _ in range(2):
@@ -81,7 +81,7 @@ def test_marks_are_written_once_listed_and_purged_by_run(store: GraphStore) -> N
 
 def test_nothing_that_reads_the_graph_sees_them(store: GraphStore) -> None:
     dataset = random_dataset(1)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     before = everything_read(store, dataset)
     assert len(before) > 30
     pairs = every_pair(dataset)
@@ -95,15 +95,15 @@ def test_ingesting_keeps_them_but_those_of_nodes_that_go(
 ) -> None:
     monkeypatch.setattr(synthetic, "_BATCH", 7)  # several transactions
     full = random_dataset(2)
-    ingest(full, store)
+    write_dataset(full, store)
     pairs = every_pair(full)
     write_synthetic(store, pairs, run="all", source="random", seed=0)
-    assert not ingest(full, store).changed
+    assert not write_dataset(full, store).changed
     assert len(synthetic_pairs(store, "all")) == len(pairs)
     gone = ids(full, NodeLabel.USER)[0]
     nodes = {**full.nodes, NodeLabel.USER: full.nodes[NodeLabel.USER].iloc[1:]}
     empty = {split: frame.iloc[:0] for split, frame in full.interactions.items()}
-    ingest(Dataset(nodes, empty), store)
+    write_dataset(Dataset(nodes, empty), store)
     assert synthetic_pairs(store, "all") == sorted(pair for pair in pairs if pair[0] != gone)
     assert_holds(store, Dataset(nodes, empty))
     assert purge_synthetic(store) == len(pairs) - len(ids(full, NodeLabel.ITEM))
@@ -111,7 +111,7 @@ def test_ingesting_keeps_them_but_those_of_nodes_that_go(
 
 def test_what_cannot_be_written_is_refused_whole(store: GraphStore) -> None:
     dataset = random_dataset(0)
-    ingest(dataset, store)
+    write_dataset(dataset, store)
     good = every_pair(dataset)[0]
     options: dict[str, Any] = {"run": "r", "source": "gan", "seed": 0}
     with pytest.raises(StoreError, match="1 of 2 synthetic edges have a user or an item that is"):
@@ -127,7 +127,7 @@ def test_another_process_reads_them(engine_uri: str) -> None:
     dataset = random_dataset(0)
     pairs = every_pair(dataset)[:4]
     with open_store(engine_uri) as store:
-        ingest(dataset, store)
+        write_dataset(dataset, store)
         write_synthetic(store, pairs, run="r", source="gan", seed=0)
     with open_store(engine_uri, read_only=True) as store:
         assert synthetic_pairs(store, "r") == sorted(pairs)

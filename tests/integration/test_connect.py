@@ -11,7 +11,7 @@ from graph_oracle import random_dataset
 
 from kgrec.config import StoreConfig
 from kgrec.errors import ConfigError, StoreBusy, StoreError, StoreUnavailable
-from kgrec.ingestion import graph_version, ingest
+from kgrec.ingestion import graph_version, write_dataset
 from kgrec.store.connect import open_store
 
 
@@ -68,7 +68,7 @@ def test_missing_file_for_reading(tmp_path: Path) -> None:
 def test_damaged_file_is_refused_and_left_alone(tmp_path: Path, read_only: bool) -> None:
     path = tmp_path / "graph.kgl"
     with open_store(f"embedded:{path}") as store:
-        ingest(random_dataset(0), store)
+        write_dataset(random_dataset(0), store)
     damaged = path.read_bytes()[:-200]
     path.write_bytes(damaged)
     with pytest.raises(StoreError, match="run kgrec ingest"):
@@ -92,7 +92,7 @@ def test_second_writer_is_told_who_writes(tmp_path: Path) -> None:
     dataset = random_dataset(0)
     program = f"from kgrec.store.connect import open_store\nopen_store({uri!r})"
     with open_store(uri) as store:
-        ingest(dataset, store)
+        write_dataset(dataset, store)
         with pytest.raises(StoreBusy, match="only one process may write"):
             open_store(uri)
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -106,7 +106,7 @@ def test_a_block_that_raises_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     uri = f"embedded:{tmp_path / 'graph.kgl'}"
     dataset = random_dataset(0)
     with open_store(uri) as store:
-        ingest(dataset, store)
+        write_dataset(dataset, store)
 
     def fail_halfway() -> None:
         with open_store(uri) as store:

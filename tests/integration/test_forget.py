@@ -18,16 +18,17 @@ from forgetting import (
 from graph_oracle import assert_holds
 
 from kgrec.config import Config
+from kgrec.data.journal.place import journal_folder
 from kgrec.data.load import load_dataset
 from kgrec.errors import DataError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.texts import node_texts
+from kgrec.ingestion import ingest
 from kgrec.ingestion.tables import INTERACTION_KEYS
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.store.state import read_relations
 from kgrec.text.cache import VectorCache
-from kgrec.updates import journal_folder, update
 from kgrec.upkeep.forget import forget, readmit
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.places import DERIVED_KEYS
@@ -66,7 +67,7 @@ def shop(tmp_path: Path, uri: str) -> Config:
     if uri.startswith("embedded"):
         uri = f"embedded:{tmp_path / 'kept' / 'graph.kgl'}"
     config = build_shop(tmp_path / "sources", uri)
-    update(config)
+    ingest(config)
     with open_store(config.store) as store:
         add_derived(store)
     return config
@@ -119,7 +120,7 @@ def test_the_graph_is_what_the_rest_amounts_to(tmp_path: Path, engine_uri: str) 
         assert [row["count"] for row in [*store.read("count_nodes", label=NodeLabel.USER)]] == [
             len(dataset.nodes[NodeLabel.USER])
         ]
-    again = update(config)  # the sources have not changed: nothing comes back
+    again = ingest(config)  # the sources have not changed: nothing comes back
     assert again.version == receipt.version
     assert not again.changed
 
@@ -143,14 +144,14 @@ def test_later_deliveries_do_not_bring_it_back_until_it_is_readmitted(tmp_path: 
     sources = tmp_path / "sources"
     late = f"user,item,behaviour,time\n{USER},i1,buy,3000\nu5,i1,buy,3000\n{USER},i2,buy,oops\n"
     (sources / "day2.csv").write_text(late)
-    report = update(config)
+    report = ingest(config)
     found = {f.rule: f.count for f in report.findings.findings if f.source == "events"}
     assert found["forgotten"] == 1
     assert_gone(config, USER)
     assert readmit(config, target)
     assert not readmit(config, target)
     (sources / "day3.csv").write_text(f"user,item,behaviour,time\n{USER},i1,buy,4000\n")
-    update(config)
+    ingest(config)
     with open_store(config.store, read_only=True) as store:
         assert USER in set(store.export_nodes(NodeLabel.USER)["id"])
 
@@ -206,7 +207,7 @@ def test_another_call_completes_it_first(tmp_path: Path) -> None:
     config = shop(tmp_path, "embedded:")
     with pytest.raises(Killed):
         forget(config, Target(NodeLabel.USER, USER), on_step=kill_at("store"))
-    assert "unfinished forgetting" in {f.rule for f in update(config).findings.findings}
+    assert "unfinished forgetting" in {f.rule for f in ingest(config).findings.findings}
     receipt = forget(config, Target(NodeLabel.USER, OTHER))
     assert receipt.target.id == OTHER
     assert_gone(config, USER, OTHER)
@@ -218,7 +219,7 @@ def test_what_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
     config = build_shop(tmp_path / "sources", f"embedded:{tmp_path / 'kept' / 'graph.kgl'}")
     day = tmp_path / "sources" / "day1.csv"
     day.write_text(f"user,item,behaviour,time\n{USER},{ITEM},buy,1\n")
-    update(config)
+    ingest(config)
     before = tmp_path / "before"
     shutil.copytree(journal_folder(config), before)
     with pytest.raises(DataError, match="no interaction is left"):

@@ -22,9 +22,9 @@ from kgrec.data.cleaning.schemas import SCHEMAS
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.reading.open import open_source
 from kgrec.errors import KgrecError
+from kgrec.ingestion import ingest
 from kgrec.store.connect import open_store
 from kgrec.store.state import read_state
-from kgrec.updates import update
 
 #: Of every format and kind; there are eight of them.
 CASES = 1_250
@@ -170,11 +170,11 @@ def test_never_half_a_load(tmp_path_factory: pytest.TempPathFactory, data: st.Da
             },
         }
     )
-    first = update(config, progress=False)
+    first = ingest(config, progress=False)
     (folder / "day2.csv").write_bytes(data.draw(broken(delimited(","))))
     (folder / "items2.csv").write_bytes(data.draw(broken(NODES)))
     try:
-        second = update(config, progress=False)
+        second = ingest(config, progress=False)
     except KgrecError:
         expected = first.version
     else:

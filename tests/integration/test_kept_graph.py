@@ -10,17 +10,18 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_update import day, shop, some_rows, write
+from test_ingest import day, shop, some_rows, write
 
 from kgrec.config import Config
+from kgrec.data.journal.place import journal_folder
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.patch import is_current, patched
 from kgrec.graph.snapshot import NAME, read_graph, write_graph
+from kgrec.ingestion import ingest
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
-from kgrec.updates import journal_folder, update
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.keeping import KeptGraph
@@ -75,13 +76,13 @@ def test_patched_by_deliveries_it_is_as_read_again(
     folder = tmp_path_factory.mktemp("shop")
     config = shop(folder)
     day(folder, 0, some_rows(seeds[0], users=users, items=6))
-    update(config, progress=False)
+    ingest(config, progress=False)
     graph = fetched(config)
     kept = folder / "there" / NAME
     kept.parent.mkdir()
     for number, seed in enumerate(seeds[1:], start=1):
         day(folder, number, some_rows(seed, count=15, users=users + number, items=6 + 2 * number))
-        report = update(config, progress=False)
+        report = ingest(config, progress=False)
         assert report.changes is not None
         found = patched(graph, report.changes)
         assert found is not None
@@ -101,11 +102,11 @@ def test_patched_by_deliveries_it_is_as_read_again(
 def test_ratings_that_come_later_are_a_column_of_all(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 0, [(f"u{n}", f"i{n % 4}", "buy", 1000 + n, "") for n in range(20)])
-    update(config, progress=False)
+    ingest(config, progress=False)
     graph = fetched(config)
     assert graph.train.rating is None
     day(tmp_path, 1, [("u3", "i1", "rate", 3000, "4"), ("u3", "i2", "rate", 3001, "5")])
-    changes = update(config, progress=False).changes
+    changes = ingest(config, progress=False).changes
     assert changes is not None
     found = patched(graph, changes)
     assert found is not None
@@ -116,12 +117,12 @@ def test_ratings_that_come_later_are_a_column_of_all(tmp_path: Path) -> None:
 def test_what_is_no_mere_delivery_is_read(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 0, some_rows(1))
-    update(config, progress=False)
+    ingest(config, progress=False)
     graph = fetched(config)
     write(tmp_path / "items2.csv", "id,title,brand", ["i1,Another Title,brand9", "i77,New,brand1"])
-    assert update(config, progress=False).changes is None
+    assert ingest(config, progress=False).changes is None
     day(tmp_path, 1, some_rows(2, count=9))
-    changes = update(config, progress=False).changes
+    changes = ingest(config, progress=False).changes
     assert changes is not None
     assert patched(graph, changes) is None  # of another version
     again = fetched(config)
@@ -166,7 +167,7 @@ def test_kept_beside_the_journal_it_serves_the_next_process(
     process(2)
     assert len(reads) == 1
     day(tmp_path / "shop", 3, some_rows(3, count=12))
-    update(config, progress=False)  # by another process, which keeps nothing
+    ingest(config, progress=False)  # by another process, which keeps nothing
     process(4)
     assert len(reads) == 1
     write(tmp_path / "shop" / "items2.csv", "id,title,brand", ["i1,Another Title,brand9"])
@@ -193,12 +194,12 @@ def _into(told: list[str]) -> Callable[..., None]:
 def test_a_graph_that_was_forgotten_meanwhile_is_not_kept(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 0, some_rows(1))
-    update(config, progress=False)
+    ingest(config, progress=False)
     graphs = KeptGraph(config)
     with open_store(config.store, read_only=True) as store:
         graphs(store)
     day(tmp_path, 1, some_rows(2))
-    update(config, progress=False)
+    ingest(config, progress=False)
     graphs.write()
     assert not (journal_folder(config) / NAME).exists()
 
@@ -206,7 +207,7 @@ def test_a_graph_that_was_forgotten_meanwhile_is_not_kept(tmp_path: Path) -> Non
 def test_a_column_of_mixed_kinds_is_not_kept(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 0, some_rows(1))
-    update(config, progress=False)
+    ingest(config, progress=False)
     graph = fetched(config)
     items = graph.properties[NodeLabel.ITEM].assign(odd=pd.Series([1, "a"] * 9, dtype=object))
     path = tmp_path / NAME

@@ -13,7 +13,7 @@ from graph_oracle import LOADS, assert_holds, random_dataset
 
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import DataError, SchemaError, StoreError
-from kgrec.ingestion import ingest, write_offline
+from kgrec.ingestion import write_dataset, write_offline
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.store.connect import open_store
 
@@ -98,12 +98,12 @@ def test_the_importer_makes_the_graph_of_the_dataset(
         with open_store(server.uri) as store:
             assert_holds(store, given, provenance=True)
             assert store.read("constraint_names") == []
-            report = ingest(given, store)
+            report = write_dataset(given, store)
             assert (report.num_written, report.num_removed, report.changed) == (0, 0, False)
             assert len(store.read("constraint_names")) == 8
             assert_holds(store, given, provenance=True)
             other = random_dataset(1)
-            ingest(other, store)
+            write_dataset(other, store)
             assert_holds(store, other, provenance=True)
 
 

@@ -21,7 +21,7 @@ from kgrec.evaluation.evaluate import evaluate
 from kgrec.evaluation.floors import fit_floors
 from kgrec.explore import recommendation_subgraph, write_page
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.report import ReportData, gather, report_html, write_report
 from kgrec.report.gather import dataset_of, typical_users
 from kgrec.schema import NodeLabel, Split
@@ -44,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     items.write_text(text.replace("The sea", f"{HOSTILE} sea"), encoding="utf-8")
     config = Config.load(settings)
     with open_store(config.store) as store:
-        ingest(load_dataset(config.data, seed=0), store)
+        write_dataset(load_dataset(config.data, seed=0), store)
         run = train(config, fetch_graph(store), folder / "run", progress=False)
         yield store, run, gather(run, store, progress=False)
 

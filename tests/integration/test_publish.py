@@ -15,7 +15,7 @@ from kgrec.data.load import load_dataset
 from kgrec.data.tables import Dataset
 from kgrec.errors import ConfigError, RunError, StoreError, VocabularyError
 from kgrec.graph.fetch import fetch_graph, graph_summary
-from kgrec.ingestion import graph_version, ingest
+from kgrec.ingestion import graph_version, write_dataset
 from kgrec.publication import State, current, publications, publish, purging, retire
 from kgrec.publication.updating import replace_lists, replace_vectors
 from kgrec.publication.vectors import run_vectors
@@ -106,7 +106,7 @@ def test_new_data_leaves_what_is_published(store: GraphStore, tmp_path: Path, ru
     for frame in kept.values():
         frame["head"] -= (frame["head"] > gone).astype(int)
     nodes = {**old.nodes, ITEM: items, USER: users.drop(index=gone).reset_index(drop=True)}
-    report = ingest(Dataset(nodes, kept, old.relations), store, progress=False)
+    report = write_dataset(Dataset(nodes, kept, old.relations), store, progress=False)
     assert report.changed
     after = seen(store, run)
     assert after.pop("u7") == []

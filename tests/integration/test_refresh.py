@@ -10,12 +10,12 @@ from forgetting import USER, add_derived, build_shop, deliver, found_in_files
 from kgrec.config import Config
 from kgrec.errors import RunError
 from kgrec.graph.fetch import fetch_graph
+from kgrec.ingestion import ingest
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run
 from kgrec.training.run import train
-from kgrec.updates import update
 from kgrec.upkeep.fold import recovered_run
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
@@ -40,7 +40,7 @@ def trained(
     if only:
         tree["data"]["sources"] = [x for x in tree["data"]["sources"] if x["kind"] in only]
     config = Config.build(tree)
-    update(config)
+    ingest(config)
     with open_store(config.store, read_only=True) as store:
         graph = fetch_graph(store)
     return config, train(config, graph, tmp_path / "runs" / "first", progress=False)

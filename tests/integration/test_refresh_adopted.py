@@ -12,6 +12,7 @@ from kgrec.adopt import graph_of_users
 from kgrec.cli.app import main
 from kgrec.config import Config
 from kgrec.graph.fetch import fetch_graph
+from kgrec.ingestion import ingest
 from kgrec.publication import publish
 from kgrec.publication.lists import item_lists, user_lists
 from kgrec.recommend import Recommender
@@ -19,7 +20,6 @@ from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run
 from kgrec.training.run import train
-from kgrec.updates import update
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.watching import watch
@@ -45,7 +45,7 @@ def published(cypher: Cypher, uri: str, folder: Path) -> tuple[Config, Run]:  # 
     shop(cypher)
     tree = {"store": {"uri": f"embedded:{folder / 'graph.kgl'}"}, "adopt": {"uri": uri, **SHOP}}
     config = Config.build({**tree, **SMALL})
-    update(config, progress=False)
+    ingest(config, progress=False)
     with open_store(config.store, read_only=True) as store:
         run = train(config, fetch_graph(store), folder / "run", progress=False)
     place, naming = graph_of_users(config)
@@ -118,7 +118,7 @@ def test_a_refresh_brings_the_lists_of_an_adopted_graph_up_to_date(
     before = lists(cypher)
     assert before == wanted(run)
     changes(cypher)
-    update(config, progress=False)
+    ingest(config, progress=False)
     others = of_others(cypher)
     assert main(["refresh", "--run", str(run.directory), "--publish"]) == 0
     fresh = load_run(run.directory)
@@ -143,7 +143,7 @@ def test_watching_and_forgetting_reach_it(
 ) -> None:
     config, run = published(cypher, neo4j_uri, tmp_path)
     changes(cypher)
-    update(config, progress=False)
+    ingest(config, progress=False)
     (report,) = watch(run, config, every=1.0, published=True, wait=lambda _: False)
     assert lists(cypher)["nova"] == wanted(report.run)["nova"]
     forget(config, Target(NodeLabel.USER, "c5"), [run.directory], progress=False)
@@ -164,6 +164,6 @@ def test_nothing_published_there_is_told(
     config, run = published(cypher, neo4j_uri, tmp_path)
     cypher("MATCH (c:KgrecCurrent) DETACH DELETE c")
     changes(cypher)
-    update(config, progress=False)
+    ingest(config, progress=False)
     assert main(["refresh", "--run", str(run.directory), "--publish"]) == 1
     assert f"nothing is published in {neo4j_uri}" in capsys.readouterr().err

@@ -13,8 +13,10 @@ from test_refresh import trained
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.journal.journal import Journal
+from kgrec.data.journal.place import journal_folder
 from kgrec.errors import StoreError
 from kgrec.graph.fetch import fetch_graph
+from kgrec.ingestion import Marks, ingest
 from kgrec.publication import current, publish
 from kgrec.publication.lists import user_lists
 from kgrec.recommend import Recommender
@@ -24,7 +26,6 @@ from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.store.state import graph_version
 from kgrec.training.directory import Run, load_run
-from kgrec.updates import Marks, journal_folder, update
 from kgrec.upkeep import keeping
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.influence import compare
@@ -186,7 +187,7 @@ def test_killed_and_then_other_data_comes(
         assert lists(store)["u1"] != before["u1"]
     with Journal(journal_folder(config)) as journal:
         last = journal.manifest.loads[-1].load.number
-    update(config, marks=Marks(undo=(last,)), progress=False)
+    ingest(config, marks=Marks(undo=(last,)), progress=False)
     if not back:
         deliver(config, "3", *(f"nova,i{n},buy,9001" for n in range(12)))
     with open_store(config.store) as store:
@@ -305,7 +306,7 @@ def test_what_was_taken_in_stays_if_nothing_is_published(tmp_path: Path) -> None
     with open_store(config.store, read_only=True) as store:
         version = graph_version(store)
     assert version != run.record["graph_version"]
-    report = update(config)
+    report = ingest(config)
     assert (report.version, report.changed) == (version, False)
 
 
@@ -317,7 +318,7 @@ def test_killed_before_the_file_is_written_the_next_update_completes_it(tmp_path
         interrupted(store, KeptGraph(config))
     with open_store(config.store, read_only=True) as store:
         assert graph_version(store) == run.record["graph_version"]  # the file is the old one
-    report = update(config)
+    report = ingest(config)
     assert report.changed
     with open_store(config.store) as store:
         assert graph_version(store) == report.version != run.record["graph_version"]

@@ -14,7 +14,7 @@ from kgrec.schema import NodeLabel
 def whole_job(uri: str, folder: Path) -> tuple[Any, dict[str, float], list[dict[str, Any]]]:
     config = kgrec.Config.load(build_tiny(folder))
     with kgrec.open_store(uri) as store:
-        kgrec.ingest(kgrec.load_dataset(config.data, config.seed), store)
+        kgrec.write_dataset(kgrec.load_dataset(config.data, config.seed), store)
         graph = kgrec.fetch_graph(store)
         run = kgrec.train(config, graph, folder / "run", progress=False)
         metrics = kgrec.evaluate(run.scorer, graph, "test").metrics

@@ -12,8 +12,8 @@ from graph_oracle import assert_holds
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.errors import StoreError
+from kgrec.ingestion import ingest
 from kgrec.store.connect import open_store
-from kgrec.updates import update
 
 ROWS = 4_000
 
@@ -52,7 +52,7 @@ def test_a_server_that_dies_in_the_middle(
 
     def load() -> None:
         try:
-            update(config, progress=False)
+            ingest(config, progress=False)
         except StoreError as error:
             raised.append(error)
 
@@ -65,6 +65,6 @@ def test_a_server_that_dies_in_the_middle(
     loading.join()  # the driver may have waited for the server, or the load has failed
     assert all("no Neo4j answers" in str(error) for error in raised)
     deliver(tmp_path, 2, 500)
-    update(config, progress=False)
+    ingest(config, progress=False)
     with open_store(config.store) as store:
         assert_holds(store, load_dataset(config.data, config.seed))

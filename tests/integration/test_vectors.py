@@ -10,7 +10,7 @@ from kgrec.data.load import load_dataset
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.texts import text_features
 from kgrec.graph.vectors import write_text_vectors
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 
@@ -21,7 +21,7 @@ def test_vectors_are_written_and_the_nearest_found(
     monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
     config = Config.load(build_tiny(tmp_path), ("text.enabled=true", "text.components=16"))
     with open_store(store_uri) as store:
-        ingest(load_dataset(config.data, 0), store)
+        write_dataset(load_dataset(config.data, 0), store)
         graph = fetch_graph(store)
         written = write_text_vectors(graph, config.text, store)
         features = text_features(graph, config.text)[NodeLabel.ITEM]

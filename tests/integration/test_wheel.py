@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from graph_oracle import random_dataset
 
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.schema import Split
 from kgrec.store.connect import open_store
 
@@ -63,7 +63,7 @@ def test_a_wheel_in_another_environment_answers_a_query(tmp_path: Path) -> None:
     uri = f"embedded:{tmp_path / 'graph.kgl'}"
     dataset = random_dataset(0)
     with open_store(uri) as store:
-        ingest(dataset, store)
+        write_dataset(dataset, store)
     train = dataset.pairs(Split.TRAIN)
     user = train["head"].iloc[0]
     own = set(train.loc[train["head"] == user, "tail"])

@@ -18,7 +18,7 @@ MAX_FUNCTION_LINES = 60
 
 _BASE = {"errors", "files", "schema", "config", "vocabulary", "progress", "registry"}
 _BELOW_FACADE = _BASE | {
-    "pages", "data", "store", "ingestion", "updates", "text", "resolution", "graph", "model",
+    "pages", "data", "store", "ingestion", "text", "resolution", "graph", "model",
     "evaluation", "augment", "training", "explanation", "auditing", "bench",
 }  # fmt: skip
 
@@ -38,7 +38,6 @@ ALLOWED: dict[str, set[str]] = {
     "data": _BASE | {"pages"},
     "store": _BASE,
     "ingestion": _BASE | {"data", "store"},
-    "updates": _BASE | {"data", "store", "ingestion"},
     "text": _BASE,
     "resolution": _BASE | {"data", "text"},
     "graph": _BASE | {"data", "store", "text"},
@@ -52,7 +51,6 @@ ALLOWED: dict[str, set[str]] = {
         "data",
         "store",
         "ingestion",
-        "updates",
         "text",
         "graph",
         "model",

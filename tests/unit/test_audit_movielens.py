@@ -18,9 +18,9 @@ from kgrec.data import movielens
 from kgrec.errors import DataError
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
+from kgrec.ingestion import ingest
 from kgrec.store.connect import open_store
 from kgrec.training.parts.closed_form import ClosedFormConfig
-from kgrec.updates import update
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def graph_under(link: str, wheel: Path, folder: Path) -> tuple[Config, GraphData
         data = data.model_copy(update={"link": folder / "ml-100k.link"})
     store = StoreConfig(uri=f"embedded:{folder / 'graph.kgl'}")
     config = config.model_copy(update={"data": data, "store": store})
-    update(config, progress=False)
+    ingest(config, progress=False)
     with open_store(store, read_only=True) as opened:
         return config, fetch_graph(opened)
 

@@ -12,7 +12,7 @@ from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import VocabularyError
 from kgrec.explanation.connections import Connection, fetch_connections
 from kgrec.explanation.reasons import explain_scores
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import PropagationScorer
@@ -138,7 +138,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphStore]:
         tuple(tables),
     )
     with open_store(f"embedded:{path}") as opened:
-        ingest(dataset, opened)
+        write_dataset(dataset, opened)
         yield opened
 
 

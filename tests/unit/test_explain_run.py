@@ -16,7 +16,7 @@ from kgrec.explanation.explainer import Explainer
 from kgrec.explanation.pair import explain_pair
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.recommend import Recommender
 from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.store.connect import open_store
@@ -32,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, GraphData]:
     training = config.training.model_copy(update={"ensemble": 2})
     config = config.model_copy(update={"training": training})
     with open_store(config.store) as store:
-        ingest(load_dataset(config.data, seed=0), store)
+        write_dataset(load_dataset(config.data, seed=0), store)
         store.write_rows(
             "upsert_edges",
             [[f"u{user}", f"i{(user + 1) % 40}", {}] for user in range(60)],

@@ -26,7 +26,7 @@ from kgrec.explore.layout import columns_of, lay_out, on_curve
 from kgrec.explore.look import fold, type_colours, widths
 from kgrec.explore.subgraph import TOGETHER, Builder, Part, learned_weight
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.recommend import Recommender
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -42,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("tiny")
     config = Config.load(build_tiny(folder))
     with open_store(config.store) as store:
-        ingest(load_dataset(config.data, seed=0), store)
+        write_dataset(load_dataset(config.data, seed=0), store)
         yield store, train(config, fetch_graph(store), folder / "run", progress=False)
 
 
@@ -178,7 +178,7 @@ def test_a_run_of_another_graph_explains_nothing(site: Site, tmp_path: Path) -> 
     _, run = site
     config = Config.load(build_tiny(tmp_path, seed=1))
     with open_store(config.store) as other:
-        ingest(load_dataset(config.data, seed=1), other)
+        write_dataset(load_dataset(config.data, seed=1), other)
         with pytest.raises(RunError, match="trained on graph version"):
             recommendation_subgraph(run, other, "u4", ["i4"])
 

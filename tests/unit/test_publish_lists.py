@@ -13,7 +13,7 @@ from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.errors import NotFittedError
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.model.fusion import Fusion
 from kgrec.model.incidence import Incidence
 from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
@@ -31,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("tiny")
     config = Config.load(build_tiny(folder), ("training.ensemble=2",))
     with open_store(config.store) as store:
-        ingest(load_dataset(config.data, seed=0), store)
+        write_dataset(load_dataset(config.data, seed=0), store)
         yield train(config, fetch_graph(store), folder / "run", progress=False)
 
 

@@ -14,7 +14,7 @@ from kgrec import queries
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.queries import QUERIES
 from kgrec.queries.description import describe
 from kgrec.schema import NodeLabel
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = Config.load(build_tiny(folder))
     dataset = load_dataset(config.data, 0)
     with open_store(f"embedded:{folder / 'graph.kgl'}") as store:
-        ingest(dataset, store)
+        write_dataset(dataset, store)
         ids = dataset.nodes[NodeLabel.ITEM]["id"].tolist()
         matrix = np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float32)
         store.write_vectors(NodeLabel.ITEM, ids, matrix)

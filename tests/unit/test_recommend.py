@@ -14,7 +14,7 @@ from kgrec.data.load import load_dataset
 from kgrec.errors import ConfigError, NotFittedError, RunError, VocabularyError
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
 from kgrec.model.incidence import Incidence
@@ -33,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GraphStore,
     folder = tmp_path_factory.mktemp("tiny")
     config = Config.load(build_tiny(folder))
     with open_store(config.store) as store:
-        ingest(load_dataset(config.data, seed=0), store)
+        write_dataset(load_dataset(config.data, seed=0), store)
         graph = fetch_graph(store)
         yield store, graph, train(config, graph, folder / "run", progress=False)
 
@@ -295,6 +295,6 @@ def test_a_store_of_another_version_is_refused(
 ) -> None:
     other = Config.load(build_tiny(tmp_path, seed=1))
     with open_store(other.store) as store:
-        ingest(load_dataset(other.data, seed=1), store)
+        write_dataset(load_dataset(other.data, seed=1), store)
         with pytest.raises(RunError, match="was trained on graph version"):
             Recommender(site[2], store)

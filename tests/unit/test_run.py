@@ -20,7 +20,7 @@ from kgrec.errors import ConfigError, RunError, TrainingDiverged
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.model.closed_form import Refinements
 from kgrec.model.fusion import Fusion, standardise
 from kgrec.model.kinds import described
@@ -65,7 +65,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, GraphData]:
     config = Config.load(build_tiny(tmp_path_factory.mktemp("tiny")))
     dataset = load_dataset(config.data, seed=config.seed)
     with open_store(config.store) as store:
-        ingest(dataset, store)
+        write_dataset(dataset, store)
         return config, fetch_graph(store)
 
 

@@ -29,7 +29,7 @@ def erased(
     """Writes the loads that name some nodes anew without them, beside the old files.
 
     The codes of all other ids stay: a code of an id that is gone stands for nothing. The store's
-    state is forgotten, so that the next update compares all of it.
+    state is forgotten, so that the next ingest compares all of it.
 
     Args:
         journal: The journal, inside `Journal.staging`; its manifest stays as it is.

@@ -16,9 +16,9 @@ from typing import Any
 import kgrec.cli
 import kgrec.cli.steps
 import kgrec.data.load
+import kgrec.ingestion
 import kgrec.store.embedded
 import kgrec.store.neo4j
-import kgrec.updates
 
 
 def child(order: dict[str, Any], stderr: int) -> int:

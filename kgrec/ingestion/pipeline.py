@@ -1,4 +1,4 @@
-"""From the settings' sources to an up-to-date store: what `kgrec ingest` does.
+"""From the settings' sources to an up-to-date store: what `kgrec ingest` and `kgrec.ingest` do.
 
     sources -> new loads, staged -> view derived (all that can be refused is refused here)
             -> journal commits -> store written -> journal notes what the store holds
@@ -26,15 +26,13 @@ from kgrec.data.journal.place import journal_folder
 from kgrec.data.loads import Load
 from kgrec.data.tables import Changes
 from kgrec.errors import DataError
+from kgrec.ingestion.work import StoreWork
 from kgrec.store.base import GraphStore
-from kgrec.updates.work import StoreWork
-
-__all__ = ["Marks", "UpdateReport", "foreign_query", "journal_folder", "update"]
 
 
 @dataclass(frozen=True)
-class UpdateReport:
-    """What an update did.
+class IngestReport:
+    """What an ingest did.
 
     Attributes:
         version: The graph version.
@@ -67,7 +65,7 @@ class Marks:
     redo: tuple[int, ...] = ()
 
 
-def update(
+def ingest(
     config: Config,
     intake: Intake | None = None,
     marks: Marks | None = None,
@@ -75,7 +73,7 @@ def update(
     offline: Path | None = None,
     store: Callable[[], GraphStore] | None = None,
     progress: bool = True,
-) -> UpdateReport:
+) -> IngestReport:
     """Takes in what is new and brings the store to it.
 
     Args:
@@ -90,7 +88,7 @@ def update(
     Raises:
         DataError: If a source cannot be used, or rejects cannot be written; nothing was changed.
         ConfigError: If a setting does not fit; nothing was changed.
-        StoreError: If the store cannot be written; the loads are kept and the next update goes on.
+        StoreError: If the store cannot be written; the loads are kept and the next call goes on.
     """
     start = time.perf_counter()
     config.refuse_adopted_store()
@@ -123,7 +121,7 @@ def update(
                 journal.update(journal.manifest)
         record, store_changed = work.write(target, offline)
         loads = tuple(staged.load for staged in staging.loads)
-    return UpdateReport(
+    return IngestReport(
         record.version, record.nodes, record.edges, loads, store_changed, report, rejects_folder,
         time.perf_counter() - start, work.applied_changes,
     )  # fmt: skip

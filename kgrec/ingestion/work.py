@@ -1,4 +1,4 @@
-"""What an update does with a store: how it differs from the journal, and making it equal."""
+"""What an ingest does with a store: how it differs from the journal, and making it equal."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +18,8 @@ from kgrec.data.view.build import build_dataset
 from kgrec.data.view.delta import derive_changes
 from kgrec.data.view.scaling import Scale
 from kgrec.errors import StoreError
-from kgrec.ingestion import apply_changes, ingest, write_offline
+from kgrec.ingestion.filling import apply_changes, write_dataset
+from kgrec.ingestion.offline import write_offline
 from kgrec.schema import Role
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -26,7 +27,7 @@ from kgrec.store.state import READY, GraphState, read_state
 
 
 class StoreWork:
-    """One update's way from the journal to the store; a context, whose end lets go of the store.
+    """One ingest's way from the journal to the store; a context, whose end lets go of the store.
 
     Args:
         config: The settings.
@@ -165,7 +166,7 @@ class StoreWork:
         dataset = target if isinstance(target, Dataset) else self._dataset()
         if previous_record is None:
             self._refuse_unknown_loads(store, state)
-        report = ingest(dataset, store, progress=self._progress)
+        report = write_dataset(dataset, store, progress=self._progress)
         return self._record(dataset), report.changed
 
     def _dataset(self) -> Dataset:

@@ -18,7 +18,7 @@ from kgrec.errors import StoreError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.store.connect import open_store
 
-CHILDREN = Path(__file__).with_name("update_children.py")
+CHILDREN = Path(__file__).with_name("ingest_children.py")
 KILLS = 50
 
 CONFIG = """\

@@ -11,16 +11,17 @@ from graph_oracle import assert_holds
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-import kgrec.updates.work
+import kgrec.ingestion.work
 from kgrec.config import Config
 from kgrec.data.intake import Intake
+from kgrec.data.journal.place import journal_folder
 from kgrec.data.load import load_dataset
 from kgrec.data.unchanged import nothing_new
 from kgrec.errors import ConfigError, DataError, StoreError
 from kgrec.graph.fetch import fetch_graph
+from kgrec.ingestion import Marks, ingest
 from kgrec.schema import NodeLabel, Split, interaction_key
 from kgrec.store.connect import open_store
-from kgrec.updates import Marks, journal_folder, update
 
 CONFIG = """\
 [store]
@@ -89,13 +90,13 @@ def holds_what_files_say(config: Config) -> str:
 def applied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each change that was applied without a whole comparison had."""
     found: list[int] = []
-    real = kgrec.updates.work.apply_changes
+    real = kgrec.ingestion.work.apply_changes
 
     def spy(changes: object, *args: object, **options: object) -> object:
         found.append(changes.rows)  # type: ignore[attr-defined]
         return real(changes, *args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(kgrec.updates.work, "apply_changes", spy)
+    monkeypatch.setattr(kgrec.ingestion.work, "apply_changes", spy)
     return found
 
 
@@ -112,11 +113,11 @@ def test_two_deliveries_are_as_good_as_one(
 ) -> None:
     config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
-    first = update(config)
+    first = ingest(config)
     assert [load.source for load in first.loads] == ["events", "catalogue"]
     assert first.version == holds_what_files_say(config)
     day(tmp_path, 2, some_rows(2, count=5))
-    second = update(config)
+    second = ingest(config)
     assert second.version == holds_what_files_say(config) != first.version
     assert len(applied) == 1  # the rest of the graph was not looked at
     assert [(load.source, load.rows) for load in second.loads] == [("events", 6)]
@@ -125,9 +126,9 @@ def test_two_deliveries_are_as_good_as_one(
 def test_new_users_and_items_come_with_an_increment(tmp_path: Path, applied: list[int]) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, some_rows(1))
-    update(config)
+    ingest(config)
     day(tmp_path, 2, [("new", "novel", "buy", 5_000, ""), ("new", "i1", "view", 5_001, "")])
-    report = update(config)
+    report = ingest(config)
     assert report.version == holds_what_files_say(config)
     assert applied == [4]  # two nodes, two edges
     assert (report.nodes, report.edges) == counts(config)
@@ -136,21 +137,21 @@ def test_new_users_and_items_come_with_an_increment(tmp_path: Path, applied: lis
 def test_the_order_of_deliveries_changes_nothing(tmp_path: Path, engine_uri: str) -> None:
     config = shop(tmp_path, engine_uri)
     day(tmp_path, 2, some_rows(2))
-    update(config)
+    ingest(config)
     day(tmp_path, 1, some_rows(1))
-    late = update(config).version
+    late = ingest(config).version
     other = shop(tmp_path / "other")
     for number in (1, 2):
         day(tmp_path / "other", number, some_rows(number))
-    assert update(other).version == late == holds_what_files_say(config)
+    assert ingest(other).version == late == holds_what_files_say(config)
 
 
 def test_unchanged_files_write_nothing(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, some_rows(1))
-    update(config)
+    ingest(config)
     before = files_of(tmp_path)
-    report = update(config)
+    report = ingest(config)
     assert not report.changed
     assert report.loads == ()
     assert files_of(tmp_path) == before
@@ -160,21 +161,21 @@ def test_what_has_surely_not_changed_is_told_from_times_alone(tmp_path: Path) ->
     config = shop(tmp_path)
     assert nothing_new(config) is None
     day(tmp_path, 1, some_rows(1))
-    report = update(config)
+    report = ingest(config)
     held = nothing_new(config)
     assert held is not None
     assert (held.version, held.nodes, held.edges) == (report.version, report.nodes, report.edges)
     assert nothing_new(config.model_copy(update={"seed": 1})) is None
     day(tmp_path, 2, some_rows(2))
     assert nothing_new(config) is None  # another file
-    second = update(config)
+    second = ingest(config)
     (tmp_path / "day1.csv").touch()
     assert nothing_new(config) is None  # it may hold something else
-    update(config)
+    ingest(config)
     (tmp_path / "day2.csv").unlink()
     held = nothing_new(config)  # what was loaded stays
     assert held is None or held.version == second.version
-    update(config, marks=Marks(undo=(1,)))
+    ingest(config, marks=Marks(undo=(1,)))
     assert nothing_new(config) is None  # its file must be looked at to be told apart
     (tmp_path / "graph.kgl").unlink()
     assert nothing_new(config) is None
@@ -183,9 +184,9 @@ def test_what_has_surely_not_changed_is_told_from_times_alone(tmp_path: Path) ->
 def test_yesterdays_rows_again_with_todays(tmp_path: Path, applied: list[int]) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, some_rows(1))
-    first = update(config)
+    first = ingest(config)
     day(tmp_path, 2, some_rows(1)[10:])  # another file, nothing new in it
-    again = update(config)
+    again = ingest(config)
     assert again.version == first.version
     assert (again.changed, applied) == (False, [0])
 
@@ -193,17 +194,17 @@ def test_yesterdays_rows_again_with_todays(tmp_path: Path, applied: list[int]) -
 def test_the_same_file_under_another_name_is_not_read(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, some_rows(1))
-    update(config)
+    ingest(config)
     (tmp_path / "day2.csv").write_bytes((tmp_path / "day1.csv").read_bytes())
-    assert update(config).loads == ()
+    assert ingest(config).loads == ()
 
 
 def test_an_update_of_the_catalogue(tmp_path: Path, engine_uri: str) -> None:
     config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
-    update(config)
+    ingest(config)
     write(tmp_path / "items2.csv", "id,title,brand", ["i1,A Better Title,brand9"])
-    update(config)
+    ingest(config)
     with open_store(config.store) as store:
         rows = store.read("item_neighbourhood", item="i1")
     assert [row["id"] for row in rows if row["label"] == "Entity"] == ["made_by:brand9"]
@@ -213,9 +214,9 @@ def test_deletions(tmp_path: Path, engine_uri: str) -> None:
     config = shop(tmp_path, engine_uri)
     rows = ["u1,i1,buy,100,", "u1,i2,buy,200,", "u1,i3,buy,300,", "u2,i1,buy,100,"]
     write(tmp_path / "day1.csv", "user,item,behaviour,time,rating", rows)
-    update(config)
+    ingest(config)
     write(tmp_path / "day2.csv", "user,item,behaviour,time,deleted", ["u1,i2,buy,250,yes"])
-    report = update(config)
+    report = ingest(config)
     assert report.version == holds_what_files_say(config)
     assert edges(config) == {("u1", "i1"), ("u1", "i3"), ("u2", "i1")}
 
@@ -223,38 +224,38 @@ def test_deletions(tmp_path: Path, engine_uri: str) -> None:
 def test_a_replaced_source_is_all_there_is(tmp_path: Path, engine_uri: str) -> None:
     config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, [("u1", "i1", "buy", 1, ""), ("u2", "i2", "buy", 1, "")])
-    update(config)
+    ingest(config)
     day(tmp_path, 1, [("u3", "i3", "buy", 1, "")])
-    kept = update(config)
+    kept = ingest(config)
     assert edges(config) == {("u1", "i1"), ("u2", "i2"), ("u3", "i3")}
     assert kept.loads[0].rows == 1
-    update(config, Intake(replace=frozenset({"events"})))
+    ingest(config, Intake(replace=frozenset({"events"})))
     assert edges(config) == {("u3", "i3")}
-    assert not update(config, Intake(replace=frozenset({"events"}))).changed
+    assert not ingest(config, Intake(replace=frozenset({"events"}))).changed
 
 
 def test_a_load_taken_back_and_counted_again(tmp_path: Path, engine_uri: str) -> None:
     config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
-    first = update(config)
+    first = ingest(config)
     day(tmp_path, 2, some_rows(2))
-    second = update(config)
+    second = ingest(config)
     (load,) = second.loads
-    back = update(config, marks=Marks(undo=(load.number,)))
+    back = ingest(config, marks=Marks(undo=(load.number,)))
     assert back.version == first.version
-    again = update(config)
+    again = ingest(config)
     assert not again.changed
     assert "taken back" in " ".join(again.findings.notes())
-    assert update(config, marks=Marks(redo=(load.number,))).version == second.version
+    assert ingest(config, marks=Marks(redo=(load.number,))).version == second.version
     assert holds_what_files_say(config) == second.version
 
 
 def test_there_is_no_such_load(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, some_rows(1))
-    update(config)
+    ingest(config)
     with pytest.raises(DataError, match=r"no load 9 .*1 \(events\), 2 \(catalogue\)"):
-        update(config, marks=Marks(undo=(9,)))
+        ingest(config, marks=Marks(undo=(9,)))
 
 
 def test_other_settings_derive_the_graph_anew_from_what_was_loaded(
@@ -262,11 +263,11 @@ def test_other_settings_derive_the_graph_anew_from_what_was_loaded(
 ) -> None:
     config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
-    update(config)
+    ingest(config)
     data = config.data.model_dump() | {"split": {"kind": "random"}}
     changed = Config.build({"store": {"uri": engine_uri}, "data": data})
     (tmp_path / "day1.csv").rename(tmp_path / "gone.csv")  # rows come from the journal
-    report = update(changed)
+    report = ingest(changed)
     (tmp_path / "gone.csv").rename(tmp_path / "day1.csv")
     assert report.version == holds_what_files_say(changed)
     assert report.changed
@@ -276,16 +277,16 @@ def test_a_source_read_in_another_way_is_read_again(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, [("u1", "i1", "buy", 1_600_000_000, "")])
     day(tmp_path, 2, [("u1", "i2", "buy", 1_600_000_001, "")])
-    update(config)
+    ingest(config)
     tree = config.data.model_dump()
     tree["sources"][0]["time"] = {"unit": "ms"}
     changed = Config.build({"store": {"uri": config.store.uri}, "data": tree})
-    assert [load.source for load in update(changed).loads] == ["events"]
+    assert [load.source for load in ingest(changed).loads] == ["events"]
     holds_what_files_say(changed)
     (tmp_path / "day2.csv").unlink()
     with pytest.raises(DataError, match=r"day2\.csv is gone.*--replace events"):
-        update(config)
-    update(config, Intake(replace=frozenset({"events"})))
+        ingest(config)
+    ingest(config, Intake(replace=frozenset({"events"})))
     assert edges(config) == {("u1", "i1")}
 
 
@@ -295,12 +296,12 @@ BAD = ["u1,i1,buy,100,", ",i2,buy,200,", "u1,i3,buy,soon,", "u1,i4,buy,400,"]
 def test_a_bad_row_leaves_everything_as_it_was(tmp_path: Path, engine_uri: str) -> None:
     config = shop(tmp_path, engine_uri)
     day(tmp_path, 1, some_rows(1))
-    update(config)
+    ingest(config)
     good = holds_what_files_say(config)
     write(tmp_path / "day2.csv", "user,item,behaviour,time,rating", BAD)
     before = files_of(journal_folder(config))
     with pytest.raises(DataError, match=r"day2\.csv:3:user: expected"):
-        update(config)
+        ingest(config)
     assert files_of(journal_folder(config)) == before
     (tmp_path / "day2.csv").unlink()
     assert holds_what_files_say(config) == good
@@ -310,7 +311,7 @@ def test_tolerated_rows_are_kept_to_be_mended(tmp_path: Path, engine_uri: str) -
     config = shop(tmp_path, engine_uri)
     write(tmp_path / "day1.csv", "user,item,behaviour,time,rating", BAD)
     tolerant = Config.load(tmp_path / "kgrec.toml", ('data.cleaning.max_bad_rows="50%"',))
-    report = update(tolerant)
+    report = ingest(tolerant)
     assert report.rejects is not None
     assert (report.loads[0].rows, report.loads[0].rejected) == (2, 2)
     assert edges(config) == {("u1", "i1"), ("u1", "i4")}
@@ -319,7 +320,7 @@ def test_tolerated_rows_are_kept_to_be_mended(tmp_path: Path, engine_uri: str) -
     assert "day1.csv:3:user" in text
     mended = text.replace(",i2,", "u2,i2,", 1).replace("soon", "300")
     rejected.write_text(mended, encoding="utf-8")
-    update(config, Intake(mended=rejected))
+    ingest(config, Intake(mended=rejected))
     assert edges(config) == {("u1", "i1"), ("u1", "i4"), ("u2", "i2"), ("u1", "i3")}
 
 
@@ -328,19 +329,19 @@ def test_mended_rows_stay_when_the_file_is_looked_at_again(tmp_path: Path) -> No
     tree = {"interactions": tmp_path / "all.csv", "cleaning": {"max_bad_rows": "1"}}
     store = {"uri": f"embedded:{tmp_path / 'graph.kgl'}"}
     config = Config.build({"store": store, "data": tree})  # a short name: the file is all there is
-    rejects = update(config).rejects
+    rejects = ingest(config).rejects
     assert rejects is not None
     path = rejects / "interactions.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("soon", "200"), encoding="utf-8")
-    update(config, Intake(mended=path))
+    ingest(config, Intake(mended=path))
     whole = {("u1", "i1"), ("u1", "i2"), ("u2", "i1")}
     assert edges(config) == whole
     held = nothing_new(config)
     assert held is not None
-    assert update(config).loads == ()
+    assert ingest(config).loads == ()
     assert edges(config) == whole
     write(tmp_path / "all.csv", "user,item,time", ["u3,i3,100"])
-    update(config)
+    ingest(config)
     assert edges(config) == {("u3", "i3")}
 
 
@@ -348,13 +349,13 @@ def test_mended_rows_replace_nothing_when_the_settings_changed(tmp_path: Path) -
     shop(tmp_path)
     write(tmp_path / "day1.csv", "user,item,behaviour,time,rating", BAD)
     tolerance = 'data.cleaning.max_bad_rows="50%"'
-    rejects = update(Config.load(tmp_path / "kgrec.toml", (tolerance,))).rejects
+    rejects = ingest(Config.load(tmp_path / "kgrec.toml", (tolerance,))).rejects
     assert rejects is not None
     path = rejects / "events.csv"
     mended = path.read_text(encoding="utf-8").replace(",i2,", "u2,i2,", 1).replace("soon", "300")
     path.write_text(mended, encoding="utf-8")
     changed = Config.load(tmp_path / "kgrec.toml", ('data.cleaning.case="lower"',))
-    update(changed, Intake(mended=path))
+    ingest(changed, Intake(mended=path))
     assert edges(changed) == {("u1", "i1"), ("u1", "i4"), ("u2", "i2"), ("u1", "i3")}
 
 
@@ -363,9 +364,9 @@ def test_nodes_and_edges_name_a_load_that_counts(tmp_path: Path, later: list[str
     write(tmp_path / "all.csv", "user,item", ["u1,i1", "u2,i2"])
     store = {"uri": f"embedded:{tmp_path / 'graph.kgl'}"}
     config = Config.build({"store": store, "data": {"interactions": tmp_path / "all.csv"}})
-    update(config)
+    ingest(config)
     write(tmp_path / "all.csv", "user,item", later)
-    update(config)
+    ingest(config)
     with open_store(config.store, read_only=True) as opened:
         assert [row["number"] for row in opened.read("loads")] == [2]
         for label in (NodeLabel.USER, NodeLabel.ITEM):
@@ -378,39 +379,39 @@ def test_nodes_and_edges_name_a_load_that_counts(tmp_path: Path, later: list[str
 def test_mended_rows_of_no_source(tmp_path: Path) -> None:
     config = shop(tmp_path)
     with pytest.raises(ConfigError, match=r"no source 'what'.*events, catalogue"):
-        update(config, Intake(mended=tmp_path / "what.csv"))
+        ingest(config, Intake(mended=tmp_path / "what.csv"))
 
 
 def test_a_graph_whose_journal_is_lost_is_not_overwritten(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, some_rows(1))
-    update(config)
+    ingest(config)
     journal_folder(config).rename(tmp_path / "elsewhere")
     day(tmp_path, 1, some_rows(2))
     with pytest.raises(StoreError, match=r"holds load 1 of 'events'.*does not know"):
-        update(config)
+        ingest(config)
     found = config.model_copy(
         update={"data": config.data.model_copy(update={"journal": tmp_path / "elsewhere"})}
     )
-    assert len(update(found).loads) == 1
+    assert len(ingest(found).loads) == 1
 
 
 def test_a_lost_journal_does_not_matter_while_the_files_are_there(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, some_rows(1))
-    first = update(config)
+    first = ingest(config)
     journal_folder(config).rename(tmp_path / "elsewhere")
-    assert update(config).version == first.version
+    assert ingest(config).version == first.version
 
 
 def test_a_lost_graph_is_made_from_the_journal(tmp_path: Path) -> None:
     config = shop(tmp_path)
     day(tmp_path, 1, some_rows(1))
-    first = update(config)
+    first = ingest(config)
     (tmp_path / "graph.kgl").unlink()
     (tmp_path / "day1.csv").unlink()
     day(tmp_path, 2, [("u1", "i1", "view", 1, "")])
-    assert update(config, marks=Marks(redo=(1,))).version == first.version
+    assert ingest(config, marks=Marks(redo=(1,))).version == first.version
 
 
 def test_rows_of_another_neo4j(
@@ -419,7 +420,7 @@ def test_rows_of_another_neo4j(
     shop(tmp_path / "there", neo4j_uri)
     day(tmp_path / "there", 1, some_rows(1))
     there = Config.load(tmp_path / "there" / "kgrec.toml")
-    update(there)
+    ingest(there)
     for name in ("USER", "PASSWORD"):
         monkeypatch.setenv(f"KGREC_SOURCE_{name}", os.environ[f"KGREC_NEO4J_{name}"])
     cypher = (
@@ -430,12 +431,12 @@ def test_rows_of_another_neo4j(
     here = Config.build(
         {"store": {"uri": f"embedded:{tmp_path / 'here.kgl'}"}, "data": {"sources": [source]}}
     )
-    first = update(here)
+    first = ingest(here)
     assert edges(here) == pairs_in_train(there)
-    assert update(here).loads == ()
+    assert ingest(here).loads == ()
     day(tmp_path / "there", 2, [("u77", "i1", "buy", 9, "")])
-    update(there)
-    assert update(here).loads[0].rows == first.loads[0].rows + 1
+    ingest(there)
+    assert ingest(here).loads[0].rows == first.loads[0].rows + 1
 
 
 _STEPS = st.lists(
@@ -466,18 +467,18 @@ def test_whatever_happens_the_graph_is_what_the_active_rows_amount_to(
     data = config.data.model_dump() | {"split": {"kind": split}}
     config = Config.build({"store": {"uri": config.store.uri}, "data": data})
     day(folder, 0, some_rows(99, count=12))
-    report = update(config)
+    report = ingest(config)
     taken_back: set[int] = set()
     delivered = {report.loads[0].number: folder / "day0.csv"}
     for position, (what, number, count) in enumerate(steps, start=1):
         if what == "deliver":
             day(folder, position, some_rows(number, count=count))
-            for load in update(config).loads:
+            for load in ingest(config).loads:
                 delivered[load.number] = folder / f"day{position}.csv"
         elif number in delivered and len(delivered) - len(taken_back) > 1:
             marks = Marks(undo=(number,)) if what == "undo" else Marks(redo=(number,))
             try:
-                update(config, marks=marks)
+                ingest(config, marks=marks)
             except DataError as refused:  # rightly: nothing that is left is rated high enough
                 if "min_rating" not in str(refused):
                     raise

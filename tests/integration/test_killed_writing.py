@@ -12,10 +12,10 @@ from graph_oracle import assert_holds, random_dataset
 
 from kgrec.errors import StoreError
 from kgrec.graph.fetch import fetch_graph
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.store.connect import open_store
 
-CHILD = Path(__file__).with_name("ingest_child.py")
+CHILD = Path(__file__).with_name("write_child.py")
 USERS = 20
 
 
@@ -37,13 +37,13 @@ def version_seen(uri: str) -> str | None:
 
 
 @pytest.mark.parametrize("before", [None, 5], ids=["first-load", "other-version"])
-def test_killed_ingest_is_resumed(engine_uri: str, before: int | None) -> None:
+def test_a_killed_write_is_resumed(engine_uri: str, before: int | None) -> None:
     rng = np.random.default_rng(7 if before else 8)
     old = random_dataset(before, 25) if before else None
     dataset = random_dataset(6, USERS)
     if old is not None:
         with open_store(engine_uri) as store:
-            ingest(old, store)
+            write_dataset(old, store)
     killed = 0
     for kill_at in (*sorted(rng.integers(6, 34, 3).tolist()), int(rng.integers(40, 120))):
         killed += run_child(engine_uri, 6, kill_at) == -signal.SIGKILL
@@ -53,7 +53,7 @@ def test_killed_ingest_is_resumed(engine_uri: str, before: int | None) -> None:
     assert run_child(engine_uri, 6, 0) == 0
     with open_store(engine_uri) as store:
         assert_holds(store, dataset, provenance=True)
-        assert not ingest(dataset, store).changed
+        assert not write_dataset(dataset, store).changed
 
 
 def test_killed_load_of_other_data_leaves_nothing(engine_uri: str) -> None:
@@ -62,7 +62,7 @@ def test_killed_load_of_other_data_leaves_nothing(engine_uri: str) -> None:
     for seed in (5, 7, 8):  # each finds what the one before it left
         run_child(engine_uri, seed, int(rng.integers(15, 60)))
     with open_store(engine_uri) as store:
-        ingest(dataset, store)
+        write_dataset(dataset, store)
         assert_holds(store, dataset, provenance=True)
 
 
@@ -72,15 +72,15 @@ def test_killed_changes_are_completed_by_an_ingest(engine_uri: str) -> None:
     killed = 0
     for kill_at in sorted(rng.integers(4, 110, 4).tolist()):
         with open_store(engine_uri) as store:
-            ingest(old, store)
+            write_dataset(old, store)
         killed += run_child(engine_uri, 6, kill_at, base=5) == -signal.SIGKILL
         assert version_seen(engine_uri) in {None, old.fingerprint, new.fingerprint}
         with open_store(engine_uri) as store:
-            ingest(new, store)
+            write_dataset(new, store)
             assert_holds(store, new, provenance=True)
     assert killed >= 2
     with open_store(engine_uri) as store:
-        ingest(old, store)
+        write_dataset(old, store)
     assert run_child(engine_uri, 6, 0, base=5) == 0
     with open_store(engine_uri) as store:
         assert_holds(store, new, provenance=True)
@@ -90,18 +90,18 @@ def test_embedded_file_is_whole_whenever_the_writer_dies(tmp_path: Path) -> None
     uri = f"embedded:{tmp_path / 'graph.kgl'}"
     old, new = random_dataset(1, 150, 150), random_dataset(2, 150, 150)
     with open_store(uri) as store:
-        ingest(old, store)
+        write_dataset(old, store)
     program = f"""
 import sys; sys.path.insert(0, {str(CHILD.parents[1])!r})
 from graph_oracle import random_dataset
-from kgrec.ingestion import ingest
+from kgrec.ingestion import write_dataset
 from kgrec.store.connect import open_store
 old, new = random_dataset(1, 150, 150), random_dataset(2, 150, 150)
 print("ready", flush=True)
 while True:
     for dataset in (new, old):
         with open_store({uri!r}) as store:
-            ingest(dataset, store)
+            write_dataset(dataset, store)
 """
     rng = np.random.default_rng(3)
     versions = set()
@@ -119,5 +119,5 @@ while True:
             assert_holds(store, old if old.fingerprint in versions else new)
             versions.clear()
     with open_store(uri) as store:  # the lease of the killed writer is free
-        ingest(new, store)
+        write_dataset(new, store)
         assert_holds(store, new)

@@ -1,6 +1,6 @@
 """Ingests a random dataset and, asked to, kills itself in the middle of it.
 
-    python ingest_child.py URI SEED USERS KILL_AT [BASE]
+    python write_child.py URI SEED USERS KILL_AT [BASE]
 
 With BASE, the seed of the dataset that the store holds, only the changes from that are applied.
 Every statement and every checkpoint counts twice: before it is sent, and after it is done. At the
@@ -21,7 +21,7 @@ import kgrec.ingestion.difference
 import kgrec.ingestion.writing
 import kgrec.store.embedded
 import kgrec.store.neo4j
-from kgrec.ingestion import apply_changes, ingest
+from kgrec.ingestion import apply_changes, write_dataset
 from kgrec.store.connect import open_store
 
 #: Small batches make many places to be killed at.
@@ -59,7 +59,7 @@ def main() -> None:
             setattr(store, name, counted(getattr(store, name)))
         dataset = random_dataset(seed, users)
         if base is None:
-            ingest(dataset, store)
+            write_dataset(dataset, store)
         else:
             apply_changes(random_changes(random_dataset(base, users), dataset), store)
         print(count)
