@@ -23,12 +23,14 @@ class Choices:
     Attributes:
         settings: By name, an instance of the search's dataclass, or its JSON values as read.
         cold_on_valid: Those of cold items at the level that valid allows, if it was asked.
+        left_out: Names of the parts that an early look at the fusion left out; None before one.
         augment: Whose synthetic edges the networks learned.
         temporal: Whether valid holds what came after train.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     cold_on_valid: Any = None
+    left_out: list[str] | None = None
     augment: str = NONE
     temporal: bool = False
 

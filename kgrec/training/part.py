@@ -10,6 +10,7 @@ from kgrec.progress import Advance, progress_bar
 
 if TYPE_CHECKING:
     from kgrec.config import Config
+    from kgrec.model.incidence import Incidence
     from kgrec.model.scorer import Scorer
     from kgrec.training.fitting import Fitting
 
@@ -29,6 +30,8 @@ class Part(ABC):
         shared_scale: Whether the size of its scores tells users apart: they are small for a user of
             whom little is known, so all users' share one standard deviation in the fusion.
         reads_relations: Whether relations of the graph change its scores.
+        has_trial: Whether it is tried on a sample of users before it is searched and fitted, and
+            left out where valid is as good without.
         needs_times: Whether it is fitted only where every interaction has a time and what is
             predicted comes after what is known.
     """
@@ -40,6 +43,7 @@ class Part(ABC):
     shared_scale: ClassVar[bool] = False
     reads_relations: ClassVar[bool] = False
     needs_times: ClassVar[bool] = False
+    has_trial: ClassVar[bool] = False
 
     @property
     def settings_type(self) -> type | None:
@@ -69,6 +73,21 @@ class Part(ABC):
             settings: What `search` found, now or in an earlier attempt; None if it has none.
             advance: Moves the bar and says what is done.
         """
+
+    def trial_fit(self, fitting: "Fitting", history: "Incidence") -> "Scorer":
+        """Fits it quickly, with default settings, for an early look at the fusion.
+
+        Only parts with `has_trial` are asked.
+
+        Args:
+            fitting: Graph and settings.
+            history: Of a sample of the users, over all items.
+        """
+        del fitting
+        raise ConfigError(
+            f"part {self.name} cannot be tried on {history.num_rows} users; expected a method "
+            f"trial_fit, as has_trial is true; write one, or set has_trial to False"
+        )
 
     def run(self, fitting: "Fitting") -> "Scorer":
         """Searches, unless that was done before, and fits."""
@@ -116,24 +135,41 @@ def part_of(name: str) -> Part:
 
 def fit_part(fitting: "Fitting", part: Part) -> "Scorer | None":
     """Fits a part; None if the settings do not ask for it or the data do not allow it."""
-    if not part.is_enabled(fitting.config):
-        return None
+    return part.run(fitting) if _can_be_fitted(fitting, part) else None
+
+
+def _can_be_fitted(fitting: "Fitting", part: Part) -> bool:
     has_times = fitting.choices.temporal and fitting.ranks is not None
-    if (part.needs_times and not has_times) or not part.applies(fitting):
-        return None
-    return part.run(fitting)
+    if not part.is_enabled(fitting.config) or (part.needs_times and not has_times):
+        return False
+    return part.applies(fitting)
 
 
 def fit_parts(fitting: "Fitting") -> "dict[str, Scorer]":
     """Fits every part that the settings ask for and the data allow, by name.
 
-    Popularity stands in where nothing else can be fitted.
+    Those with a trial come last, if an early look at the fusion does not leave them out. Popularity
+    stands in where nothing else can be fitted.
     """
-    for part in all_parts():
-        scorer = fit_part(fitting, part)
-        if scorer is not None:
-            fitting.parts[part.name] = scorer
+    from kgrec.training.early_look import parts_to_leave_out
+
+    parts = [part for part in all_parts() if _can_be_fitted(fitting, part)]
+    for part in parts:
+        if not part.has_trial:
+            fitting.parts[part.name] = part.run(fitting)
+    trials = [part for part in parts if part.has_trial]
+    if fitting.choices.left_out is None:
+        with fitting.timed("early_look"):
+            fitting.choices.left_out = parts_to_leave_out(fitting, trials)
+        fitting.record["left_out"] = fitting.choices.left_out
+    for part in trials:
+        if part.name not in fitting.choices.left_out:
+            fitting.parts[part.name] = part.run(fitting)
     if not fitting.parts:
         popularity = part_of("popularity")
         fitting.parts[popularity.name] = popularity.run(fitting)
+    # A fusion is climbed part by part, so their order is the registry's, not that of their fits.
+    order = [part.name for part in all_parts() if part.name in fitting.parts]
+    fits = {name: fitting.parts.pop(name) for name in order}
+    fitting.parts.update(fits)
     return fitting.parts

@@ -14,7 +14,7 @@ def test_every_public_name_is_there_and_no_other_is_listed() -> None:
 
 
 def test_functions_are_not_hidden_by_modules_of_their_name() -> None:
-    for name in ("train", "evaluate", "ingest", "update", "open_store"):
+    for name in ("train", "evaluate", "ingest", "write_dataset", "open_store"):
         assert callable(getattr(kgrec, name))
 
 

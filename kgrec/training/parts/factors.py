@@ -9,6 +9,7 @@ from kgrec.progress import Advance
 from kgrec.training.part import Part
 
 if TYPE_CHECKING:
+    from kgrec.model.incidence import Incidence
     from kgrec.model.scorer import Scorer
     from kgrec.training.fitting import Fitting
     from kgrec.training.side_searches import FactorsSettings
@@ -34,6 +35,7 @@ class FactorsPart(Part):
 
     name, title = "factors", "factors"
     section = FactorsConfig
+    has_trial = True
 
     @property
     def settings_type(self) -> type:
@@ -54,6 +56,13 @@ class FactorsPart(Part):
             budget=fitting.budget,
             on_trial=advance,
         )
+
+    def trial_fit(self, fitting: "Fitting", history: "Incidence") -> "Scorer":
+        """Factorises the interactions of the sample."""
+        from kgrec.training.side_searches import FactorsSettings, fit_factors
+
+        config, seed = FactorsConfig.of(fitting.config), fitting.config.seed
+        return fit_factors(history, config, FactorsSettings(), seed)
 
     def fit(self, fitting: "Fitting", settings: "FactorsSettings", advance: Advance) -> "Scorer":
         """Alternates between users and items."""

@@ -10,6 +10,7 @@ from kgrec.progress import Advance
 from kgrec.training.part import Part
 
 if TYPE_CHECKING:
+    from kgrec.model.incidence import Incidence
     from kgrec.model.scorer import Scorer
     from kgrec.training.fitting import Fitting
     from kgrec.training.side_searches import UserSideSettings
@@ -36,6 +37,7 @@ class UserSidePart(Part):
     name, title = "user_side", "user side"
     section = UserSideConfig
     shared_scale = True
+    has_trial = True
 
     @property
     def settings_type(self) -> type:
@@ -61,6 +63,14 @@ class UserSidePart(Part):
             temporal=fitting.choices.temporal,
             budget=fitting.budget,
         )
+
+    def trial_fit(self, fitting: "Fitting", history: "Incidence") -> "Scorer":  # noqa: ARG002
+        """Explains the users of the sample by each other."""
+        from kgrec.model.user_side import UserSide
+        from kgrec.training.side_searches import UserSideSettings
+
+        settings = UserSideSettings()
+        return UserSide.fit(history, settings.ridge, item_exponent=settings.item_exponent)
 
     def fit(self, fitting: "Fitting", settings: "UserSideSettings", advance: Advance) -> "Scorer":
         """Solves for all users."""
