@@ -288,7 +288,7 @@ class TestSyntheticEdges:
         config, graph = tiny
         real = augmentation.decide
         monkeypatch.setattr(
-            augmentation, "decide", lambda *a, **o: replace(real(*a, **o), picked="none")
+            augmentation, "decide", lambda *a, **o: replace(real(*a, **o), winner="none")
         )
         found = fit(
             changed(config, augment={"source": "auto", "at_most": 12}), graph, progress=False
