@@ -2,13 +2,11 @@
 
     python publish_children.py RUN
 
-Reads one JSON object a line: `uri`, `top`, and `kill`: null, or `[statement, n, when]`; the fork
-ends itself by SIGKILL `before` or `after` it runs the statement of that name the n-th time. Writes
-one a line: `code` (negative: the signal), and of those that lived `report` and `ran` (how often
-each statement was run), or `error`.
+An order has `uri`, `top`, and `kill`: null, or `[statement, n, when]`; the fork ends itself by
+SIGKILL `before` or `after` it runs the statement of that name the n-th time. Those that lived
+answer with `report` and `ran` (how often each statement was run), or `error`.
 """
 
-import json
 import os
 import signal
 import sys
@@ -17,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from forks import answer_orders
 
 from kgrec.errors import KgrecError
 from kgrec.publication import publish, purging, target, writing
@@ -76,20 +78,7 @@ def main() -> None:
     """Answers orders until there are none."""
     torch.set_num_threads(1)
     run = load_run(Path(sys.argv[1]))
-    for line in sys.stdin:
-        reading, writing_end = os.pipe()
-        process = os.fork()
-        if process == 0:
-            os.close(reading)
-            with os.fdopen(writing_end, "w") as told:
-                told.write(json.dumps(child(json.loads(line), run)))
-            os._exit(0)
-        os.close(writing_end)
-        with os.fdopen(reading) as told:
-            answer = told.read()
-        _, status = os.waitpid(process, 0)
-        found = json.loads(answer) if answer else {}
-        print(json.dumps({"code": os.waitstatus_to_exitcode(status), **found}), flush=True)
+    answer_orders(lambda order: child(order, run))
 
 
 if __name__ == "__main__":

@@ -158,16 +158,8 @@ def test_later_deliveries_do_not_bring_it_back_until_it_is_readmitted(tmp_path: 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_between_two_steps_the_next_call_completes_it(tmp_path: Path, step: str) -> None:
-    assert_completed_after(tmp_path, "embedded:", step)
-
-
-@pytest.mark.parametrize("step", ["store", "texts"])
-def test_killed_around_the_write_to_a_store(tmp_path: Path, engine_uri: str, step: str) -> None:
-    assert_completed_after(tmp_path, engine_uri, step)
-
-
-def assert_completed_after(tmp_path: Path, uri: str, step: str) -> None:
-    config = shop(tmp_path, uri)
+    """On the embedded engine; test_killed_upkeep kills processes on both."""
+    config = shop(tmp_path, "embedded:")
     target = Target(NodeLabel.USER, USER)
     with pytest.raises(Killed):
         forget(config, target, on_step=kill_at(step))

@@ -1,4 +1,4 @@
-"""Ten thousand broken files: an error that says so, or rows that keep their promises."""
+"""Broken files: an error that says so, or rows that keep their promises."""
 
 import bz2
 import gzip
@@ -26,8 +26,10 @@ from kgrec.ingestion import ingest
 from kgrec.store.connect import open_store
 from kgrec.store.state import read_state
 
-#: Of every format and kind; there are eight of them.
-CASES = 1_250
+#: Of every format and kind, which are eight: some always, and ten thousand in all to prove it.
+FEW, MANY = 125, 1_250
+#: And of two deliveries of which one is broken.
+FEW_LOADS, MANY_LOADS = 20, 120
 
 ROWS = [
     {"user": f"u{n % 3}", "item": f"i{n % 4}", "rating": 1.5 + n % 3, "time": 1_000_000 + n}
@@ -122,16 +124,37 @@ def keeps_its_promises(table: pa.Table, kind: str) -> None:
         assert np.isfinite(values).all()
 
 
+def fuzzed(cases: int) -> settings:
+    """The same cases every time."""
+    return settings(
+        max_examples=cases,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 @pytest.mark.parametrize("what", FILES)
-@settings(
-    max_examples=CASES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@fuzzed(FEW)
+@given(data=st.data())
+def test_broken_files(
+    tmp_path_factory: pytest.TempPathFactory, what: str, data: st.DataObject
+) -> None:
+    assert_refused_or_clean(tmp_path_factory, what, data)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("what", FILES)
+@fuzzed(MANY)
 @given(data=st.data())
 def test_ten_thousand_broken_files(
+    tmp_path_factory: pytest.TempPathFactory, what: str, data: st.DataObject
+) -> None:
+    assert_refused_or_clean(tmp_path_factory, what, data)
+
+
+def assert_refused_or_clean(
     tmp_path_factory: pytest.TempPathFactory, what: str, data: st.DataObject
 ) -> None:
     name, kind, whole, packed = FILES[what]
@@ -147,16 +170,22 @@ def test_ten_thousand_broken_files(
         keeps_its_promises(table, kind)
 
 
-@settings(
-    max_examples=120,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@fuzzed(FEW_LOADS)
 @given(data=st.data())
 def test_never_half_a_load(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    folder = tmp_path_factory.mktemp("half")
+    assert_whole(tmp_path_factory.mktemp("half"), data)
+
+
+@pytest.mark.prove
+@fuzzed(MANY_LOADS)
+@given(data=st.data())
+def test_never_half_of_many_loads(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    assert_whole(tmp_path_factory.mktemp("half"), data)
+
+
+def assert_whole(folder: Path, data: st.DataObject) -> None:
     (folder / "day1.csv").write_bytes(delimited(","))
     source = {"name": "days", "kind": "interactions", "path": folder / "day*.csv"}
     items = {"name": "things", "kind": "items", "path": folder / "items*.csv"}

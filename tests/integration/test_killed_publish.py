@@ -3,10 +3,7 @@
 The next command of the same kind goes on where the killed one stopped; another one cleans up.
 """
 
-import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +12,8 @@ from typing import Any
 
 import pytest
 from conftest import MortalServer
-from published import assert_published, expected, fill, seen, small_run
+from forks import Forks, started
+from published import Seen, assert_published, expected, fill, seen, small_run
 
 from kgrec.errors import StoreError
 from kgrec.publication import publications, publish, writing
@@ -44,56 +42,51 @@ POINTS = (
 )
 
 
-class Children:
-    """A process that publishes in forks of itself."""
-
-    def __init__(self, process: "subprocess.Popen[str]", uri: str) -> None:
-        self._process, self._uri = process, uri
-
-    def publish(self, top: int, kill: tuple[str, int, str] | None = None) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        order = {"uri": self._uri, "top": top, "kill": kill}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert "error" not in answer, answer
-        return answer
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return small_run(tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.fixture
-def children(engine_uri: str, run: Run) -> Iterator[Children]:
-    with subprocess.Popen(
-        [sys.executable, str(CHILDREN), str(run.directory)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield Children(process, engine_uri)
-        assert process.stdin is not None
-        process.stdin.close()
+@pytest.fixture(scope="module")
+def wanted(run: Run) -> dict[int, Seen]:
+    """What readers see of each length of lists."""
+    return {top: expected(run, top, SIMILAR) for top in (OLD, NEW, OTHER)}
+
+
+@pytest.fixture(scope="module")
+def children(run: Run) -> Iterator[Forks]:
+    with started(CHILDREN, str(run.directory)) as forks:
+        yield forks
+
+
+def published(
+    children: Forks, uri: str, top: int, kill: tuple[str, int, str] | None = None
+) -> dict[str, Any]:
+    """Publishes in a fork, which may be killed."""
+    answer = children.ask(uri=uri, top=top, kill=kill)
+    assert "error" not in answer, answer
+    return answer
 
 
 @pytest.mark.parametrize("part", range(3))
 @pytest.mark.timeout(900)
 def test_killed_anywhere(
-    tmp_path: Path, engine_uri: str, run: Run, children: Children, part: int
+    tmp_path: Path,
+    engine_uri: str,
+    run: Run,
+    wanted: dict[int, Seen],
+    children: Forks,
+    part: int,
 ) -> None:
     with open_store(engine_uri) as store:
         fill(store, tmp_path)
-    wanted = {top: expected(run, top, SIMILAR) for top in (OLD, NEW, OTHER)}
-    assert children.publish(OLD)["report"]["changed"]
+    assert published(children, engine_uri, OLD)["report"]["changed"]
     old, resumed = OLD, 0
     for number, point in enumerate(POINTS[part::3]):
         if point[0] == "vector_slot_index" and engine_uri.startswith("embedded"):
             continue
         new = NEW if old != NEW else OLD
-        answer = children.publish(new, point)
+        answer = published(children, engine_uri, new, point)
         assert answer["code"] == -signal.SIGKILL, point
         with open_store(engine_uri, read_only=True) as store:
             found = seen(store, run)
@@ -101,7 +94,7 @@ def test_killed_anywhere(
             left = {each.fingerprint: each for each in publications(store)}
         # Once another command comes, which finds a foreign half.
         top = OTHER if number == 1 else new
-        answer = children.publish(top)
+        answer = published(children, engine_uri, top)
         assert answer["code"] == 0
         with open_store(engine_uri, read_only=True) as store:
             now = assert_published(store, run, top, SIMILAR)

@@ -33,19 +33,22 @@ REFRESHING: tuple[Point, ...] = (
     ("note_publication", 6, "after"),  # all but the run
     ("pathlib.Path.rename", 1, "after"),  # the run is away, the new one not yet there
 )
-#: Where `kgrec forget` is, with a node a transaction.
+#: Where `kgrec forget` writes to the store, with a node a transaction.
 FORGETTING: tuple[Point, ...] = (
-    ("kgrec.upkeep.forget.write_intent", 1, "after"),
-    ("kgrec.data.journal.journal.Journal.update", 1, "before"),
-    ("kgrec.data.journal.journal.Journal.update", 1, "after"),
-    ("kgrec.upkeep.forget.clean_rejects", 1, "after"),
     ("set_graph_state", 1, "after"),
     ("delete_nodes", 1, "within"),
     ("delete_nodes", 2, "after"),
     ("set_graph_state", 2, "before"),  # the graph is whole, and does not say so
-    ("kgrec.upkeep.forget.drop_texts", 1, "after"),
     ("replace_edges", 2, "within"),  # lists of the run
     ("publish_vectors", 1, "after"),
+)
+#: Where it writes to files, which are the same beside every engine.
+FORGETTING_FILES: tuple[Point, ...] = (
+    ("kgrec.upkeep.forget.write_intent", 1, "after"),
+    ("kgrec.data.journal.journal.Journal.update", 1, "before"),
+    ("kgrec.data.journal.journal.Journal.update", 1, "after"),
+    ("kgrec.upkeep.forget.clean_rejects", 1, "after"),
+    ("kgrec.upkeep.forget.drop_texts", 1, "after"),
     ("pathlib.Path.rename", 1, "after"),
     ("kgrec.upkeep.forget.remove_intent", 1, "before"),
 )
@@ -78,8 +81,29 @@ def test_a_killed_refresh(
 def test_a_killed_forgetting(
     engine_uri: str, children: Children, stages: Stages, point: Point
 ) -> None:
-    wanted = stages.undisturbed(about_to_forget, engine_uri)
-    scene = stages.scene(about_to_forget, engine_uri)
+    assert_forgets_although_killed(engine_uri, children, stages, point)
+
+
+@pytest.mark.parametrize("point", FORGETTING_FILES, ids=name_of)
+def test_a_forgetting_killed_beside_the_store(
+    children: Children, stages: Stages, point: Point
+) -> None:
+    assert_forgets_although_killed("embedded:", children, stages, point)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("point", FORGETTING_FILES, ids=name_of)
+def test_a_forgetting_killed_beside_a_server(
+    neo4j_uri: str, children: Children, stages: Stages, point: Point
+) -> None:
+    assert_forgets_although_killed(neo4j_uri, children, stages, point)
+
+
+def assert_forgets_although_killed(
+    uri: str, children: Children, stages: Stages, point: Point
+) -> None:
+    wanted = stages.undisturbed(about_to_forget, uri)
+    scene = stages.scene(about_to_forget, uri)
     assert children.run(scene.command, point, "saved")["code"] == -signal.SIGKILL
     assert_completed(children, scene, wanted)
 

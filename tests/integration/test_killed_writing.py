@@ -4,10 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import Forks, started
 from graph_oracle import assert_holds, random_dataset
 
 from kgrec.errors import StoreError
@@ -15,16 +17,21 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
 from kgrec.store.connect import open_store
 
-CHILD = Path(__file__).with_name("write_child.py")
+CHILDREN = Path(__file__).with_name("write_children.py")
 USERS = 20
 
 
-def run_child(uri: str, seed: int, kill_at: int, base: int | None = None) -> int:
-    command = [sys.executable, str(CHILD), uri, str(seed), str(USERS), str(kill_at)]
-    command += [] if base is None else [str(base)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-    return done.returncode
+@pytest.fixture(scope="module")
+def children() -> Iterator[Forks]:
+    with started(CHILDREN) as forks:
+        yield forks
+
+
+def ingested(children: Forks, uri: str, seed: int, kill_at: int, base: int | None = None) -> bool:
+    """Ingests in a fork; gives whether it came to its end and was not killed."""
+    answer = children.ask(uri=uri, seed=seed, users=USERS, kill_at=kill_at, base=base)
+    assert ("count" in answer, answer["code"]) in {(True, 0), (False, -signal.SIGKILL)}
+    return "count" in answer
 
 
 def version_seen(uri: str) -> str | None:
@@ -37,7 +44,7 @@ def version_seen(uri: str) -> str | None:
 
 
 @pytest.mark.parametrize("before", [None, 5], ids=["first-load", "other-version"])
-def test_a_killed_write_is_resumed(engine_uri: str, before: int | None) -> None:
+def test_killed_ingest_is_resumed(children: Forks, engine_uri: str, before: int | None) -> None:
     rng = np.random.default_rng(7 if before else 8)
     old = random_dataset(before, 25) if before else None
     dataset = random_dataset(6, USERS)
@@ -46,34 +53,34 @@ def test_a_killed_write_is_resumed(engine_uri: str, before: int | None) -> None:
             write_dataset(old, store)
     killed = 0
     for kill_at in (*sorted(rng.integers(6, 34, 3).tolist()), int(rng.integers(40, 120))):
-        killed += run_child(engine_uri, 6, kill_at) == -signal.SIGKILL
+        killed += not ingested(children, engine_uri, 6, kill_at)
         seen = version_seen(engine_uri)
         assert seen in {None, dataset.fingerprint, old.fingerprint if old else None}
     assert killed >= 2
-    assert run_child(engine_uri, 6, 0) == 0
+    assert ingested(children, engine_uri, 6, 0)
     with open_store(engine_uri) as store:
         assert_holds(store, dataset, provenance=True)
         assert not write_dataset(dataset, store).changed
 
 
-def test_killed_load_of_other_data_leaves_nothing(engine_uri: str) -> None:
+def test_killed_load_of_other_data_leaves_nothing(children: Forks, engine_uri: str) -> None:
     rng = np.random.default_rng(9)
     dataset = random_dataset(6, USERS)
     for seed in (5, 7, 8):  # each finds what the one before it left
-        run_child(engine_uri, seed, int(rng.integers(15, 60)))
+        ingested(children, engine_uri, seed, int(rng.integers(15, 60)))
     with open_store(engine_uri) as store:
         write_dataset(dataset, store)
         assert_holds(store, dataset, provenance=True)
 
 
-def test_killed_changes_are_completed_by_an_ingest(engine_uri: str) -> None:
+def test_killed_changes_are_completed_by_an_ingest(children: Forks, engine_uri: str) -> None:
     rng = np.random.default_rng(10)
     old, new = random_dataset(5, USERS), random_dataset(6, USERS)
     killed = 0
     for kill_at in sorted(rng.integers(4, 110, 4).tolist()):
         with open_store(engine_uri) as store:
             write_dataset(old, store)
-        killed += run_child(engine_uri, 6, kill_at, base=5) == -signal.SIGKILL
+        killed += not ingested(children, engine_uri, 6, kill_at, base=5)
         assert version_seen(engine_uri) in {None, old.fingerprint, new.fingerprint}
         with open_store(engine_uri) as store:
             write_dataset(new, store)
@@ -81,18 +88,19 @@ def test_killed_changes_are_completed_by_an_ingest(engine_uri: str) -> None:
     assert killed >= 2
     with open_store(engine_uri) as store:
         write_dataset(old, store)
-    assert run_child(engine_uri, 6, 0, base=5) == 0
+    assert ingested(children, engine_uri, 6, 0, base=5)
     with open_store(engine_uri) as store:
         assert_holds(store, new, provenance=True)
 
 
-def test_embedded_file_is_whole_whenever_the_writer_dies(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.prove)])
+def test_embedded_file_is_whole_whenever_the_writer_dies(tmp_path: Path, kills: int) -> None:
     uri = f"embedded:{tmp_path / 'graph.kgl'}"
     old, new = random_dataset(1, 150, 150), random_dataset(2, 150, 150)
     with open_store(uri) as store:
         write_dataset(old, store)
     program = f"""
-import sys; sys.path.insert(0, {str(CHILD.parents[1])!r})
+import sys; sys.path.insert(0, {str(CHILDREN.parents[1])!r})
 from graph_oracle import random_dataset
 from kgrec.ingestion import write_dataset
 from kgrec.store.connect import open_store
@@ -105,7 +113,7 @@ while True:
 """
     rng = np.random.default_rng(3)
     versions = set()
-    for _ in range(5):
+    for _ in range(kills):
         child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"

@@ -1,10 +1,9 @@
-"""Ingests a random dataset and, asked to, kills itself in the middle of it.
+"""Ingests random datasets, each in a fork that, asked to, kills itself in the middle of it.
 
-    python write_child.py URI SEED USERS KILL_AT [BASE]
-
-With BASE, the seed of the dataset that the store holds, only the changes from that are applied.
-Every statement and every checkpoint counts twice: before it is sent, and after it is done. At the
-count KILL_AT the process sends itself SIGKILL; 0 never.
+An order has `uri`, `seed` and `users` of the dataset, `kill_at`, and `base`: null, or the seed of
+the dataset that the store holds, of which only the changes are applied. Every statement and every
+checkpoint counts twice: before it is sent, and after it is done. At the count `kill_at` the fork
+sends itself SIGKILL; 0 never.
 """
 
 import os
@@ -15,6 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from forks import answer_orders
 from graph_oracle import random_changes, random_dataset
 
 import kgrec.ingestion.difference
@@ -33,16 +33,14 @@ kgrec.store.neo4j.NODE_ROWS = 10
 kgrec.store.neo4j.EDGE_ROWS = 40
 
 
-def main() -> None:
-    """Runs the ingest that the command line names."""
-    uri, seed, users, kill_at = sys.argv[1], *map(int, sys.argv[2:5])
-    base = int(sys.argv[5]) if sys.argv[5:] else None
+def child(order: dict[str, Any]) -> dict[str, Any]:
+    """Runs the ingest in the fork; gives its count of steps."""
     count = 0
 
     def step() -> None:
         nonlocal count
         count += 1
-        if count == kill_at:
+        if count == order["kill_at"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def counted(inner: Any) -> Any:
@@ -54,16 +52,17 @@ def main() -> None:
 
         return call
 
-    with open_store(uri) as store:
+    with open_store(order["uri"]) as store:
         for name in ("_run", "bulk_load", "checkpoint"):
             setattr(store, name, counted(getattr(store, name)))
-        dataset = random_dataset(seed, users)
-        if base is None:
+        dataset = random_dataset(order["seed"], order["users"])
+        if order["base"] is None:
             write_dataset(dataset, store)
         else:
-            apply_changes(random_changes(random_dataset(base, users), dataset), store)
-        print(count)
+            base = random_dataset(order["base"], order["users"])
+            apply_changes(random_changes(base, dataset), store)
+    return {"count": count}
 
 
 if __name__ == "__main__":
-    main()
+    answer_orders(child)
