@@ -35,6 +35,11 @@ def part(name: str) -> Any:
     return _PARTS[name]
 
 
+def is_built_in(name: str) -> bool:
+    """Whether a part of that name is kgrec's own."""
+    return name in _MODULES
+
+
 def add(new: Any) -> None:
     """Adds a part behind the others, or replaces the one of its name."""
     _PARTS[new.name] = new

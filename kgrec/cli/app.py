@@ -10,7 +10,8 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -85,11 +86,39 @@ def _program(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show what is being done, on stderr.")
     ] = False,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="MODULE",
+            help="Import a module of your own first, such as one with a part; before the command, "
+            "and as often as need be.",
+        ),
+    ] = None,
 ) -> None:
     del version, debug, verbose  # the first ends the program, `main` has read the others
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit(BAD_USAGE)
+    for module in modules or ():
+        _import_own(module)
+
+
+def _import_own(module: str) -> None:
+    """Imports what the caller named; this is the only way in for code that is not kgrec's."""
+    try:
+        import_module(module)
+    except Exception as exc:
+        is_missing = isinstance(exc, ModuleNotFoundError) and f"{module}.".startswith(
+            f"{exc.name}."
+        )
+        hint = (
+            "expected the dotted name of a module that Python finds, such as my_package.my_part; "
+            "install it, or put its folder into PYTHONPATH"
+            if is_missing
+            else "mend the module; --debug shows where it fails"
+        )
+        raise ConfigError(f"--import {module}: {type(exc).__name__}: {exc}; {hint}") from exc
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,7 +158,7 @@ def _tell(error: Exception) -> int:
     if isinstance(error, _UsageProblem):
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "kgrec"
-        problem = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
+        problem = str(cast("Any", error).format_message()).rstrip(".")
         message = f"{problem}{' ' if problem.endswith('?') else '; '}see {command} --help"
         code = BAD_USAGE
     elif isinstance(error, KgrecError):

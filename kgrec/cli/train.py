@@ -90,6 +90,6 @@ def _refuse_early(settings: Config, run_dir: Path) -> None:
     choose_device(settings.training.device)
     text = settings.text
     if text.enabled and text.model is not None:
-        from kgrec.text.encoder import Encoder
+        from kgrec.text.encoder import load_encoder
 
-        Encoder(text.model, text.max_tokens, text.batch_size, "cpu")
+        load_encoder(text, "cpu")

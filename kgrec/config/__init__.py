@@ -152,7 +152,20 @@ class Config(Settings):
 
     @classmethod
     def add_section(cls, name: str, section: type[PartConfig]) -> None:
-        """Adds the settings of a part as a section, with their defaults."""
+        """Adds the settings of a part as a section, with their defaults; again replaces it.
+
+        Settings that were read before know nothing of it; `PartConfig.of` gives its defaults.
+
+        Raises:
+            ConfigError: If the name is no name of a section, or that of something else.
+        """
+        present = cls.__pydantic_fields__.get(name)
+        is_taken = hasattr(cls, name) if present is None else not _is_part(present.annotation)
+        if is_taken or not name.isidentifier() or name.startswith(("_", "model_")):
+            raise ConfigError(
+                f"{name!r} cannot be a section of the settings: it is taken, or no plain name; "
+                f"expected one such as my_part; rename the part"
+            )
         cls.__pydantic_fields__[name] = FieldInfo(annotation=section, default=section())
         cls.model_rebuild(force=True)
 
@@ -222,6 +235,10 @@ class Config(Settings):
     def to_json(self) -> str:
         """The settings as JSON, without anything from the environment."""
         return self.model_dump_json(indent=2)
+
+
+def _is_part(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, PartConfig)
 
 
 for _part in registry.parts():

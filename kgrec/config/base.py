@@ -29,7 +29,9 @@ class PartConfig(Settings):
 
     @classmethod
     def of(cls, config: "Config") -> Self:
-        """Gives these settings out of all."""
-        settings = getattr(config, cls.section)
+        """Gives these settings out of all; defaults if all were read before it was added."""
+        settings = getattr(config, cls.section, None)
+        if settings is None:
+            return cls()
         assert isinstance(settings, cls)
         return settings

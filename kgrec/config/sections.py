@@ -25,8 +25,8 @@ class TextConfig(Settings):
 
     Attributes:
         enabled: Whether node texts are encoded at all.
-        model: Local path or hub name of a transformers encoder; None is all-MiniLM-L6-v2 from
-            the installed package.
+        model: Local path or hub name of a transformers encoder, or the name of one that
+            `kgrec.register_encoder` was given; None is all-MiniLM-L6-v2 from the installed package.
         max_tokens: Longer texts are cut.
         batch_size: Texts a forward pass; halved when memory runs out.
         components: Dimensions kept by whitening.

@@ -12,7 +12,7 @@ import psutil
 from kgrec.errors import ConfigError
 from kgrec.evaluation.beyond import beyond_accuracy
 from kgrec.evaluation.cohorts import cohort_metrics
-from kgrec.evaluation.metrics import FloatArray, ranking_metrics
+from kgrec.evaluation.metrics import FloatArray, Metric, own_metrics, ranking_metrics
 from kgrec.evaluation.prediction import prediction_metrics, sample_pairs
 from kgrec.evaluation.ranking import Pairs, RankingTask
 from kgrec.graph.data import GraphData, IndexArray
@@ -65,6 +65,7 @@ def evaluate(
     k: Sequence[int] = (10, 20),
     block_size: int = 1024,
     seed: int = 0,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> Evaluation:
     """Ranks all items for every user with held-out items and judges the lists and the scores.
 
@@ -78,11 +79,15 @@ def evaluate(
         k: List lengths.
         block_size: Users scored at once.
         seed: Of the sampled pairs of score prediction and the lists of diversity.
+        metrics: Further metrics by name: functions of the hits (n, k) bool, best first, and of how
+            many relevant items each user has, (n,) int64; they give one number a user, (n,).
 
     Raises:
-        ConfigError: If the split is TRAIN, or k or block_size is not positive.
+        ConfigError: If the split is TRAIN, k or block_size is not positive, or a further metric
+            has the name of another.
         DataError: If the split is empty or overlaps with what is known.
-        ShapeError: If the scorer is of other users or items.
+        ShapeError: If the scorer is of other users or items, or a further metric gives something
+            else than one finite number a user.
         TrainingDiverged: If a score is not a number.
     """
     start = time.perf_counter()
@@ -91,19 +96,23 @@ def evaluate(
     pairs = sample_pairs(task, np.random.default_rng([seed, 0]))
     ranking, scores = task.rank(scorer, max(k, default=0), pairs, progress=True)
     per_user = ranking_metrics(ranking.hits, task.num_truth, k)
-    metrics = {name: float(values.mean()) for name, values in per_user.items()}
+    means = {name: float(values.mean()) for name, values in per_user.items()}
     reference = _reference(scorer, graph, split, block_size, seed)
-    metrics.update(prediction_metrics(pairs, scores, reference))
+    means.update(prediction_metrics(pairs, scores, reference))
     for length in k:
         rng = np.random.default_rng([seed, 1])
-        metrics.update(beyond_accuracy(ranking, graph, length, rng))
+        means.update(beyond_accuracy(ranking, graph, length, rng))
+    own = own_metrics(metrics or {}, ranking.hits, task.num_truth, k)
+    _refuse_taken(own, means)
+    per_user.update(own)
+    means.update((name, float(values.mean())) for name, values in own.items())
     evaluation = Evaluation(
         split=split,
         seed=seed,
         k=tuple(k),
         users=task.users,
         per_user=per_user,
-        metrics=metrics,
+        metrics=means,
         cohorts=cohort_metrics(task, ranking, graph.train, k),
         seconds=time.perf_counter() - start,
         peak_memory_mb=peak_memory_mb(),
@@ -114,10 +123,18 @@ def evaluate(
         split,
         evaluation.num_users,
         max(k),
-        metrics[f"ndcg@{max(k)}"],
+        means[f"ndcg@{max(k)}"],
         evaluation.seconds,
     )
     return evaluation
+
+
+def _refuse_taken(own: Mapping[str, FloatArray], means: Mapping[str, float]) -> None:
+    taken_names = sorted(own.keys() & means.keys())
+    if taken_names:
+        raise ConfigError(
+            f"metrics {taken_names} are measured already; expected other names; rename yours"
+        )
 
 
 def _split(name: Split | str) -> Split:

@@ -4,7 +4,7 @@ The ideal list of NDCG and the denominator of MAP come from the ground truth, ne
 list that finds one of five relevant items at rank 1 is not perfect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,10 @@ import numpy.typing as npt
 from kgrec.errors import ConfigError, ShapeError
 
 FloatArray = npt.NDArray[np.float64]
+
+#: A metric of one's own: from hits (n, k) bool, best first, and how many relevant items each user
+#: has, (n,) int64, to one number a user, (n,).
+Metric = Callable[[npt.NDArray[np.bool_], npt.NDArray[np.int64]], npt.ArrayLike]
 
 #: What `ranking_metrics` gives for every k.
 RANKING_METRICS = ("precision", "recall", "f1", "ndcg", "mrr", "map", "hit_rate")
@@ -71,3 +75,39 @@ def ranking_metrics(
         metrics[f"map@{length}"] = precise[:, last] / best
         metrics[f"hit_rate@{length}"] = (count > 0).astype(np.float64)
     return metrics
+
+
+def own_metrics(
+    metrics: Mapping[str, Metric],
+    hits: npt.NDArray[np.bool_],
+    num_truth: npt.NDArray[np.int64],
+    k: Sequence[int],
+) -> dict[str, FloatArray]:
+    """Judges top lists by metrics of one's own.
+
+    Args:
+        metrics: Functions by name.
+        hits: As of `ranking_metrics`; each function gets its first k columns, misses behind where
+            lists are shorter.
+        num_truth: Likewise.
+        k: List lengths.
+
+    Returns:
+        For each metric and each k an array (n,) float64 under `name@k`.
+
+    Raises:
+        ShapeError: If a function gave something else than one finite number a user.
+    """
+    values_of: dict[str, FloatArray] = {}
+    for length in k:
+        top = np.zeros((len(hits), length), dtype=bool)
+        top[:, : hits.shape[1]] = hits[:, :length]
+        for name, metric in metrics.items():
+            values = np.asarray(metric(top.copy(), num_truth.copy()), dtype=np.float64)
+            if values.shape != num_truth.shape or not np.isfinite(values).all():
+                raise ShapeError(
+                    f"metric {name!r} gave an array of shape {values.shape}, expected one finite "
+                    f"number a user, {num_truth.shape}; give numbers of hits (n, k) row by row"
+                )
+            values_of[f"{name}@{length}"] = values
+    return values_of

@@ -10,7 +10,7 @@ from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem
 from kgrec.model.scorer import NO_WEIGHTS
-from kgrec.model.spd import invert
+from kgrec.model.spd import LinAlgError, invert
 
 #: Up to so many items the inverse is made in float64: it costs seconds there.
 DOUBLE_UP_TO = 4_000
@@ -53,7 +53,7 @@ def solve_ease(gram: Tensor, ridge: float, *, overwrite: bool = False) -> tuple[
     gram.diagonal().add_(ridge)
     try:
         weights = invert(gram)  # P
-    except torch.linalg.LinAlgError as exc:  # type: ignore[attr-defined]
+    except LinAlgError as exc:
         raise ConfigError(
             f"the Gram matrix plus ridge {ridge:g} is not positive definite in {gram.dtype}; "
             f"expected a larger ridge; try {10 * ridge:g}"

@@ -42,7 +42,8 @@ def scorer_kind(kind: str) -> "type[Scorer]":
     if kind not in _KINDS:
         raise RunError(
             f"the run holds a scorer of kind {kind!r}, expected one of {sorted(_KINDS)}; import "
-            f"the module that has it first; if it comes from another version of kgrec, train again"
+            f"the module that has it first, as in kgrec --import MODULE; if it comes from another "
+            f"version of kgrec, train again"
         )
     return _KINDS[kind]
 

@@ -1,8 +1,12 @@
 """Linear systems with a symmetric positive definite matrix, solved where the matrix lies."""
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor
 
+#: What torch raises where a matrix is not positive definite; its stubs leave the class out.
+LinAlgError: type[RuntimeError] = cast("Any", torch.linalg).LinAlgError
 #: Rows of a block. Smaller ones lose the speed of large products, larger ones work in vain above
 #: the diagonal of each block.
 _BLOCK = 512
@@ -23,7 +27,7 @@ def invert(matrix: Tensor) -> Tensor:
         `matrix`, now A⁻¹, both triangles.
 
     Raises:
-        torch.linalg.LinAlgError: If A is not positive definite in its precision.
+        LinAlgError: If A is not positive definite in its precision.
     """
     factor = _factor(matrix)
     _invert_triangle(factor)
@@ -42,7 +46,7 @@ def solve(matrix: Tensor, right: Tensor) -> Tensor:
         `right`, now X.
 
     Raises:
-        torch.linalg.LinAlgError: If A is not positive definite in its precision.
+        LinAlgError: If A is not positive definite in its precision.
     """
     factor = _factor(matrix)
     for columns in torch.split(right, _COLUMNS, dim=1):  # views; at most so many are held twice

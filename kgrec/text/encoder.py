@@ -17,6 +17,7 @@ from rich.progress import Progress
 from kgrec.config import TextConfig
 from kgrec.errors import ConfigError
 from kgrec.text.cache import VectorCache
+from kgrec.text.own import OwnEncoder, own_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +45,14 @@ def encode_texts(
 
     Raises:
         ConfigError: If the model cannot be loaded, or not even one text fits into memory.
+        ShapeError: If a registered encoder gave something else than one vector a text.
     """
-    model = _model_location(config.model)
-    cache = VectorCache(cache_dir, (_fingerprint(model), _POOLING, str(config.max_tokens)))
+    own = own_encoder(config.model)
+    cache = VectorCache(cache_dir, _space(config) if own is None else own.space)
     unique = list(dict.fromkeys(text for text in texts if text))
     vector_of = cache.load(unique)
     missing = [text for text in unique if text not in vector_of]
-    encoder = Encoder(model, config.max_tokens, config.batch_size) if missing else None
+    encoder = load_encoder(config) if missing else None
     with _progress(len(missing)) as advance:
         for start in range(0, len(missing), _CHUNK):
             chunk = missing[start : start + _CHUNK]
@@ -61,12 +63,30 @@ def encode_texts(
             advance(len(chunk))
     logger.info("texts=%d unique=%d encoded=%d", len(texts), len(unique), len(missing))
 
-    width = len(next(iter(vector_of.values()))) if vector_of else 1
-    result = np.zeros((len(texts), width), dtype=np.float32)
+    widths = {len(vector) for vector in vector_of.values()} or {1}
+    if len(widths) > 1:
+        raise ConfigError(
+            f"text.model = {config.model!r} gave vectors of {sorted(widths)} numbers; expected "
+            f"one length; if the encoder is another one now, register it with another version"
+        )
+    result = np.zeros((len(texts), widths.pop()), dtype=np.float32)
     for row, text in enumerate(texts):
         if text:
             result[row] = vector_of[text]
     return result
+
+
+def load_encoder(config: TextConfig, device: str | None = None) -> "Encoder | OwnEncoder":
+    """Gives the encoder of the settings: one that was registered, else a transformers model.
+
+    Raises:
+        ConfigError: If the model cannot be loaded.
+    """
+    own = own_encoder(config.model)
+    if own is not None:
+        return own
+    location = _model_location(config.model)
+    return Encoder(location, config.max_tokens, config.batch_size, device)
 
 
 class Encoder:
@@ -155,6 +175,11 @@ def _model_location(model: str | None) -> str:
     return str(get_model_path())
 
 
+def _space(config: TextConfig) -> tuple[str, str, str]:
+    """What vectors of a transformers model are cached under."""
+    return _fingerprint(_model_location(config.model)), _POOLING, str(config.max_tokens)
+
+
 def _fingerprint(model: str) -> str:
     """Identifies a model by its files' contents, or by the hub's commit."""
     folder = Path(model).expanduser()
@@ -208,7 +233,8 @@ def _explained(model: str) -> Iterator[None]:
         raise ConfigError(
             f"text.model = {model!r} cannot be loaded: {reason}; expected a folder, or the name of "
             f"a model on the hub or in its cache, with safetensors weights and no code of its own; "
-            f"leave text.model out for the encoder that comes with kgrec"
+            f"leave text.model out for the encoder that comes with kgrec, or import the module "
+            f"that registers an encoder of your own (kgrec --import MODULE)"
         ) from exc
 
 

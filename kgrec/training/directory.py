@@ -1,6 +1,7 @@
 """A run directory: what is in it, how it comes to be whole, and how it is read."""
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from kgrec.model.kinds import described, from_description
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Role
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
+from kgrec.training.part import all_parts
 from kgrec.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 #: Version of the layout of a run directory.
 LAYOUT = 4
@@ -91,7 +95,8 @@ def load_run(run_dir: Path) -> Run:
         )
     tensors, values = load_tensors(run_dir / "model.safetensors")
     try:
-        config = Config.build(read_json(run_dir / "config.json"), base=run_dir)
+        tree = _without_idle_parts(read_json(run_dir / "config.json"), record)
+        config = Config.build(tree, base=run_dir)
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
         scorer = from_description(tensors, values)
         pointer, columns = (tensors[name] for name in _DISLIKED)
@@ -116,6 +121,35 @@ def load_run(run_dir: Path) -> Run:
         observed=observed,
         space=space,
     )
+
+
+def _without_idle_parts(tree: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Drops sections of parts that are not registered here, where the run does without the parts.
+
+    Nothing is imported for them: a file cannot bring code.
+
+    Args:
+        tree: The run's settings, not validated yet.
+        record: The run's record, with the parts' weights.
+
+    Raises:
+        RunError: If the run needs such a part.
+    """
+    weights = record["fusion"]["weights"]
+    unknown = [
+        name
+        for name, section in tree.items()
+        if name not in Config.model_fields and isinstance(section, dict) and "enabled" in section
+    ]
+    for name in unknown:
+        if weights.get(name):
+            raise RunError(
+                f"it has a part {name!r}, which is not registered here; expected one of "
+                f"{sorted(part.name for part in all_parts())}; import the module that registers "
+                f"it first, as in kgrec --import MODULE"
+            )
+        logger.warning("part=%s is not registered, and weighs nothing in the run: left out", name)
+    return {name: section for name, section in tree.items() if name not in unknown}
 
 
 def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:

@@ -106,17 +106,24 @@ class Part(ABC):
 def register_part(part: Part) -> None:
     """Makes a part of one's own take part in every training from now on, with its settings.
 
+    Registered again, as when a notebook's cell is run twice, it replaces the part of its name.
+
     Raises:
-        ConfigError: If a section of the settings has its name and is none of a part.
+        ConfigError: If its name is that of one of kgrec's parts or of another section, or its
+            section has another name.
     """
     from kgrec.config import Config
 
+    if registry.is_built_in(part.name):
+        raise ConfigError(
+            f"kgrec has a part called {part.name!r}; expected another name; rename the part, and "
+            f"turn kgrec's off where yours stands in for it"
+        )
     if part.section is not None:
-        present = Config.model_fields.get(part.name)
-        if present is not None and part.name not in {known.name for known in all_parts()}:
+        if part.section.section != part.name:
             raise ConfigError(
-                f"a part is called {part.name!r}, as a section of the settings is; expected "
-                f"another name; rename the part"
+                f"part {part.name!r} has the section {part.section.section!r}; expected the same "
+                f"name; set `section` of {part.section.__name__}"
             )
         Config.add_section(part.name, part.section)
     registry.add(part)
