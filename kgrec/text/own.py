@@ -49,7 +49,8 @@ class OwnEncoder:
             )
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         lengths[lengths == 0] = 1
-        return (vectors / lengths).astype(np.float32)
+        unit: npt.NDArray[np.float32] = (vectors / lengths).astype(np.float32)
+        return unit
 
 
 _ENCODERS: dict[str, OwnEncoder] = {}
