@@ -44,11 +44,7 @@ class Part(ABC):
     reads_relations: ClassVar[bool] = False
     needs_times: ClassVar[bool] = False
     has_trial: ClassVar[bool] = False
-
-    @property
-    def settings_type(self) -> type | None:
-        """Dataclass of the settings that it searches; None if it searches none."""
-        return None
+    settings_type: ClassVar[Any] = None
 
     def is_enabled(self, config: "Config") -> bool:
         """Whether the settings ask for it."""

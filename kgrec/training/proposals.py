@@ -28,9 +28,8 @@ from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import history_of
 from kgrec.training.part import part_of
 from kgrec.training.parts.closed_form import ClosedFormConfig
-from kgrec.training.parts.factors import FactorsConfig
+from kgrec.training.parts.factors import FactorsConfig, FactorsSettings, fit_factors
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import FactorsSettings, fit_factors
 
 #: In the order in which the gate tries them.
 SOURCES = ("teacher", "knn", "gan")

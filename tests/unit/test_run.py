@@ -27,7 +27,7 @@ from kgrec.model.kinds import described
 from kgrec.model.popularity import Popularity
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.connect import open_store
-from kgrec.training import augmentation, closed_form_search, loop, networks, side_searches
+from kgrec.training import augmentation, closed_form_search, loop, networks
 from kgrec.training import fit as fit_module
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
@@ -35,10 +35,12 @@ from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.directory import Run, load_run, open_partial
 from kgrec.training.fan_out import items_per_entity
 from kgrec.training.fit import choose_device, fit
+from kgrec.training.parts import user_side
+from kgrec.training.parts.directed import DirectedSettings
+from kgrec.training.parts.user_side import UserSideSettings
 from kgrec.training.picture import _by_relation
 from kgrec.training.proposals import Proposals
 from kgrec.training.run import train
-from kgrec.training.side_searches import DirectedSettings, UserSideSettings
 from kgrec.training.temperature_search import TRIAL_EPOCHS, TemperatureSettings
 
 #: What a search could have found; no search over the tiny data set ends there.
@@ -542,7 +544,7 @@ class TestFailures:
 
         for module, name in (
             (closed_form_search, "search_closed_form"),
-            (side_searches, "search_user_side"),
+            (user_side, "search_user_side"),
         ):
             monkeypatch.setattr(module, name, refuse)
         run = train(config, tiny[1], tmp_path / "run", progress=False)

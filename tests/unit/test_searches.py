@@ -35,15 +35,10 @@ from kgrec.training.fusion_candidates import Candidates, Term
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import inner_graph, inner_ranks, is_temporal, time_ranks
 from kgrec.training.parts.closed_form import ClosedFormConfig
-from kgrec.training.parts.factors import FactorsConfig
+from kgrec.training.parts.directed import search_directed
+from kgrec.training.parts.factors import FactorsConfig, FactorsSettings, search_factors
+from kgrec.training.parts.user_side import UserSideSettings, search_user_side
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.side_searches import (
-    FactorsSettings,
-    UserSideSettings,
-    search_directed,
-    search_factors,
-    search_user_side,
-)
 
 
 def clustered(seed: int = 0) -> GraphData:

@@ -1,18 +1,32 @@
 """Weighted matrix factorisation as a part."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from kgrec.config.base import PartConfig
 from kgrec.progress import Advance
+from kgrec.training.climbing import Axis, ladder, setting
 from kgrec.training.part import Part
 
 if TYPE_CHECKING:
+    from kgrec.graph.data import GraphData
     from kgrec.model.incidence import Incidence
     from kgrec.model.scorer import Scorer
+    from kgrec.training.budget import Budget
     from kgrec.training.fitting import Fitting
-    from kgrec.training.side_searches import FactorsSettings
+
+_RIDGES, _UNOBSERVED = (5.0, 1.5, 15.0, 50.0), (0.2, 0.05, 0.6)
+
+
+@dataclass(frozen=True)
+class FactorsSettings:
+    """Settings of `WeightedMF`, and their NDCG@20 on an inner split; None if not searched."""
+
+    ridge: float = 5.0
+    unobserved: float = 0.2
+    inner_ndcg: float | None = None
 
 
 class FactorsConfig(PartConfig):
@@ -35,19 +49,11 @@ class FactorsPart(Part):
 
     name, title = "factors", "factors"
     section = FactorsConfig
+    settings_type = FactorsSettings
     has_trial = True
 
-    @property
-    def settings_type(self) -> type:
-        """Ridge, and what unobserved items count."""
-        from kgrec.training.side_searches import FactorsSettings
-
-        return FactorsSettings
-
-    def search(self, fitting: "Fitting", advance: Advance) -> "FactorsSettings":
+    def search(self, fitting: "Fitting", advance: Advance) -> FactorsSettings:
         """Tries ridges, then what unobserved items count, as for the user side."""
-        from kgrec.training.side_searches import search_factors
-
         return search_factors(
             fitting.graph,
             FactorsConfig.of(fitting.config),
@@ -59,17 +65,70 @@ class FactorsPart(Part):
 
     def trial_fit(self, fitting: "Fitting", history: "Incidence") -> "Scorer":
         """Factorises the interactions of the sample."""
-        from kgrec.training.side_searches import FactorsSettings, fit_factors
-
         config, seed = FactorsConfig.of(fitting.config), fitting.config.seed
         return fit_factors(history, config, FactorsSettings(), seed)
 
-    def fit(self, fitting: "Fitting", settings: "FactorsSettings", advance: Advance) -> "Scorer":
+    def fit(self, fitting: "Fitting", settings: FactorsSettings, advance: Advance) -> "Scorer":
         """Alternates between users and items."""
-        from kgrec.training.side_searches import fit_factors
-
         config = FactorsConfig.of(fitting.config)
         return fit_factors(fitting.history, config, settings, fitting.config.seed, advance)
+
+
+def search_factors(
+    graph: "GraphData",
+    config: FactorsConfig,
+    *,
+    seed: int,
+    temporal: bool,
+    budget: "Budget",
+    on_trial: Advance = lambda _: None,
+) -> FactorsSettings:
+    """Chooses ridge, then what unobserved items count, as `search_user_side` does.
+
+    Args:
+        graph: The graph; only its train interactions are read.
+        config: Dimensions and iterations.
+        seed: Of the inner split and of the first factors.
+        temporal: Whether the latest are held out.
+        budget: A wall limit, where there is one.
+        on_trial: Is told what is tried.
+    """
+    from kgrec.training.inner_search import most_active_inner, search_on
+    from kgrec.training.inner_split import history_of
+
+    inner = most_active_inner(graph, seed, temporal=temporal)
+    history = history_of(inner)
+
+    def fit(settings: FactorsSettings) -> "Scorer":
+        on_trial(f"{settings.ridge:g}, {settings.unobserved:g}")
+        return fit_factors(history, config, settings, seed)
+
+    axes: list[Axis[FactorsSettings]] = [
+        ladder(setting("ridge"), _RIDGES),
+        ladder(setting("unobserved"), _UNOBSERVED),
+    ]
+    return search_on(inner, FactorsSettings(), axes, fit, budget)
+
+
+def fit_factors(
+    history: "Incidence",
+    config: FactorsConfig,
+    settings: FactorsSettings,
+    seed: int,
+    on_iteration: Advance = lambda _: None,
+) -> "Scorer":
+    """Factorises with searched settings; arguments as of `WeightedMF.fit`."""
+    from kgrec.model.wmf import WeightedMF
+
+    return WeightedMF.fit(
+        history,
+        factors=config.dimensions,
+        unobserved=settings.unobserved,
+        ridge=settings.ridge,
+        iterations=config.iterations,
+        seed=seed,
+        on_iteration=on_iteration,
+    )
 
 
 PART = FactorsPart()
