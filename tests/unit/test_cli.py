@@ -304,7 +304,7 @@ def test_train_says_what_synthetic_edges_were_worth(
     arguments += ["--augment", "auto", "--set", "augment.at_most=12"]
     assert main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["augment"]
-    assert list(found["sources"]) == ["teacher", "knn", "popularity", "random"]
+    assert list(found["sources"]) == ["teacher", "knn"]
     assert main(arguments) == 0
     assert found["words"].splitlines()[0] in capsys.readouterr().out
 
