@@ -42,7 +42,9 @@ def parts_to_leave_out(fitting: Fitting, parts: Sequence[Part]) -> list[str]:
     """
     graph = fitting.graph
     valid = graph.held_out.get(Split.VALID)
-    if not parts or not fitting.parts or valid is None or graph.num_users <= _MOST_USERS:
+    if not parts or not fitting.parts or graph.num_users <= _MOST_USERS:
+        return []
+    if valid is None or not len(valid):
         return []
     count = np.bincount(graph.train.user_index, minlength=graph.num_users)
     asked = np.unique(valid.user_index)

@@ -319,7 +319,7 @@ def test_the_best_factors_are_found_one_setting_at_a_time(monkeypatch: pytest.Mo
         ease.weights += 0.3 * wrong * noise
         return ease
 
-    monkeypatch.setattr("kgrec.training.side_searches.WeightedMF.fit", stub)
+    monkeypatch.setattr("kgrec.model.wmf.WeightedMF.fit", stub)
     found = search_factors(
         clustered(), FactorsConfig(), seed=0, temporal=False, budget=Budget(None)
     )
