@@ -176,7 +176,7 @@ def watched(config: Config, run: Run, arrive: Callable[[], None], deliveries: in
         started, busy = time.perf_counter(), time.process_time()
         return True
 
-    for report in watch(run, config, every=10.0, published=True, wait=wait):
+    for report in watch(run, config, every=10.0, publish=True, wait=wait):
         visible = time.perf_counter() - started - report.seconds["write"]
         told("watch", report.to_json(), visible, time.process_time() - busy)
         run = report.run
@@ -208,7 +208,7 @@ def apart(config: Config, run: Run) -> Run:
     with open_store(config.store) as store:
         seconds["open"] = time.perf_counter() - opened
         graphs = KeptGraph(config)
-        report = graphs.fold_in(run, store, published=True)
+        report = graphs.fold_in(run, store, publish=True)
     seconds |= report.seconds
     visible, cpu = time.perf_counter() - started - seconds["write"], time.process_time() - busy
     told("apart", report.to_json() | {"seconds": seconds}, visible, cpu)

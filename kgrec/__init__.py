@@ -1,6 +1,7 @@
 """kgrec recommends items from a knowledge graph and says why.
 
-The names below are the whole public interface; everything heavy is imported when first used.
+The names below are the whole public interface; everything heavy is imported when first used. A
+function has the name of its command: `kgrec.train` does what `kgrec train` does.
 """
 
 from importlib import import_module
@@ -13,76 +14,170 @@ from kgrec.schema import NodeLabel, Split
 
 if TYPE_CHECKING:
     from kgrec import queries
+    from kgrec.adopt import Naming
+    from kgrec.adopt.inspection import inspect
+    from kgrec.auditing.audit import audit
+    from kgrec.auditing.likeness import relation_likeness
+    from kgrec.data.card.page import write_card
     from kgrec.data.intake import Intake
     from kgrec.data.load import load_dataset
     from kgrec.data.movielens import demo_config
     from kgrec.evaluation.evaluate import evaluate
     from kgrec.evaluation.floors import fit_floors
-    from kgrec.graph.fetch import fetch_graph
-    from kgrec.ingestion import ingest, write_dataset
+    from kgrec.evaluation.report import compare
+    from kgrec.explanation.explainer import Explainer
+    from kgrec.explanation.gradients import integrated_gradients
+    from kgrec.explanation.pair import explain
+    from kgrec.exploration import (
+        Subgraph,
+        draw_subgraph,
+        explore,
+        visualize_subgraph,
+        write_subgraph,
+    )
+    from kgrec.graph.data import GraphData
+    from kgrec.graph.fetch import fetch_graph, status
+    from kgrec.ingestion import Marks, check, ingest, write_dataset
     from kgrec.model.incidence import Incidence
     from kgrec.model.scorer import FromHistory, Scorer
+    from kgrec.publication import current_publication, publications, publish, retire
     from kgrec.recommend import Recommendation, Recommender
+    from kgrec.reporting import report, write_report
+    from kgrec.resolution.resolve import resolve
+    from kgrec.store.base import GraphStore
     from kgrec.store.connect import open_store
+    from kgrec.store.cypher import get_statement
+    from kgrec.store.synthetic import purge_synthetic, synthetic_runs
     from kgrec.text.own import register_encoder
     from kgrec.training.augmenter import GanAugmenter
-    from kgrec.training.directory import load_run
+    from kgrec.training.directory import Run, load_run
     from kgrec.training.part import Part, register_part
     from kgrec.training.run import train
+    from kgrec.upkeep.forget import forget, readmit
+    from kgrec.upkeep.refresh import refresh
+    from kgrec.upkeep.watching import watch
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Config",
+    "Explainer",
     "FromHistory",
     "GanAugmenter",
+    "GraphData",
+    "GraphStore",
     "Incidence",
     "Intake",
     "KgrecError",
+    "Marks",
+    "Naming",
     "NodeLabel",
     "Part",
     "PartConfig",
     "Recommendation",
     "Recommender",
+    "Run",
     "Scorer",
     "Split",
+    "Subgraph",
     "__version__",
+    "audit",
+    "check",
+    "compare",
+    "current_publication",
     "demo_config",
+    "draw_subgraph",
     "evaluate",
+    "explain",
+    "explore",
     "fetch_graph",
     "fit_floors",
+    "forget",
+    "get_statement",
     "ingest",
+    "inspect",
+    "integrated_gradients",
     "load_dataset",
     "load_run",
     "open_store",
+    "publications",
+    "publish",
+    "purge_synthetic",
     "queries",
+    "readmit",
+    "refresh",
     "register_encoder",
     "register_part",
+    "relation_likeness",
+    "report",
+    "resolve",
+    "retire",
+    "status",
+    "synthetic_runs",
     "train",
+    "visualize_subgraph",
+    "watch",
+    "write_card",
     "write_dataset",
+    "write_report",
+    "write_subgraph",
 ]
 
 _LAZY = {
+    "Explainer": "kgrec.explanation.explainer",
     "FromHistory": "kgrec.model.scorer",
     "GanAugmenter": "kgrec.training.augmenter",
+    "GraphData": "kgrec.graph.data",
+    "GraphStore": "kgrec.store.base",
     "Incidence": "kgrec.model.incidence",
     "Intake": "kgrec.data.intake",
+    "Marks": "kgrec.ingestion",
+    "Naming": "kgrec.adopt",
     "Part": "kgrec.training.part",
     "Recommendation": "kgrec.recommend",
     "Recommender": "kgrec.recommend",
+    "Run": "kgrec.training.directory",
     "Scorer": "kgrec.model.scorer",
+    "Subgraph": "kgrec.exploration",
+    "audit": "kgrec.auditing.audit",
+    "check": "kgrec.ingestion",
+    "compare": "kgrec.evaluation.report",
+    "current_publication": "kgrec.publication",
     "demo_config": "kgrec.data.movielens",
+    "draw_subgraph": "kgrec.exploration",
     "evaluate": "kgrec.evaluation.evaluate",
+    "explain": "kgrec.explanation.pair",
+    "explore": "kgrec.exploration",
     "fetch_graph": "kgrec.graph.fetch",
     "fit_floors": "kgrec.evaluation.floors",
+    "forget": "kgrec.upkeep.forget",
+    "get_statement": "kgrec.store.cypher",
     "ingest": "kgrec.ingestion",
+    "inspect": "kgrec.adopt.inspection",
+    "integrated_gradients": "kgrec.explanation.gradients",
     "load_dataset": "kgrec.data.load",
     "load_run": "kgrec.training.directory",
     "open_store": "kgrec.store.connect",
+    "publications": "kgrec.publication",
+    "publish": "kgrec.publication",
+    "purge_synthetic": "kgrec.store.synthetic",
+    "readmit": "kgrec.upkeep.forget",
+    "refresh": "kgrec.upkeep.refresh",
     "register_encoder": "kgrec.text.own",
     "register_part": "kgrec.training.part",
+    "relation_likeness": "kgrec.auditing.likeness",
+    "report": "kgrec.reporting",
+    "resolve": "kgrec.resolution.resolve",
+    "retire": "kgrec.publication",
+    "status": "kgrec.graph.fetch",
+    "synthetic_runs": "kgrec.store.synthetic",
     "train": "kgrec.training.run",
+    "visualize_subgraph": "kgrec.exploration",
+    "watch": "kgrec.upkeep.watching",
+    "write_card": "kgrec.data.card.page",
     "write_dataset": "kgrec.ingestion",
+    "write_report": "kgrec.reporting",
+    "write_subgraph": "kgrec.exploration",
 }
 
 

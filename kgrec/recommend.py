@@ -118,7 +118,7 @@ class Recommender:
         scores[self.run.scorer.history.row(user)] = -torch.inf
         scores[disliked] = -torch.inf
         top = self._top(scores, k)
-        explanations = self.explain(user_id, [self._items.ids[i] for i, _ in top])
+        explanations = self.contributions(user_id, [self._items.ids[i] for i, _ in top])
         return [
             replace(
                 self._place(rank, index, score),
@@ -139,7 +139,7 @@ class Recommender:
         out: list[float] = self.run.scorer.score(user)[0, items].tolist()
         return out
 
-    def explain(self, user_id: str, item_ids: Sequence[str]) -> list[Explanation]:
+    def contributions(self, user_id: str, item_ids: Sequence[str]) -> list[Explanation]:
         """Decomposes scores into own items and into relations.
 
         Raises:
@@ -148,7 +148,7 @@ class Recommender:
         run = self.run
         return explain_scores(run.scorer, run.vocabularies, run.names, user_id, item_ids)
 
-    def similar_items(self, item_id: str, k: int = 10) -> list[Recommendation]:
+    def similar(self, item_id: str, k: int = 10) -> list[Recommendation]:
         """Gives the k items closest to one: by the network's cosine, else the closed form.
 
         Raises:

@@ -14,7 +14,7 @@ from kgrec.data.journal.erasing import is_placeholder
 from kgrec.data.journal.forgotten import read_forgotten
 from kgrec.data.journal.place import journal_folder
 from kgrec.graph.snapshot import NAME
-from kgrec.publication import current
+from kgrec.publication import current_publication
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -79,7 +79,7 @@ def _graph(store: GraphStore) -> dict[str, Any]:
         (" ".join(row[name] for name in names), json.dumps(row["kept"], sort_keys=True))
         for row in edges
     )
-    publication = current(store)
+    publication = current_publication(store)
     own = "no publication" if publication is None else publication.id
 
     def same(value: Any) -> Any:  # the id of the publication is drawn

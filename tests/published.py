@@ -8,7 +8,7 @@ from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
-from kgrec.publication import Publication, current, publications
+from kgrec.publication import Publication, current_publication, publications
 from kgrec.recommend import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
@@ -42,7 +42,7 @@ def expected(run: Run, top: int, similar: int) -> Seen:
     users, items = (run.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
     return {
         user: [r.item_id for r in recommender.recommend(user, top, num_reasons=0)] for user in users
-    } | {item: [r.item_id for r in recommender.similar_items(item, similar)] for item in items}
+    } | {item: [r.item_id for r in recommender.similar(item, similar)] for item in items}
 
 
 def seen(store: GraphStore, run: Run) -> Seen:
@@ -59,7 +59,7 @@ def seen(store: GraphStore, run: Run) -> Seen:
 
 def assert_published(store: GraphStore, run: Run, top: int, similar: int) -> Publication:
     """Asserts that a store holds one publication, whole, and nothing of any other."""
-    found = current(store)
+    found = current_publication(store)
     assert found is not None
     assert publications(store) == [found]
     assert seen(store, run) == expected(run, top, similar)

@@ -219,7 +219,7 @@ def about_to_refresh(folder: Path, uri: str, run: Run) -> Scene:
     """Users, items and interactions are new, and an item is gone."""
     shop = about_to_retire(folder, uri, run)
     config, directory = shop.config, shop.run
-    forget(config, Target(NodeLabel.ITEM, ITEM), progress=False)
+    forget(config, item=ITEM, progress=False)
     deliver(config, "2", *(f"u{u},i{n},buy,9000" for u in range(5) for n in range(9, 20)),
             *(f"nova,i{n},buy,9001" for n in range(12)),
             *(f"u{n},i-new,buy,9002" for n in range(12)))  # fmt: skip

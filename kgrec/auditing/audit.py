@@ -100,7 +100,7 @@ class Audit:
         return {**plain, "split": str(self.split)}
 
 
-def audit_graph(
+def audit(
     config: Config,
     graph: GraphData,
     *,
@@ -162,13 +162,13 @@ def audit_graph(
     users, differences = trials.differences(GRAPH, graph, config.seed)
     unused = tuple(name for name in edges if name not in used)
     verdict = _verdict(edges, differences, unused, likeness)
-    audit = Audit(
+    measured = Audit(
         split, config.seed, config.fusion.network, len(folds), permutations, trials.fits, edges,
         users, trials.means(), differences, unused, tuple(used[most_relations:]), likeness,
         verdict, time.perf_counter() - started,
     )  # fmt: skip
-    logger.info("audit alarm=%s seconds=%.1f", verdict.alarm, audit.seconds)
-    return audit
+    logger.info("audit alarm=%s seconds=%.1f", verdict.alarm, measured.seconds)
+    return measured
 
 
 def _verdict(

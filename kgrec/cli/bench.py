@@ -121,7 +121,7 @@ def _audit(out: Path, split: SplitStore, reporter: Reporter) -> list[Any]:
     """Writes the audit into the results; gives what to show of it."""
     from kgrec.bench.machine import commit, now
     from kgrec.bench.results import write_audit
-    from kgrec.cli.steps import audit_graph
+    from kgrec.cli.steps import audit_run
     from kgrec.cli.tables import audit_view
     from kgrec.graph.fetch import fetch_graph
     from kgrec.schema import Split
@@ -129,7 +129,7 @@ def _audit(out: Path, split: SplitStore, reporter: Reporter) -> list[Any]:
 
     with open_store(split.config.store, read_only=True) as store:
         graph = fetch_graph(store)
-    audit = audit_graph(split.config, graph, None, reporter, split=Split.TEST)
+    audit = audit_run(split.config, graph, None, reporter, split=Split.TEST)
     write_audit(out, {**audit.to_dict(), "date": now(), "commit": commit()})
     return ["", audit_view(audit)]
 

@@ -31,7 +31,7 @@ def check(
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import row_progress
         from kgrec.data.card.build import build_card
-        from kgrec.data.card.page import write_card_html
+        from kgrec.data.card.page import write_card
         from kgrec.data.card.statistics import EventStatistics
         from kgrec.data.card.terminal import card_tables
         from kgrec.data.intake import Intake
@@ -59,7 +59,7 @@ def check(
             )
             notes.append(f"cautions: {len(card.cautions)}")
         if html is not None:
-            write_card_html(card, html)
+            write_card(card, html)
         page_line = () if html is None else (f"page: {html}",)
         answer = {
             "card": card.to_json(),

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kgrec.cli.options import AsJson, RunDirectory, StoreUri, positive, with_store
 from kgrec.cli.output import Reporter
-from kgrec.errors import ConfigError, VocabularyError
-
-if TYPE_CHECKING:
-    from kgrec.explore import Subgraph
-    from kgrec.store.base import GraphStore
-    from kgrec.training.directory import Run
+from kgrec.errors import ConfigError
 
 _PAGE = ".html"
 
@@ -64,22 +59,17 @@ def explore(
     _refuse_early(out, user, item, entity)
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import open_reader
-        from kgrec.explore import draw_subgraph, fetch_subgraph, write_page
+        from kgrec.exploration import draw_subgraph, explore, write_subgraph
         from kgrec.training.directory import load_run
 
         trained_run = load_run(run)
         with open_reader(with_store(trained_run.config, store)) as graph_store:
-            if user is None:
-                subgraph = fetch_subgraph(
-                    graph_store, items=item or (), entities=entity or (), hops=hops,
-                    most_edges=most_edges, run=trained_run,
-                )  # fmt: skip
-            else:
-                context_edges = (8 if out.suffix == _PAGE else 0) if around is None else around
-                subgraph = _explained_subgraph(
-                    trained_run, graph_store, user, item, k, context_edges
-                )
-        (write_page if out.suffix == _PAGE else draw_subgraph)(subgraph, out)
+            context_edges = (8 if out.suffix == _PAGE else 0) if around is None else around
+            subgraph = explore(
+                trained_run, graph_store, user=user, items=item or (), entities=entity or (),
+                k=k, hops=hops, most_edges=most_edges, around=context_edges,
+            )  # fmt: skip
+        (write_subgraph if out.suffix == _PAGE else draw_subgraph)(subgraph, out)
         reporter.answer(
             {
                 "file": str(out),
@@ -96,33 +86,10 @@ def explore(
         )
 
 
-def _explained_subgraph(
-    run: Run, store: GraphStore, user: str, items: list[str] | None, k: int, around: int
-) -> Subgraph:
-    from kgrec.explore import recommendation_subgraph
-    from kgrec.recommend import Recommender
-
-    if items:
-        return recommendation_subgraph(run, store, user, items, around=around)
-    recommendations = Recommender(run, store).recommend(user, k, num_reasons=0)
-    if not recommendations or recommendations[0].cold:
-        raise VocabularyError(
-            f"run {run.directory} knows nothing of user {user!r} and would give the most popular "
-            f"items, which no path explains; name a user with interactions, or only --item"
-        )
-    return recommendation_subgraph(
-        run,
-        store,
-        user,
-        [recommendation.item_id for recommendation in recommendations],
-        around=around,
-    )
-
-
 def _refuse_early(
     out: Path, user: str | None, items: list[str] | None, entities: list[str] | None
 ) -> None:
-    from kgrec.explore.picture import KINDS
+    from kgrec.exploration.picture import KINDS
 
     if out.suffix not in (_PAGE, *KINDS):
         raise ConfigError(

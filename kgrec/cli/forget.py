@@ -16,7 +16,6 @@ from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel
 
 if TYPE_CHECKING:
-    from kgrec.upkeep.intent import Target
     from kgrec.upkeep.receipt import Receipt
 
 
@@ -44,8 +43,9 @@ def forget(
 ) -> None:
     """Forget a user or an item everywhere, and give a receipt. Without an id: finish what began."""
     settings = load_config(config, store, None)
-    target = _target(user, item)
-    if readmit and (target is None or run or retrain_exact):
+    if user is not None and item is not None:
+        raise ConfigError("give --user or --item, one at a time")
+    if readmit and ((user is None and item is None) or run or retrain_exact):
         raise ConfigError("--readmit needs --user or --item, and goes with nothing else")
     if retrain_exact and not run:
         raise ConfigError("--retrain-exact compares runs; name them with --run")
@@ -53,14 +53,16 @@ def forget(
         from kgrec.upkeep import forget as upkeep
 
         if readmit:
-            assert target is not None
-            was_forgotten = upkeep.readmit(settings, target)
+            was_forgotten = upkeep.readmit(settings, user=user, item=item)
             outcome = "may come again" if was_forgotten else "was not forgotten here"
-            answer = {"label": str(target.label), "id": target.id, "readmitted": was_forgotten}
-            reporter.answer(answer, f"{target.label.lower()} {target.id} {outcome}")
+            label, node_id = (NodeLabel.ITEM, item) if user is None else (NodeLabel.USER, user)
+            answer = {"label": str(label), "id": node_id, "readmitted": was_forgotten}
+            reporter.answer(answer, f"{label.lower()} {node_id} {outcome}")
             return
         with reporter.step("forget") as notes, completed_by("forget"):
-            receipt = upkeep.forget(settings, target, run or (), progress=not as_json)
+            receipt = upkeep.forget(
+                settings, user=user, item=item, runs=run or (), progress=not as_json
+            )
             notes.append(
                 "gone" if receipt.was_present else "was forgotten before, and is not there"
             )
@@ -76,16 +78,6 @@ def forget(
             "something was found when the places were read again, see the receipt; run kgrec "
             "forget again"
         )
-
-
-def _target(user: str | None, item: str | None) -> Target | None:
-    from kgrec.upkeep.intent import Target
-
-    if user is not None and item is not None:
-        raise ConfigError("give --user or --item, one at a time")
-    if user is not None:
-        return Target(NodeLabel.USER, user)
-    return None if item is None else Target(NodeLabel.ITEM, item)
 
 
 def _receipt_lines(receipt: Receipt) -> list[Table | str]:

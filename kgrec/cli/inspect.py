@@ -49,9 +49,8 @@ def inspect(
     if out is not None and out.exists():
         raise ConfigError(f"--out {out} exists already; give another name, or remove it")
     with Reporter(as_json) as reporter:
-        from kgrec.adopt.facts import read_facts
-        from kgrec.adopt.propose import propose
-        from kgrec.adopt.write import to_json, to_toml
+        from kgrec.adopt import inspection
+        from kgrec.adopt.write import to_json
         from kgrec.progress import progress_bar
 
         with (
@@ -59,23 +58,24 @@ def inspect(
             progress_bar("look", None, enabled=not as_json) as bar,
         ):
             with _open_adopted(store, database) as graph_store:
-                facts = read_facts(graph_store, sample=sample, on_name=bar)
+                inspected = inspection.inspect(
+                    graph_store, database=database, sample=sample, on_name=bar
+                )
+            facts, proposal = inspected.facts, inspected.proposal
             notes.append(f"{len(facts.labels)} labels, {len(facts.types)} relationship types")
-        proposal = propose(facts)
-        text = to_toml(proposal, facts.uri, database)
         if out is not None:
-            _write(out, text)
+            _write(out, inspected.config)
         for doubt in () if as_json else proposal.unsure():
             reporter.warn(f"unsure: {doubt}")
         answer = {
             **asdict(facts),
             "proposal": to_json(proposal),
-            "config": text,
+            "config": inspected.config,
             "out": None if out is None else str(out),
             "seconds": reporter.seconds,
         }
         if out is None:
-            ending: Text | str = Text(text.rstrip("\n"))
+            ending: Text | str = Text(inspected.config.rstrip("\n"))
         else:
             name = escape(str(out))
             ending = f"written: {name}; next: kgrec ingest --config {name}"

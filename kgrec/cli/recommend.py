@@ -63,7 +63,7 @@ def similar(
         from kgrec.training.directory import load_run
 
         recommender = open_recommender(load_run(run), store, reporter, stack)
-        recommendations = recommender.similar_items(item, k)
+        recommendations = recommender.similar(item, k)
         reporter.answer(
             {
                 "run": str(run),

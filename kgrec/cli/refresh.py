@@ -78,7 +78,7 @@ def refresh(
                     stack.enter_context(open_readers(settings, graph_store)) if publish else None
                 )
                 report = graphs.fold_in(
-                    trained_run, graph_store, out, published=publish, readers=readers
+                    trained_run, graph_store, out, publish=publish, readers=readers
                 )
                 notes.append(_summary(report))
         graphs.write()
@@ -91,7 +91,7 @@ def _watch(run: Run, settings: Config, reporter: Reporter, interval: float, publ
 
     count = 0
     try:
-        for report in watch(run, settings, every=interval, published=publish):
+        for report in watch(run, settings, every=interval, publish=publish):
             count += 1
             reporter.answer(report.to_json(), _summary(report))
     except KeyboardInterrupt:

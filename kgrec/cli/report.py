@@ -27,7 +27,7 @@ def report(
         raise ConfigError(f"-o {out} is no page; expected a file that ends in .html")
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import open_reader
-        from kgrec.report import gather, write_report
+        from kgrec.reporting import report, write_report
         from kgrec.training.directory import load_run
 
         trained_run = load_run(run)
@@ -35,7 +35,7 @@ def report(
             reporter.step("report") as notes,
             open_reader(with_store(trained_run.config, store)) as graph_store,
         ):
-            run_report = gather(
+            run_report = report(
                 trained_run, graph_store, split=split, users=user or (), progress=not as_json
             )
             notes.append(f"{run_report.measured['num_users']:,} users of {split} judged")

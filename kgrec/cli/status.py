@@ -15,11 +15,11 @@ def status(
     """Say what is in a store."""
     settings = store_config(config, store)
     with Reporter(as_json) as reporter:
-        from kgrec.graph.fetch import graph_summary
+        from kgrec.graph.fetch import status
         from kgrec.store.connect import open_store
 
         with open_store(settings, read_only=True) as graph_store:
-            summary = {**graph_summary(graph_store), "loads": graph_store.read("loads")}
+            summary = status(graph_store)
         loads = summary["loads"]
         reporter.answer(
             summary, _heading(summary), _counts(summary), *([_loads(loads)] if loads else [])

@@ -109,7 +109,7 @@ def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporte
     return run
 
 
-def audit_graph(
+def audit_run(
     config: Config,
     graph: GraphData,
     run: Run | None,
@@ -117,19 +117,19 @@ def audit_graph(
     split: Split = Split.VALID,
 ) -> Audit:
     """Measures what the graph is worth to a model like the run's, which keeps what was found."""
-    from kgrec.auditing.audit import audit_graph
+    from kgrec.auditing.audit import audit
     from kgrec.training.checkpoint import write_json
 
     with reporter.step("audit") as notes:
         progress = not reporter.as_json
         scorer = None if run is None else run.scorer
-        audit = audit_graph(config, graph, split=split, scorer=scorer, progress=progress)
+        graph_audit = audit(config, graph, split=split, scorer=scorer, progress=progress)
         if run is not None:
-            write_json(run.directory / "audit.json", audit.to_dict())
-        notes.append("ALARM" if audit.verdict.alarm else "no alarm")
-    if audit.verdict.alarm:
-        reporter.warn(audit.verdict.sentences[0])
-    return audit
+            write_json(run.directory / "audit.json", graph_audit.to_dict())
+        notes.append("ALARM" if graph_audit.verdict.alarm else "no alarm")
+    if graph_audit.verdict.alarm:
+        reporter.warn(graph_audit.verdict.sentences[0])
+    return graph_audit
 
 
 def evaluate_run(

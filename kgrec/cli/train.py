@@ -45,7 +45,7 @@ def train(
     settings = load_config(config, store, changes)
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
     with Reporter(as_json) as reporter:
-        from kgrec.cli.steps import audit_graph, bring_up_to_date, fetch, train_run, write_vectors
+        from kgrec.cli.steps import audit_run, bring_up_to_date, fetch, train_run, write_vectors
         from kgrec.cli.tables import audit_view
 
         _refuse_early(settings, run_dir)
@@ -60,7 +60,7 @@ def train(
         }
         blocks = [block for finding in findings.values() for block in ("", finding["words"])]
         if audit:
-            graph_audit = audit_graph(settings, graph, trained_run, reporter)
+            graph_audit = audit_run(settings, graph, trained_run, reporter)
             findings["audit"] = graph_audit.to_dict()
             blocks += ["", audit_view(graph_audit)]
         reporter.answer(

@@ -2,7 +2,7 @@
 
 For other modules, kept stable:
 
-    found = explain_pair(recommender, "u4", "i7", num_paths=5)    # a Recommender or a Run
+    found = explain(recommender, "u4", "i7", num_paths=5)    # a Recommender or a Run
     found.score
     found.parts       each model of the fusion: its share; the shares add up to the score
     found.own_items   each of the user's own items: its share; with `rest` they add up
@@ -173,7 +173,7 @@ class PairExplanation:
         return asdict(self)
 
 
-def explain_pair(
+def explain(
     served: Served | Any,
     user_id: str,
     item_id: str,

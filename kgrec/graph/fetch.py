@@ -69,13 +69,16 @@ def fetch_graph(store: GraphStore, *, behaviour_properties: bool = False) -> Gra
     )
 
 
-def graph_summary(store: GraphStore) -> dict[str, Any]:
-    """Counts what is in a store, for `kgrec status`.
+def status(store: GraphStore) -> dict[str, Any]:
+    """Counts what is in a store.
+
+    Args:
+        store: Open for reading.
 
     Returns:
         `engine`, `engine_version`, `uri`, `version`, `state` ("empty", "loading", "ready"),
         `nodes` (per label), `interactions` (per split), `behaviours` (per edge set its `role` and
-        `count`), `relations` and `identities` (per edge set).
+        `count`), `relations` and `identities` (per edge set), `loads` (what was taken in).
     """
     state = read_state(store)
     catalogue = read_relations(store)
@@ -104,6 +107,7 @@ def graph_summary(store: GraphStore) -> dict[str, Any]:
         },
         "relations": of_role(Role.RELATION),
         "identities": of_role(Role.IDENTITY),
+        "loads": store.read("loads"),
     }
 
 

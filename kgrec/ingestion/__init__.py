@@ -1,5 +1,6 @@
 """From sources to a store: whole datasets, changes, and files for Neo4j's offline importer."""
 
+from kgrec.ingestion.checking import check
 from kgrec.ingestion.filling import apply_changes, write_dataset
 from kgrec.ingestion.offline import OfflineFiles, write_offline
 from kgrec.ingestion.pipeline import IngestReport, Marks, foreign_query, ingest
@@ -12,6 +13,7 @@ __all__ = [
     "OfflineFiles",
     "WriteReport",
     "apply_changes",
+    "check",
     "foreign_query",
     "graph_version",
     "ingest",

@@ -28,7 +28,7 @@ from kgrec.publication.versions import (
     Publication,
     State,
     begin,
-    current,
+    current_publication,
     find,
     publications,
     switch,
@@ -43,7 +43,7 @@ __all__ = [
     "Publication",
     "PublishReport",
     "State",
-    "current",
+    "current_publication",
     "find",
     "publications",
     "publish",
@@ -110,7 +110,7 @@ def publish(
     prepare(store, naming)
     with progress_bar("publish", None, enabled=progress) as advance:
         purged = purge(store, naming, advance)
-        previous = current(store)
+        previous = current_publication(store)
         if previous is not None and previous.fingerprint == plan.fingerprint:
             return PublishReport(previous, False, False, purged, plan.notes)
         publication, resumed = _open(store, naming, plan, previous, advance)
@@ -141,7 +141,9 @@ def retire(
     Raises:
         StoreError: If there is no such publication.
     """
-    publication = current(store) if publication_id is None else find(store, publication_id)
+    publication = (
+        current_publication(store) if publication_id is None else find(store, publication_id)
+    )
     if publication is None:
         # A call that was killed may have left one that is retired and still there.
         retired = (version for version in publications(store) if version.state is State.RETIRED)

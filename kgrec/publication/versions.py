@@ -117,7 +117,7 @@ def publications(store: GraphStore) -> list[Publication]:
     )
 
 
-def current(store: GraphStore) -> Publication | None:
+def current_publication(store: GraphStore) -> Publication | None:
     """Gives the publication that readers see; None if there is none."""
     return next((publication for publication in publications(store) if publication.current), None)
 

@@ -31,7 +31,7 @@ from kgrec.queries.items import (
     similar_items,
     trending,
 )
-from kgrec.queries.publications import (
+from kgrec.queries.publishing import (
     publications,
     published_recommendations,
     published_similar,

@@ -19,19 +19,27 @@ from kgrec.data.journal.erasing import erased
 from kgrec.data.journal.forgotten import write_forgotten
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.place import journal_folder
-from kgrec.errors import DataError
+from kgrec.errors import ConfigError, DataError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.snapshot import NAME
 from kgrec.graph.texts import display_names, node_texts
 from kgrec.ingestion.work import StoreWork
-from kgrec.publication import current
+from kgrec.publication import current_publication
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.store.state import read_state
 from kgrec.text.cache import drop_texts, text_key
 from kgrec.upkeep.fold import fold_run, is_there, recovered_run, write_folded
-from kgrec.upkeep.intent import Intent, Target, read_intent, read_keys, remove_intent, write_intent
+from kgrec.upkeep.intent import (
+    Intent,
+    Target,
+    read_intent,
+    read_keys,
+    remove_intent,
+    target_of,
+    write_intent,
+)
 from kgrec.upkeep.naming import all_names, is_named
 from kgrec.upkeep.places import (
     clean_rejects,
@@ -51,17 +59,21 @@ OnStep = Callable[[str], None]
 
 def forget(
     config: Config,
-    target: Target | None,
-    runs: Sequence[Path] = (),
     *,
+    user: str | None = None,
+    item: str | None = None,
+    runs: Sequence[Path | str] = (),
     on_step: OnStep = lambda _: None,
     progress: bool = True,
 ) -> Receipt:
     """Removes a user or an item from journal, store, text cache and runs, and looks again.
 
+    Without an id it completes what was interrupted.
+
     Args:
         config: The settings.
-        target: Who or what; None completes what was interrupted.
+        user: The id of a user, or
+        item: of an item.
         runs: Directories of runs to take it out of.
         on_step: Is told each step before it is taken.
         progress: Whether bars are shown on a terminal.
@@ -71,11 +83,13 @@ def forget(
         interrupted, that one is completed first.
 
     Raises:
+        ConfigError: If both a user and an item are named.
         DataError: If there is nothing to complete, the id was never there, or nothing would be left
             without it; nothing was changed.
         StoreError: If the store cannot be written; the next call goes on.
         RunError: If a run cannot be taken over to the graph without it; the next call goes on.
     """
+    target = target_of(user, item)
     folder = journal_folder(config)
     names = frozenset(source.name for source in config.data.all_sources())
     with Journal(folder, names) as journal:
@@ -92,8 +106,20 @@ def forget(
         return work.carry_out(work.begin(target, runs), completed=False)
 
 
-def readmit(config: Config, target: Target) -> bool:
-    """Lets a forgotten id come again with later deliveries; gives whether it was forgotten."""
+def readmit(config: Config, *, user: str | None = None, item: str | None = None) -> bool:
+    """Lets a forgotten id come again with later deliveries; gives whether it was forgotten.
+
+    Args:
+        config: The settings.
+        user: The id of a user, or
+        item: of an item.
+
+    Raises:
+        ConfigError: If not one of the two is named.
+    """
+    target = target_of(user, item)
+    if target is None:
+        raise ConfigError("nothing to readmit; give a user or an item")
     folder = journal_folder(config)
     with Journal(folder) as journal:
         was_forgotten = journal.forgotten.holds(target.label, target.id)
@@ -110,7 +136,7 @@ class _Forgetting:
         self._on_step, self._progress = on_step, progress
         self._cache = user_cache() / "text"
 
-    def begin(self, target: Target, runs: Sequence[Path]) -> Intent:
+    def begin(self, target: Target, runs: Sequence[Path | str]) -> Intent:
         """Finds out what there is to do; changes nothing."""
         ids = all_names(self._journal, self._config.data, target)
         return Intent(target, ids, tuple(Path(run).resolve() for run in runs))
@@ -246,7 +272,7 @@ class _Forgetting:
                     folding = fold_run(run, graph)
                     new_run = folding.as_run(directory, names)
                     with open_readers(self._config, store) as readers:
-                        if is_of(current(readers.store), run):
+                        if is_of(current_publication(readers.store), run):
                             republish(readers, folding, new_run)
                     write_folded(new_run, folding)
                 num_left = in_run(recovered_run(directory), intent.ids) + drop_leftovers(directory)
@@ -254,7 +280,7 @@ class _Forgetting:
         return places
 
 
-def _with_runs_there(intent: Intent, runs: Sequence[Path]) -> Intent:
+def _with_runs_there(intent: Intent, runs: Sequence[Path | str]) -> Intent:
     """The intent with more runs, and without those that somebody moved away since."""
     present_runs = [run for run in intent.runs if is_there(run)]
     run_paths = dict.fromkeys([*present_runs, *(Path(run).resolve() for run in runs)])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgrec.data.journal.forgotten import UNFINISHED, replace_json
-from kgrec.errors import DataError
+from kgrec.errors import ConfigError, DataError
 from kgrec.files import atomic_file
 from kgrec.schema import NodeLabel
 
@@ -18,6 +18,15 @@ class Target:
 
     label: NodeLabel
     id: str
+
+
+def target_of(user: str | None, item: str | None) -> Target | None:
+    """Gives whom or what the ids name, None for neither; raises ConfigError for both."""
+    if user is not None and item is not None:
+        raise ConfigError("give a user or an item, one at a time")
+    if user is not None:
+        return Target(NodeLabel.USER, user)
+    return None if item is None else Target(NodeLabel.ITEM, item)
 
 
 @dataclass(frozen=True)

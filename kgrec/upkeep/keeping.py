@@ -109,7 +109,7 @@ class KeptGraph:
         store: GraphStore,
         out: Path | None = None,
         *,
-        published: bool = False,
+        publish: bool = False,
         readers: Readers | None = None,
     ) -> RefreshReport:
         """Folds a run into the graph that a store holds now, as `refresh`.
@@ -118,9 +118,9 @@ class KeptGraph:
         it, and comes there as well if these cannot be made.
         """
         try:
-            if not published:
+            if not publish:
                 store.checkpoint()  # before the run says so
-            return refresh(run, store, out, published=published, readers=readers, graphs=self)
+            return refresh(run, store, out, publish=publish, readers=readers, graphs=self)
         except Exception:
             store.checkpoint()  # any list that was replaced is whole
             raise

@@ -66,7 +66,7 @@ def refresh(
     store: GraphStore,
     out: Path | None = None,
     *,
-    published: bool = False,
+    publish: bool = False,
     readers: Readers | None = None,
     graphs: Callable[[GraphStore], GraphData] = fetch_graph,
 ) -> RefreshReport:
@@ -74,9 +74,9 @@ def refresh(
 
     Args:
         run: The run.
-        store: Its graph, of any later version; open for writing if `published`.
+        store: Its graph, of any later version; open for writing if `publish`.
         out: Where the new run goes; None replaces the run.
-        published: Whether the current publication is brought up to date, where it is affected.
+        publish: Whether the current publication is brought up to date, where it is affected.
         readers: Where it is; None is in `store`.
         graphs: Gives the graph that a store holds; one that keeps it need not read it.
 
@@ -91,7 +91,7 @@ def refresh(
     up_to_date = (
         graph_version(store) == version_before and target.resolve() == run.directory.resolve()
     )
-    if up_to_date and not (published and is_half_done(target_readers.store, version_before)):
+    if up_to_date and not (publish and is_half_done(target_readers.store, version_before)):
         return RefreshReport(run, version_before, False)
     with clock.step("graph"):
         graph = graphs(store)
@@ -99,7 +99,7 @@ def refresh(
         folding = fold_run(run, graph)
         new_run = folding.as_run(target, folded_names(folding))
     republish_report = None
-    if published:
+    if publish:
         with clock.step("publish"):
             republish_report = republish(target_readers, folding, new_run)
     with clock.step("write"):

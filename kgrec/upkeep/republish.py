@@ -23,7 +23,7 @@ from torch import Tensor
 from kgrec.adopt import OWN, Naming, graph_of_users
 from kgrec.config import Config
 from kgrec.errors import NotFittedError, StoreError
-from kgrec.publication import Publication, current
+from kgrec.publication import Publication, current_publication
 from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
 from kgrec.publication.updating import Place, drop_vectors, recount, replace_vectors, write_places
 from kgrec.publication.vectors import run_vectors
@@ -107,7 +107,7 @@ def republish(readers: Readers, folding: Folded, run: Run) -> RepublishReport:
     Raises:
         StoreError: If nothing is published, or what is was made of another run's version.
     """
-    store, publication = readers.store, current(readers.store)
+    store, publication = readers.store, current_publication(readers.store)
     if publication is None:
         raise StoreError(
             f"nothing is published in {store.uri}, so nothing can be brought up to date; run "
@@ -143,7 +143,7 @@ def republish(readers: Readers, folding: Folded, run: Run) -> RepublishReport:
 
 def is_half_done(store: GraphStore, version: str) -> bool:
     """Whether a call that was killed took what is published away from a version of the graph."""
-    publication = current(store)
+    publication = current_publication(store)
     if publication is None:
         return False
     versions = _versions(publication, version, version)

@@ -31,7 +31,7 @@ def sleep(seconds: float) -> bool:
 
 
 def watch(
-    run: Run, config: Config, *, every: float, published: bool = False, wait: Wait = sleep
+    run: Run, config: Config, *, every: float, publish: bool = False, wait: Wait = sleep
 ) -> Iterator[RefreshReport]:
     """Gives a report each time there was something new.
 
@@ -46,7 +46,7 @@ def watch(
         run: The run; each report holds the next one.
         config: The settings whose sources are watched and whose store is polled.
         every: Seconds between two looks.
-        published: Whether the current publication is brought up to date as well.
+        publish: Whether the current publication is brought up to date as well.
         wait: Waits; another one for tests.
 
     Raises:
@@ -64,7 +64,7 @@ def watch(
                     with kept_store as store:
                         seconds = _take_in(graphs, store) if is_new else {}
                         last_files = files
-                        report = _fold_if_new(run, config, store, graphs, published)
+                        report = _fold_if_new(run, config, store, graphs, publish)
             except (StoreBusy, StoreUnavailable) as error:
                 logger.warning("%s; looked at again in %g s", error, every)
             except (DataError, ConfigError) as error:
@@ -98,15 +98,15 @@ def _take_in(graphs: KeptGraph, store: GraphStore) -> dict[str, float]:
 
 
 def _fold_if_new(
-    run: Run, config: Config, store: GraphStore, graphs: KeptGraph, published: bool
+    run: Run, config: Config, store: GraphStore, graphs: KeptGraph, publish: bool
 ) -> RefreshReport | None:
     version = run.record["graph_version"]
     up_to_date = graph_version(store) == version
     if up_to_date:
         graphs(store)  # read now, so that what comes next need not wait for it
-    if not published:
+    if not publish:
         return None if up_to_date else graphs.fold_in(run, store)
     with open_readers(config, store) as readers:
         if up_to_date and not is_half_done(readers.store, version):
             return None
-        return graphs.fold_in(run, store, published=True, readers=readers)
+        return graphs.fold_in(run, store, publish=True, readers=readers)

@@ -17,7 +17,7 @@ from graph_oracle import random_dataset
 from kgrec.adopt import OWN
 from kgrec.data.tables import Dataset
 from kgrec.ingestion import write_dataset
-from kgrec.publication import current, publications, retire
+from kgrec.publication import current_publication, publications, retire
 from kgrec.publication.target import Target
 from kgrec.publication.vectors import make_indexes, vector_names, vector_property
 from kgrec.publication.versions import Publication, begin, switch
@@ -166,7 +166,7 @@ def test_every_query_answers_as_the_oracle(store: GraphStore, seed: int) -> None
     assert {each.id: each.state.value for each in publications(store)} == {
         "first": "retired", "second": "current", "third": "writing"
     }  # fmt: skip
-    now = current(store)
+    now = current_publication(store)
     assert now is not None
     assert (now.id, third.slot) == ("second", "b")
     genres = dataset.nodes[NodeLabel.ENTITY]["id"].tolist()

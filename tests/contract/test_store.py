@@ -9,7 +9,7 @@ from graph_oracle import assert_holds, random_changes, random_dataset
 
 from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.errors import QueryFailed, SchemaError, ShapeError, StoreError
-from kgrec.graph.fetch import fetch_graph, graph_summary
+from kgrec.graph.fetch import fetch_graph, status
 from kgrec.ingestion import apply_changes, graph_version, write_dataset
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split, interaction_key
 from kgrec.store.base import GraphStore, Row
@@ -84,7 +84,7 @@ def test_a_moved_split_leaves_no_train_edge_behind(store: GraphStore) -> None:
     moved = len(frames[0]) + len(frames[2])  # valid stays valid
     assert (report.num_written, report.num_removed) == (moved, moved)
     assert_holds(store, new)
-    summary = graph_summary(store)
+    summary = status(store)
     assert summary["interactions"] == {
         split.value: len(frame) for split, frame in new.interactions.items()
     }
@@ -244,7 +244,7 @@ def test_changes_with_a_property_of_the_store_are_refused_untouched(store: Graph
 def test_empty_store(store: GraphStore) -> None:
     with pytest.raises(StoreError, match="fill it with kgrec ingest"):
         fetch_graph(store)
-    assert graph_summary(store)["state"] == "empty"
+    assert status(store)["state"] == "empty"
     assert store.read("popular") == []
     assert store.export_nodes(NodeLabel.ITEM).empty
     assert list(store.export_edges(interaction_key(Split.TRAIN))) == []
@@ -379,7 +379,7 @@ def test_shadowed_property_names_are_refused(store: GraphStore) -> None:
     nodes = {**full.nodes, NodeLabel.ITEM: full.nodes[NodeLabel.ITEM].assign(type="film")}
     with pytest.raises(SchemaError, match="item_type"):
         write_dataset(Dataset(nodes, full.interactions, full.relations), store)
-    assert graph_summary(store)["state"] == "empty"
+    assert status(store)["state"] == "empty"
 
 
 def test_relation_between_other_labels_of_one_type(store: GraphStore) -> None:

@@ -7,7 +7,7 @@ from graph_oracle import assert_holds, random_dataset
 
 from kgrec.data.tables import Dataset
 from kgrec.errors import StoreError
-from kgrec.graph.fetch import fetch_graph, graph_summary
+from kgrec.graph.fetch import fetch_graph, status
 from kgrec.ingestion import graph_version, write_dataset
 from kgrec.schema import NodeLabel, Split
 from kgrec.store import synthetic
@@ -34,7 +34,7 @@ def every_pair(dataset: Dataset) -> list[tuple[str, str, float]]:
 
 def everything_read(store: GraphStore, dataset: Dataset) -> dict[str, Any]:
     """All that queries and the export tell."""
-    told: dict[str, Any] = {"summary": graph_summary(store), "version": graph_version(store)}
+    told: dict[str, Any] = {"summary": status(store), "version": graph_version(store)}
     users, items = (ids(dataset, label) for label in (NodeLabel.USER, NodeLabel.ITEM))
     for query in queries(store.capabilities.engine):
         for user in users[:3]:

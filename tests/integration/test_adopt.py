@@ -121,7 +121,7 @@ def test_hostile_names_and_values_are_names_and_values(
         "relations": {"exclude": [f"other{name}"], "rename": {f"has{name}": "has"}},
     }
     config = settings(tmp_path, neo4j_uri, adopt)
-    kgrec.update(config, progress=False)
+    kgrec.ingest(config, progress=False)
     assert state(cypher) == before
     with open_store(config.store, read_only=True) as store:
         for node in (NodeLabel.USER, NodeLabel.ITEM):
@@ -151,7 +151,7 @@ def test_a_graph_becomes_a_graph_of_kgrecs_and_changes_follow(
 ) -> None:
     shop(cypher)
     config = settings(tmp_path, neo4j_uri, SHOP)
-    first = kgrec.update(config, progress=False)
+    first = kgrec.ingest(config, progress=False)
     bought = cypher("MATCH ()-[r:BOUGHT]->() RETURN count(r) AS n")[0]["n"]
     rows = {load.source: load.rows for load in first.loads}
     assert rows == {
@@ -162,7 +162,7 @@ def test_a_graph_becomes_a_graph_of_kgrecs_and_changes_follow(
         items = store.export_nodes(NodeLabel.ITEM).set_index("id")
         assert (items.loc["103", "title"], items.loc["103", "price"]) == ("thing 3", 1.5)
         assert sorted(store.export_nodes(NodeLabel.ENTITY)["id"]) == ["Maker:Ada", "Maker:Ben"]
-    again = kgrec.update(config, progress=False)
+    again = kgrec.ingest(config, progress=False)
     assert (again.changed, again.loads, again.version) == (False, (), first.version)
 
     cypher("MATCH (c:Customer {number: 'c0'}) CREATE (:Thing {sku: 200, name: 'new'})<-[:BOUGHT "
@@ -171,7 +171,7 @@ def test_a_graph_becomes_a_graph_of_kgrecs_and_changes_follow(
     cypher("MATCH (m:Maker {name: 'Ben'}) DETACH DELETE m")
     cypher("MATCH (a:Customer {number: 'c0'}), (b:Customer {number: 'c1'}) CREATE (a)-[:KNOWS]->(b)"
            " CREATE (b)-[:KGREC_KNOWS]->(a)")  # fmt: skip
-    changed = kgrec.update(config, progress=False)
+    changed = kgrec.ingest(config, progress=False)
     assert {load.source: load.rows for load in changed.loads} == {
         "adopt-interactions-bought": bought, "adopt-items": 13, "adopt-entities-others": 1,
         "adopt-relations": 6, "adopt-social": 1,
@@ -185,17 +185,17 @@ def test_a_graph_becomes_a_graph_of_kgrecs_and_changes_follow(
         ]
     fresh = settings(tmp_path / "fresh", neo4j_uri, SHOP)
     (tmp_path / "fresh").mkdir()
-    assert kgrec.update(fresh, progress=False).version == changed.version
+    assert kgrec.ingest(fresh, progress=False).version == changed.version
 
 
 def test_what_kgrec_wrote_is_no_data(cypher: Run, neo4j_uri: str, tmp_path: Path) -> None:
     shop(cypher)
     config = settings(tmp_path, neo4j_uri, SHOP)
-    first = kgrec.update(config, progress=False)
+    first = kgrec.ingest(config, progress=False)
     cypher("MATCH (c:Customer), (t:Thing) CREATE (c)-[:KGREC_RECOMMENDED {score: 1}]->(t)")
     cypher("MATCH (t:Thing), (s:Thing) CREATE (t)-[:KGREC_SIMILAR]->(s) SET t.kgrec_vector_a = [1]")
     cypher("CREATE (p:KgrecPublication {id: 'x'}) WITH p MATCH (t:Thing) CREATE (p)-[:OF]->(t)")
-    again = kgrec.update(config, progress=False)
+    again = kgrec.ingest(config, progress=False)
     assert (again.changed, again.loads, again.version) == (False, (), first.version)
 
 
@@ -203,7 +203,7 @@ def test_a_label_that_no_node_has_is_named(cypher: Run, neo4j_uri: str, tmp_path
     shop(cypher)
     adopt = {**SHOP, "interactions": [{"type": "BUYS"}]}
     with pytest.raises(DataError, match=r"adopt-interactions-buys has no rows.*labels and"):
-        kgrec.update(settings(tmp_path, neo4j_uri, adopt), progress=False)
+        kgrec.ingest(settings(tmp_path, neo4j_uri, adopt), progress=False)
 
 
 def test_inspect_proposes_what_ingest_takes(
@@ -308,7 +308,7 @@ def test_tls_is_asked_for_and_never_left_out(
     shop(cypher)
     address = neo4j_uri.replace("bolt://", f"{scheme}://")
     with pytest.raises(StoreUnavailable, match="no Neo4j answers"):
-        kgrec.update(settings(tmp_path, address, SHOP), progress=False)
+        kgrec.ingest(settings(tmp_path, address, SHOP), progress=False)
 
 
 def test_no_file_log_or_error_holds_the_password(

@@ -30,7 +30,6 @@ from kgrec.store.connect import open_store
 from kgrec.store.state import read_relations
 from kgrec.text.cache import VectorCache
 from kgrec.upkeep.forget import forget, readmit
-from kgrec.upkeep.intent import Target
 from kgrec.upkeep.places import DERIVED_KEYS
 
 STEPS = ("derive", "intent", "journal", "rejects", "store", "texts", "done")
@@ -83,23 +82,29 @@ def assert_gone(config: Config, *words: str) -> None:
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        (Target(NodeLabel.USER, USER), (USER, "zora-old-1q", *SECRETS)),
-        (Target(NodeLabel.ITEM, ITEM), (ITEM, "m.kettle99", "boils well")),
+        ({"user": USER}, (USER, "zora-old-1q", *SECRETS)),
+        ({"item": ITEM}, (ITEM, "m.kettle99", "boils well")),
     ],
     ids=["user", "item"],
 )
 def test_nothing_is_left(
-    tmp_path: Path, store_uri: str, target: Target, words: tuple[str, ...]
+    tmp_path: Path, store_uri: str, target: dict[str, str], words: tuple[str, ...]
 ) -> None:
     config = shop(tmp_path, store_uri)
     with pytest.raises(AssertionError):
         assert_gone(config, words[0])  # the search finds what is there
-    receipt = forget(config, target)
+    receipt = forget(config, **target)
     assert receipt.was_present
     assert receipt.verified
     assert not receipt.was_forgotten
     removed = {place.name: place for place in receipt.places}
-    assert removed["nodes"].removed == len([w for w in words if w in receipt.ids[target.label]])
+    assert removed["nodes"].removed == len(
+        [
+            w
+            for w in words
+            if w in receipt.ids[NodeLabel.USER if "user" in target else NodeLabel.ITEM]
+        ]
+    )
     assert removed["vectors and their index"].removed == removed["nodes"].removed
     assert {"RECOMMENDED", "SYNTHETIC", "INTERACTED"} <= set(removed["edges"].detail or {})
     assert removed["journal"].removed > 10
@@ -108,7 +113,7 @@ def test_nothing_is_left(
 
 def test_the_graph_is_what_the_rest_amounts_to(tmp_path: Path, engine_uri: str) -> None:
     config = shop(tmp_path, engine_uri)
-    receipt = forget(config, Target(NodeLabel.USER, USER))
+    receipt = forget(config, user=USER)
     rest = build_shop(tmp_path / "rest", "embedded:none.kgl")
     for path in (tmp_path / "rest").glob("*.[ct]sv"):
         lines = path.read_text().splitlines()
@@ -127,20 +132,18 @@ def test_the_graph_is_what_the_rest_amounts_to(tmp_path: Path, engine_uri: str) 
 
 def test_a_second_time_it_is_not_there(tmp_path: Path, engine_uri: str) -> None:
     config = shop(tmp_path, engine_uri)
-    target = Target(NodeLabel.USER, USER)
-    forget(config, target)
-    again = forget(config, target)
+    forget(config, user=USER)
+    again = forget(config, user=USER)
     assert (again.was_present, again.was_forgotten, again.places) == (False, True, ())
     with pytest.raises(DataError, match="no user 'nobody-here'"):
-        forget(config, Target(NodeLabel.USER, "nobody-here"))
+        forget(config, user="nobody-here")
     with pytest.raises(DataError, match="no forgetting was interrupted"):
-        forget(config, None)
+        forget(config)
 
 
 def test_later_deliveries_do_not_bring_it_back_until_it_is_readmitted(tmp_path: Path) -> None:
     config = shop(tmp_path, "embedded:")
-    target = Target(NodeLabel.USER, USER)
-    forget(config, target)
+    forget(config, user=USER)
     sources = tmp_path / "sources"
     late = f"user,item,behaviour,time\n{USER},i1,buy,3000\nu5,i1,buy,3000\n{USER},i2,buy,oops\n"
     (sources / "day2.csv").write_text(late)
@@ -148,8 +151,8 @@ def test_later_deliveries_do_not_bring_it_back_until_it_is_readmitted(tmp_path: 
     found = {f.rule: f.count for f in report.findings.findings if f.source == "events"}
     assert found["forgotten"] == 1
     assert_gone(config, USER)
-    assert readmit(config, target)
-    assert not readmit(config, target)
+    assert readmit(config, user=USER)
+    assert not readmit(config, user=USER)
     (sources / "day3.csv").write_text(f"user,item,behaviour,time\n{USER},i1,buy,4000\n")
     ingest(config)
     with open_store(config.store, read_only=True) as store:
@@ -160,16 +163,15 @@ def test_later_deliveries_do_not_bring_it_back_until_it_is_readmitted(tmp_path: 
 def test_killed_between_two_steps_the_next_call_completes_it(tmp_path: Path, step: str) -> None:
     """On the embedded engine; test_killed_upkeep kills processes on both."""
     config = shop(tmp_path, "embedded:")
-    target = Target(NodeLabel.USER, USER)
     with pytest.raises(Killed):
-        forget(config, target, on_step=kill_at(step))
+        forget(config, user=USER, on_step=kill_at(step))
     begun = (journal_folder(config) / "forgetting.json").exists()
     assert begun == (step not in ("derive", "intent"))
-    receipt = forget(config, None if begun else target)
+    receipt = forget(config, user=None if begun else USER)
     assert receipt.verified
     assert receipt.completed == begun
     assert_gone(config, USER, "zora-old-1q", *SECRETS)
-    assert forget(config, target).was_present is False
+    assert forget(config, user=USER).was_present is False
 
 
 def test_vectors_of_its_texts_leave_the_cache(tmp_path: Path, engine_uri: str) -> None:
@@ -183,7 +185,7 @@ def test_vectors_of_its_texts_leave_the_cache(tmp_path: Path, engine_uri: str) -
             some = every[start : start + 40]
             cache.save(some, np.ones((len(some), 3), dtype=np.float16))
     kept = set(every[:80])
-    receipt = forget(config, Target(NodeLabel.USER, USER))
+    receipt = forget(config, user=USER)
     with open_store(config.store, read_only=True) as store:
         after = node_texts(fetch_graph(store), config.text)
     told = {text for texts in after.values() for text in texts if text} | {"of others"}
@@ -198,13 +200,13 @@ def test_vectors_of_its_texts_leave_the_cache(tmp_path: Path, engine_uri: str) -
 def test_another_call_completes_it_first(tmp_path: Path) -> None:
     config = shop(tmp_path, "embedded:")
     with pytest.raises(Killed):
-        forget(config, Target(NodeLabel.USER, USER), on_step=kill_at("store"))
+        forget(config, user=USER, on_step=kill_at("store"))
     assert "unfinished forgetting" in {f.rule for f in ingest(config).findings.findings}
-    receipt = forget(config, Target(NodeLabel.USER, OTHER))
+    receipt = forget(config, user=OTHER)
     assert receipt.target.id == OTHER
     assert_gone(config, USER, OTHER)
     for key in (USER, OTHER):  # neither may come back
-        assert forget(config, Target(NodeLabel.USER, key)).was_forgotten
+        assert forget(config, user=key).was_forgotten
 
 
 def test_what_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_what_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
     before = tmp_path / "before"
     shutil.copytree(journal_folder(config), before)
     with pytest.raises(DataError, match="no interaction is left"):
-        forget(config, Target(NodeLabel.ITEM, ITEM))
+        forget(config, item=ITEM)
     names = {path.name for path in before.rglob("*") if path.suffix != ".lock"}
     assert names == {p.name for p in journal_folder(config).rglob("*") if p.suffix != ".lock"}
     with open_store(config.store, read_only=True) as store:

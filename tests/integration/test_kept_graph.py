@@ -23,7 +23,6 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.upkeep.forget import forget
-from kgrec.upkeep.intent import Target
 from kgrec.upkeep.keeping import KeptGraph
 
 
@@ -181,7 +180,7 @@ def test_kept_beside_the_journal_it_serves_the_next_process(
     assert len(reads) == 3
     assert len(warned) == 1
     user = process(6).vocabularies[NodeLabel.USER].ids[0]
-    forget(config, Target(NodeLabel.USER, user))
+    forget(config, user=user)
     assert not (journal_folder(config) / NAME).exists()
     assert user not in process(7).vocabularies[NodeLabel.USER]
     assert len(reads) == 4

@@ -19,11 +19,11 @@ from kgrec.data.load import load_dataset
 from kgrec.errors import ConfigError, DataError, RunError, VocabularyError
 from kgrec.evaluation.evaluate import evaluate
 from kgrec.evaluation.floors import fit_floors
-from kgrec.explore import recommendation_subgraph, write_page
+from kgrec.exploration import recommendation_subgraph, write_subgraph
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
-from kgrec.report import ReportData, gather, report_html, write_report
-from kgrec.report.gather import dataset_of, typical_users
+from kgrec.reporting import ReportData, report, report_html, write_report
+from kgrec.reporting.gather import dataset_of, typical_users
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -46,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with open_store(config.store) as store:
         write_dataset(load_dataset(config.data, seed=0), store)
         run = train(config, fetch_graph(store), folder / "run", progress=False)
-        yield store, run, gather(run, store, progress=False)
+        yield store, run, report(run, store, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_the_report_in_a_browser(page: Path, width: int, dark: bool) -> None:
 def test_the_explorer_in_a_browser(site: Site, tmp_path: Path) -> None:
     store, run, _ = site
     path = tmp_path / "why.html"
-    write_page(recommendation_subgraph(run, store, "u4", ["i2"], around=4), path)
+    write_subgraph(recommendation_subgraph(run, store, "u4", ["i2"], around=4), path)
     with browser.opened(path, 1100, settle=2.0) as chrome:
         assert [c for c in browser.complaints(chrome) if "SEVERE" in c or "rror" in c] == []
         assert browser.requested(chrome) <= {"file", "data", "blob"}
@@ -187,12 +187,12 @@ def test_examples_are_of_users_with_few_and_many_items(site: Site) -> None:
 def test_what_cannot_be_reported_is_refused(site: Site, tmp_path: Path) -> None:
     store, run, data = site
     with pytest.raises(VocabularyError, match="no user 'nobody'"):
-        gather(run, store, users=["nobody"], progress=False)
+        report(run, store, users=["nobody"], progress=False)
     with pytest.raises(DataError, match="folder that exists"):
         write_report(data, tmp_path / "none" / "report.html")
     other = replace(run, record={**run.record, "graph_version": "other"})
     with pytest.raises(RunError, match="graph version"):
-        gather(other, store, progress=False)
+        report(other, store, progress=False)
 
 
 # --- the command line ----------------------------------------------------------------------------
@@ -249,4 +249,4 @@ def test_a_page_needs_neo4j_viz(
     store, run, _ = site
     monkeypatch.setitem(sys.modules, "neo4j_viz", None)
     with pytest.raises(ConfigError, match=r"pip install 'kgrec\[viz\]'"):
-        write_page(recommendation_subgraph(run, store, "u4", ["i2"]), tmp_path / "why.html")
+        write_subgraph(recommendation_subgraph(run, store, "u4", ["i2"]), tmp_path / "why.html")

@@ -14,9 +14,9 @@ from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.data.tables import Dataset
 from kgrec.errors import ConfigError, RunError, StoreError, VocabularyError
-from kgrec.graph.fetch import fetch_graph, graph_summary
+from kgrec.graph.fetch import fetch_graph, status
 from kgrec.ingestion import graph_version, write_dataset
-from kgrec.publication import State, current, publications, publish, purging, retire
+from kgrec.publication import State, current_publication, publications, publish, purging, retire
 from kgrec.publication.updating import replace_lists, replace_vectors
 from kgrec.publication.vectors import run_vectors
 from kgrec.schema import NodeLabel, Split
@@ -74,10 +74,10 @@ def test_versions_follow_each_other(store: GraphStore, tmp_path: Path, run: Run)
         assert fetched.vocabularies[label].ids == graph.vocabularies[label].ids
         assert list(fetched.properties[label]) == list(graph.properties[label])
     assert [r.key for r in fetched.relations] == [r.key for r in graph.relations]
-    assert "RECOMMENDED" not in json.dumps(graph_summary(store))
+    assert "RECOMMENDED" not in json.dumps(status(store))
     gone = retire(store, progress=False)
     assert gone.id == second.publication.id
-    assert (current(store), publications(store)) == (None, [])
+    assert (current_publication(store), publications(store)) == (None, [])
     assert rows(store, "MATCH ()-[x:RECOMMENDED|SIMILAR]->() RETURN count(x) AS n") == [{"n": 0}]
     assert rows(
         store,
@@ -248,7 +248,7 @@ def test_lists_and_vectors_are_replaced_in_place(
     assert (after["u2"], after["i1"]) == ([], ["i9"])
     untouched = set(before) - {"u1", "u2", "i1"}
     assert {key: after[key] for key in untouched} == {key: before[key] for key in untouched}
-    now = current(store)
+    now = current_publication(store)
     assert now is not None
     assert (now.counts["recommended"], now.counts["similar"]) == (300 - 10 + 2, 120 - 3 + 1)
     vectors = run_vectors(run)

@@ -18,7 +18,6 @@ from kgrec.training.directory import Run, load_run
 from kgrec.training.run import train
 from kgrec.upkeep.fold import recovered_run
 from kgrec.upkeep.forget import forget
-from kgrec.upkeep.intent import Target
 from kgrec.upkeep.refresh import refresh
 
 
@@ -150,7 +149,7 @@ def test_a_forgotten_user_leaves_the_run(tmp_path: Path, engine_uri: str) -> Non
     (tmp_path / "runs" / "first.partial").mkdir()
     words = (USER, "zora-old-1q")
     assert found_in_files([tmp_path / "runs"], *words)
-    receipt = forget(config, Target(NodeLabel.USER, USER), [run.directory])
+    receipt = forget(config, user=USER, runs=[run.directory])
     assert receipt.verified
     place = next(place for place in receipt.places if place.name == "run")
     assert (place.removed, place.left) == (2, 0)  # under both names

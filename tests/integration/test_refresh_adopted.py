@@ -21,7 +21,6 @@ from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run
 from kgrec.training.run import train
 from kgrec.upkeep.forget import forget
-from kgrec.upkeep.intent import Target
 from kgrec.upkeep.watching import watch
 
 TOP, SIMILAR = 5, 3
@@ -144,10 +143,10 @@ def test_watching_and_forgetting_reach_it(
     config, run = published(cypher, neo4j_uri, tmp_path)
     changes(cypher)
     ingest(config, progress=False)
-    (report,) = watch(run, config, every=1.0, published=True, wait=lambda _: False)
+    (report,) = watch(run, config, every=1.0, publish=True, wait=lambda _: False)
     assert lists(cypher)["nova"] == wanted(report.run)["nova"]
-    forget(config, Target(NodeLabel.USER, "c5"), [run.directory], progress=False)
-    forget(config, Target(NodeLabel.ITEM, "107"), [run.directory], progress=False)
+    forget(config, user="c5", runs=[run.directory], progress=False)
+    forget(config, item="107", runs=[run.directory], progress=False)
     after = lists(cypher)
     assert not {"c5", "107"} & {*after, *(item for items in after.values() for item in items)}
     assert not {"c5", "107"} & set(vectors(cypher))

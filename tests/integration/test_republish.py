@@ -17,7 +17,7 @@ from kgrec.data.journal.place import journal_folder
 from kgrec.errors import StoreError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import Marks, ingest
-from kgrec.publication import current, publish
+from kgrec.publication import current_publication, publish
 from kgrec.publication.lists import user_lists
 from kgrec.recommend import Recommender
 from kgrec.schema import EdgeKey, NodeLabel
@@ -29,7 +29,6 @@ from kgrec.training.directory import Run, load_run
 from kgrec.upkeep import keeping
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.influence import compare
-from kgrec.upkeep.intent import Target
 from kgrec.upkeep.keeping import KeptGraph
 from kgrec.upkeep.refresh import refresh
 from kgrec.upkeep.watching import source_stamps, watch
@@ -79,14 +78,14 @@ def wanted(run: Run) -> dict[str, set[str]]:
 def test_affected_lists_are_those_of_the_folded_run(tmp_path: Path, engine_uri: str) -> None:
     config, run = published(tmp_path, engine_uri)
     with open_store(config.store, read_only=True) as store:
-        before, old = lists(store), current(store)
+        before, old = lists(store), current_publication(store)
     deliver(config, "2", *(f"u1,i{n},buy,9000" for n in range(9, 20)),
             *(f"nova,i{n},buy,9001" for n in range(12)))  # fmt: skip
     with open_store(config.store) as store:
-        report = refresh(run, store, published=True)
+        report = refresh(run, store, publish=True)
     fresh = load_run(run.directory)
     with open_store(config.store, read_only=True) as store:
-        after, now = lists(store), current(store)
+        after, now = lists(store), current_publication(store)
     assert report.published is not None
     assert old is not None
     assert now is not None
@@ -104,7 +103,7 @@ def test_a_new_item_reaches_the_lists_it_belongs_in(tmp_path: Path) -> None:
     config, run = published(tmp_path, "embedded:")
     deliver(config, "2", *(f"u{n},i-new,buy,9000" for n in range(12)))
     with open_store(config.store) as store:
-        report = refresh(run, store, published=True)
+        report = refresh(run, store, publish=True)
         after = lists(store)
     expected = wanted(load_run(run.directory))
     assert report.published is not None
@@ -117,9 +116,9 @@ def test_who_lost_a_place_gets_another(tmp_path: Path) -> None:
     config, run = published(tmp_path, "embedded:")
     with open_store(config.store, read_only=True) as store:
         having = {user for user, items in lists(store).items() if ITEM in items}
-    forget(config, Target(NodeLabel.ITEM, ITEM))
+    forget(config, item=ITEM)
     with open_store(config.store) as store:
-        refresh(run, store, published=True)
+        refresh(run, store, publish=True)
         after = lists(store)
     expected = wanted(load_run(run.directory))
     assert having
@@ -129,10 +128,10 @@ def test_who_lost_a_place_gets_another(tmp_path: Path) -> None:
 
 def test_forgetting_mends_the_lists_of_the_run_it_is_taken_out_of(tmp_path: Path) -> None:
     config, run = published(tmp_path, "embedded:")
-    forget(config, Target(NodeLabel.ITEM, ITEM), [run.directory])
+    forget(config, item=ITEM, runs=[run.directory])
     fresh = load_run(run.directory)
     with open_store(config.store, read_only=True) as store:
-        after, now = lists(store), current(store)
+        after, now = lists(store), current_publication(store)
     assert now is not None
     assert now.graph_version == fresh.record["graph_version"]
     assert {len(items) for items in after.values()} == {TOP}
@@ -153,11 +152,11 @@ def test_killed_after_publishing_the_next_refresh_completes_it(
             room = "republish" if step == "replace_vectors" else "refresh"
             patch.setattr(f"kgrec.upkeep.{room}.{step}", killed)
             with pytest.raises(KeyboardInterrupt):
-                refresh(load_run(run.directory), store, published=True)
+                refresh(load_run(run.directory), store, publish=True)
             assert load_run(run.directory).record == run.record
     with open_store(config.store) as store:
-        refresh(load_run(run.directory), store, published=True)
-        after, now = lists(store), current(store)
+        refresh(load_run(run.directory), store, publish=True)
+        after, now = lists(store), current_publication(store)
     fresh = load_run(run.directory)
     assert now is not None
     assert now.graph_version == fresh.record["graph_version"]
@@ -183,7 +182,7 @@ def test_killed_and_then_other_data_comes(
 
         patch.setattr(f"kgrec.upkeep.{step}", killed)
         with pytest.raises(KeyboardInterrupt):
-            refresh(load_run(run.directory), store, published=True)
+            refresh(load_run(run.directory), store, publish=True)
         assert lists(store)["u1"] != before["u1"]
     with Journal(journal_folder(config)) as journal:
         last = journal.manifest.loads[-1].load.number
@@ -191,8 +190,8 @@ def test_killed_and_then_other_data_comes(
     if not back:
         deliver(config, "3", *(f"nova,i{n},buy,9001" for n in range(12)))
     with open_store(config.store) as store:
-        refresh(load_run(run.directory), store, published=True)
-        after, now = lists(store), current(store)
+        refresh(load_run(run.directory), store, publish=True)
+        after, now = lists(store), current_publication(store)
     fresh = load_run(run.directory)
     assert now is not None
     assert now.graph_version == fresh.record["graph_version"]
@@ -200,7 +199,7 @@ def test_killed_and_then_other_data_comes(
     if back:
         assert after == before
     with open_store(config.store) as store:
-        assert not refresh(fresh, store, published=True).changed
+        assert not refresh(fresh, store, publish=True).changed
 
 
 def test_nothing_published_and_other_versions_are_told(tmp_path: Path) -> None:
@@ -210,7 +209,7 @@ def test_nothing_published_and_other_versions_are_told(tmp_path: Path) -> None:
         open_store(config.store) as store,
         pytest.raises(StoreError, match="nothing is published"),
     ):
-        refresh(run, store, published=True)
+        refresh(run, store, publish=True)
     assert load_run(run.directory).record == run.record  # the run waits for it
 
 
@@ -243,7 +242,7 @@ def test_watching_takes_in_what_comes_and_folds_it_in(tmp_path: Path, engine_uri
         arrives("day-3.csv", "user,item\n\x00broken"),  # cannot be read: told, and gone on
         arrives("day-3.csv", head + "u3,i3,buy,9100\nu3,i4,buy,9100\nu3,i5,buy,9100\n"),
     )
-    reports = list(watch(run, config, every=7.0, published=True, wait=wait))
+    reports = list(watch(run, config, every=7.0, publish=True, wait=wait))
     assert reports[0].nodes["User"]["new"] == 1
     assert reports[0].run.record["graph_version"] == reports[1].before
     assert len(reports) == 2
@@ -283,7 +282,7 @@ def test_a_watching_process_reads_the_graph_once(
         lambda: read.append("quiet"),
         another_process,
     )
-    reports = list(watch(run, config, every=7.0, published=True, wait=wait))
+    reports = list(watch(run, config, every=7.0, publish=True, wait=wait))
     assert len(reports) == 3
     assert all({"ingest", "graph", "fold", "publish", "write"} == set(r.seconds) for r in reports)
     file = ["file"] if engine_uri.startswith("embedded") else []
@@ -322,14 +321,14 @@ def test_killed_before_the_file_is_written_the_next_update_completes_it(tmp_path
     assert report.changed
     with open_store(config.store) as store:
         assert graph_version(store) == report.version != run.record["graph_version"]
-        refresh(run, store, published=True)
+        refresh(run, store, publish=True)
         assert lists(store)["nova"] == wanted(load_run(run.directory))["nova"]
 
 
 def taken_in_and_folded(config: Config, run: Run, graphs: KeptGraph) -> None:
     with open_store(config.store) as store:
         graphs.take_in(lambda: store)
-        graphs.fold_in(run, store, published=True)
+        graphs.fold_in(run, store, publish=True)
 
 
 def interrupted(store: GraphStore, graphs: KeptGraph) -> None:

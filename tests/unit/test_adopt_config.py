@@ -219,7 +219,7 @@ def test_the_adopted_graph_is_not_where_kgrec_makes_its_own(store: str) -> None:
     other = Config.build({**tree, "store": {"uri": store, "database": "kgrec"}})
     moved = other.model_copy(update={"store": StoreConfig(uri=store, database="shop")})
     with pytest.raises(ConfigError, match=r"store\.uri is the graph"):
-        kgrec.update(moved)
+        kgrec.ingest(moved)
     Config.build({**tree, "store": {"uri": "embedded:shop", "database": "shop"}})
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from kgrec.auditing.audit import audit_graph, audited_settings
+import kgrec
+from kgrec.auditing.audit import audited_settings
 from kgrec.auditing.folds import audit_folds
 from kgrec.auditing.likeness import relation_likeness
 from kgrec.auditing.trials import ALL_USERS, relations_in_use
@@ -57,7 +58,7 @@ def test_a_relation_that_is_there_twice_is_worth_what_it_is_once() -> None:
     makes = [(item % TASTES, item) for item in range(NUM_ITEMS)]
     twice = replace(graph, relations=(*graph.relations, relation("makes", makes, ENTITY, ITEM)))
     once, both = (
-        audit_graph(CONFIG, each, permutations=1, inner_folds=1, progress=False)
+        kgrec.audit(CONFIG, each, permutations=1, inner_folds=1, progress=False)
         for each in (graph, twice)
     )
     assert both.edges == {"made_by = makes": 2 * NUM_ITEMS, "shelf": NUM_ITEMS}
@@ -70,7 +71,7 @@ def test_a_relation_that_is_there_twice_is_worth_what_it_is_once() -> None:
 
 
 def test_a_graph_of_tastes_helps_and_its_relation_is_named() -> None:
-    audit = audit_graph(CONFIG, taste_graph(), permutations=1, inner_folds=1, progress=False)
+    audit = kgrec.audit(CONFIG, taste_graph(), permutations=1, inner_folds=1, progress=False)
     assert not audit.verdict.alarm
     assert audit.differences["no graph"]["ndcg@20"][ALL_USERS].low > 0.02
     assert audit.differences["permuted"]["recall@20"][ALL_USERS].low > 0.02
@@ -91,7 +92,7 @@ def test_a_graph_of_tastes_helps_and_its_relation_is_named() -> None:
 
 def test_the_same_graph_with_its_links_shuffled_sounds_the_alarm() -> None:
     graph = taste_graph(shuffled=True)
-    audit = audit_graph(CONFIG, graph, permutations=1, inner_folds=1, progress=False)
+    audit = kgrec.audit(CONFIG, graph, permutations=1, inner_folds=1, progress=False)
     assert audit.verdict.alarm
     assert "Are its links right?" in audit.verdict.sentences[0]
 
@@ -105,7 +106,7 @@ def test_every_variant_is_fitted_anew_on_the_same_folds_and_averaged() -> None:
         seen.append((len(variant.train), int(made), tuple(r.name for r in variant.relations)))
         return fit(config, variant, progress=False)
 
-    audit = audit_graph(
+    audit = kgrec.audit(
         CONFIG, graph, fit_model=fit_model, permutations=2, inner_folds=1, progress=False
     )
     variants = 1 + 1 + 2 + len(audit.worth())
@@ -140,7 +141,7 @@ def test_given_weights_of_a_relation_leave_with_it_and_test_is_not_read() -> Non
     graph = replace(graph, held_out=Sealed(graph.held_out))
     closed = ClosedFormConfig(ridge=20.0, relation_weights={"made_by": 5.0})
     config = CONFIG.model_copy(update={"closed_form": closed})
-    audit = audit_graph(config, graph, permutations=1, inner_folds=0, progress=False)
+    audit = kgrec.audit(config, graph, permutations=1, inner_folds=0, progress=False)
     assert set(audit.worth()) == {"made_by"}
     assert audit.unused == ("shelf",)
     assert audit.worth()["made_by"] == audit.differences["no graph"]["ndcg@20"][ALL_USERS]
@@ -152,7 +153,7 @@ def test_given_weights_of_a_relation_leave_with_it_and_test_is_not_read() -> Non
 
 def test_without_relations_nothing_is_shuffled_and_no_alarm_sounds() -> None:
     graph = replace(taste_graph(), relations=())
-    audit = audit_graph(CONFIG, graph, inner_folds=0, progress=False)
+    audit = kgrec.audit(CONFIG, graph, inner_folds=0, progress=False)
     assert audit.fits == 1
     assert audit.verdict.sentences == ("There is no knowledge graph to audit.",)
 
@@ -183,12 +184,12 @@ def test_which_relations_a_scorer_uses() -> None:
 def test_refusals() -> None:
     graph = taste_graph()
     with pytest.raises(ConfigError, match="1 permutation or more, got 0"):
-        audit_graph(CONFIG, graph, permutations=0, progress=False)
+        kgrec.audit(CONFIG, graph, permutations=0, progress=False)
     with pytest.raises(DataError, match="split test, which is empty"):
-        audit_graph(CONFIG, graph, split=Split.TEST, progress=False)
+        kgrec.audit(CONFIG, graph, split=Split.TEST, progress=False)
     blind = CONFIG.model_copy(update={"closed_form": ClosedFormConfig(enabled=False)})
     with pytest.raises(ConfigError, match="nothing in these settings reads the graph"):
-        audit_graph(blind, graph, progress=False)
+        kgrec.audit(blind, graph, progress=False)
 
 
 class TestLikeness:

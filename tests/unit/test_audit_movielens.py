@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kgrec.auditing.audit import Audit, audit_graph
+from kgrec.auditing.audit import Audit, audit
 from kgrec.auditing.trials import ALL_USERS
 from kgrec.auditing.variants import relation_sizes
 from kgrec.config import Config, FusionConfig, StoreConfig
@@ -58,7 +58,7 @@ def audited(link: str, wheel: Path, folder: Path) -> Audit:
         ridge=400.0, relation_weights=dict.fromkeys(relation_sizes(graph), 0.5)
     )
     changes = {"closed_form": closed, "fusion": FusionConfig(network=False)}
-    return audit_graph(
+    return audit(
         config.model_copy(update=changes),
         graph,
         permutations=1,

@@ -16,7 +16,7 @@ from rich.console import Console
 from kgrec.config import Config
 from kgrec.data.card.build import build_card
 from kgrec.data.card.card import Card, Caution
-from kgrec.data.card.page import card_html, write_card_html
+from kgrec.data.card.page import card_html, write_card
 from kgrec.data.card.statistics import EventStatistics
 from kgrec.data.card.terminal import card_tables, spark
 from kgrec.data.cleaning.report import Report
@@ -359,7 +359,7 @@ def test_the_page_is_written_whole_or_not_at_all(
     card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "card.html"
-    write_card_html(card, path)
+    write_card(card, path)
     before = path.read_text(encoding="utf-8")
     assert before.startswith("<!doctype html>")
     assert "five users" in before
@@ -369,11 +369,11 @@ def test_the_page_is_written_whole_or_not_at_all(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DataError, match="No space left"):
-        write_card_html(replace(card, name="other"), path)
+        write_card(replace(card, name="other"), path)
     assert path.read_text(encoding="utf-8") == before
     assert [p.name for p in tmp_path.iterdir()] == ["card.html"]
 
 
 def test_a_folder_that_is_not_there_is_named(card: Card, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none/card\.html: No such file"):
-        write_card_html(card, tmp_path / "none" / "card.html")
+        write_card(card, tmp_path / "none" / "card.html")

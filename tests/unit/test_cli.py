@@ -137,7 +137,7 @@ def test_only_own_messages_are_shown_and_stdout_is_for_the_answer(
 ) -> None:
     from kgrec.graph import fetch
 
-    inner = fetch.graph_summary
+    inner = fetch.status
 
     def noisy(store: object) -> object:
         print("chatter of a library")
@@ -147,7 +147,7 @@ def test_only_own_messages_are_shown_and_stdout_is_for_the_answer(
         logging.getLogger("kgrec.graph").warning("told always")
         return inner(store)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fetch, "graph_summary", noisy)
+    monkeypatch.setattr(fetch, "status", noisy)
     arguments = ["status", "--store", f"embedded:{site / 'graph.kgl'}", "--json"]
     assert main(arguments) == 0
     out, err = capsys.readouterr()

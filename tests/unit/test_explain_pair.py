@@ -10,7 +10,7 @@ from graphs import history_of, random_graph, tensors_of
 
 from kgrec.explanation.deletion import carried, renormalised_drop
 from kgrec.explanation.explainer import Explainer
-from kgrec.explanation.pair import explain_pair
+from kgrec.explanation.pair import explain
 from kgrec.explanation.paths import find_paths
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion
@@ -192,7 +192,7 @@ def test_removing_a_path_costs_what_it_carries(layers: int, renormalise: bool) -
 def test_attributes_add_up_to_their_relation() -> None:
     told = set()
     for item in range(GRAPH.num_items):
-        found = explain_pair(Toy(network(1)), "u3", f"i{item}", 0, num_counterfactuals=0)
+        found = explain(Toy(network(1)), "u3", f"i{item}", 0, num_counterfactuals=0)
         by_relation: dict[str, float] = {}
         for each in found.attributes:
             by_relation[each.relation] = by_relation.get(each.relation, 0.0) + each.share

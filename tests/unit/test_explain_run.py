@@ -13,7 +13,7 @@ from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.explanation.explainer import Explainer
-from kgrec.explanation.pair import explain_pair
+from kgrec.explanation.pair import explain
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
@@ -93,11 +93,11 @@ def test_made_up_edges_are_in_no_path_and_no_share(site: tuple[Run, GraphData]) 
 
 def test_a_recommender_and_its_run_are_explained_alike(site: tuple[Run, GraphData]) -> None:
     run, _ = site
-    one = explain_pair(Recommender(run), "u4", "i6", renormalise=True)
-    assert one == explain_pair(run, "u4", "i6", renormalise=True)
+    one = explain(Recommender(run), "u4", "i6", renormalise=True)
+    assert one == explain(run, "u4", "i6", renormalise=True)
     assert len(one.paths) == 5
     assert one.paths_complete
-    (own, *_) = Recommender(run).explain("u4", ["i6"])[0].own_items
+    (own, *_) = Recommender(run).contributions("u4", ["i6"])[0].own_items
     assert one.own_items[0].item_id == own.item_id
     assert one.own_items[0].share == pytest.approx(own.share, abs=1e-5)
     assert all(path.text.startswith("you took The sea") for path in one.paths)
@@ -108,7 +108,7 @@ def test_without_networks_there_are_own_items_but_no_paths(site: tuple[Run, Grap
     parts = run.scorer.parts
     assert "closed_form" in parts
     bare = replace(run, scorer=parts["closed_form"])  # type: ignore[arg-type]
-    found = explain_pair(bare, "u4", "i6")
+    found = explain(bare, "u4", "i6")
     assert (found.paths, found.layers, found.linked) == ((), (), 0.0)
     assert sum(own.share for own in found.own_items) == pytest.approx(found.score, abs=1e-5)
     assert found.counterfactuals
@@ -122,7 +122,7 @@ def test_the_command_tells_a_pair(
     asked = ["explain", "--run", run, "--user", "u4", "--item", "i6", "--paths", "3"]
     assert main([*asked, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    found = explain_pair(site[0], "u4", "i6", 3, renormalise=True)
+    found = explain(site[0], "u4", "i6", 3, renormalise=True)
     assert told["score"] == found.score
     assert [path["text"] for path in told["paths"]] == [path.text for path in found.paths]
     assert told["paths"][0]["nodes"][0] == {"label": "User", "id": "u4", "name": "u4"}

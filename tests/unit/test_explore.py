@@ -12,7 +12,7 @@ from tiny import build_tiny, group_of
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.errors import ConfigError, RunError, VocabularyError
-from kgrec.explore import (
+from kgrec.exploration import (
     Subgraph,
     Trail,
     draw_subgraph,
@@ -20,11 +20,11 @@ from kgrec.explore import (
     node_key,
     recommendation_subgraph,
     subgraph_html,
-    write_page,
+    write_subgraph,
 )
-from kgrec.explore.layout import columns_of, lay_out, on_curve
-from kgrec.explore.look import fold, type_colours, widths
-from kgrec.explore.subgraph import TOGETHER, Builder, Part, learned_weight
+from kgrec.exploration.layout import columns_of, lay_out, on_curve
+from kgrec.exploration.look import fold, type_colours, widths
+from kgrec.exploration.subgraph import TOGETHER, Builder, Part, learned_weight
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
 from kgrec.recommend import Recommender
@@ -166,7 +166,7 @@ def test_trails_are_paths_of_the_subgraph_and_of_the_store(site: Site, why: Subg
 def test_shares_are_those_of_the_explanation(site: Site, why: Subgraph) -> None:
     store, run = site
     item = why.trails[0].nodes[-1][1]
-    (told,) = Recommender(run, store).explain("u4", [item])
+    (told,) = Recommender(run, store).contributions("u4", [item])
     shares = {own.item_id: own.share for own in told.own_items}
     for trail in why.trails:
         if trail.nodes[-1][1] == item:
@@ -295,13 +295,13 @@ def test_pages_need_nothing_else_and_hostile_names_stay_names(tmp_path: Path) ->
     assert "<script>alert" not in page
     assert 'src="http' not in page
     assert 'href="http' not in page
-    write_page(hostile(), tmp_path / "page.html")
+    write_subgraph(hostile(), tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_what_cannot_be_written_is_said(why: Subgraph, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"ends in \.png"):
         draw_subgraph(why, tmp_path / "why.gif")
-    for write in (draw_subgraph, write_page):
+    for write in (draw_subgraph, write_subgraph):
         with pytest.raises(ConfigError, match="folder that exists"):
             write(why, tmp_path / "none" / "why.png")

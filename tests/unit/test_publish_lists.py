@@ -90,7 +90,7 @@ def test_similar_items_are_the_recommenders(run: Run) -> None:
     found = item_lists(recommender, torch.arange(40), 6)
     for item in range(40):
         item_id = run.vocabularies[NodeLabel.ITEM].ids[item]
-        same(run, places(found, item), recommender.similar_items(item_id, 6))
+        same(run, places(found, item), recommender.similar(item_id, 6))
 
 
 def test_without_network_the_closed_form_tells_what_is_similar(run: Run) -> None:
@@ -101,7 +101,7 @@ def test_without_network_the_closed_form_tells_what_is_similar(run: Run) -> None
     closed = only("closed_form")
     found = item_lists(closed, torch.tensor([4, 5]), 3)
     item_id = run.vocabularies[NodeLabel.ITEM].ids[5]
-    same(closed.run, places(found, 5), closed.similar_items(item_id, 3))
+    same(closed.run, places(found, 5), closed.similar(item_id, 3))
     assert run_vectors(closed.run) is None
     with pytest.raises(NotFittedError):
         item_lists(only("popularity"), torch.tensor([0]), 3)

@@ -67,7 +67,7 @@ def test_a_known_user_without_training_items_is_cold(
 
 def test_what_a_recommendation_says_adds_up(recommender: Recommender) -> None:
     (found,) = recommender.recommend("u4", k=1, num_reasons=1000)
-    (why,) = recommender.explain("u4", [found.item_id])
+    (why,) = recommender.contributions("u4", [found.item_id])
     assert sum(own.share for own in why.own_items) + found.rest == pytest.approx(
         found.score, abs=1e-5
     )
@@ -194,7 +194,7 @@ def test_reasons_are_shares_of_own_items(
     recommender: Recommender, site: tuple[GraphStore, GraphData, Run]
 ) -> None:
     found = recommender.recommend("u4", k=3, num_reasons=2)
-    explained = recommender.explain("u4", [r.item_id for r in found])
+    explained = recommender.contributions("u4", [r.item_id for r in found])
     for place, explanation in zip(found, explained, strict=True):
         assert explanation.score == pytest.approx(place.score, abs=1e-5)
         total = sum(own.share for own in explanation.own_items) + explanation.rest
@@ -241,15 +241,15 @@ def test_wrong_questions_are_refused(recommender: Recommender) -> None:
         with pytest.raises(ConfigError, match=f"k must be positive, got {k}"):
             recommender.recommend("u0", k=k)
         with pytest.raises(ConfigError, match="k must be positive"):
-            recommender.similar_items("i0", k=k)
+            recommender.similar("i0", k=k)
     with pytest.raises(VocabularyError, match="no Item has the id 'i99'"):
         recommender.score("u0", ["i1", "i99"])
     with pytest.raises(VocabularyError, match="no Item has the id 'i99'"):
-        recommender.explain("u0", ["i99"])
+        recommender.contributions("u0", ["i99"])
     with pytest.raises(VocabularyError, match="no Item has the id 'i99'"):
-        recommender.similar_items("i99")
+        recommender.similar("i99")
     with pytest.raises(VocabularyError, match="no User has the id 'stranger'"):
-        recommender.explain("stranger", ["i1"])
+        recommender.contributions("stranger", ["i1"])
 
 
 class TestSimilarItems:
@@ -259,7 +259,7 @@ class TestSimilarItems:
         item = recommender.run.scorer.parts["network"].item_embedding
         cosine = torch.nn.functional.cosine_similarity(item, item[7:8])
         ids = site[1].vocabularies[ITEM].ids
-        found = recommender.similar_items(ids[7], k=50)
+        found = recommender.similar(ids[7], k=50)
         assert len(found) == 39
         assert ids[7] not in {r.item_id for r in found}
         wanted = {ids[i]: cosine[i].item() for i in range(40) if i != 7}
@@ -275,7 +275,7 @@ class TestSimilarItems:
         closed = ClosedForm.fit(run.scorer.history, relation_rows(graph), {"genre": 1.0}, 2.0)
         only = Recommender(replace(run, scorer=Fusion({"closed_form": closed}, {"closed_form": 1})))
         before = closed.weights.clone()
-        found = only.similar_items("i5", k=3)
+        found = only.similar("i5", k=3)
         index = graph.vocabularies[ITEM].index("i5")
         row = closed.weights[index].clone()
         row[index] = -torch.inf
@@ -287,7 +287,7 @@ class TestSimilarItems:
         part = {"popularity": Popularity(run.scorer.history)}
         only = Recommender(replace(run, scorer=Fusion(part, {"popularity": 1.0})))
         with pytest.raises(NotFittedError, match="neither network nor closed form"):
-            only.similar_items("i5")
+            only.similar("i5")
 
 
 def test_a_store_of_another_version_is_refused(

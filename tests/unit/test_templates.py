@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from jinja2 import UndefinedError
 
-from kgrec.explore.subgraph import Trail
+from kgrec.exploration.subgraph import Trail
 from kgrec.pages.render import render
 from kgrec.pages.svg import label, picture
 from kgrec.pages.text import printable

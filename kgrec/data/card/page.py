@@ -9,7 +9,7 @@ from kgrec.files import write_text
 from kgrec.pages.render import render
 
 
-def write_card_html(card: Card, path: Path) -> None:
+def write_card(card: Card, path: Path) -> None:
     """Writes the page; what was there before stays until the new one is whole.
 
     Raises:

@@ -16,7 +16,7 @@ from kgrec.evaluation.bootstrap import Interval, paired_bootstrap
 from kgrec.evaluation.evaluate import Evaluation, evaluate
 from kgrec.evaluation.floors import fit_floors
 from kgrec.evaluation.report import build_report
-from kgrec.explore import Subgraph, recommendation_subgraph
+from kgrec.exploration import Subgraph, recommendation_subgraph
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
 from kgrec.model.scorer import Scorer
@@ -76,7 +76,7 @@ class ReportData:
     examples: tuple[Example, ...]
 
 
-def gather(
+def report(
     run: Run,
     store: GraphStore,
     *,

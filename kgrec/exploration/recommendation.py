@@ -6,8 +6,8 @@ from kgrec.errors import ConfigError
 from kgrec.explanation.connections import Connection, fetch_connections
 from kgrec.explanation.explainer import Explainer
 from kgrec.explanation.pair import PathShare
-from kgrec.explore.around import builder_of
-from kgrec.explore.subgraph import TOGETHER, Builder, Key, Part, Subgraph, Trail, node_key
+from kgrec.exploration.around import builder_of
+from kgrec.exploration.subgraph import TOGETHER, Builder, Key, Part, Subgraph, Trail, node_key
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version

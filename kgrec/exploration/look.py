@@ -9,7 +9,7 @@ from typing import Any
 
 import networkx as nx
 
-from kgrec.explore.subgraph import TOGETHER, Part
+from kgrec.exploration.subgraph import TOGETHER, Part
 from kgrec.schema import INTERACTION_TYPES, NodeLabel
 from kgrec.text.templates import relation_phrase
 

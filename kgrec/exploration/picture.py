@@ -16,10 +16,10 @@ from matplotlib.path import Path as Outline
 from matplotlib.patheffects import withStroke
 
 from kgrec.errors import ConfigError
-from kgrec.explore.layout import LETTER, SMALL, Box, Drawing, Line, lay_out
-from kgrec.explore.look import INTERACTION_COLOUR, TONE_WORDS, TONES, fold
-from kgrec.explore.scatter import scatter
-from kgrec.explore.subgraph import Subgraph
+from kgrec.exploration.layout import LETTER, SMALL, Box, Drawing, Line, lay_out
+from kgrec.exploration.look import INTERACTION_COLOUR, TONE_WORDS, TONES, fold
+from kgrec.exploration.scatter import scatter
+from kgrec.exploration.subgraph import Subgraph
 
 KINDS = (".png", ".svg", ".pdf")
 _INK, _SOFT, _PAPER = "#1C2430", "#5B6675", "#FFFFFF"

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from kgrec import __version__
 from kgrec.errors import DataError
-from kgrec.explore.layout import LETTER, SMALL
-from kgrec.explore.look import TONES
+from kgrec.exploration.layout import LETTER, SMALL
+from kgrec.exploration.look import TONES
 from kgrec.files import write_text
 from kgrec.pages.render import render
-from kgrec.report.gather import ReportData
-from kgrec.report.plots import ReportFigures
-from kgrec.report.view import view
+from kgrec.reporting.gather import ReportData
+from kgrec.reporting.plots import ReportFigures
+from kgrec.reporting.view import view
 
 
 def write_report(data: ReportData, path: Path | str) -> None:

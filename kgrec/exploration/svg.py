@@ -1,8 +1,8 @@
 """An explanation as inline SVG: it takes the colours of its page, light or dark."""
 
-from kgrec.explore.layout import Box, Line, lay_out
-from kgrec.explore.look import INTERACTION_COLOUR
-from kgrec.explore.subgraph import Subgraph
+from kgrec.exploration.layout import Box, Line, lay_out
+from kgrec.exploration.look import INTERACTION_COLOUR
+from kgrec.exploration.subgraph import Subgraph
 from kgrec.pages.svg import Picture, picture
 from kgrec.pages.text import escaped
 

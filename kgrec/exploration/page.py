@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.errors import ConfigError
-from kgrec.explore.layout import columns_of, lay_out
-from kgrec.explore.look import (
+from kgrec.exploration.layout import columns_of, lay_out
+from kgrec.exploration.look import (
     TONE_WORDS,
     TONES,
     caption,
@@ -15,8 +15,8 @@ from kgrec.explore.look import (
     type_colours,
     widths,
 )
-from kgrec.explore.scatter import places_of, rings_of
-from kgrec.explore.subgraph import Key, Part, Subgraph
+from kgrec.exploration.scatter import places_of, rings_of
+from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.files import write_text
 from kgrec.pages.render import render
 from kgrec.text.templates import relation_phrase
@@ -29,7 +29,7 @@ _FAINT, _FAINT_NODE = "#C3C9D1", "#9AA3AE"
 _DOWN, _ACROSS = 128.0, 380.0
 
 
-def write_page(subgraph: Subgraph, path: Path | str) -> None:
+def write_subgraph(subgraph: Subgraph, path: Path | str) -> None:
     """Writes the page; what was there before stays until the new one is whole.
 
     Raises:
@@ -55,12 +55,12 @@ def subgraph_html(subgraph: Subgraph, height: str = "100vh") -> str:
     Raises:
         ConfigError: If neo4j-viz is not installed.
     """
-    page: str = visualization(subgraph).render(layout="free", height=height).data
+    page: str = visualize_subgraph(subgraph).render(layout="free", height=height).data
     addition = render("explore.html.j2", title=subgraph.title, trails=subgraph.trails)
     return page.replace("</body>", f"{addition}</body>", 1)
 
 
-def visualization(subgraph: Subgraph) -> Any:
+def visualize_subgraph(subgraph: Subgraph) -> Any:
     """Gives the subgraph as a neo4j-viz `VisualizationGraph`, which a notebook can go on with.
 
     Raises:

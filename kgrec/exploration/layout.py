@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from kgrec.explore.look import caption, fold, text_width, tone_name, type_colours, widths
-from kgrec.explore.subgraph import Key, Part, Subgraph
+from kgrec.exploration.look import caption, fold, text_width, tone_name, type_colours, widths
+from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
 
 #: Size of letters, in units of the drawing (pixels of a page).

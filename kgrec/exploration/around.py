@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from kgrec.errors import ConfigError, VocabularyError
-from kgrec.explore.subgraph import Builder, Key, Part, Subgraph
+from kgrec.exploration.subgraph import Builder, Key, Part, Subgraph
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run

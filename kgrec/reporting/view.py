@@ -6,7 +6,7 @@ from typing import Any
 
 from kgrec.auditing.trials import ALL_USERS
 from kgrec.evaluation.bootstrap import Interval
-from kgrec.report.gather import ReportData
+from kgrec.reporting.gather import ReportData
 
 Intervals = dict[str, Interval]
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
-from kgrec.explore.look import (
+from kgrec.exploration.look import (
     TONE_WORDS,
     TONES,
     fold,
@@ -22,7 +22,7 @@ from kgrec.explore.look import (
     type_colours,
     widths,
 )
-from kgrec.explore.subgraph import Key, Part, Subgraph
+from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.text.templates import relation_phrase
 
 _INK, _SOFT, _PAPER = "#1C2430", "#5B6675", "#FFFFFF"
