@@ -30,8 +30,8 @@ from kgrec.graph.tensors import build_hetero
 from kgrec.model.incidence import Incidence
 from kgrec.model.network import GraphNetwork, GraphTensors
 from kgrec.training import loop
-from kgrec.training.positives import Positives
-from kgrec.training.sampling import sample_batches
+from kgrec.training.optimizers import build_optimizers
+from kgrec.training.sampling import Positives, sample_batches
 
 CHANNELS = 64
 
@@ -152,9 +152,11 @@ def stepper(
     """Gives what runs one step of `train_network`'s loop, with the next batch each time."""
     generator = torch.Generator().manual_seed(0)
     network = GraphNetwork(graph, channels=CHANNELS, generator=generator)
-    optimizers = loop._optimizers(network, training)
+    optimizers = build_optimizers(network, training)
     positives = Positives.of(history)
-    loss_of = loop._loss(graph, history, positives, training, loop.DEFAULT_TEMPERATURE, generator)
+    loss_of = loop.BatchLoss(
+        graph, history, positives, training, loop.DEFAULT_TEMPERATURE, generator
+    )
     batches = list(sample_batches(len(history.columns), training.batch_size, generator))
     if len(batches) > 1:
         batches = batches[:-1]  # the last is smaller

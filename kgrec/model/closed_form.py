@@ -10,11 +10,10 @@ from torch.nn import functional
 
 from kgrec.errors import RunError, ShapeError
 from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
-from kgrec.model.folding import NewGraph
+from kgrec.model.folding import NewGraph, take_rows, take_square
 from kgrec.model.gram import RelationRows, kernel_gram, user_weights, weighted_gram
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem, recency_weights
-from kgrec.model.placing import take_rows, take_square
 from kgrec.model.scorer import Contributions
 
 

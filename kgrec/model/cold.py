@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
-from kgrec.model.folding import NewGraph
+from kgrec.model.folding import NewGraph, moved_to
 from kgrec.model.fusion import moments
 from kgrec.model.kinds import described, from_description, under
-from kgrec.model.placing import moved_to
 from kgrec.model.scorer import Contributions, Scorer, Wrapping
 
 

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
-from kgrec.model.folding import NewGraph
+from kgrec.model.folding import NewGraph, moved_to, take_rows
 from kgrec.model.kinds import described, from_description, under
-from kgrec.model.placing import moved_to, take_rows
 from kgrec.model.scorer import Contributions, Scorer, Wrapping
 
 

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
-from kgrec.model.folding import NewGraph
+from kgrec.model.folding import NewGraph, take_square
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem, recency_weights
-from kgrec.model.placing import take_square
 from kgrec.model.scorer import NO_WEIGHTS
 from kgrec.model.spd import solve
 

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.model.folding import NewGraph
+from kgrec.model.folding import NewGraph, take_rows
 from kgrec.model.incidence import Incidence
 from kgrec.model.linear_network import LinearNetwork, narrow
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
-from kgrec.model.placing import take_rows
 from kgrec.model.scorer import Contributions, Scorer
 
 #: Interactions as a user receives them.

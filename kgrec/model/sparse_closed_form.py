@@ -9,10 +9,9 @@ from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.closed_form import refuse_scaled
-from kgrec.model.folding import NewGraph
+from kgrec.model.folding import NewGraph, is_identity, moved_to, take_rows
 from kgrec.model.gram import RelationRows
 from kgrec.model.incidence import Incidence
-from kgrec.model.placing import is_identity, moved_to, take_rows
 from kgrec.model.scorer import Contributions, FromHistory
 from kgrec.model.sparse_gram import sparse_gram
 from kgrec.model.sparse_inverse import sparse_inverse

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError
-from kgrec.model.folding import NewGraph
+from kgrec.model.folding import NewGraph, take_rows
 from kgrec.model.incidence import Incidence
-from kgrec.model.placing import take_rows
 from kgrec.model.scorer import NO_WEIGHTS, Contributions, FromHistory
 
 #: Entries (rows times longest row) whose factors are gathered at once.

@@ -30,10 +30,10 @@ def save_tensors(
     """
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     same = _equal_ones(flat) if once else {}
-    kept = {name: tensor for name, tensor in flat.items() if name not in same}
+    distinct = {name: tensor for name, tensor in flat.items() if name not in same}
     header = {"values": json.dumps(dict(values)), "same": json.dumps(same)}
     with atomic_file(path) as temporary:
-        save_file(_unshared(kept), temporary, metadata=header)
+        save_file(_unshared(distinct), temporary, metadata=header)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -47,7 +47,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             values = json.loads(file.metadata()["values"])
             same = json.loads(file.metadata().get("same", "{}"))
-            tensors |= {name: tensors[kept] for name, kept in same.items()}
+            tensors |= {name: tensors[first] for name, first in same.items()}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as exc:
         raise RunError(
             f"{path} is missing or damaged ({exc}); expected a whole safetensors file of kgrec's; "
@@ -102,11 +102,11 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Ten
 
 def _equal_ones(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Gives the name of the first equal tensor for each that has one before it."""
-    kept: dict[tuple[torch.dtype, torch.Size], list[str]] = {}
+    by_shape: dict[tuple[torch.dtype, torch.Size], list[str]] = {}
     same = {}
     for name, tensor in tensors.items():
-        alike = kept.setdefault((tensor.dtype, tensor.shape), [])
-        first = next((other for other in alike if torch.equal(tensors[other], tensor)), None)
+        alike = by_shape.setdefault((tensor.dtype, tensor.shape), [])
+        first = next((earlier for earlier in alike if torch.equal(tensors[earlier], tensor)), None)
         if first is None:
             alike.append(name)
         else:

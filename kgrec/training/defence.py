@@ -143,18 +143,18 @@ def suspects(history: Incidence, config: DefenceConfig) -> Suspects:
     groups = [(place > 1 - share, share) for share in _shares(config)]
     groups.append((alike > _ALIKE, max(float((alike > _ALIKE).mean()), _ALIKE_LEAST)))
     row, item = core.history.rows.numpy(), core.history.columns.numpy()
-    known = len(core.items)
-    by_group = np.stack([_excess(row, item, known, *group) for group in groups])  # (g, b)
-    found = by_group.max(axis=0)  # (b,)
+    num_items = len(core.items)
+    by_group = np.stack([_excess(row, item, num_items, *group) for group in groups])  # (g, b)
+    item_excess = by_group.max(axis=0)  # (b,)
     members = np.zeros(number, dtype=bool)
-    for target in np.flatnonzero(found > config.threshold):
+    for target in np.flatnonzero(item_excess > config.threshold):
         group, share = groups[int(by_group[:, target].argmax())]
         users = row[item == target]
         if group is not groups[-1][0]:
             group = place > 1 - _reach(place[users], share)
         members[users[group[users]]] = True
     excess, suspicion = np.zeros(size), np.zeros(history.num_rows)
-    excess[core.items.numpy()] = found
+    excess[core.items.numpy()] = item_excess
     users = core.users.numpy()
     suspicion[users] = np.maximum(unexpected, alike)
     targets = np.flatnonzero(excess > config.threshold)
@@ -187,12 +187,12 @@ def _reach(places: _Floats, share: float) -> float:
 
 def _signs(core: HistoryCore) -> tuple[_Floats, _Floats]:
     """How unexpected and how alike the judged users are, (a,) each, in robust deviations."""
-    told, lengths = explain_users(core), core.history.lengths.numpy()
+    typicality, lengths = explain_users(core), core.history.lengths.numpy()
     unexpected = sum(
         _below(values.numpy(), error.numpy(), lengths)
         for values, error in (
-            (told.beyond, told.beyond_error),
-            (told.place, told.place_error),
+            (typicality.beyond, typicality.beyond_error),
+            (typicality.place, typicality.place_error),
         )
     )
     neighbours = max(_ALIKE_TO_LEAST, round(_ALIKE_TO * len(core.users)))
@@ -211,9 +211,9 @@ def _excess(
     """
     count = np.bincount(item, minlength=num_items)
     among = np.bincount(item, group[row], minlength=num_items)
-    seen = among / np.maximum(count, 1)
-    divergence = rel_entr(seen, share) + rel_entr(1 - seen, 1 - share)
-    more = (among >= _LEAST) & (seen > share)
+    rate = among / np.maximum(count, 1)
+    divergence = rel_entr(rate, share) + rel_entr(1 - rate, 1 - share)
+    more = (among >= _LEAST) & (rate > share)
     return np.where(more, np.sqrt(2 * count * np.maximum(divergence, 0.0)), 0.0)
 
 
@@ -221,7 +221,7 @@ def _below(values: _Floats, error: _Floats, lengths: IndexArray) -> _Floats:
     """By how many robust deviations values (a,) are below the median of users alike in length."""
     order = np.argsort(lengths, kind="stable")
     number = len(lengths)
-    found = np.zeros(number)
+    deviations = np.zeros(number)
     for length in np.unique(lengths):
         first, last = (np.searchsorted(lengths[order], length, side) for side in ("left", "right"))
         half = max(round(_NEAREST * number / 2), (last - first + 1) // 2, 1)
@@ -229,8 +229,8 @@ def _below(values: _Floats, error: _Floats, lengths: IndexArray) -> _Floats:
         middle, spread = _middle_and_spread(values[order[start : start + 2 * half]])
         same = order[first:last]
         deviation = np.sqrt(spread**2 + np.square(error[same]) + 1e-12)
-        found[same] = (middle - values[same]) / deviation
-    return found
+        deviations[same] = (middle - values[same]) / deviation
+    return deviations
 
 
 def _middle_and_spread(values: _Floats) -> tuple[float, float]:

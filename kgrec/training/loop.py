@@ -21,7 +21,6 @@ from kgrec.model.scorer import Scorer
 from kgrec.training.neighbour_sampling import NeighbourSampler
 from kgrec.training.optimizers import build_optimizers, decay_rates
 from kgrec.training.perturbation import backward
-from kgrec.training.positives import Positives
 from kgrec.training.resume import (
     Progress,
     Trained,
@@ -30,6 +29,7 @@ from kgrec.training.resume import (
     save_training,
 )
 from kgrec.training.sampling import (
+    Positives,
     known_among,
     known_pairs,
     negative_probability,
@@ -47,11 +47,6 @@ DEFAULT_TEMPERATURE = 0.2
 
 NetworkScorer = PropagationScorer | EmbeddingScorer
 Validate = Callable[[Scorer], float]
-#: The loss of a batch from the network and the positives' places (B,).
-StepLoss = Callable[[GraphNetwork, Tensor], Tensor]
-#: The embeddings of users and of items, (a, d) and (b, d), from the network, the places (B,) that
-#: are predicted, and the indices wanted; None is all items.
-Embed = Callable[[GraphNetwork, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
 def train_network(
@@ -98,7 +93,7 @@ def train_network(
     if model.score == "cosine":
         temperature = model.temperature or DEFAULT_TEMPERATURE
     positives = Positives.of(history, synthetic)
-    step_loss = _loss(graph, history, positives, training, temperature, generator)
+    batch_loss = BatchLoss(graph, history, positives, training, temperature, generator)
     progress, best = Progress(), copy_state(network)
     if checkpoint is not None and checkpoint.exists():
         progress, best = resume_training(checkpoint, network, optimizers, generator)
@@ -108,7 +103,7 @@ def train_network(
         total = torch.zeros((), dtype=torch.float64, device=history.device)
         decay_rates(optimizers, training.decay ** (progress.epoch + (start.epochs if start else 0)))
         for batch in sample_batches(len(positives), training.batch_size, generator):
-            loss = partial(step_loss, network, batch.to(history.device))
+            loss = partial(batch_loss, network, batch.to(history.device))
             total += backward(network, loss, training.adversarial, generator) * len(batch)
             for optimizer in optimizers:
                 optimizer.step()
@@ -180,96 +175,109 @@ def _check_neighbours(model: ModelConfig, training: TrainingConfig) -> None:
         )
 
 
-def _whole_graph(
-    graph: GraphTensors, history: Incidence, positives: Positives, training: TrainingConfig
-) -> Embed:
-    edges = pair_edges(graph, history) if training.hide_targets else None
+class BatchLoss:
+    """The loss of a batch of positives, against all items or against sampled negatives.
 
-    def embed(
-        network: GraphNetwork, batch: Tensor, users: Tensor, items: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        user, item = network(None if edges is None else edges.take(positives.real_among(batch))[0])
-        return user.index_select(0, users), item if items is None else item.index_select(0, items)
+    Embeddings come from the whole graph or, with `training.neighbours`, from some neighbours of
+    each node that the batch needs.
 
-    return embed
+    Args:
+        graph: The training graph.
+        history: The training items of each user.
+        positives: What batches hold places of.
+        training: Which loss, how many negatives, whether edges of what is predicted are hidden.
+        temperature: Of the cosines; None scores by inner products.
+        generator: Draws negatives and neighbours; on the CPU.
+    """
 
+    def __init__(
+        self,
+        graph: GraphTensors,
+        history: Incidence,
+        positives: Positives,
+        training: TrainingConfig,
+        temperature: float | None,
+        generator: torch.Generator,
+    ) -> None:
+        self.graph, self.positives, self.training = graph, positives, training
+        self.temperature, self.generator = temperature, generator
+        self.kind = training.loss
+        if self.kind == "auto":
+            self.kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
+        self.probability = negative_probability(history).cpu()
+        self.edges = pair_edges(graph, history) if training.hide_targets else None
+        self.sampler = None
+        if training.neighbours is not None:
+            self.sampler = NeighbourSampler(graph, training.neighbours)
 
-def _sampled_graph(
-    graph: GraphTensors,
-    history: Incidence,
-    positives: Positives,
-    training: TrainingConfig,
-    generator: torch.Generator,
-) -> Embed:
-    assert training.neighbours is not None
-    edges = pair_edges(graph, history) if training.hide_targets else None
-    sampler = NeighbourSampler(graph, training.neighbours)
+    def __call__(self, network: GraphNetwork, batch: Tensor) -> Tensor:
+        """Gives the loss of the positives at places (B,), a scalar."""
+        against = self._against_all if self.kind == "softmax" else self._against_sample
+        return against(network, batch)
 
-    def embed(
-        network: GraphNetwork, batch: Tensor, users: Tensor, items: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        if items is None:
-            items = torch.arange(graph.num_items, device=users.device)
-        distinct, place = torch.unique(items, return_inverse=True)
-        seeds = torch.cat([users, distinct + graph.num_users])
-        hidden = None if edges is None else edges.take(positives.real_among(batch))[0]
-        sample = sampler.sample(seeds, generator, hidden)
-        z = network.embed_sample(sample, training.weight_decay)
-        return z[: len(users)], z[len(users) :].index_select(0, place)
-
-    return embed
-
-
-def _loss(
-    graph: GraphTensors,
-    history: Incidence,
-    positives: Positives,
-    training: TrainingConfig,
-    temperature: float | None,
-    generator: torch.Generator,
-) -> StepLoss:
-    kind = training.loss
-    if kind == "auto":
-        kind = "softmax" if graph.num_items <= FULL_SOFTMAX_UP_TO else "sampled_softmax"
-    probability = negative_probability(history).cpu()
-    users, items, taken = positives.users, positives.items, positives.known  # (n,), (n,)
-    if training.neighbours is None:
-        embed = _whole_graph(graph, history, positives, training)
-    else:
-        embed = _sampled_graph(graph, history, positives, training, generator)
-
-    def scaled(user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        if temperature is None:
-            return user, item
-        return functional.normalize(user, dim=1) / temperature, functional.normalize(item, dim=1)
-
-    def full(network: GraphNetwork, batch: Tensor) -> Tensor:
-        rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
-        targets, bias = items[batch], network.item_bias()
-        user, item = scaled(*embed(network, batch, rows, None))  # (u, d), (I, d)
+    def _against_all(self, network: GraphNetwork, batch: Tensor) -> Tensor:
+        rows, owner = torch.unique(self.positives.users[batch], return_inverse=True)  # (u,), (B,)
+        targets, bias = self.positives.items[batch], network.item_bias()
+        user, item = self._embed(network, batch, rows, None)  # (u, d), (I, d)
         positive = _products(user, owner, item, targets) + bias[targets]  # (B,)
-        known, weight = known_pairs(taken, rows), positives.weights(batch)
-        return softmax_loss(user, item, bias, known, positive, owner, weight)
+        pairs = known_pairs(self.positives.known, rows)
+        weight = self.positives.weights(batch)
+        return softmax_loss(user, item, bias, pairs, positive, owner, weight)
 
-    def sampled(network: GraphNetwork, batch: Tensor) -> Tensor:
-        rows, owner = torch.unique(users[batch], return_inverse=True)  # (u,), (B,)
-        targets, bias = items[batch], network.item_bias()
-        drawn, expected = sample_negatives(probability, training.num_negatives, generator)
-        drawn, expected = drawn.to(users.device), expected.to(users.device)  # (m,)
-        user, item = scaled(*embed(network, batch, rows, torch.cat([targets, drawn])))
-        item, negative = torch.split(item, [len(targets), len(drawn)])
+    def _against_sample(self, network: GraphNetwork, batch: Tensor) -> Tensor:
+        rows, owner = torch.unique(self.positives.users[batch], return_inverse=True)  # (u,), (B,)
+        targets, bias = self.positives.items[batch], network.item_bias()
+        negatives, correction = sample_negatives(
+            self.probability, self.training.num_negatives, self.generator
+        )
+        negatives, correction = negatives.to(rows.device), correction.to(rows.device)  # (m,)
+        user, item = self._embed(network, batch, rows, torch.cat([targets, negatives]))
+        item, negative = torch.split(item, [len(targets), len(negatives)])
         positive = _products(user, owner, item, torch.arange(len(batch), device=item.device))
         positive = positive + bias[targets]  # (B,)
-        known, weight = known_among(taken, rows, drawn), positives.weights(batch)
-        if kind == "bpr":
-            scores = torch.addmm(bias[drawn], user, negative.T)  # (u, m)
+        pairs = known_among(self.positives.known, rows, negatives)
+        weight = self.positives.weights(batch)
+        if self.kind == "bpr":
+            scores = torch.addmm(bias[negatives], user, negative.T)  # (u, m)
             mask = torch.zeros_like(scores, dtype=torch.bool)
-            mask[known[0], known[1]] = True
+            mask[pairs[0], pairs[1]] = True
             return bpr_loss(positive, scores[owner], mask[owner], weight)
-        lowered = bias[drawn] - expected
-        return softmax_loss(user, negative, lowered, known, positive, owner, weight)
+        bias = bias[negatives] - correction
+        return softmax_loss(user, negative, bias, pairs, positive, owner, weight)
 
-    return full if kind == "softmax" else sampled
+    def _embed(
+        self, network: GraphNetwork, batch: Tensor, users: Tensor, items: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Embeds users (a,) and items (b,), None being all, to predict the positives of a batch.
+
+        Returns:
+            (a, d) and (b, d); their products are the scores without the items' bias.
+        """
+        hidden = None
+        if self.edges is not None:
+            hidden = self.edges.take(self.positives.real_among(batch))[0]
+        if self.sampler is not None:
+            user, item = self._embed_sample(network, users, items, hidden)
+        else:
+            user, item = network(hidden)
+            user = user.index_select(0, users)
+            item = item if items is None else item.index_select(0, items)
+        if self.temperature is None:
+            return user, item
+        user = functional.normalize(user, dim=1) / self.temperature
+        return user, functional.normalize(item, dim=1)
+
+    def _embed_sample(
+        self, network: GraphNetwork, users: Tensor, items: Tensor | None, hidden: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        assert self.sampler is not None
+        if items is None:
+            items = torch.arange(self.graph.num_items, device=users.device)
+        distinct, place = torch.unique(items, return_inverse=True)
+        seeds = torch.cat([users, distinct + self.graph.num_users])
+        sample = self.sampler.sample(seeds, self.generator, hidden)
+        z = network.embed_sample(sample, self.training.weight_decay)
+        return z[: len(users)], z[len(users) :].index_select(0, place)
 
 
 def _products(left: Tensor, at: Tensor, right: Tensor, there: Tensor) -> Tensor:

@@ -42,12 +42,12 @@ def backward(
     Returns:
         The plain loss, detached.
     """
-    drawn = generator.get_state()
+    generator_state = generator.get_state()
     network.zero_grad()
     plain = loss()
     plain.backward()  # type: ignore[no-untyped-call]
     if config is not None:
-        generator.set_state(drawn)
+        generator.set_state(generator_state)
         add_adversarial(network, loss, config)
     return plain.detach()
 

@@ -1,4 +1,4 @@
-"""A graph's relations and behaviours as rows over its items."""
+"""A graph's relations over its items: as rows, and how many items an entity has."""
 
 import numpy as np
 import torch
@@ -37,8 +37,8 @@ def relation_rows(graph: GraphData) -> list[RelationRows]:
         if by_user:
             count = graph.num_users
         else:  # rows of no item say nothing; keeping them would only cost memory
-            kept, owner = np.unique(owner, return_inverse=True)
-            count = len(kept)
+            owners, owner = np.unique(owner, return_inverse=True)
+            count = len(owners)
         rows = Incidence.from_pairs(
             torch.from_numpy(owner), torch.from_numpy(member), count, graph.num_items
         )
@@ -46,6 +46,28 @@ def relation_rows(graph: GraphData) -> list[RelationRows]:
             called = f"{name}_{role}" if by_user and name in names else name
             out.append(RelationRows(called, rows, by_user))
     return out
+
+
+def items_per_entity(graph: GraphData) -> dict[str, float]:
+    """Gives by relationship type how many items an entity has on average; few tell more.
+
+    Reviews and queries are left out: they are no knowledge to give reasons with, and may be
+    somebody else's words.
+    """
+    is_knowledge = ~graph.text_entities()
+    edges: dict[str, list[tuple[int, int]]] = {}
+    for relation in graph.relations:
+        ends = {relation.key.head: relation.head_index, relation.key.tail: relation.tail_index}
+        if NodeLabel.ENTITY in ends and NodeLabel.ITEM in ends:
+            entity = ends[NodeLabel.ENTITY]
+            entity = entity[is_knowledge[entity]]
+            if len(entity):
+                count = (len(entity), len(np.unique(entity)))
+                edges.setdefault(relation.key.type, []).append(count)
+    return {
+        kind: sum(count for count, _ in pairs) / sum(entities for _, entities in pairs)
+        for kind, pairs in edges.items()
+    }
 
 
 def _rows_of(edges: RelationEdges, graph: GraphData) -> tuple[IndexArray, IndexArray, int] | None:
@@ -58,8 +80,8 @@ def _rows_of(edges: RelationEdges, graph: GraphData) -> tuple[IndexArray, IndexA
         return None
     if ends == (NodeLabel.ITEM, NodeLabel.ITEM):
         every = np.unique(np.concatenate([head, tail]))
-        both = np.concatenate([head, tail, every]), np.concatenate([tail, head, every])
-        return *both, graph.num_items
+        pairs = np.concatenate([head, tail, every]), np.concatenate([tail, head, every])
+        return *pairs, graph.num_items
     if ends == (NodeLabel.ITEM, NodeLabel.ENTITY):
         return tail, head, graph.num_entities
     if ends == (NodeLabel.ENTITY, NodeLabel.ITEM):

@@ -14,8 +14,8 @@ from kgrec.training.directory import (
     refuse_foreign,
     write_run,
 )
-from kgrec.training.fan_out import items_per_entity
 from kgrec.training.fit import choose_device, fit
+from kgrec.training.relation_rows import items_per_entity
 
 
 def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bool = True) -> Run:

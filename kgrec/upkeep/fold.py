@@ -31,9 +31,8 @@ from kgrec.training.directory import (
     refuse_foreign,
     write_served,
 )
-from kgrec.training.fan_out import items_per_entity
 from kgrec.training.inner_split import history_of, time_ranks
-from kgrec.training.relation_rows import relation_rows
+from kgrec.training.relation_rows import items_per_entity, relation_rows
 from kgrec.upkeep.cold import complete_new_items
 from kgrec.vocabulary import Vocabulary
 

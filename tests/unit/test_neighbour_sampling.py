@@ -16,8 +16,8 @@ from kgrec.schema import Split
 from kgrec.training import loop
 from kgrec.training.loop import train_network
 from kgrec.training.neighbour_sampling import NeighbourSampler
-from kgrec.training.positives import Positives
-from kgrec.training.row_adam import RowAdam
+from kgrec.training.optimizers import RowAdam
+from kgrec.training.sampling import Positives
 
 GRAPH = random_graph(1)
 TENSORS, HISTORY = tensors_of(GRAPH, text=3), history_of(GRAPH)
@@ -42,7 +42,7 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, Tensor]]:
     network = network_of(graph)
     training = TrainingConfig(num_negatives=8, device="cpu", **settings)
-    loss = loop._loss(graph, HISTORY, Positives.of(HISTORY), training, 0.2, generator())(
+    loss = loop.BatchLoss(graph, HISTORY, Positives.of(HISTORY), training, 0.2, generator())(
         network, batch
     )
     loss.backward()

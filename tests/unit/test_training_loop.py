@@ -23,9 +23,8 @@ from kgrec.model.scorer import Scorer
 from kgrec.schema import Role, Split
 from kgrec.training import loop
 from kgrec.training.loop import Progress, train_network
-from kgrec.training.positives import Positives
 from kgrec.training.resume import Trained, copy_state
-from kgrec.training.sampling import pair_edges
+from kgrec.training.sampling import Positives, pair_edges
 
 GRAPH = checkerboard()
 TENSORS, HISTORY = tensors_of(GRAPH), history_of(GRAPH)
@@ -220,7 +219,7 @@ class TestSyntheticEdges:
                 positives, weight=torch.ones(len(positives)).index_put((batch,), weights)
             )
             generator = torch.Generator().manual_seed(1)
-            step = loop._loss(TENSORS, HISTORY, given, settings, 0.2, generator)
+            step = loop.BatchLoss(TENSORS, HISTORY, given, settings, 0.2, generator)
             return float(step(network, batch).detach())
 
         none, quarter, whole = loss(0.0), loss(0.25), loss(1.0)
