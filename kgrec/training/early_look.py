@@ -47,8 +47,8 @@ def parts_to_leave_out(fitting: Fitting, parts: Sequence[Part]) -> list[str]:
     if valid is None or not len(valid):
         return []
     count = np.bincount(graph.train.user_index, minlength=graph.num_users)
-    asked = np.unique(valid.user_index)
-    users = np.sort(asked[np.argsort(-count[asked], kind="stable")[:_MOST_USERS]])
+    judged_users = np.unique(valid.user_index)
+    users = np.sort(judged_users[np.argsort(-count[judged_users], kind="stable")[:_MOST_USERS]])
     sample = _sample(graph, users)
     history = history_of(sample)
     trials: dict[str, Scorer] = {

@@ -76,11 +76,12 @@ class Candidates:
             # Among equals what is relevant comes last, as in `RankingTask`.
             total[block.relevant] = just_below(total[block.relevant])
             top = total.topk(min(_K, total.shape[1]), dim=1).indices
-            found = torch.zeros(len(total), _K, dtype=torch.bool)
-            found[:, : top.shape[1]] = block.relevant.gather(1, top)
-            hits.append(found.numpy())
-        found_all = np.concatenate(hits)
-        return float(ranking_metrics(found_all, self._num_truth, [_K])[f"ndcg@{_K}"].mean())
+            is_hit = torch.zeros(len(total), _K, dtype=torch.bool)
+            is_hit[:, : top.shape[1]] = block.relevant.gather(1, top)
+            hits.append(is_hit.numpy())
+        return float(
+            ranking_metrics(np.concatenate(hits), self._num_truth, [_K])[f"ndcg@{_K}"].mean()
+        )
 
     def _factor(self, name: str, term: Term, deviation: Tensor) -> Tensor:
         if not term.shared:
