@@ -65,7 +65,7 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 FILES: dict[str, tuple[str, str, bytes, Callable[[bytes], bytes]]] = {
     "csv": ("f.csv", "interactions", delimited(","), bytes),
     "csv in gz": ("f.csv.gz", "interactions", delimited(","), gzip.compress),
-    "broken gz": ("f.csv.gz", "interactions", gzip.compress(delimited(",")), bytes),
+    "broken gz": ("f.csv.gz", "interactions", gzip.compress(delimited(","), mtime=0), bytes),
     "atomic": ("f.inter", "interactions", delimited("\t", ATOMIC), bytes),
     "json lines in bz2": ("f.jsonl.bz2", "interactions", LINES, bz2.compress),
     "parquet": ("f.parquet", "interactions", parquet(), bytes),

@@ -101,6 +101,7 @@ def test_the_server_is_killed_in_a_forgetting(
     assert_completed(children, scene, wanted)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("stage", [about_to_refresh, about_to_forget])
 def test_a_server_that_comes_back_is_waited_for(
     mortal_server: MortalServer, children: Children, stages: Stages, stage: Stage

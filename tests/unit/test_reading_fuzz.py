@@ -64,7 +64,7 @@ WHOLE = {
     "tsv": b"\n".join(lines_of("tsv")),
     "jsonl": b"\n".join(lines_of("jsonl")),
     "parquet": parquet_bytes(),
-    "gz": gzip.compress(b"\n".join(lines_of("csv"))),
+    "gz": gzip.compress(b"\n".join(lines_of("csv")), mtime=0),
 }
 SUFFIX = {"quoted": "csv", "gz": "csv.gz"}
 
