@@ -167,7 +167,11 @@ def parquet(table: pa.Table) -> bytes:
         ("a.csv", '{"user": 1, "item": 2}\n{"user": 3, "item": 4}\n', {"format": "jsonl"}),
         ("a.json", '{"user": 1, "item": 2}\n{"user": 3, "item": 4}\n', {}),
         ("a.log", '\n{"user": 1, "item": 2}\n{"user": 3, "item": 4}\n', {}),
-        ("a.jsonl.gz", gzip.compress(b'{"user": 1, "item": 2}\n{"user": 3, "item": 4}\n'), {}),
+        (
+            "a.jsonl.gz",
+            gzip.compress(b'{"user": 1, "item": 2}\n{"user": 3, "item": 4}\n', mtime=0),
+            {},
+        ),
         ("a.parquet", parquet(pa.table({"user": ["1", "3"], "item": ["2", "4"]})), {}),
         ("a.bin", parquet(pa.table({"user": ["1", "3"], "item": ["2", "4"]})), {}),
     ],
