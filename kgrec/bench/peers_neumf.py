@@ -98,7 +98,7 @@ class NeuMfScorer(Scorer):
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Leaves everything in `rest`: the perceptron's logit is no sum over items."""
         score = self.network(torch.full_like(item_indices, user_index), item_indices)
-        return self._unexplained(user_index, score)
+        return self.unexplained(user_index, score)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the history and the network's parameters."""

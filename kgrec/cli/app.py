@@ -109,8 +109,9 @@ def _import_own(module: str) -> None:
     try:
         import_module(module)
     except Exception as exc:
-        is_missing = isinstance(exc, ModuleNotFoundError) and f"{module}.".startswith(
-            f"{exc.name}."
+        is_dotted = all(word.isidentifier() for word in module.split("."))
+        is_missing = not is_dotted or (
+            isinstance(exc, ModuleNotFoundError) and f"{module}.".startswith(f"{exc.name}.")
         )
         hint = (
             "expected the dotted name of a module that Python finds, such as my_package.my_part; "

@@ -124,6 +124,14 @@ class Incidence:
         matrix[self.rows, self.columns] = 1.0
         return matrix
 
+    def dense_rows(self, row_indices: Tensor) -> Tensor:
+        """Some rows (B,) int64 with their zeros, (B, num_columns) float32."""
+        columns, lengths = self.take(row_indices)
+        rows = torch.repeat_interleave(torch.arange(len(lengths), device=self.device), lengths)
+        matrix = torch.zeros(len(lengths), self.num_columns, device=self.device)
+        matrix[rows, columns] = 1.0
+        return matrix
+
     def gram(self, row_weight: Tensor | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
         """Gives XᵀX, or Xᵀ diag(row_weight) X, dense (num_columns, num_columns).
 

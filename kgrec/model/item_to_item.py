@@ -73,7 +73,7 @@ class ItemToItem(FromHistory):
         own, counts = self.own(user_index)
         items = item_indices.to(own.device)
         by_item = self.weights[own[None, :], items[:, None]] * counts  # (k, h)
-        return self._by_own_items(user_index, by_item)
+        return self.by_own_items(user_index, by_item)
 
 
 def ages(history: Incidence, ranks: Tensor) -> Tensor:

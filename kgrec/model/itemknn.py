@@ -117,7 +117,7 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
             start, stop = self.influence.pointer[item : item + 2].tolist()
             row[self.influence.columns[start:stop]] = self.similarity[start:stop]
         by_item = rows[:, items].mT  # (k, h)
-        return self._by_own_items(user_index, by_item)
+        return self.by_own_items(user_index, by_item)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history, neighbourhoods and similarities."""

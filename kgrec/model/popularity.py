@@ -49,7 +49,7 @@ class Popularity(FromHistory, kind="Popularity"):
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Gives everything to `rest` and to "self": popularity knows nothing of the user."""
         score = self.item_score[item_indices.to(self.item_score.device)]
-        return self._unexplained(user_index, score)
+        return self.unexplained(user_index, score)
 
     def folded(self, graph: NewGraph) -> "Popularity":
         """Counts the new graph's users."""

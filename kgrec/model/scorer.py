@@ -122,7 +122,7 @@ class Scorer(ABC):
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes the scores of one user and items (k,) int64; all in `rest` if nobody can."""
         score = self.score(torch.tensor([user_index]))[0]
-        return self._unexplained(user_index, score[item_indices.to(score.device)])
+        return self.unexplained(user_index, score[item_indices.to(score.device)])
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives tensors and JSON values from which `from_state` makes an equal scorer.
@@ -212,8 +212,11 @@ class Scorer(ABC):
         del user_index
         return ()
 
-    def _by_own_items(self, user_index: int, by_item: Tensor) -> Contributions:
-        """Scores that are sums over the user's own items, (k, h), through interactions alone."""
+    def by_own_items(self, user_index: int, by_item: Tensor) -> Contributions:
+        """Contributions to k scores that are sums over the user's own items, (k, h).
+
+        They flow through interactions alone; for the `contributions` of scorers.
+        """
         score = by_item.sum(dim=1)
         return Contributions(
             score=score,
@@ -224,8 +227,8 @@ class Scorer(ABC):
             by_relation=score[:, None],
         )
 
-    def _unexplained(self, user_index: int, score: Tensor, relation: str = "self") -> Contributions:
-        """Scores (k,) of which no own item accounts for anything."""
+    def unexplained(self, user_index: int, score: Tensor, relation: str = "self") -> Contributions:
+        """Contributions to scores (k,) of which no own item accounts for anything; likewise."""
         own = self.history.row(user_index)
         return Contributions(
             score=score,

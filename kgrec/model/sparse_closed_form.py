@@ -150,7 +150,7 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         own = self.history.row(user_index)
         items = item_indices.to(own.device)
         by_item = self.cells(own, items).mT  # (k, h)
-        plain = self._by_own_items(user_index, by_item)
+        plain = self.by_own_items(user_index, by_item)
         return replace(plain, relations_exact=not self.relation_names)
 
     def cells(self, own: Tensor, items: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ class UserSide(Scorer, kind="UserSide"):
         """Other users say it, so no own item accounts for it: all is in `rest`."""
         items = item_indices.to(self.weights.device)
         score = self.score(torch.tensor([user_index]))[0, items]
-        return self._unexplained(user_index, score, relation="INTERACTED")
+        return self.unexplained(user_index, score, relation="INTERACTED")
 
     def folded(self, graph: NewGraph) -> "UserSide":
         """Users who are new or have other items are explained by the others anew, by the trained P.

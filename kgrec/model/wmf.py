@@ -103,7 +103,7 @@ class WeightedMF(FromHistory, kind="WeightedMF"):
         mine = self.item_factors[own]  # (h, d)
         inverse = torch.linalg.inv(mine.mT @ mine + self._bound)
         by_item = self.item_factors[item_indices] @ inverse @ mine.mT  # (k, h)
-        return self._by_own_items(user_index, by_item)
+        return self.by_own_items(user_index, by_item)
 
     def folded(self, graph: NewGraph) -> "WeightedMF":
         """Keeps the items' factors, zero for new ones; users are solved from what they have."""

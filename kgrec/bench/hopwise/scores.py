@@ -90,7 +90,7 @@ class MatrixScorer(Scorer):
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Leaves everything in `rest`: nobody knows what the scores are made of."""
         score = self.score(torch.tensor([user_index]))[0, item_indices]
-        return self._unexplained(user_index, score)
+        return self.unexplained(user_index, score)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the matrix, read into memory, and the history."""
