@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kgrec.model.incidence import Incidence
     from kgrec.model.scorer import FromHistory, Scorer
     from kgrec.publication import current_publication, publications, publish, retire
-    from kgrec.recommend import Recommendation, Recommender
+    from kgrec.recommender import Recommendation, Recommender
     from kgrec.reporting import report, write_report
     from kgrec.resolution.resolve import resolve
     from kgrec.store.base import GraphStore
@@ -134,8 +134,8 @@ _LAZY = {
     "Marks": "kgrec.ingestion",
     "Naming": "kgrec.adopt",
     "Part": "kgrec.training.part",
-    "Recommendation": "kgrec.recommend",
-    "Recommender": "kgrec.recommend",
+    "Recommendation": "kgrec.recommender",
+    "Recommender": "kgrec.recommender",
     "Run": "kgrec.training.directory",
     "Scorer": "kgrec.model.scorer",
     "Subgraph": "kgrec.exploration",

@@ -9,7 +9,7 @@ from kgrec.data.load import load_dataset
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
 from kgrec.publication import Publication, current_publication, publications
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store

@@ -12,7 +12,7 @@ from kgrec.cli.output import Reporter
 from kgrec.errors import StoreError
 
 if TYPE_CHECKING:
-    from kgrec.recommend import Recommender
+    from kgrec.recommender import Recommender
     from kgrec.training.directory import Run
 
 
@@ -86,7 +86,7 @@ def open_recommender(
         StoreError: If the store of `--store` cannot be read.
     """
     from kgrec.cli.steps import open_reader
-    from kgrec.recommend import Recommender
+    from kgrec.recommender import Recommender
 
     try:
         store = stack.enter_context(open_reader(with_store(run.config, uri)))

@@ -14,7 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from kgrec.auditing.audit import Audit
     from kgrec.evaluation.bootstrap import Interval
-    from kgrec.recommend import Recommendation
+    from kgrec.recommender import Recommendation
 
 #: Columns that a narrow terminal does without, the first of them first.
 _DISPENSABLE = ("precision", "map", "mrr", "novelty", "coverage", "hit_rate", "roc_auc")

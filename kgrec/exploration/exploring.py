@@ -6,7 +6,7 @@ from kgrec.errors import ConfigError, VocabularyError
 from kgrec.exploration.around import fetch_subgraph
 from kgrec.exploration.recommendation import recommendation_subgraph
 from kgrec.exploration.subgraph import Subgraph
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run
 

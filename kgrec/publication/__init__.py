@@ -34,7 +34,7 @@ from kgrec.publication.versions import (
     switch,
 )
 from kgrec.publication.writing import edge_names, write_lists
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run

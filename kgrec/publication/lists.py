@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 
 #: Scores that are held at once; 64 MB.
 SCORES_AT_ONCE = 2**24

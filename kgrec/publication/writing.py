@@ -16,7 +16,7 @@ from kgrec.errors import StoreError
 from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
 from kgrec.publication.target import Saver, Target
 from kgrec.publication.versions import State, find, note, retired_error
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel, quoted
 
 logger = logging.getLogger(__name__)

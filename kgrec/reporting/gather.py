@@ -21,7 +21,7 @@ from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
 from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
-from kgrec.recommend import Recommendation, Recommender
+from kgrec.recommender import Recommendation, Recommender
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.training.checkpoint import read_json

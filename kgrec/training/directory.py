@@ -75,7 +75,7 @@ class Run:
             )
 
 
-def load_run(run_dir: Path) -> Run:
+def load_run(run_dir: Path | str) -> Run:
     """Reads a run directory.
 
     Raises:

@@ -29,7 +29,7 @@ from kgrec.publication.updating import Place, drop_vectors, recount, replace_vec
 from kgrec.publication.vectors import run_vectors
 from kgrec.publication.versions import note
 from kgrec.publication.writing import edge_names
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store

@@ -20,7 +20,7 @@ def test_the_python_example_runs(
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("python")
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
-    users_items = {'"196"': '"u4"', '["242"]': '["i6"]'}
+    users_items = {'"196"': '"u4"', '"242"': '"i6"'}
     for film, tiny in users_items.items():
         assert film in example
         example = example.replace(film, tiny)

@@ -11,7 +11,7 @@ from kgrec.config import Config
 from kgrec.errors import RunError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run

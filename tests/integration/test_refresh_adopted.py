@@ -15,7 +15,7 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
 from kgrec.publication import publish
 from kgrec.publication.lists import item_lists, user_lists
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run

@@ -19,7 +19,7 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import Marks, ingest
 from kgrec.publication import current_publication, publish
 from kgrec.publication.lists import user_lists
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store import embedded
 from kgrec.store.base import GraphStore

@@ -23,7 +23,7 @@ _BELOW_FACADE = _BASE | {
 }  # fmt: skip
 
 _ALL = _BELOW_FACADE | {
-    "queries", "exploration", "recommend", "adopt", "publication", "upkeep", "reporting",
+    "queries", "exploration", "recommender", "adopt", "publication", "upkeep", "reporting",
 }  # fmt: skip
 
 #: What each room may import of kgrec besides itself; docs/architecture.md says it in words.
@@ -61,12 +61,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "explanation": _BASE | {"graph", "model", "store", "text"},
     "queries": _BELOW_FACADE,
-    "exploration": _BELOW_FACADE | {"recommend"},
-    "recommend": _BELOW_FACADE | {"queries"},
+    "exploration": _BELOW_FACADE | {"recommender"},
+    "recommender": _BELOW_FACADE | {"queries"},
     "adopt": _BASE | {"data", "store"},
-    "publication": _BELOW_FACADE | {"adopt", "queries", "recommend"},
-    "upkeep": _BELOW_FACADE | {"adopt", "queries", "recommend", "publication"},
-    "reporting": _BELOW_FACADE | {"queries", "exploration", "recommend"},
+    "publication": _BELOW_FACADE | {"adopt", "queries", "recommender"},
+    "upkeep": _BELOW_FACADE | {"adopt", "queries", "recommender", "publication"},
+    "reporting": _BELOW_FACADE | {"queries", "exploration", "recommender"},
     "progress": set(),
     "__init__": _ALL,
     "cli": _ALL | {"__init__"},

@@ -17,7 +17,7 @@ from kgrec.explanation.pair import explain
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run

@@ -27,7 +27,7 @@ from kgrec.exploration.look import fold, type_colours, widths
 from kgrec.exploration.subgraph import TOGETHER, Builder, Part, learned_weight
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run

@@ -19,7 +19,7 @@ from kgrec.model.incidence import Incidence
 from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
 from kgrec.publication.lists import _top as top_of
 from kgrec.publication.vectors import run_vectors, vector_rows
-from kgrec.recommend import Recommendation, Recommender
+from kgrec.recommender import Recommendation, Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run

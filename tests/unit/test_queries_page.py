@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tiny import build_tiny
 
+import kgrec
 from kgrec import queries
 from kgrec.cli import main
 from kgrec.config import Config
@@ -90,7 +91,7 @@ def test_the_three_forms_of_a_query_run(
 ) -> None:
     section = SECTIONS[name]
     (code,) = blocks(section, "python")
-    found = eval(code, {"queries": queries, "store": store})
+    found = eval(code, {"kgrec": kgrec, "store": store})
     assert found.query == name
     assert found.rows or name in MAY_BE_EMPTY
 
@@ -121,11 +122,11 @@ def _as_rows(name: str, rows: list[dict[str, object]]) -> list[dict[str, object]
 def test_the_other_examples_run(store: GraphStore) -> None:
     store.close()
     above = PAGE.partition("## A user")[0]
-    names: dict[str, object] = {"queries": queries}
+    names: dict[str, object] = {}
     for code in blocks(above, "python"):
         exec(code, names)
     assert names["weights"] == {"GENRE": 0.25, "rev_GENRE": 2.0}
-    assert len(names["found"]) == 5  # type: ignore[arg-type]
+    assert len(names["similar"]) == 5  # type: ignore[arg-type]
 
 
 def test_weights_of_a_run_are_taken_on_the_command_line(

@@ -20,7 +20,7 @@ from kgrec.model.fusion import Fusion
 from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
-from kgrec.recommend import Recommender
+from kgrec.recommender import Recommender
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
