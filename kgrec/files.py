@@ -130,6 +130,15 @@ def put_in_place(fresh: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """Gives a file's size, times and inode; None if there is no such file."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
 def sync(path: Path) -> None:
     """Waits until what was written to a file, or renamed in a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

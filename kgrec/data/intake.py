@@ -11,12 +11,13 @@ from kgrec.data.cleaning.rejects import Rejects, rejects_source
 from kgrec.data.cleaning.report import Report
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.journal.journal import Journal
-from kgrec.data.journal.manifest import FileRecord, LoadRecord, stamp_of
+from kgrec.data.journal.manifest import FileRecord, LoadRecord
 from kgrec.data.journal.staging import Staging
 from kgrec.data.reading.chunk import Chunk
 from kgrec.data.reading.open import Query, SourceFile, open_source
 from kgrec.data.settings import reading_settings
 from kgrec.errors import ConfigError, DataError
+from kgrec.files import stamp_of
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kgrec.config import Config, DataConfig, Source
-from kgrec.data.journal.manifest import GraphRecord, LoadRecord, read_manifest, stamp_of
+from kgrec.data.journal.manifest import GraphRecord, LoadRecord, read_manifest
 from kgrec.data.journal.place import graph_address, journal_folder
 from kgrec.data.reading.files import find_files
 from kgrec.data.settings import reading_settings, view_settings
 from kgrec.errors import DataError
+from kgrec.files import stamp_of
 
 
 def nothing_new(config: Config) -> GraphRecord | None:

@@ -17,7 +17,7 @@ from kgrec.schema import (
     interaction_key,
     property_name,
 )
-from kgrec.store.dialect import SHADOWED_PROPERTIES
+from kgrec.store.base import SHADOWED_PROPERTIES
 from kgrec.store.state import CatalogueEntry
 
 INTERACTION_KEYS = tuple(interaction_key(split) for split in Split)

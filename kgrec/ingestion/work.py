@@ -10,7 +10,7 @@ from typing import Self
 from kgrec.config import Config
 from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.journal import Journal
-from kgrec.data.journal.manifest import Catalogue, GraphRecord, stamp_of
+from kgrec.data.journal.manifest import Catalogue, GraphRecord
 from kgrec.data.journal.place import graph_address
 from kgrec.data.settings import view_settings
 from kgrec.data.tables import Changes, Dataset
@@ -18,6 +18,7 @@ from kgrec.data.view.build import build_dataset
 from kgrec.data.view.delta import derive_changes
 from kgrec.data.view.scaling import Scale
 from kgrec.errors import StoreError
+from kgrec.files import stamp_of
 from kgrec.ingestion.filling import apply_changes, write_dataset
 from kgrec.ingestion.offline import write_offline
 from kgrec.schema import Role

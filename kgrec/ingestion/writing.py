@@ -15,9 +15,8 @@ from kgrec.ingestion.loads import write_loads
 from kgrec.ingestion.report import OnRows
 from kgrec.ingestion.tables import edge_frame
 from kgrec.schema import DISPLAY_PROPERTY, PUBLISHED_PROPERTIES, EdgeKey, NodeLabel
-from kgrec.store.base import GraphStore
+from kgrec.store.base import SHADOWED_PROPERTIES, GraphStore
 from kgrec.store.blocks import plain_values
-from kgrec.store.dialect import SHADOWED_PROPERTIES
 from kgrec.store.state import CatalogueEntry, read_relations, write_relations
 
 #: Rows a transaction writes, and nodes (with their edges) it deletes.

@@ -11,7 +11,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import kglite
@@ -19,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from kgrec.errors import QueryFailed, QueryTimedOut, StoreBusy, StoreError, StoreUnavailable
+from kgrec.files import stamp_of
 from kgrec.schema import DISPLAY_PROPERTY, EdgeKey, NodeLabel
-from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, Row
+from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, GraphStore, Row
 from kgrec.store.blocks import EDGE_BLOCK, edge_block
-from kgrec.store.dialect import CypherStore
 from kgrec.store.lease import Lease
 
 logger = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 CHUNK_ROWS = 1_000_000
 
 
-class EmbeddedStore(CypherStore):
+class EmbeddedStore(GraphStore):
     """A graph file.
 
     Used as a context manager, it is checkpointed at the end of a block that raised nothing; what
@@ -111,9 +110,11 @@ class EmbeddedStore(CypherStore):
     def export_edges(self, key: EdgeKey, properties: Sequence[str] = ()) -> Iterator[EdgeBlock]:
         """Streams all edges of a set in blocks; see `GraphStore.export_edges`."""
         bound = self.read("index_bound", label=key.tail)[0]["bound"]
+        name = "export_edges_with_properties" if properties else "export_edges"
+        params: dict[str, Any] = {"properties": list(properties)} if properties else {}
         low, step = 0, 256
         while low < bound:
-            rows = self._edge_rows(key, properties, low, low + step)
+            rows = self.read(name, key=key, low=low, high=low + step, **params)
             low += step
             block = edge_block(rows, properties)
             # The next block should hold about EDGE_BLOCK edges, whatever the degrees.
@@ -147,13 +148,15 @@ class EmbeddedStore(CypherStore):
         if self._lease is None:
             self._give_back()
             self._lease = Lease(self.path)
-        self._rest_stamp, self._resting = _stamp(self.path), True
+        self._rest_stamp, self._resting = stamp_of(self.path), True
         self._lease.give_back()
 
     def untouched(self) -> bool:
         """Whether the file is the one that was left; see `GraphStore.untouched`."""
         return (
-            self._resting and self._rest_stamp is not None and self._rest_stamp == _stamp(self.path)
+            self._resting
+            and self._rest_stamp is not None
+            and self._rest_stamp == stamp_of(self.path)
         )
 
     def resume(self) -> None:
@@ -172,12 +175,7 @@ class EmbeddedStore(CypherStore):
         self.checkpoint()
         self._release()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
         else:
@@ -198,17 +196,6 @@ class EmbeddedStore(CypherStore):
             result = transaction.cypher(text, params=dict(params), timeout_ms=milliseconds)
             rows: list[Row] = result.to_list()
         return rows
-
-    def _edge_rows(self, key: EdgeKey, properties: Sequence[str], low: int, high: int) -> list[Row]:
-        if properties:
-            return self.read(
-                "export_edges_with_properties",
-                key=key,
-                low=low,
-                high=high,
-                properties=list(properties),
-            )
-        return self.read("export_edges", key=key, low=low, high=high)
 
     def _engine_graph(self) -> Any:
         if self._graph is None:
@@ -248,7 +235,7 @@ class _engine_errors:  # noqa: N801 - reads as a clause: with _engine_errors(...
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        trace: object,
     ) -> None:
         if isinstance(error, kglite.WriterLeaseHeldError):
             raise StoreBusy(f"{self._action}: {_one_line(error)}") from error
@@ -291,15 +278,6 @@ def _open(path: Path, read_only: bool) -> Any:
         raise StoreUnavailable(
             f"cannot open the graph {path}: {_one_line(exc)}; check the path and its permissions"
         ) from exc
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    """What changes whenever a file is replaced; None if it is not there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _one_line(error: BaseException) -> str:

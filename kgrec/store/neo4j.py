@@ -29,7 +29,7 @@ from neo4j.exceptions import (
 
 from kgrec.errors import ConfigError, QueryFailed, QueryTimedOut, StoreError, StoreUnavailable
 from kgrec.schema import EdgeKey, NodeLabel
-from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, Row
+from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, GraphStore, Row
 from kgrec.store.blocks import (
     EDGE_BLOCK,
     edge_batches,
@@ -38,7 +38,6 @@ from kgrec.store.blocks import (
     record_batches,
 )
 from kgrec.store.connect import NEO4J_SCHEMES
-from kgrec.store.dialect import CypherStore
 from kgrec.store.records import record_tables
 from kgrec.store.state import LOADING
 
@@ -53,7 +52,7 @@ CONNECT_SECONDS = 10.0
 _IndexArray = npt.NDArray[np.int64]
 
 
-class Neo4jStore(CypherStore):
+class Neo4jStore(GraphStore):
     """A database of a Neo4j server.
 
     Args:

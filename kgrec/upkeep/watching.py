@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kgrec.config import Config
-from kgrec.data.journal.manifest import stamp_of
 from kgrec.data.reading.files import find_files
 from kgrec.errors import ConfigError, DataError, StoreBusy, StoreUnavailable
+from kgrec.files import stamp_of
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
 from kgrec.training.directory import Run

@@ -22,8 +22,8 @@ from forks import answer_orders
 
 from kgrec.errors import KgrecError
 from kgrec.publication import publish, purging, target, writing
+from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
-from kgrec.store.dialect import CypherStore
 from kgrec.store.embedded import EmbeddedStore
 from kgrec.store.neo4j import Neo4jStore  # noqa: F401 - imported before the forks
 from kgrec.training.directory import Run, load_run
@@ -34,9 +34,9 @@ SIMILAR = 4
 def kill_at(order: Any) -> Counter[str]:
     """Makes this process die at a statement; gives how often each was run."""
     ran: Counter[str] = Counter()
-    execute = CypherStore._execute
+    execute = GraphStore._execute
 
-    def counted(self: CypherStore, name: str, *args: Any, **options: Any) -> Any:
+    def counted(self: GraphStore, name: str, *args: Any, **options: Any) -> Any:
         ran[name] += 1
         here = order is not None and (order[0], order[1]) == (name, ran[name])
         if here and order[2] == "before":
@@ -48,7 +48,7 @@ def kill_at(order: Any) -> Counter[str]:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    CypherStore._execute = counted  # type: ignore[method-assign]
+    GraphStore._execute = counted  # type: ignore[method-assign]
     return ran
 
 

@@ -24,7 +24,7 @@ from stages import (
     trained_run,
 )
 
-from kgrec.store.dialect import CypherStore
+from kgrec.store.base import GraphStore
 from kgrec.training.directory import load_run
 from kgrec.upkeep.watching import watch
 
@@ -119,12 +119,12 @@ def test_watching_goes_on_when_the_server_comes_back(
 ) -> None:
     wanted = stages.undisturbed(about_to_refresh, mortal_server.uri)
     scene = stages.scene(about_to_refresh, mortal_server.uri)
-    connect, execute = neo4j.GraphDatabase.driver, CypherStore._execute
+    connect, execute = neo4j.GraphDatabase.driver, GraphStore._execute
     impatient = partial(connect, max_transaction_retry_time=1.0)
     monkeypatch.setattr(neo4j.GraphDatabase, "driver", impatient)
     left = ["replace_edges", "replace_edges"]
 
-    def dies(store: CypherStore, name: str, *args: Any, **options: Any) -> Any:
+    def dies(store: GraphStore, name: str, *args: Any, **options: Any) -> Any:
         if name in left:
             left.remove(name)
             if not left:
@@ -139,7 +139,7 @@ def test_watching_goes_on_when_the_server_comes_back(
             return True
         return False
 
-    monkeypatch.setattr(CypherStore, "_execute", dies)
+    monkeypatch.setattr(GraphStore, "_execute", dies)
     (report,) = watch(load_run(scene.run), scene.config, every=7.0, publish=True, wait=wait)
     assert (left, waits) == ([], [])
     assert report.run.record["graph_version"] == wanted.answer["graph_version"]

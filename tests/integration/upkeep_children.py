@@ -32,7 +32,7 @@ import kgrec.upkeep.forget
 import kgrec.upkeep.refresh
 from kgrec.ingestion import writing
 from kgrec.publication import updating
-from kgrec.store.dialect import CypherStore
+from kgrec.store.base import GraphStore
 from kgrec.store.embedded import EmbeddedStore
 from kgrec.store.neo4j import Neo4jStore
 
@@ -66,9 +66,9 @@ class Stop:
 
     def watch_statements(self) -> None:
         """Stops at the statement."""
-        execute = CypherStore._execute
+        execute = GraphStore._execute
 
-        def watched(store: CypherStore, name: str, params: Any = None, **options: Any) -> Any:
+        def watched(store: GraphStore, name: str, params: Any = None, **options: Any) -> Any:
             here = self.at(name)
             if here == "before":
                 self.now(store)
@@ -79,7 +79,7 @@ class Stop:
                 self.now(store)
             return answer
 
-        CypherStore._execute = watched  # type: ignore[method-assign]
+        GraphStore._execute = watched  # type: ignore[method-assign]
 
     def _within(self, store: Neo4jStore, name: str, params: Any, options: Any) -> None:
         """Runs a statement and stops before its commit, which never comes."""

@@ -219,12 +219,3 @@ def _load(record: dict[str, Any]) -> LoadRecord:
 
 def _stamp(value: list[int] | None) -> tuple[int, ...] | None:
     return None if value is None else tuple(value)
-
-
-def stamp_of(path: Path) -> tuple[int, ...] | None:
-    """Gives a file's size, times and inode; None if there is no such file."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
