@@ -157,7 +157,7 @@ def test_what_is_no_use_is_refused(graph: GraphData, fitted: GanAugmenter, tmp_p
     (tmp_path / "gan" / "gan.safetensors").write_bytes(b"xx")
     with pytest.raises(RunError, match="damaged"):
         GanAugmenter.load(tmp_path / "gan", graph)
-    assert augmenter.AUGMENTER_LAYOUT == 1
+    assert augmenter.AUGMENTER_LAYOUT == 2
 
 
 def sparse_items(seed: int = 0) -> GraphData:
