@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from kgrec import __version__
 from kgrec.config import Config
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
@@ -44,8 +45,9 @@ from kgrec.model.scorer import Scorer
 from kgrec.model.wmf import WeightedMF
 from kgrec.publication import publish
 from kgrec.store.connect import open_store
-from kgrec.training.directory import LAYOUT, Run, load_run, write_run
+from kgrec.training.directory import Run, load_run, write_run
 from kgrec.training.inner_split import history_of
+from kgrec.training.record import RunRecord
 from kgrec.upkeep.keeping import KeptGraph
 from kgrec.upkeep.watching import watch
 
@@ -94,7 +96,7 @@ def make_run(config: Config, graph: GraphData, folder: Path, *, dense: bool) -> 
         weights[:, :100] = 0.001
         parts["closed_form"] = ClosedForm(history, (), {}, 100.0, weights, torch.ones(size))
     folder.mkdir(parents=True)
-    record = {"layout": LAYOUT, "graph_version": graph.version, "network": {"history": []}}
+    record = RunRecord(seed=0, device="cpu", kgrec_version=__version__, graph_version=graph.version)
     write_run(folder, config, graph, Fusion(parts, dict.fromkeys(parts, 1.0)), record)
     return load_run(folder)
 

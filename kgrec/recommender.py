@@ -73,7 +73,7 @@ class Recommender:
         entities = run.vocabularies[NodeLabel.ENTITY]
         self._entity_names = dict(zip(entities.ids, run.names[NodeLabel.ENTITY], strict=True))
         self._takers = run.scorer.history.transposed()  # the users of each item
-        self._fan_out: Mapping[str, float] = run.record.get("fan_out", {})
+        self._fan_out: Mapping[str, float] = run.record.fan_out
 
     @classmethod
     def load(cls, run_dir: str | Path, store: GraphStore | None = None) -> Self:

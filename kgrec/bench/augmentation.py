@@ -31,6 +31,7 @@ from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.fit import choose_device, read_texts
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
+from kgrec.training.record import FitRecord
 
 #: What is the same for every source, in words.
 PROTOCOL = (
@@ -124,7 +125,7 @@ def run_augmentation(
             for s in SPLITS
         },
         "learned": dict(trials.learned),
-        "seconds": fitting.record["seconds"],
+        "seconds": fitting.record.seconds,
         "peak_memory_mb": own_peak_memory_mb(),
     }
 
@@ -147,7 +148,7 @@ def _fitting(config: Config, graph: GraphData, folder: Path, *, progress: bool) 
     choices = Choices.load(folder / CHOICES)
     choices.temporal = is_temporal(graph)
     device = choose_device(config.training.device)
-    record: dict[str, Any] = {"seconds": {}}
+    record = FitRecord(seed=config.seed, device=str(device))
     budget = Budget.of_minutes(config.search.minutes)
     text, _ = read_texts(config, graph)
     return Fitting(config, graph, text, device, folder, record, budget, choices, progress)

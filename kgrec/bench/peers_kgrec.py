@@ -16,7 +16,7 @@ def fit_kgrec(job: Job) -> PeerFit:
     if recommender.scorer.innermost is not recommender.scorer:
         # What warm items lose to completed ones is seen beside it.
         parts["without_cold"] = recommender.scorer.innermost
-    return PeerFit(recommender.scorer, parts=parts, choices=recommender.record)
+    return PeerFit(recommender.scorer, parts=parts, choices=recommender.record.tree())
 
 
 def fit_kgrec_no_graph(job: Job) -> PeerFit:

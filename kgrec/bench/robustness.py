@@ -186,13 +186,13 @@ def _measure(case: Case, clean: GraphData, config: Config, trial_settings: Trial
     )
     defended_graph, record = defended(guard, graph)
     assert record is not None
-    aside = _indices(graph, record["users"])
+    aside = _indices(graph, record.users)
     fakes = graph.num_users - num_real
     out: Report = {
         "fakes": fakes,
         "fakes_found": float((aside >= num_real).sum() / fakes) if fakes else None,
         "real_set_aside": float((aside < num_real).sum() / num_real),
-        "targets": record["targets"],
+        "targets": record.targets,
     }
     for model, fit in (("closed form", fit_closed_form_alone), ("network", fit_network_alone)):
         for name, learned in (("undefended", graph), ("defended", defended_graph)):

@@ -58,17 +58,17 @@ def fit(
         graph = fetch(settings, reporter)
         with reporter.step("fit") as notes:
             augmenter = GanAugmenter.fit(graph, settings, out, progress=not as_json)
-            notes.append(sentence(augmenter.record["learned"]))
+            notes.append(sentence(augmenter.record.learned))
         reporter.answer(
             {
                 "generator": str(out),
                 "graph_version": graph.version,
                 "seed": settings.seed,
-                "learned": augmenter.record["learned"],
+                "learned": augmenter.record.learned,
                 "seconds": reporter.seconds,
                 "picture": str(out / "augment.png"),
             },
-            measured_table(augmenter.record["learned"]),
+            measured_table(augmenter.record.learned),
             f"generator {out}, picture {out / 'augment.png'}",
             f"next: kgrec gan sample --from {out}",
         )
@@ -98,10 +98,11 @@ def sample(
     with Reporter(as_json) as reporter:
         from kgrec.cli.gan_view import described_table
         from kgrec.cli.steps import fetch
-        from kgrec.training.augmenter import GanAugmenter, read_record, read_settings
+        from kgrec.training.augmenter import GanAugmenter, read_augmenter_record
+        from kgrec.training.directory import read_config
 
-        read_record(directory)
-        settings = with_store(read_settings(directory), store)
+        record = read_augmenter_record(directory)
+        settings = with_store(read_config(directory, record), store)
         graph = fetch(settings, reporter)
         with reporter.step("load"):
             augmenter = GanAugmenter.load(directory, graph, progress=not as_json)
@@ -184,18 +185,20 @@ def report(
     with Reporter(as_json) as reporter:
         from kgrec.cli.gan_view import measured_table, proposals_table, sentence
         from kgrec.errors import RunError
-        from kgrec.training.augmenter import read_record
-        from kgrec.training.checkpoint import read_json
+        from kgrec.training.augmenter import read_augmenter_record
+        from kgrec.training.directory import RECORD, read_record
 
-        if (directory / "record.json").is_file():
-            summary = read_json(directory / "record.json").get("augment")
-            if summary is None:
+        summary: dict[str, Any]
+        if (directory / RECORD).is_file():
+            augment = read_record(directory).augment
+            if augment is None:
                 raise RunError(
                     f"run {directory} was trained without synthetic edges; train it with "
                     f"--augment auto, or fit a generator with kgrec gan fit"
                 )
+            summary = augment.tree()
         else:
-            summary = {"learned": read_record(directory)["learned"]}
+            summary = {"learned": read_augmenter_record(directory).learned}
         blocks: list[Any] = []
         if summary["learned"]:
             blocks += [measured_table(summary["learned"]), sentence(summary["learned"])]

@@ -58,7 +58,7 @@ def refresh(
 
         with reporter.step("load") as notes:
             trained_run = recovered_run(run)
-            notes.append(f"graph version {trained_run.record['graph_version']}")
+            notes.append(f"graph version {trained_run.record.graph_version}")
         settings = with_store(trained_run.config, store)
         if watch:
             _watch(trained_run, settings, reporter, interval, publish)
@@ -109,7 +109,7 @@ def _summary(report: RefreshReport) -> str:
         if count["new"] or count["gone"]
     )
     parts = [
-        f"{report.before} to {report.run.record['graph_version']}",
+        f"{report.before} to {report.run.record.graph_version}",
         f"{report.users:,} users with other items",
         *([node_changes] if node_changes else []),
     ]

@@ -104,7 +104,7 @@ def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporte
 
     with reporter.step("train") as notes:
         run = train(config, graph, run_dir, progress=not reporter.as_json)
-        weights = run.record["fusion"]["weights"]
+        weights = run.record.fusion.weights
         notes.append(" + ".join(f"{weight:.2f} {name}" for name, weight in weights.items()))
     return run
 
@@ -171,7 +171,7 @@ def evaluate_run(
         str(run.directory),
         evaluation,
         floor_evaluations,
-        train_seconds=run.record["seconds"]["train"],
+        train_seconds=run.record.seconds["train"],
     )
     return {
         **report,

@@ -55,9 +55,8 @@ def train(
             write_vectors(settings, graph, reporter)
         trained_run = train_run(settings, graph, run_dir, reporter)
         record = trained_run.record
-        findings: dict[str, Any] = {
-            name: record[name] for name in ("defence", "augment") if name in record
-        }
+        sections = {"defence": record.defence, "augment": record.augment}
+        findings: dict[str, Any] = {name: part.tree() for name, part in sections.items() if part}
         blocks = [block for finding in findings.values() for block in ("", finding["words"])]
         if audit:
             graph_audit = audit_run(settings, graph, trained_run, reporter)
@@ -67,11 +66,11 @@ def train(
             {
                 "run": str(run_dir),
                 "store": settings.store.uri,
-                "graph_version": record["graph_version"],
-                "seed": record["seed"],
-                "fusion": record["fusion"],
-                "seconds": {**reporter.seconds, **record["seconds"]},
-                "peak_memory_mb": record["peak_memory_mb"],
+                "graph_version": record.graph_version,
+                "seed": record.seed,
+                "fusion": record.fusion.tree(),
+                "seconds": {**reporter.seconds, **record.seconds},
+                "peak_memory_mb": record.peak_memory_mb,
                 "picture": str(run_dir / "training.png"),
                 **findings,
             },

@@ -71,7 +71,7 @@ def builder_of(run: Run | None) -> Builder:
         label: dict(zip(vocabulary.ids, run.names[label], strict=True))
         for label, vocabulary in run.vocabularies.items()
     }
-    return Builder(names, run.record.get("relation_weights", {}))
+    return Builder(names, run.record.relation_weights)
 
 
 def _grow(store: GraphStore, builder: Builder, fringe: Sequence[Key], most: int) -> bool:

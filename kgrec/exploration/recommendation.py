@@ -125,7 +125,7 @@ def _connections(
         own,
         item_id,
         entity_names=dict(zip(entities, run.names[_ENTITY], strict=True)),
-        fan_out=run.record.get("fan_out", {}),
+        fan_out=run.record.fan_out,
         most=1,
     )
 

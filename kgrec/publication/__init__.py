@@ -196,9 +196,9 @@ def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str]
     except NotFittedError:
         items = []
         notes.append("the run has neither network nor closed form, so no items are similar")
-    weights = run.record.get("relation_weights", {})
+    weights = run.record.relation_weights
     request = {
-        "record": run.record,
+        "record": run.record.tree(),
         "top": top,
         "similar": similar,
         "users": None if users is None else sorted(set(users)),
@@ -206,7 +206,7 @@ def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str]
     fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
     properties = {
         "run": run.directory.resolve().name,
-        "graph_version": run.record["graph_version"],
+        "graph_version": run.record.graph_version,
         "fingerprint": fingerprint,
         "top": top,
         "similar_top": similar,

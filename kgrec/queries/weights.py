@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.errors import RunError
+from kgrec.training.record import RunRecord
 
 
-def relation_weights(run: Mapping[str, Any] | Path | str) -> dict[str, float]:
+def relation_weights(run: RunRecord | Mapping[str, Any] | Path | str) -> dict[str, float]:
     """Gives the weights that a run's networks learned, as queries take them.
 
     Args:
-        run: The run's directory, or its record.
+        run: The run's directory, its record, or what `record.json` holds.
 
     Returns:
         A weight by directed relation: `GENRE` along an edge, `rev_GENRE` against it. Behaviours
@@ -21,8 +22,11 @@ def relation_weights(run: Mapping[str, Any] | Path | str) -> dict[str, float]:
     Raises:
         RunError: If there is no such run, or it trained no network.
     """
-    record = run if isinstance(run, Mapping) else _record(Path(run))
-    weights = record.get("relation_weights")
+    if isinstance(run, RunRecord):
+        weights: Any = run.relation_weights
+    else:
+        record = run if isinstance(run, Mapping) else _record(Path(run))
+        weights = record.get("relation_weights")
     if not isinstance(weights, Mapping) or not weights:
         raise RunError(
             "the run has no learned relation weights; expected a run with a network of propagation "

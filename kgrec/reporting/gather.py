@@ -120,7 +120,7 @@ def report(
         recommender = Recommender(run, store)
         user_ids = users or typical_users(graph)
         examples = tuple(_example(recommender, graph, user) for user in user_ids)
-    seconds = float(run.record["seconds"]["train"])
+    seconds = run.record.seconds["train"]
     audit = run.directory / AUDIT
     return ReportData(
         run=run,

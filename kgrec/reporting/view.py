@@ -43,10 +43,10 @@ def view(data: ReportData) -> dict[str, Any]:
         "models": {**measured["floors"], "this run": measured["metrics"]},
         "user_cohorts": _cohorts(measured["cohorts"], "users/"),
         "item_cohorts": _cohorts(measured["cohorts"], "items/"),
-        "history": record.get("network", {}).get("history", []),
-        "relation_weights": relation_weights(record.get("relation_weights", {})),
+        "history": record.epochs,
+        "relation_weights": relation_weights(record.relation_weights),
         **_audit_gains(data.audit),
-        "source_gains": source_gains(record.get("augment") or {}),
+        "source_gains": {} if record.augment is None else source_gains(record.augment.sources),
     }
 
 
@@ -76,11 +76,11 @@ def relation_weights(weights: Mapping[str, float]) -> dict[str, tuple[float, flo
     return {name: pairs[name] for name in order[:_MOST_RELATIONS]}
 
 
-def source_gains(augmentation: Mapping[str, Any]) -> Intervals:
-    """Gives what each source's synthetic edges add for sparse users."""
+def source_gains(verdicts: Mapping[str, Any]) -> Intervals:
+    """Gives what each source's synthetic edges add for sparse users, by the gate's verdicts."""
     return {
         source: _interval(verdict["cohorts"]["sparse"])
-        for source, verdict in augmentation.get("sources", {}).items()
+        for source, verdict in verdicts.items()
         if "sparse" in verdict["cohorts"]
     }
 

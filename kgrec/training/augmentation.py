@@ -1,6 +1,7 @@
 """Hardens trained networks with synthetic edges where the gate finds that they help."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from kgrec.schema import Split
 from kgrec.training.fitting import Fitting
 from kgrec.training.fusion_search import most_users, search_fusion
 from kgrec.training.proposals import Proposals
+from kgrec.training.record import AugmentRecord
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ def harden(
     Returns:
         Whose edges were learned, `none` for nobody's, and the networks.
     """
+    started = time.perf_counter()
     config = fitting.config.augment
     names = proposals.possible() if config.source == "auto" else (config.source,)
     decision = _gate(fitting, scorers, proposals, names, go_on)
@@ -67,11 +70,13 @@ def harden(
     edges = None if source == NONE else proposals.of(source)
     if edges is None or not len(edges):  # learning on without any would only overshoot
         source = NONE
-    fitting.record["augment"] = _record(fitting, decision, source, proposals, names)
-    logger.info("%s", fitting.record["augment"]["words"])
-    if source == NONE:
-        return NONE, scorers
-    return source, [go_on(n, edges, config.epochs, keep=True) for n in range(len(scorers))]
+    record = _record(fitting, decision, source, proposals, names)
+    logger.info("%s", record.words)
+    if source != NONE:
+        scorers = [go_on(n, edges, config.epochs, keep=True) for n in range(len(scorers))]
+    record.seconds = time.perf_counter() - started
+    fitting.record.augment = record
+    return source, scorers
 
 
 def _gate(
@@ -162,46 +167,47 @@ def _record(
     source: str,
     proposals: Proposals,
     names: Sequence[str],
-) -> dict[str, Any]:
+) -> AugmentRecord:
     """The gate's decision as the record holds it, and, after the fact, what came true in valid."""
     plan = proposals.plan
-    record = {
-        "picked": source,
-        "edges": {
+    record = AugmentRecord(
+        source=source,
+        edges={
             "users": len(plan.users),
             "items": len(plan.items),
             "per_user": plan.per_user,
             "per_item": plan.per_item,
             "weight": plan.weight,
         },
-        "proposals": {name: tell_of(fitting.graph, proposals.of(name)) for name in names},
-        "learned": proposals.report,
-    }
+        proposals={name: describe_proposals(fitting.graph, proposals.of(name)) for name in names},
+        learned=dict(proposals.report),
+        sources={},
+    )
     if decision is None:
-        words = "The gate was not asked: valid is empty or has no user with few interactions."
-        return record | {"sources": {}, "words": words}
-    return record | {
-        "sources": {
-            verdict.source: {
-                "relative": verdict.relative,
-                "cohorts": {name: asdict(interval) for name, interval in verdict.cohorts.items()},
-                "tail": None if verdict.tail is None else asdict(verdict.tail),
-                "helps": verdict.helps,
-                "harmed": list(verdict.harmed),
-                "networks": verdict.trainings,
-            }
-            for verdict in decision.verdicts
-        },
-        "versus": {
-            f"{left} - {right}": asdict(interval)
-            for (left, right), interval in decision.versus.items()
-        },
-        "words": decision.words(),
+        record.words = (
+            "The gate was not asked: valid is empty or has no user with few interactions."
+        )
+        return record
+    record.sources = {
+        verdict.source: {
+            "relative": verdict.relative,
+            "cohorts": {name: asdict(interval) for name, interval in verdict.cohorts.items()},
+            "tail": None if verdict.tail is None else asdict(verdict.tail),
+            "helps": verdict.helps,
+            "harmed": list(verdict.harmed),
+            "networks": verdict.trainings,
+        }
+        for verdict in decision.verdicts
     }
+    record.versus = {
+        f"{left} - {right}": asdict(interval) for (left, right), interval in decision.versus.items()
+    }
+    record.words = decision.words()
+    return record
 
 
-def tell_of(graph: GraphData, edges: SyntheticEdges) -> dict[str, Any]:
-    """Tells what proposals are like, and how many are in valid; nothing is chosen by it."""
+def describe_proposals(graph: GraphData, edges: SyntheticEdges) -> dict[str, Any]:
+    """Measures what proposals are like, and how many are in valid; nothing is chosen by it."""
     train, size = graph.train, graph.num_items
     users_of = distinct_counts(train.item_index, train.user_index, size)
     valid = graph.held_out.get(Split.VALID)

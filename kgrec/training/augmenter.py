@@ -11,27 +11,28 @@ from kgrec import __version__
 from kgrec.augment.gan import Augmenter
 from kgrec.augment.learned import augmenter_from_state, augmenter_state
 from kgrec.config import Config
-from kgrec.config.removals import without_removed
 from kgrec.errors import ConfigError, RunError
 from kgrec.files import LEFTOVERS, atomic_folder, put_in_place
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.scorer import Scorer
 from kgrec.training.augment_picture import draw_augment
-from kgrec.training.augmentation import tell_of
+from kgrec.training.augmentation import describe_proposals
 from kgrec.training.budget import Budget
-from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
+from kgrec.training.checkpoint import load_tensors, save_tensors, write_json
 from kgrec.training.choices import CHOICES, Choices
-from kgrec.training.directory import open_partial
+from kgrec.training.directory import open_partial, read_config, read_record_file
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_part, part_of
 from kgrec.training.proposals import LEARNED, SOURCES, Proposals
+from kgrec.training.record import AugmenterRecord, FitRecord
 
 logger = logging.getLogger(__name__)
 
-#: Version of the layout of an augmenter's directory.
-AUGMENTER_LAYOUT = 1
+#: Version of the layout of an augmenter's directory, and those that are read.
+AUGMENTER_LAYOUT = 2
+_READABLE_LAYOUTS = (1, AUGMENTER_LAYOUT)
 _RECORD = "augmenter.json"
 
 
@@ -42,13 +43,12 @@ class GanAugmenter:
     Attributes:
         graph: Edges are proposed for its users and items.
         config: The settings they were fitted with.
-        record: What was chosen and measured: `seed`, `graph_version`, `closed_form`, `factors`,
-            and of each generator, under `learned`, what `kgrec.augment` measured.
+        record: What was chosen and measured.
     """
 
     graph: GraphData
     config: Config
-    record: dict[str, Any]
+    record: AugmenterRecord
     _fitting: Fitting
     _proposals: Proposals
 
@@ -91,13 +91,12 @@ class GanAugmenter:
         proposals = Proposals(fitting, _teachers(fitting))
         proposals.require("gan")
         learned = {name: proposals.augmenter(name).report for name in LEARNED}
-        record = {
-            "layout": AUGMENTER_LAYOUT,
-            "kgrec_version": __version__,
-            "graph_version": graph.version,
-            **fitting.record,
-            "learned": learned,
-        }
+        record = AugmenterRecord.of(
+            fitting.record,
+            kgrec_version=__version__,
+            graph_version=graph.version,
+            learned=learned,
+        )
         augmenter = cls(graph, config, record, fitting, proposals)
         if partial is not None and isinstance(directory, Path):
             augmenter._write(partial)
@@ -143,7 +142,7 @@ class GanAugmenter:
 
     def describe(self, edges: SyntheticEdges) -> dict[str, Any]:
         """Tells what proposals are like, and how many are in valid; nothing is chosen by it."""
-        return tell_of(self.graph, edges)
+        return describe_proposals(self.graph, edges)
 
     def save(self, directory: Path | str) -> None:
         """Writes it to a directory, in place of an earlier one; raises RunError as `fit`."""
@@ -164,20 +163,10 @@ class GanAugmenter:
                 the graph has.
         """
         directory = Path(directory)
-        if not (directory / _RECORD).is_file():
-            raise RunError(
-                f"no generator in {directory}; expected a directory that `kgrec gan fit` made; "
-                f"run `kgrec gan fit --config C.toml --out {directory}`"
-            )
-        record = read_json(directory / _RECORD)
-        if record.get("layout") != AUGMENTER_LAYOUT:
-            raise RunError(
-                f"the generator in {directory} has layout {record.get('layout')}, this kgrec reads "
-                f"{AUGMENTER_LAYOUT}; fit it again"
-            )
-        config = read_settings(directory)
+        record = read_augmenter_record(directory)
+        config = read_config(directory, record)
         # Version 0.1 also had generators that served items.
-        record["learned"] = {name: record["learned"][name] for name in LEARNED}
+        record.learned = {name: record.learned[name] for name in LEARNED}
         learned = {name: _read(directory / f"{name}.safetensors") for name in LEARNED}
         choices = Choices.load(directory / CHOICES)
         fitting = _fitting(graph, config, choices, None, progress=progress)
@@ -194,40 +183,36 @@ class GanAugmenter:
         """Writes settings, choices, generators, picture and, last, the record."""
         (directory / "config.json").write_text(self.config.to_json() + "\n", encoding="utf-8")
         self._fitting.choices.save(directory / CHOICES)
-        for name in self.record["learned"]:
+        for name in self.record.learned:
             state = augmenter_state(self._proposals.augmenter(name))
             save_tensors(directory / f"{name}.safetensors", *state)
-        draw_augment(directory / "augment.png", {"learned": self.record["learned"]})
-        write_json(directory / _RECORD, self.record)
+        draw_augment(directory / "augment.png", {"learned": self.record.learned})
+        write_json(directory / _RECORD, {"layout": AUGMENTER_LAYOUT, **self.record.tree()})
 
 
-def read_record(directory: Path | str) -> dict[str, Any]:
-    """Gives what was chosen and measured; raises RunError if there is no generator."""
+def read_augmenter_record(directory: Path | str) -> AugmenterRecord:
+    """Reads what was chosen and measured.
+
+    Raises:
+        RunError: If there is no generator, it is of another layout, or the file is damaged.
+    """
     path = Path(directory) / _RECORD
     if not path.is_file():
         raise RunError(
-            f"no generator in {directory}; expected a directory that `kgrec gan fit` made"
+            f"no generator in {directory}; expected a directory that `kgrec gan fit` made; "
+            f"run `kgrec gan fit --config C.toml --out {directory}`"
         )
-    return read_json(path)
-
-
-def read_settings(directory: Path | str) -> Config:
-    """Gives the settings that a generator was fitted with, but for what kgrec no longer has."""
-    tree, dropped = without_removed(read_json(Path(directory) / "config.json"))
-    if dropped:
-        logger.warning("the generator in %s leaves out %s", directory, ", ".join(dropped))
-    return Config.build(tree, base=Path(directory))
+    return read_record_file(path, AugmenterRecord, _READABLE_LAYOUTS, "fit it again")
 
 
 def _fitting(
     graph: GraphData, config: Config, choices: Choices, work: Path | None, *, progress: bool
 ) -> Fitting:
     choices.temporal = is_temporal(graph)
-    record: dict[str, Any] = {"seed": config.seed, "seconds": {}}
+    device = torch.device("cpu")
+    record = FitRecord(seed=config.seed, device=str(device))
     budget = Budget.of_minutes(config.search.minutes)
-    return Fitting(
-        config, graph, None, torch.device("cpu"), work, record, budget, choices, progress
-    )
+    return Fitting(config, graph, None, device, work, record, budget, choices, progress)
 
 
 def _teachers(fitting: Fitting) -> dict[str, Scorer]:

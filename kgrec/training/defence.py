@@ -9,7 +9,6 @@ each in their own way; the profiles of an attack share what they push.
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from kgrec.model.suspicion import HistoryCore, alikeness, explain_users
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.inner_split import history_of
 from kgrec.training.parts.closed_form import ClosedFormConfig
+from kgrec.training.record import DefenceRecord
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Suspects:
     users: IndexArray
 
 
-def defended(config: Config, graph: GraphData) -> tuple[GraphData, dict[str, Any] | None]:
+def defended(config: Config, graph: GraphData) -> tuple[GraphData, DefenceRecord | None]:
     """Gives the graph that is learned from, and what was set aside of it.
 
     Args:
@@ -76,8 +76,7 @@ def defended(config: Config, graph: GraphData) -> tuple[GraphData, dict[str, Any
             edges stay.
 
     Returns:
-        The graph, and for the record `users` and `targets` by id, `interactions`, `suspicious` and
-        `words`; None if nothing was asked for.
+        The graph, and who was set aside for the record; None if the settings do not ask.
 
     Raises:
         ConfigError: If there are more items than the detector can take, or a trusted user is
@@ -99,19 +98,19 @@ def defended(config: Config, graph: GraphData) -> tuple[GraphData, dict[str, Any
         raise ConfigError(
             f"defence.trusted names {unknown[0]!r}, which is no user of this graph; correct the id"
         )
-    found = suspects(history_of(graph), settings)
+    suspicious = suspects(history_of(graph), settings)
     trusted = [vocabulary.index(name) for name in settings.trusted]
-    users = np.setdiff1d(found.users, np.asarray(trusted, dtype=np.int64))
-    held = np.isin(graph.train.user_index, users)
-    told = _told(graph, found, users, int(held.sum()))
-    logger.info("%s", told["words"])
+    users = np.setdiff1d(suspicious.users, np.asarray(trusted, dtype=np.int64))
+    is_theirs = np.isin(graph.train.user_index, users)
+    record = _record(graph, suspicious, users, int(is_theirs.sum()))
+    logger.info("%s", record.words)
     if not len(users):
-        return graph, told
+        return graph, record
     held_out = dict(graph.held_out)
     valid = held_out.get(Split.VALID)
     if valid is not None:
         held_out[Split.VALID] = valid.take(~np.isin(valid.user_index, users))
-    return replace(graph.without_train(held), held_out=held_out), told
+    return replace(graph.without_train(is_theirs), held_out=held_out), record
 
 
 def suspects(history: Incidence, config: DefenceConfig) -> Suspects:
@@ -239,11 +238,13 @@ def _middle_and_spread(values: _Floats) -> tuple[float, float]:
     return float(middle), float(_NORMAL * np.median(np.abs(values - middle)))
 
 
-def _told(
-    graph: GraphData, found: Suspects, users: IndexArray, interactions: int
-) -> dict[str, Any]:
+def _record(
+    graph: GraphData, suspicious: Suspects, users: IndexArray, interactions: int
+) -> DefenceRecord:
     ids = {label: graph.vocabularies[label].ids for label in (NodeLabel.USER, NodeLabel.ITEM)}
-    targets = {ids[NodeLabel.ITEM][t]: round(float(found.excess[t]), 2) for t in found.targets}
+    targets = {
+        ids[NodeLabel.ITEM][t]: round(float(suspicious.excess[t]), 2) for t in suspicious.targets
+    }
     words = (
         f"The defence sets aside {len(users):,} of {graph.num_users:,} users with "
         f"{interactions:,} of {len(graph.train):,} interactions, who look made up and share "
@@ -252,10 +253,10 @@ def _told(
     )
     if not len(users):
         words = "The defence sets nobody aside: no item gathers suspicious users."
-    return {
-        "users": [ids[NodeLabel.USER][user] for user in users],
-        "suspicion": [round(float(found.suspicion[user]), 2) for user in users],
-        "targets": targets,
-        "interactions": interactions,
-        "words": words,
-    }
+    return DefenceRecord(
+        users=[ids[NodeLabel.USER][user] for user in users],
+        suspicion=[round(float(suspicious.suspicion[user]), 2) for user in users],
+        targets=targets,
+        interactions=interactions,
+        words=words,
+    )

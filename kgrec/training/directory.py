@@ -6,14 +6,16 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from kgrec import __version__
 from kgrec.config import Config
+from kgrec.config.removals import without_removed
 from kgrec.errors import RunError
 from kgrec.files import LEFTOVERS, is_temporary, put_in_place
 from kgrec.graph.data import GraphData
@@ -24,12 +26,19 @@ from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Role
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.part import all_parts
+from kgrec.training.record import FitRecord, RunRecord
 from kgrec.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
-#: Version of the layout of a run directory.
-LAYOUT = 4
+_Record = TypeVar("_Record", bound=FitRecord)
+
+#: Version of the layout of a run directory, and those that are read. 4 is that of version 0.1.
+LAYOUT = 5
+_READABLE_LAYOUTS = (4, LAYOUT)
+
+#: File of a run directory: what its training chose and measured. It is written last.
+RECORD = "record.json"
 
 # Names of the tensors beside those of the scorer's parts.
 _DISLIKED = ("disliked.pointer", "disliked.columns")
@@ -56,7 +65,7 @@ class Run:
 
     directory: Path
     config: Config
-    record: dict[str, Any]
+    record: RunRecord
     scorer: Scorer
     vocabularies: dict[NodeLabel, Vocabulary]
     names: dict[NodeLabel, list[str]]
@@ -66,10 +75,10 @@ class Run:
 
     def check_version(self, version: str) -> None:
         """Raises RunError if the run was trained on another version of the graph."""
-        if version != self.record["graph_version"]:
+        if version != self.record.graph_version:
             raise RunError(
                 f"run {self.directory} was trained on graph version "
-                f"{self.record['graph_version']}, the store holds {version}; fold it in with "
+                f"{self.record.graph_version}, the store holds {version}; fold it in with "
                 f"kgrec refresh, train again on this graph, or ingest the data the run was "
                 f"trained on"
             )
@@ -82,21 +91,10 @@ def load_run(run_dir: Path | str) -> Run:
         RunError: If there is none, or a file of it is missing or damaged.
     """
     run_dir = Path(run_dir)
-    if not (run_dir / "record.json").is_file():
-        raise RunError(
-            f"no run in {run_dir}; expected a directory that `kgrec train` made; "
-            f"run `kgrec train --config C.toml --run {run_dir}`"
-        )
-    record = read_json(run_dir / "record.json")
-    if record.get("layout") != LAYOUT:
-        raise RunError(
-            f"run {run_dir} has layout {record.get('layout')}, this kgrec reads {LAYOUT}; "
-            f"train again"
-        )
+    record = read_record(run_dir)
     tensors, values = load_tensors(run_dir / "model.safetensors")
     try:
-        tree = _without_idle_parts(read_json(run_dir / "config.json"), record)
-        config = Config.build(tree, base=run_dir)
+        config = read_config(run_dir, record)
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
         scorer = from_description(tensors, values)
         pointer, columns = (tensors[name] for name in _DISLIKED)
@@ -123,19 +121,85 @@ def load_run(run_dir: Path | str) -> Run:
     )
 
 
-def _without_idle_parts(tree: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+def read_record(run_dir: Path) -> RunRecord:
+    """Reads what the training of a run chose and measured.
+
+    Raises:
+        RunError: If there is no run, it is of another layout, or the file is damaged.
+    """
+    path = run_dir / RECORD
+    if not path.is_file():
+        raise RunError(
+            f"no run in {run_dir}; expected a directory that `kgrec train` made; "
+            f"run `kgrec train --config C.toml --run {run_dir}`"
+        )
+    return read_record_file(path, RunRecord, _READABLE_LAYOUTS, "train again")
+
+
+def read_record_file(
+    path: Path, kind: type[_Record], layouts: Sequence[int], next_step: str
+) -> _Record:
+    """Reads a record of some kind, written with its layout.
+
+    Raises:
+        RunError: If it is of another layout or damaged; the message ends with the next step.
+    """
+    tree = read_json(path)
+    layout = tree.pop("layout", None)
+    if layout not in layouts:
+        raise RunError(
+            f"{path} has layout {layout}, this kgrec reads {' and '.join(map(str, layouts))}; "
+            f"{next_step}"
+        )
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as exc:
+        error = exc.errors()[0]
+        raise RunError(
+            f"{path} is damaged: {'.'.join(map(str, error['loc']))}: {error['msg']}; "
+            f"{next_step}, or copy it again"
+        ) from exc
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Writes what `read_record` reads; the file appears whole or not at all."""
+    write_json(folder / RECORD, {"layout": LAYOUT, **record.tree()})
+
+
+def read_config(directory: Path, record: FitRecord) -> Config:
+    """Reads the settings that a run was trained with, but for those that kgrec no longer has.
+
+    Args:
+        directory: The run's.
+        record: Its record, with the parts' weights.
+
+    Raises:
+        ConfigError: If a setting is unknown or has a wrong value.
+        RunError: If the file is missing or damaged, or the run needs a part of somebody's own that
+            is not registered here.
+    """
+    tree, removals = without_removed(read_json(directory / "config.json"))
+    if removals:
+        logger.warning(
+            "%s was made by an earlier version of kgrec; its settings %s are gone and left out",
+            directory,
+            ", ".join(removals),
+        )
+    return Config.build(_without_idle_parts(tree, record.fusion.weights), base=directory)
+
+
+def _without_idle_parts(tree: dict[str, Any], weights: Mapping[str, float]) -> dict[str, Any]:
     """Drops sections of parts that are not registered here, where the run does without the parts.
 
     Nothing is imported for them: a file cannot bring code.
 
     Args:
         tree: The run's settings, not validated yet.
-        record: The run's record, with the parts' weights.
+        weights: Of the parts, by name.
 
     Raises:
         RunError: If the run needs such a part.
     """
-    weights = record["fusion"]["weights"]
     unknown = [
         name
         for name, section in tree.items()
@@ -192,7 +256,7 @@ def write_run(
     config: Config,
     graph: GraphData,
     scorer: Scorer,
-    record: dict[str, Any],
+    record: RunRecord,
     space: TextSpace | None = None,
 ) -> None:
     """Writes settings, names, scorer, dislikes, picture, scalars and, last, the record."""
@@ -202,10 +266,10 @@ def write_run(
 
     write_served(partial, config, graph, scorer, display_names(graph), space)
     draw_training(partial / "training.png", record)
-    if "augment" in record:
-        draw_augment(partial / "augment.png", record["augment"])
+    if record.augment is not None:
+        draw_augment(partial / "augment.png", record.augment.tree())
     _write_scalars(partial / "tensorboard", record)
-    write_json(partial / "record.json", record)
+    write_record(partial, record)
 
 
 def write_served(
@@ -227,8 +291,8 @@ def write_served(
     pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
     tensors, values = described(scorer)
     disliked, observed = behaviours_of(graph)
-    found = (disliked.pointer, disliked.columns, observed)
-    tensors |= dict(zip((*_DISLIKED, _OBSERVED), found, strict=True))
+    behaviours = (disliked.pointer, disliked.columns, observed)
+    tensors |= dict(zip((*_DISLIKED, _OBSERVED), behaviours, strict=True))
     if space is not None:
         tensors |= dict(zip(_SPACE, map(torch.from_numpy, (space.mean, space.basis)), strict=True))
     save_tensors(partial / "model.safetensors", tensors, values, once=True)
@@ -243,12 +307,12 @@ def behaviours_of(graph: GraphData) -> tuple[Incidence, Tensor]:
     return disliked, observed
 
 
-def _write_scalars(folder: Path, record: dict[str, Any]) -> None:
+def _write_scalars(folder: Path, record: RunRecord) -> None:
     from torch.utils.tensorboard import SummaryWriter  # slow to import, used once a run
 
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed after writing it
     with SummaryWriter(str(folder)) as writer:
-        for epoch in record.get("network", {}).get("history", []):
+        for epoch in record.epochs:
             for name in ("loss", "valid", "seconds"):
                 if name in epoch:
                     writer.add_scalar(name, epoch[name], int(epoch["epoch"]))
@@ -268,7 +332,7 @@ def publish(partial: Path, run_dir: Path) -> None:
 
 def refuse_foreign(run_dir: Path) -> None:
     """Raises RunError if a directory holds something that is not a run."""
-    if not run_dir.exists() or (run_dir / "record.json").is_file():
+    if not run_dir.exists() or (run_dir / RECORD).is_file():
         return
     if not run_dir.is_dir() or any(run_dir.iterdir()):
         raise RunError(

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_parts
+from kgrec.training.record import FitRecord, FusionRecord
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +37,13 @@ class Fitted:
         scorer: The recommender, on the CPU: a fusion, completed for cold items and for cold users
             where there are.
         parts: Every part that was fitted, also those that the fusion does without.
-        record: What was chosen and measured: `seed`, `device`, `seconds` of each part,
-            `peak_memory_mb`, `network`, `relation_weights`, `closed_form`, `fusion` …
+        record: What was chosen and measured.
         space: The space of the text features; None without.
     """
 
     scorer: Scorer
     parts: Mapping[str, Scorer]
-    record: dict[str, Any]
+    record: FitRecord
     space: TextSpace | None = None
 
 
@@ -70,14 +69,13 @@ def fit(
         TrainingDiverged: If the loss is no longer finite.
     """
     device = choose_device(config.training.device)
-    graph, set_aside = defended(config, graph)
+    graph, defence = defended(config, graph)
     started = time.perf_counter()
-    seconds: dict[str, float] = {}
-    record: dict[str, Any] = {"seed": config.seed, "device": str(device), "seconds": seconds}
-    if set_aside is not None:
-        record["defence"] = set_aside
+    record = FitRecord(seed=config.seed, device=str(device))
+    if defence is not None:
+        record.defence = defence
     text, space = read_texts(config, graph)
-    seconds["text"] = time.perf_counter() - started
+    record.add_seconds("text", time.perf_counter() - started)
     budget = Budget.of_minutes(config.search.minutes)
     choices = Choices() if work is None else Choices.load(work / CHOICES)
     choices.temporal = is_temporal(graph)
@@ -87,18 +85,18 @@ def fit(
     scorer = complete_items(fitting, fusion.without_idle_parts())
     if config.training.refit:
         whole = replace(fitting, graph=graph.with_valid(), work=None, parts={})
-        chosen_fusion, is_completed = record["fusion"], scorer.innermost is not scorer
+        is_completed = scorer.innermost is not scorer
         del fusion, scorer
         parts.clear()  # two dense closed forms at once are not needed
         with fitting.timed("refit"):
             parts = fit_parts(whole)
-        weights = {name: chosen_fusion["weights"][name] for name in parts}
-        fusion = Fusion(parts, weights, chosen_fusion["scales"]).without_idle_parts()
+        weights = {name: record.fusion.weights[name] for name in parts}
+        fusion = Fusion(parts, weights, record.fusion.scales).without_idle_parts()
         scorer = complete_items(whole, fusion) if is_completed else fusion
         fitting = whole
     served = complete_users(fitting, scorer)
-    seconds["train"] = time.perf_counter() - started
-    record["peak_memory_mb"] = peak_memory_mb()
+    record.add_seconds("train", time.perf_counter() - started)
+    record.peak_memory_mb = peak_memory_mb()
     return Fitted(served, parts, record, space)
 
 
@@ -136,9 +134,7 @@ def _fusion(fitting: Fitting, parts: dict[str, Scorer]) -> Fusion:
             fusion, value = Fusion(parts, default_weights(parts)), None
         else:
             fusion, value = search_fusion(parts, task)
-    fitting.record["fusion"] = {
-        "weights": fusion.part_weights,
-        "scales": fusion.part_scales,
-        "valid_ndcg@20": value,
-    }
+    fitting.record.fusion = FusionRecord(
+        weights=fusion.part_weights, scales=fusion.part_scales, valid_ndcg=value
+    )
     return fusion

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.inner_split import history_of, time_ranks
+from kgrec.training.record import FitRecord
 from kgrec.training.resume import Trained
 
 _Settings = TypeVar("_Settings", bound="DataclassInstance")
@@ -41,9 +42,9 @@ class Fitting:
         text: Text features, or None.
         device: Where the network is trained.
         work: Folder for checkpoints; None keeps none.
-        record: Is told what was chosen and measured.
+        record: Takes what is chosen and measured.
         budget: How long all searches may take.
-        choices: What was found.
+        choices: What searches found.
         progress: Whether bars are shown on a terminal.
         networks: Those that were trained; where valid has joined train they go on.
         parts: What was fitted so far, by the name of the part.
@@ -54,7 +55,7 @@ class Fitting:
     text: TextFeatures | None
     device: torch.device
     work: Path | None
-    record: dict[str, Any]
+    record: FitRecord
     budget: Budget
     choices: Choices
     progress: bool
@@ -82,9 +83,9 @@ class Fitting:
             self.choices.settings[name] = settings
             if self.work is not None:
                 self.choices.save(self.work / CHOICES)
-        self.record[name] = asdict(settings)
+        self.record.add_settings(name, asdict(settings))
         if self.budget.cut_searches:
-            self.record["cut_searches"] = list(self.budget.cut_searches)
+            self.record.cut_searches = list(self.budget.cut_searches)
         return settings
 
     @contextmanager
@@ -92,8 +93,7 @@ class Fitting:
         """Adds the seconds of a step to the record."""
         started = time.perf_counter()
         yield
-        seconds = self.record["seconds"]
-        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
+        self.record.add_seconds(name, time.perf_counter() - started)
 
     def valid_task(self, max_users: int | None, *, warm: bool = False) -> RankingTask | None:
         """Gives the valid split, or of it the items that train knows; None if there is nothing."""

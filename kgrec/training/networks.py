@@ -1,6 +1,5 @@
 """The networks of a recommender, one a seed."""
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -21,6 +20,7 @@ from kgrec.training.augmentation import harden
 from kgrec.training.fitting import Fitting
 from kgrec.training.loop import DEFAULT_TEMPERATURE, train_network
 from kgrec.training.proposals import Proposals
+from kgrec.training.record import NetworkRecord
 from kgrec.training.resume import Progress, Trained, copy_state
 from kgrec.training.temperature_search import (
     TRIAL_EPOCHS,
@@ -57,10 +57,8 @@ def fit_networks(fitting: Fitting) -> Scorer:
         else:
             scorers = [learner.train(number) for number in range(count)]
             if config.augment.source != NONE:
-                started = time.perf_counter()
                 source, hardened = harden(fitting, scorers, proposals, learner.go_on)
                 fitting.choices.augment, scorers = source, list(hardened)
-                fitting.record["augment"]["seconds"] = time.perf_counter() - started
     if count == 1:
         return scorers[0]
     parts = {str(number): scorer for number, scorer in enumerate(scorers)}
@@ -80,12 +78,12 @@ def learner_of(fitting: Fitting) -> "Learner":
 
 
 def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
-    """The temperature that was found, or is found now by short trainings, judged on valid."""
+    """The temperature of an earlier search, or one searched now by short trainings on valid."""
     config = fitting.config
     settings = fitting.choices.get("temperature", TemperatureSettings)
     task = None if settings else fitting.valid_task(_STOPPING_USERS)
     if settings is None and (task is None or config.training.epochs == 0):
-        fitting.record["temperature"] = asdict(TemperatureSettings())
+        fitting.record.add_settings("temperature", asdict(TemperatureSettings()))
         return DEFAULT_TEMPERATURE
     training = config.training.model_copy(
         update={"epochs": min(TRIAL_EPOCHS, config.training.epochs)}
@@ -137,7 +135,7 @@ class Learner:
             number, training, "train", validate=validate, checkpoint=checkpoint
         )
         self._keep(number, network, state.best_epoch or state.epoch)
-        _tell(fitting, state, sum(p.numel() for p in network.parameters()))
+        _note(fitting, state, sum(p.numel() for p in network.parameters()))
         return scorer
 
     def go_on(
@@ -159,7 +157,7 @@ class Learner:
         self._fitting.networks[number : number + 1] = [trained]
         if number == 0 and isinstance(network.encoder, RelationPropagation):
             weights = network.encoder.relation_weights().tolist()
-            self._fitting.record["relation_weights"] = dict(
+            self._fitting.record.relation_weights = dict(
                 zip(network.relation_names, weights, strict=True)
             )
 
@@ -185,17 +183,18 @@ class Learner:
         return scorer.to(torch.device("cpu")), network, state
 
 
-def _tell(fitting: Fitting, state: Progress, parameters: int) -> None:
+def _note(fitting: Fitting, state: Progress, parameters: int) -> None:
     """Puts a network's training into the record."""
-    report = {
-        "epochs": state.epoch,
-        "best_epoch": state.best_epoch,
-        "valid_ndcg@20": state.best if state.best_epoch else None,
-        "parameters": parameters,
-        "text": fitting.text is not None and fitting.config.model.use_text,
-        "history": state.history,
-    }
-    if "network" in fitting.record:
-        fitting.record["network"].setdefault("others", []).append(report)
+    network = NetworkRecord(
+        epochs=state.epoch,
+        best_epoch=state.best_epoch,
+        valid_ndcg=state.best if state.best_epoch else None,
+        parameters=parameters,
+        text=fitting.text is not None and fitting.config.model.use_text,
+        history=state.history,
+    )
+    first = fitting.record.network
+    if first is None:
+        fitting.record.network = network
     else:
-        fitting.record["network"] = report
+        first.others = [*first.others, network]

@@ -164,7 +164,7 @@ def fit_parts(fitting: "Fitting") -> "dict[str, Scorer]":
     if fitting.choices.left_out is None:
         with fitting.timed("early_look"):
             fitting.choices.left_out = parts_to_leave_out(fitting, trials)
-        fitting.record["left_out"] = fitting.choices.left_out
+        fitting.record.left_out = fitting.choices.left_out
     for part in trials:
         if part.name not in fitting.choices.left_out:
             fitting.parts[part.name] = part.run(fitting)

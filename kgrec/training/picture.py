@@ -1,37 +1,37 @@
 """One picture of a run: loss, valid metric, learned relation weights."""
 
 from pathlib import Path
-from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from kgrec.training.record import FitRecord
 
 _LOSS, _VALID, _FORWARD, _BACKWARD = "#4C72B0", "#DD8452", "#55A868", "#8C8C8C"
 _MOST_RELATIONS = 20
 
 
-def draw_training(path: Path, record: dict[str, Any]) -> None:
+def draw_training(path: Path, record: FitRecord) -> None:
     """Draws a run's record as PNG.
 
     Args:
         path: The file to write.
         record: The run's record; parts that were not trained leave their panel empty.
     """
-    relations = _by_relation(record.get("relation_weights", {}))
+    relations = _by_relation(record.relation_weights)
     height = max(3.2, 0.28 * len(relations) + 1.2)
     figure = Figure(figsize=(11, height), layout="constrained")
     FigureCanvasAgg(figure)
     curves, bars = figure.subplots(1, 2)
-    history = record.get("network", {}).get("history", [])
-    epochs = [epoch["epoch"] for epoch in history]
-    curves.plot(epochs, [epoch["loss"] for epoch in history], color=_LOSS)
+    numbers = [epoch["epoch"] for epoch in record.epochs]
+    curves.plot(numbers, [epoch["loss"] for epoch in record.epochs], color=_LOSS)
     curves.set_xlabel("epoch")
     curves.set_ylabel("training loss", color=_LOSS)
-    judged = [epoch for epoch in history if "valid" in epoch]
+    evaluations = [epoch for epoch in record.epochs if "valid" in epoch]
     right = curves.twinx()
     right.plot(
-        [epoch["epoch"] for epoch in judged],
-        [epoch["valid"] for epoch in judged],
+        [epoch["epoch"] for epoch in evaluations],
+        [epoch["valid"] for epoch in evaluations],
         color=_VALID,
         marker="o",
         markersize=3,

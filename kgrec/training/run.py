@@ -6,7 +6,6 @@ from kgrec import __version__
 from kgrec.config import Config
 from kgrec.graph.data import GraphData
 from kgrec.training.directory import (
-    LAYOUT,
     Run,
     load_run,
     open_partial,
@@ -15,6 +14,7 @@ from kgrec.training.directory import (
     write_run,
 )
 from kgrec.training.fit import choose_device, fit
+from kgrec.training.record import RunRecord
 from kgrec.training.relation_rows import items_per_entity
 
 
@@ -40,13 +40,12 @@ def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bo
     choose_device(config.training.device)  # before anything is written
     partial = open_partial(config, graph, run_dir)
     fitted = fit(config, graph, partial, progress=progress)
-    record = {
-        "layout": LAYOUT,
-        "kgrec_version": __version__,
-        "graph_version": graph.version,
-        "fan_out": items_per_entity(graph),
-        **fitted.record,
-    }
+    record = RunRecord.of(
+        fitted.record,
+        kgrec_version=__version__,
+        graph_version=graph.version,
+        fan_out=items_per_entity(graph),
+    )
     write_run(partial, config, graph, fitted.scorer, record, fitted.space)
     publish(partial, run_dir)
     return load_run(run_dir)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from kgrec.config import Config
 from kgrec.errors import ConfigError
@@ -17,6 +16,7 @@ from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.networks import learner_of
 from kgrec.training.part import fit_part, part_of
+from kgrec.training.record import FitRecord
 from kgrec.training.temperature_search import TemperatureSettings
 
 
@@ -83,7 +83,7 @@ def fit_network_alone(config: Config, graph: GraphData, settings: TrialSettings)
 
 def _fitting(config: Config, graph: GraphData, choices: Choices, folder: Path | None) -> Fitting:
     choices.temporal = is_temporal(graph)
-    record: dict[str, Any] = {"seconds": {}}
     device = choose_device(config.training.device)
+    record = FitRecord(seed=config.seed, device=str(device))
     budget = Budget.of_minutes(config.search.minutes)
     return Fitting(config, graph, None, device, folder, record, budget, choices, False)

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
+from kgrec.errors import RunError
 from kgrec.graph.data import GraphData
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.scorer import Scorer, Wrapping
@@ -17,12 +17,13 @@ from kgrec.schema import NodeLabel
 from kgrec.training.cold.item_folds import completion_weights
 from kgrec.training.cold.settings import ColdSettings, summed_kernel
 from kgrec.training.cold.views import item_views
+from kgrec.training.record import RunRecord
 
 logger = logging.getLogger(__name__)
 
 
 def complete_new_items(
-    record: Mapping[str, Any],
+    record: RunRecord,
     graph: GraphData,
     scorer: Scorer,
     places: Tensor,
@@ -50,7 +51,9 @@ def complete_new_items(
         inner = complete_new_items(record, graph, scorer.scorer, places, find_text)
         return scorer.rewrapped(inner)
     views = item_views(graph, find_text())
-    settings = _settings(record["cold"])
+    if record.cold is None:
+        raise RunError("the run completes cold items, but its record has no settings of these")
+    settings = TypeAdapter(ColdSettings).validate_python(record.cold.settings)
     if tuple(view.name for view in views) != settings.views:
         logger.warning(
             "the graph tells other things of its items than in training (%s, then %s), so new "
@@ -75,11 +78,3 @@ def complete_new_items(
         before.own_weight,
     )
     return ColdCompletion(scorer.scorer, completion)
-
-
-def _settings(record: Mapping[str, Any]) -> ColdSettings:
-    """The settings of a record, which JSON has made lists of tuples in."""
-    settings = ColdSettings(
-        **{entry.name: record[entry.name] for entry in fields(ColdSettings) if entry.name in record}
-    )
-    return replace(settings, view_weights=tuple(settings.view_weights), views=tuple(settings.views))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,15 +22,17 @@ from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.network import GraphTensors
 from kgrec.model.scorer import Scorer
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
-from kgrec.training.checkpoint import write_json
 from kgrec.training.directory import (
+    RECORD,
     Run,
     behaviours_of,
     load_run,
     refuse_foreign,
+    write_record,
     write_served,
 )
 from kgrec.training.inner_split import history_of, time_ranks
+from kgrec.training.record import RefreshStep, RunRecord
 from kgrec.training.relation_rows import items_per_entity, relation_rows
 from kgrec.upkeep.cold import complete_new_items
 from kgrec.vocabulary import Vocabulary
@@ -71,23 +72,24 @@ class Folded:
         return counts
 
     @cached_property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """The run's record, and what it was folded from; `refreshed` has the latest first."""
-        old = self.run.record
-        step = {
-            "from": old["graph_version"],
-            "to": self.graph.version,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "nodes": self.counts,
-            "changed_users": int(self.changed_users.sum()),
-        }
-        return {
-            **old,
-            "graph_version": self.graph.version,
-            "fan_out": items_per_entity(self.graph),
-            "trained_on": old.get("trained_on", old["graph_version"]),
-            "refreshed": [step, *old.get("refreshed", [])],
-        }
+        before = self.run.record
+        step = RefreshStep(
+            before=before.graph_version,
+            after=self.graph.version,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            nodes=self.counts,
+            changed_users=int(self.changed_users.sum()),
+        )
+        return before.model_copy(
+            update={
+                "graph_version": self.graph.version,
+                "fan_out": items_per_entity(self.graph),
+                "trained_on": before.trained_on or before.graph_version,
+                "refreshed": [step, *before.refreshed],
+            }
+        )
 
     def as_run(self, directory: Path, names: Mapping[NodeLabel, list[str]]) -> Run:
         """The run that serves it, as loading its directory would give it."""
@@ -163,7 +165,7 @@ def write_folded(run: Run, folded: Folded) -> None:
                 shutil.copytree(source, fresh / name)
             elif source.exists():
                 shutil.copy2(source, fresh / name)
-        write_json(fresh / "record.json", run.record)
+        write_record(fresh, run.record)
 
 
 def recovered_run(directory: Path) -> Run:
@@ -174,7 +176,7 @@ def recovered_run(directory: Path) -> Run:
     """
     for hidden in hidden_folders(directory):
         # The record is written last, so what has one is whole.
-        if not directory.exists() and (hidden / "record.json").is_file():
+        if not directory.exists() and (hidden / RECORD).is_file():
             hidden.rename(Path(os.path.realpath(directory)))
     run = load_run(directory)
     shutil.rmtree(hidden_folders(directory)[1], ignore_errors=True)  # the new run is in its place
@@ -183,7 +185,7 @@ def recovered_run(directory: Path) -> Run:
 
 def is_there(directory: Path) -> bool:
     """Whether `recovered_run` finds a run."""
-    return any((path / "record.json").is_file() for path in (directory, *hidden_folders(directory)))
+    return any((path / RECORD).is_file() for path in (directory, *hidden_folders(directory)))
 
 
 def hidden_folders(directory: Path) -> tuple[Path, Path]:

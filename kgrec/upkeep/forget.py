@@ -268,7 +268,7 @@ class _Forgetting:
                 self._on_step(f"run {directory.name}")
                 run = recovered_run(directory)
                 num_removed = in_run(run, intent.ids)
-                if num_removed or run.record["graph_version"] != graph.version:
+                if num_removed or run.record.graph_version != graph.version:
                     folding = fold_run(run, graph)
                     new_run = folding.as_run(directory, names)
                     with open_readers(self._config, store) as readers:

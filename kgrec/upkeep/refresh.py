@@ -51,7 +51,7 @@ class RefreshReport:
         return {
             "run": str(self.run.directory),
             "from": self.before,
-            "graph_version": self.run.record["graph_version"],
+            "graph_version": self.run.record.graph_version,
             "changed": self.changed,
             "nodes": self.nodes,
             "changed_users": self.users,
@@ -86,7 +86,7 @@ def refresh(
     """
     target = run.directory if out is None else out
     refuse_foreign(target)
-    version_before, clock = run.record["graph_version"], _Clock()
+    version_before, clock = run.record.graph_version, _Clock()
     target_readers = Readers(store) if readers is None else readers
     up_to_date = (
         graph_version(store) == version_before and target.resolve() == run.directory.resolve()

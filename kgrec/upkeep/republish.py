@@ -92,7 +92,7 @@ def is_of(publication: Publication | None, run: Run) -> bool:
     return (
         publication is not None
         and publication.run == run.directory.resolve().name
-        and publication.graph_version == run.record["graph_version"]
+        and publication.graph_version == run.record.graph_version
     )
 
 
@@ -113,8 +113,8 @@ def republish(readers: Readers, folding: Folded, run: Run) -> RepublishReport:
             f"nothing is published in {store.uri}, so nothing can be brought up to date; run "
             f"kgrec publish --run {run.directory} first"
         )
-    version_before = folding.run.record["graph_version"]
-    version_after = run.record["graph_version"]
+    version_before = folding.run.record.graph_version
+    version_after = run.record.graph_version
     versions = _versions(publication, version_before, version_after)
     if publication.graph_version not in versions:
         raise StoreError(

@@ -100,7 +100,7 @@ def _take_in(graphs: KeptGraph, store: GraphStore) -> dict[str, float]:
 def _fold_if_new(
     run: Run, config: Config, store: GraphStore, graphs: KeptGraph, publish: bool
 ) -> RefreshReport | None:
-    version = run.record["graph_version"]
+    version = run.record.graph_version
     up_to_date = graph_version(store) == version
     if up_to_date:
         graphs(store)  # read now, so that what comes next need not wait for it

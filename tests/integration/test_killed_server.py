@@ -142,5 +142,5 @@ def test_watching_goes_on_when_the_server_comes_back(
     monkeypatch.setattr(GraphStore, "_execute", dies)
     (report,) = watch(load_run(scene.run), scene.config, every=7.0, publish=True, wait=wait)
     assert (left, waits) == ([], [])
-    assert report.run.record["graph_version"] == wanted.answer["graph_version"]
+    assert report.run.record.graph_version == wanted.answer["graph_version"]
     assert_same(scene, wanted)

@@ -28,6 +28,7 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
+from kgrec.training.record import AugmentRecord
 from kgrec.training.run import train
 
 HOSTILE = '</title><script>alert(1)</script><img src=x onerror=alert(2)> & "<b>" 名前'
@@ -71,7 +72,7 @@ def with_everything(data: ReportData) -> ReportData:
         "picked": "teacher", "words": f"The gate says {HOSTILE}",
         "sources": {"teacher": {"cohorts": {"sparse": gain}}},
     }  # fmt: skip
-    record = {**data.run.record, "augment": augment}
+    record = data.run.record.model_copy(update={"augment": AugmentRecord(**augment)})
     return replace(data, audit=audit, run=replace(data.run, record=record))
 
 
@@ -190,7 +191,7 @@ def test_what_cannot_be_reported_is_refused(site: Site, tmp_path: Path) -> None:
         report(run, store, users=["nobody"], progress=False)
     with pytest.raises(DataError, match="folder that exists"):
         write_report(data, tmp_path / "none" / "report.html")
-    other = replace(run, record={**run.record, "graph_version": "other"})
+    other = replace(run, record=run.record.model_copy(update={"graph_version": "other"}))
     with pytest.raises(RunError, match="graph version"):
         report(other, store, progress=False)
 

@@ -52,7 +52,7 @@ def test_versions_follow_each_other(store: GraphStore, tmp_path: Path, run: Run)
     found = assert_published(store, run, 5, 3)
     assert (found.counts["recommended"], found.counts["similar"]) == (300, 120)
     assert (found.slot, found.dimensions, found.graph_version) == ("a", 32, version)
-    weights = run.record["relation_weights"]
+    weights = run.record.relation_weights
     assert found.relation_weights == pytest.approx(weights)
     stored = rows(
         store,

@@ -70,9 +70,9 @@ def test_new_interactions_users_and_items_are_folded_in(tmp_path: Path, engine_u
         graph.vocabularies[NodeLabel.ITEM].ids[i]
         for i in again.scorer.history.row(again.vocabularies[NodeLabel.USER].index("novel-user"))
     )
-    step = again.record["refreshed"][0]
-    assert (step["from"], step["to"]) == (run.record["graph_version"], graph.version)
-    assert again.record["trained_on"] == run.record["graph_version"]
+    step = again.record.refreshed[0]
+    assert (step.before, step.after) == (run.record.graph_version, graph.version)
+    assert again.record.trained_on == run.record.graph_version
     assert torch.equal(
         again.scorer.score(torch.arange(again.scorer.num_users)),
         report.run.scorer.score(torch.arange(again.scorer.num_users)),
@@ -92,8 +92,8 @@ def test_twice_is_as_once(tmp_path: Path) -> None:
     once = refreshed(config, run, tmp_path / "runs" / "once").run
     everyone = torch.arange(once.scorer.num_users)
     torch.testing.assert_close(both.scorer.score(everyone), once.scorer.score(everyone))
-    assert load_run(run.directory).record["graph_version"] == run.record["graph_version"]
-    assert len(both.record["refreshed"]) == 2
+    assert load_run(run.directory).record.graph_version == run.record.graph_version
+    assert len(both.record.refreshed) == 2
 
 
 def test_the_same_graph_gives_the_same_run(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_refit_run_has_valid_in_its_histories(tmp_path: Path) -> None:
     copy = refreshed(config, run, tmp_path / "runs" / "copy").run
     mine, theirs = run.scorer.history, copy.scorer.history
     assert torch.equal(mine.columns, theirs.columns)
-    assert copy.record["graph_version"] == run.record["graph_version"]
+    assert copy.record.graph_version == run.record.graph_version
 
 
 def test_a_forgotten_user_leaves_the_run(tmp_path: Path, engine_uri: str) -> None:

@@ -132,7 +132,7 @@ def test_a_refresh_brings_the_lists_of_an_adopted_graph_up_to_date(
     assert set(vectors(cypher)) == set(before) - {"103"} | {"nova", "200"}
     assert of_others(cypher) == others
     (publication,) = cypher("MATCH (p:KgrecPublication) RETURN p.graph_version AS version")
-    assert publication["version"] == fresh.record["graph_version"]
+    assert publication["version"] == fresh.record.graph_version
 
 
 def test_watching_and_forgetting_reach_it(

@@ -89,7 +89,7 @@ def test_affected_lists_are_those_of_the_folded_run(tmp_path: Path, engine_uri: 
     assert report.published is not None
     assert old is not None
     assert now is not None
-    assert (now.id, now.graph_version) == (old.id, fresh.record["graph_version"])
+    assert (now.id, now.graph_version) == (old.id, fresh.record.graph_version)
     expected = wanted(fresh)
     assert after["nova"] == expected["nova"]
     assert after["u1"] == expected["u1"] != before["u1"]
@@ -133,7 +133,7 @@ def test_forgetting_mends_the_lists_of_the_run_it_is_taken_out_of(tmp_path: Path
     with open_store(config.store, read_only=True) as store:
         after, now = lists(store), current_publication(store)
     assert now is not None
-    assert now.graph_version == fresh.record["graph_version"]
+    assert now.graph_version == fresh.record.graph_version
     assert {len(items) for items in after.values()} == {TOP}
     assert not any(ITEM in items for items in after.values())
 
@@ -159,7 +159,7 @@ def test_killed_after_publishing_the_next_refresh_completes_it(
         after, now = lists(store), current_publication(store)
     fresh = load_run(run.directory)
     assert now is not None
-    assert now.graph_version == fresh.record["graph_version"]
+    assert now.graph_version == fresh.record.graph_version
     assert after["nova"] == wanted(fresh)["nova"]
 
 
@@ -194,7 +194,7 @@ def test_killed_and_then_other_data_comes(
         after, now = lists(store), current_publication(store)
     fresh = load_run(run.directory)
     assert now is not None
-    assert now.graph_version == fresh.record["graph_version"]
+    assert now.graph_version == fresh.record.graph_version
     assert after == wanted(fresh)
     if back:
         assert after == before
@@ -244,7 +244,7 @@ def test_watching_takes_in_what_comes_and_folds_it_in(tmp_path: Path, engine_uri
     )
     reports = list(watch(run, config, every=7.0, publish=True, wait=wait))
     assert reports[0].nodes["User"]["new"] == 1
-    assert reports[0].run.record["graph_version"] == reports[1].before
+    assert reports[0].run.record.graph_version == reports[1].before
     assert len(reports) == 2
     with open_store(config.store, read_only=True) as store:
         assert lists(store)["nova"] == wanted(reports[0].run)["nova"]
@@ -304,7 +304,7 @@ def test_what_was_taken_in_stays_if_nothing_is_published(tmp_path: Path) -> None
         taken_in_and_folded(config, run, graphs)
     with open_store(config.store, read_only=True) as store:
         version = graph_version(store)
-    assert version != run.record["graph_version"]
+    assert version != run.record.graph_version
     report = ingest(config)
     assert (report.version, report.changed) == (version, False)
 
@@ -316,11 +316,11 @@ def test_killed_before_the_file_is_written_the_next_update_completes_it(tmp_path
     with pytest.raises(KeyboardInterrupt), open_store(config.store) as store:
         interrupted(store, KeptGraph(config))
     with open_store(config.store, read_only=True) as store:
-        assert graph_version(store) == run.record["graph_version"]  # the file is the old one
+        assert graph_version(store) == run.record.graph_version  # the file is the old one
     report = ingest(config)
     assert report.changed
     with open_store(config.store) as store:
-        assert graph_version(store) == report.version != run.record["graph_version"]
+        assert graph_version(store) == report.version != run.record.graph_version
         refresh(run, store, publish=True)
         assert lists(store)["nova"] == wanted(load_run(run.directory))["nova"]
 

@@ -14,7 +14,7 @@ from kgrec.errors import ConfigError, RunError
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.training import augmenter, proposals
-from kgrec.training.augmenter import GanAugmenter, read_record
+from kgrec.training.augmenter import GanAugmenter, read_augmenter_record
 
 DENSE, SPARSE, ITEMS = 40, 16, 40
 
@@ -86,7 +86,7 @@ def test_a_saved_one_proposes_the_same_also_on_a_later_graph(
     assert [path.name for path in tmp_path.iterdir()] == ["gan"]
     again = GanAugmenter.load(tmp_path / "gan", graph)
     assert columns(again.sample(seed=5)) == columns(fitted.sample(seed=5))
-    assert again.record == read_record(tmp_path / "gan")
+    assert again.record == read_augmenter_record(tmp_path / "gan")
     later = GanAugmenter.load(tmp_path / "gan", two_tastes(seed=1)).sample()
     assert (later.user_index % 2 == later.item_index % 2).mean() == 1.0
     other = replace(graph, relations=())
@@ -117,7 +117,7 @@ def test_an_interrupted_fit_goes_on(
         found = GanAugmenter.fit(graph, settings(), tmp_path / "gan")
     assert taught == ["generator"]
     assert columns(found.sample(seed=2)) == columns(fitted.sample(seed=2))
-    assert found.record["learned"] == fitted.record["learned"]
+    assert found.record.learned == fitted.record.learned
     assert [path.name for path in tmp_path.iterdir()] == ["gan"]
     # Of other settings nothing is taken up.
     with monkeypatch.context() as patch:
@@ -132,7 +132,7 @@ def test_what_is_told_of_proposals(fitted: GanAugmenter) -> None:
     pairs = np.array([50, 51, 52]), np.array([0, 3, 4])
     told = fitted.describe(SyntheticEdges(*pairs, np.ones(3, dtype=np.float32), "gan", 0))
     assert (told["proven"], told["foreseen"]) == (pytest.approx(1 / 3), 0.5)
-    learned = fitted.record["learned"]
+    learned = fitted.record.learned
     # Of a made user's 17 unseen items of the taste 9 are hidden, of all 37 as many.
     assert learned["gan"]["sources"]["generator"]["precision"] == pytest.approx(9 / 17, abs=0.06)
     assert learned["gan"]["sources"]["random"]["precision"] == pytest.approx(9 / 37, abs=0.08)
@@ -157,7 +157,7 @@ def test_what_is_no_use_is_refused(graph: GraphData, fitted: GanAugmenter, tmp_p
     (tmp_path / "gan" / "gan.safetensors").write_bytes(b"xx")
     with pytest.raises(RunError, match="damaged"):
         GanAugmenter.load(tmp_path / "gan", graph)
-    assert augmenter.AUGMENTER_LAYOUT == 1
+    assert augmenter.AUGMENTER_LAYOUT == 2
 
 
 def sparse_items(seed: int = 0) -> GraphData:
@@ -176,7 +176,7 @@ def test_sparse_items_get_users_by_what_was_learned_of_users(tmp_path: Path) -> 
     graph = sparse_items()
     config = settings(augment={"at_most": 4, "per_user": 0, "per_item": 5})
     found = GanAugmenter.fit(graph, config, tmp_path / "gan")
-    assert list(found.record["learned"]) == ["generator", "gan"]
+    assert list(found.record.learned) == ["generator", "gan"]
     edges = found.sample(seed=1)
     assert np.array_equal(np.unique(edges.item_index), np.arange(ITEMS - 12, ITEMS))
     assert (np.bincount(edges.item_index)[ITEMS - 12 :] == 5).all()

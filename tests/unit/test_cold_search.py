@@ -194,7 +194,7 @@ class TestValidDecides:
     ) -> None:
         fitted = self.fitted(monkeypatch, keep_warm)
         assert isinstance(fitted.scorer, ColdCompletion)
-        level = fitted.record["cold"]["on_valid"]
+        level = fitted.record.cold.on_valid
         assert level["valid_ndcg@20"]["without"] == pytest.approx(1.0)
         with_cold = level["valid_ndcg@20"]["with"]
         assert with_cold >= keep_warm
@@ -210,7 +210,7 @@ class TestValidDecides:
             task = RankingTask(replace(graph, held_out=board.held_out), Split.VALID)
             higher = task.run(ColdCompletion(fitted.scorer.scorer, raised), (20,))["ndcg@20"].mean()
             assert higher < keep_warm
-        assert fitted.record["cold"]["inner"] == {"asked": keep_warm}
+        assert fitted.record.cold.settings["inner"] == {"asked": keep_warm}
 
     @pytest.mark.parametrize("knows", [False, True])
     def test_what_the_fusion_itself_says_of_cold_items_may_be_better(
@@ -241,10 +241,10 @@ class TestValidDecides:
             monkeypatch.setattr(fit_module, "search_fusion", knowing)
         wanted = [(user, 16) for user in range(24)]
         fitted = self.fitted(monkeypatch, 0.999, wanted=wanted)
-        told = fitted.record["cold"]
-        assert told["kept"] is not knows
+        record = fitted.record.cold
+        assert record.is_used is not knows
         assert type(fitted.scorer) is (Fusion if knows else ColdCompletion)
-        every = told["on_valid"]["all_items"]
+        every = record.on_valid["all_items"]
         assert every["without"] == pytest.approx(1.0 if knows else 0.892, abs=1e-3)
         assert (every["with"] < every["without"]) is knows
         assert self.most_warm == ([5] if knows else [5, completing.MOST_WARM])
@@ -258,7 +258,7 @@ class TestValidDecides:
         first, second = self.settings
         assert first is None
         assert second is not None
-        level = fitted.record["cold"]["on_valid"]
+        level = fitted.record.cold.on_valid
         assert second.exposure == level["exposure"]
         assert level["valid_ndcg@20"]["with"] >= 0.9  # what valid said stands in the record
 

@@ -21,6 +21,7 @@ from kgrec.training.cold import users as cold_users
 from kgrec.training.cold.settings import ColdUserSettings
 from kgrec.training.cold.users import expect, fit_cold_users
 from kgrec.training.cold.views import user_views
+from kgrec.training.record import FitRecord
 
 USERS, ITEMS = 84, 30
 COLD = (80, 81, 82, 83)  # even, odd, even, odd; of the last two nothing is known
@@ -169,7 +170,7 @@ def test_blocks_of_cold_users_are_expected_alike(monkeypatch: pytest.MonkeyPatch
 
 
 def test_cold_users_get_the_items_of_their_team() -> None:
-    graph, record = _checkerboard(), {}
+    graph, record = _checkerboard(), FitRecord(seed=0, device="cpu")
     made = _fitted(graph, record=record)
     assert made is not None
     scores = made.score(torch.arange(USERS))
@@ -178,11 +179,13 @@ def test_cold_users_get_the_items_of_their_team() -> None:
         assert float(scores[user][own].min()) > float(scores[user][~own].max())
     others = torch.tensor([u for u in range(USERS) if u not in (80, 81)])
     assert torch.equal(scores[others], made.scorer.score(others))
-    told = record["cold_users"]
-    assert told["used"]
-    assert told["users"] == 2
-    assert told["views"] == ["team"]
-    assert told["inner"]["ndcg@20"] > told["inner"]["popularity"] + 0.1
+    cold_users = record.cold_users
+    assert cold_users is not None
+    assert cold_users.is_used
+    assert cold_users.users == 2
+    assert cold_users.views == ["team"]
+    inner = cold_users.settings["inner"]
+    assert inner["ndcg@20"] > inner["popularity"] + 0.1
 
 
 @pytest.mark.parametrize(
@@ -208,9 +211,10 @@ def test_where_profiles_say_nothing_popularity_stays(seed: int) -> None:
     rng = np.random.default_rng(seed)
     team = relation("team", [(u, int(rng.integers(2))) for u in KNOWN], USER, ENTITY)
     graph = _with_users(_checkerboard([team], seed), {"age": rng.integers(18, 70, USERS)})
-    record: dict[str, Any] = {}
+    record = FitRecord(seed=seed, device="cpu")
     assert _fitted(graph, seed, record) is None
-    assert record["cold_users"]["used"] is False
+    assert record.cold_users is not None
+    assert record.cold_users.is_used is False
 
 
 def test_nothing_cold_nothing_known_and_too_few_are_left_alone() -> None:

@@ -22,6 +22,7 @@ from kgrec.training.early_look import parts_to_leave_out
 from kgrec.training.fit import fit
 from kgrec.training.fitting import Fitting
 from kgrec.training.part import Part
+from kgrec.training.record import FitRecord
 
 
 def shelves() -> GraphData:
@@ -69,7 +70,7 @@ class Trial(Part):
 
 def fitting_of(graph: GraphData) -> Fitting:
     config = Config.build({"data": {"interactions": "none.csv"}}, base=Path())
-    record: Any = {"seconds": {}}
+    record = FitRecord(seed=config.seed, device="cpu")
     return Fitting(
         config, graph, None, torch.device("cpu"), None, record, Budget(None), Choices(), False
     )
@@ -158,4 +159,4 @@ def test_the_same_seed_gives_the_same_bits_however_slow_the_clock(
         {**settings().model_dump(mode="json"), "search": {"minutes": 10}}, base=Path()
     )
     cut = fit(limited, graph, progress=False)
-    assert "closed_form" in cut.record["cut_searches"]
+    assert "closed_form" in cut.record.cut_searches

@@ -106,7 +106,7 @@ def test_held_out_interactions_are_never_seen(site: Site) -> None:
 def test_weights_are_those_the_network_learned(site: Site) -> None:
     store, run = site
     found = fetch_subgraph(store, items=["i4"], run=run)
-    weights = run.record["relation_weights"]
+    weights = run.record.relation_weights
     for *_, kind, data in found.graph.edges(keys=True, data=True):
         expected = (weights[kind] + weights[f"rev_{kind}"]) / 2
         assert data["weight"] == pytest.approx(expected)

@@ -209,8 +209,8 @@ def test_on_clean_data_nobody_is_set_aside(clean: GraphData) -> None:
     graph, told = defended(config_of(defence={"filter": True}), clean)
     assert told is not None
     assert graph is clean
-    assert (told["users"], told["targets"], told["interactions"]) == ([], {}, 0)
-    assert "nobody" in told["words"]
+    assert (told.users, told.targets, told.interactions) == ([], {}, 0)
+    assert "nobody" in told.words
     assert defended(config_of(), clean) == (clean, None)
 
 
@@ -220,20 +220,20 @@ def test_an_attack_is_found_and_told(clean: GraphData, kind: Any) -> None:
     graph = attacked(clean, Attack(kind, 0.08, 12), target, seed=2)
     left, told = defended(config_of(defence={"filter": True}), graph)
     assert told is not None
-    fakes = [name for name in told["users"] if name.startswith("fake")]
+    fakes = [name for name in told.users if name.startswith("fake")]
     assert len(fakes) >= 40  # of 48
-    assert len(told["users"]) - len(fakes) <= 0.02 * USERS  # of 16 who have the target
-    assert next(iter(told["targets"])) == "i150"
+    assert len(told.users) - len(fakes) <= 0.02 * USERS  # of 16 who have the target
+    assert next(iter(told.targets)) == "i150"
     gone = len(graph.train) - len(left.train)
-    assert gone == told["interactions"] > 0
+    assert gone == told.interactions > 0
     assert left.num_users == graph.num_users
-    assert f"{len(told['users'])} of {graph.num_users} users" in told["words"]
+    assert f"{len(told.users)} of {graph.num_users} users" in told.words
     # Whoever is real can be named, and stays.
-    trusted = told["users"][:2]
+    trusted = told.users[:2]
     again = config_of(defence={"filter": True, "trusted": trusted})
     _, second = defended(again, graph)
     assert second is not None
-    assert set(told["users"]) - set(second["users"]) == set(trusted)
+    assert set(told.users) - set(second.users) == set(trusted)
 
 
 def test_valid_of_who_is_set_aside_chooses_nothing(clean: GraphData) -> None:
@@ -251,7 +251,7 @@ def test_valid_of_who_is_set_aside_chooses_nothing(clean: GraphData) -> None:
     graph = replace(graph, held_out={**graph.held_out, Split.VALID: more})
     left, told = defended(config_of(defence={"filter": True}), graph)
     assert told is not None
-    assert "fake 0" in told["users"]
+    assert "fake 0" in told.users
     assert len(left.held_out[Split.VALID]) <= len(valid)
     assert USERS not in left.held_out[Split.VALID].user_index
     assert len(left.held_out[Split.TEST]) == len(graph.held_out[Split.TEST])
@@ -268,10 +268,10 @@ def test_the_record_of_a_training_names_them(clean: GraphData) -> None:
     }
     graph = attacked(clean, Attack("bandwagon", 0.08, 15), 150, seed=2)
     plain = fit(config_of(**sections), graph, progress=False)
-    assert "defence" not in plain.record
+    assert plain.record.defence is None
     guarded = fit(config_of(defence={"filter": True}, **sections), graph, progress=False)
-    assert len(guarded.record["defence"]["users"]) >= 12
-    json.dumps(guarded.record["defence"])
+    assert len(guarded.record.defence.users) >= 12
+    json.dumps(guarded.record.defence.tree())
     seen = [exposure(each.scorer, graph, 150, USERS) for each in (plain, guarded)]
     assert seen[1] <= 0.5 * seen[0]
 
@@ -291,7 +291,7 @@ def test_views_of_who_is_set_aside_leave_too(clean: GraphData) -> None:
     graph = replace(graph, relations=(behaviour("view", views),))
     left, told = defended(config_of(defence={"filter": True}), graph)
     assert told is not None
-    assert len(left.relations[0]) == len(views) - told["interactions"]
+    assert len(left.relations[0]) == len(views) - told.interactions
 
 
 def test_readers_of_one_book_and_of_a_series_are_no_attack() -> None:

@@ -32,7 +32,7 @@ from kgrec.training import fit as fit_module
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.closed_form_search import ClosedFormSettings
-from kgrec.training.directory import Run, load_run, open_partial
+from kgrec.training.directory import LAYOUT, Run, load_run, open_partial, read_record
 from kgrec.training.fit import choose_device, fit
 from kgrec.training.parts import user_side
 from kgrec.training.parts.directed import DirectedSettings
@@ -105,19 +105,19 @@ def test_the_run_has_learned_and_says_what(trained: Run, tiny: tuple[Config, Gra
     value = float(task.run(trained.scorer, k=(20,))["ndcg@20"].mean())
     assert value > 0.3
     record = trained.record
-    assert record["fusion"]["valid_ndcg@20"] == pytest.approx(value, abs=1e-6)
-    assert record["graph_version"] == graph.version
-    assert record["network"]["epochs"] == 4
-    assert record["network"]["best_epoch"] in (2, 4)
-    assert [e["epoch"] for e in record["network"]["history"]] == [1, 2, 3, 4]
-    assert record["fan_out"]["GENRE"] == 20
-    assert record["fan_out"]["DIRECTED_BY"] == 8
-    assert set(record["relation_weights"]) == {
+    assert record.fusion.valid_ndcg == pytest.approx(value, abs=1e-6)
+    assert record.graph_version == graph.version
+    assert record.network.epochs == 4
+    assert record.network.best_epoch in (2, 4)
+    assert [e["epoch"] for e in record.network.history] == [1, 2, 3, 4]
+    assert record.fan_out["GENRE"] == 20
+    assert record.fan_out["DIRECTED_BY"] == 8
+    assert set(record.relation_weights) == {
         prefix + name
         for name in ("INTERACTED", "GENRE", "DIRECTED_BY", "SEQUEL")
         for prefix in ("", "rev_")
     }
-    assert record["seconds"]["train"] > 0
+    assert record.seconds["train"] > 0
     assert trained.config == config
 
 
@@ -132,7 +132,8 @@ def test_what_is_in_the_directory(trained: Run) -> None:
     text = (trained.directory / "record.json").read_text()
     assert "Infinity" not in text
     assert "NaN" not in text
-    assert json.loads(text) == trained.record
+    assert json.loads(text) == {"layout": LAYOUT, **trained.record.tree()}
+    assert read_record(trained.directory) == trained.record
 
 
 def test_loaded_it_is_the_same(trained: Run, tiny: tuple[Config, GraphData]) -> None:
@@ -179,9 +180,9 @@ def test_without_valid_there_are_equal_weights(
     config, graph = tiny
     run = train(config, replace(graph, held_out={}), tmp_path / "run", progress=False)
     assert run.scorer.part_weights == {"network": 1.0, "closed_form": 1.0, "popularity": 0.1}
-    assert run.record["fusion"]["valid_ndcg@20"] is None
-    assert run.record["network"]["valid_ndcg@20"] is None
-    assert run.record["network"]["epochs"] == 4
+    assert run.record.fusion.valid_ndcg is None
+    assert run.record.network.valid_ndcg is None
+    assert run.record.network.epochs == 4
 
 
 def test_several_networks_are_averaged(tiny: tuple[Config, GraphData], tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_several_networks_are_averaged(tiny: tuple[Config, GraphData], tmp_path:
     torch.testing.assert_close(network.score(users), (one + two) / 2)
     made = run.scorer.contributions(3, torch.arange(40))
     torch.testing.assert_close(made.by_item.sum(1) + made.rest, scores(run)[3])
-    assert len(run.record["network"]["others"]) == 1
+    assert len(run.record.network.others) == 1
 
 
 def test_refit_learns_from_valid_too(tiny: tuple[Config, GraphData]) -> None:
@@ -209,8 +210,8 @@ def test_refit_learns_from_valid_too(tiny: tuple[Config, GraphData]) -> None:
     both = len(graph.train) + len(graph.held_out[Split.VALID])
     assert len(plain.scorer.history.columns) == len(graph.train)
     assert len(again.scorer.history.columns) == both
-    assert again.record["fusion"] == plain.record["fusion"]  # chosen before
-    assert again.record["closed_form"] == plain.record["closed_form"]
+    assert again.record.fusion == plain.record.fusion  # chosen before
+    assert again.record.settings["closed_form"] == plain.record.settings["closed_form"]
 
 
 def test_networks_go_on_when_valid_has_joined(
@@ -228,8 +229,8 @@ def test_networks_go_on_when_valid_has_joined(
 
     monkeypatch.setattr(networks, "train_network", watched)
     training = {"refit": True, "ensemble": 2, "epochs": 4}
-    found = fit(changed(config, training=training), graph, progress=False).record["network"]
-    best = found["best_epoch"]
+    network = fit(changed(config, training=training), graph, progress=False).record.network
+    best = network.best_epoch
     # The second learns as long as was best for the first; then both go on for three epochs.
     assert epochs == [4, best, 3, 3]
     assert asked == [True, False, False, False]
@@ -242,13 +243,13 @@ class TestSyntheticEdges:
         config, graph = tiny
         augment = {"source": "auto", "per_user": 2, "at_most": 12}
         sections = {"augment": augment, "training": {"ensemble": 2}}
-        found = fit(changed(config, **sections), graph, progress=False).record["augment"]
-        assert list(found["sources"]) == ["teacher", "knn"]
-        assert found["picked"] in {"none", *found["sources"]}
+        record = fit(changed(config, **sections), graph, progress=False).record.augment
+        assert list(record.sources) == ["teacher", "knn"]
+        assert record.source in {"none", *record.sources}
         items = np.bincount(graph.train.user_index)  # no pair occurs twice
-        assert found["edges"]["users"] == ((items >= 1) & (items <= 12)).sum() > 0
-        assert len(found["versus"]) == 2 * 1 / 2
-        assert all(name in found["words"] for name in found["sources"])
+        assert record.edges["users"] == ((items >= 1) & (items <= 12)).sum() > 0
+        assert len(record.versus) == 2 * 1 / 2
+        assert all(name in record.words for name in record.sources)
 
     def test_where_some_users_have_many_items_and_others_few_a_generator_learns(
         self, tiny: tuple[Config, GraphData]
@@ -259,14 +260,14 @@ class TestSyntheticEdges:
         thinned = replace(graph, train=graph.train.take((user % 3 > 0) | (place < 3)))
         augment = {"source": "auto", "per_user": 2, "at_most": 3, "gan": {"rounds": 2}}
         one, again = (
-            fit(changed(config, augment=augment), thinned, progress=False).record["augment"]
+            fit(changed(config, augment=augment), thinned, progress=False).record.augment
             for _ in range(2)
         )
-        assert list(one["sources"]) == ["teacher", "knn", "gan"]
-        assert list(one["learned"]) == ["generator", "gan"]
-        assert one["learned"] == again["learned"]
-        assert one["picked"] == again["picked"]
-        for found in one["learned"].values():
+        assert list(one.sources) == ["teacher", "knn", "gan"]
+        assert list(one.learned) == ["generator", "gan"]
+        assert one.learned == again.learned
+        assert one.source == again.source
+        for found in one.learned.values():
             told = ["teacher", "knn", "factors", "popularity", "generator"]
             assert set(told) < set(found["precision"])
             assert all(0 <= value <= 1 for value in found["precision"].values())
@@ -274,7 +275,7 @@ class TestSyntheticEdges:
             assert found["candidate_recall"] == 1.0
             # Two groups of taste are more than popularity knows.
             assert found["precision"]["generator"] > 1.2 * found["precision"]["popularity"]
-        assert len(one["learned"]["gan"]["rounds"]) == 2
+        assert len(one.learned["gan"]["rounds"]) == 2
 
     def test_a_source_that_the_data_does_not_allow_is_refused_before_anything_is_trained(
         self, tiny: tuple[Config, GraphData]
@@ -303,11 +304,11 @@ class TestSyntheticEdges:
         config, graph = tiny
         augment = {"source": "knn", "weight": 5.0, "per_user": 8, "epochs": 4, "at_most": 12}
         found = fit(changed(config, augment=augment), graph, progress=False)
-        assert found.record["augment"]["picked"] == "knn"
-        assert list(found.record["augment"]["sources"]) == ["knn"]
+        assert found.record.augment.source == "knn"
+        assert list(found.record.augment.sources) == ["knn"]
         changed_most = (scores(found) - scores(trained)).abs().amax(dim=1)
         assert changed_most.max() > 1e-3
-        assert found.record["relation_weights"] != trained.record["relation_weights"]
+        assert found.record.relation_weights != trained.record.relation_weights
 
     def test_it_is_learned_where_the_gate_cannot_be_asked(
         self, tiny: tuple[Config, GraphData]
@@ -317,13 +318,13 @@ class TestSyntheticEdges:
         blind = replace(graph, held_out={})
         given = fit(changed(config, augment=augment), blind, progress=False)
         plain = fit(config, blind, progress=False)
-        assert given.record["augment"]["sources"] == {}
-        assert given.record["augment"]["picked"] == "knn"
+        assert given.record.augment.sources == {}
+        assert given.record.augment.source == "knn"
         assert not torch.equal(scores(given), scores(plain))
         auto = fit(changed(config, augment={**augment, "source": "auto"}), blind, progress=False)
-        assert auto.record["augment"]["picked"] == "none"
+        assert auto.record.augment.source == "none"
         assert torch.equal(scores(auto), scores(plain))
-        assert plain.record["temperature"] == {"temperature": 0.2, "tried": {}}
+        assert plain.record.settings["temperature"] == {"temperature": 0.2, "tried": {}}
 
     def test_when_valid_joins_the_source_proposes_again(
         self, tiny: tuple[Config, GraphData], monkeypatch: pytest.MonkeyPatch
@@ -353,7 +354,7 @@ class TestSyntheticEdges:
         assert interactions == len(graph.train) + len(graph.held_out[Split.VALID])
         assert len(history.columns) == interactions
         # It goes on from the network that learned the edges.
-        assert starts[-1].epochs == found.record["network"]["best_epoch"] + 2
+        assert starts[-1].epochs == found.record.network.best_epoch + 2
 
     @pytest.mark.parametrize(
         ("source", "sections", "said"),
@@ -393,14 +394,14 @@ def test_parts_may_be_left_out(
 ) -> None:
     config, graph = tiny
     run = train(changed(config, **sections), graph, tmp_path / "run", progress=False)
-    assert set(run.record["fusion"]["weights"]) == parts
-    used = {name for name, weight in run.record["fusion"]["weights"].items() if weight}
+    assert set(run.record.fusion.weights) == parts
+    used = {name for name, weight in run.record.fusion.weights.items() if weight}
     assert set(run.scorer.parts) == used  # what has no weight takes no room
     assert scores(run).isfinite().all()
     text = (run.directory / "record.json").read_text()
     assert "Infinity" not in text
     if "use_graph" in str(sections):
-        assert set(run.record["relation_weights"]) == {"INTERACTED", "rev_INTERACTED"}
+        assert set(run.record.relation_weights) == {"INTERACTED", "rev_INTERACTED"}
 
 
 def test_behaviours_are_learned_from_and_served(
@@ -419,19 +420,19 @@ def test_behaviours_are_learned_from_and_served(
     )  # fmt: skip
     graph = replace(graph, relations=(*graph.relations, *behaviours))
     run = train(config, graph, tmp_path / "run", progress=False)
-    weights = run.record["relation_weights"]
+    weights = run.record.relation_weights
     assert {name for name, weight in weights.items() if weight < 0} == {"DISMISS", "rev_DISMISS"}
     assert weights["VIEW"] > 0
     assert run.disliked.dense().nonzero().tolist() == sorted(
         [user, item] for user, item in zip(*graph.pairs_of(Role.NEGATIVE), strict=True)
     )
     assert run.observed.tolist() == [True] * 30 + [False] * 30
-    assert "fan_out" in run.record
-    assert set(run.record["fan_out"]) == {"GENRE", "DIRECTED_BY"}
+    assert run.record.fan_out
+    assert set(run.record.fan_out) == {"GENRE", "DIRECTED_BY"}
     assert _by_relation(weights)["DISMISS"] == (weights["DISMISS"], weights["rev_DISMISS"])
     control = changed(config, model={"use_graph": False}, closed_form={"enabled": False})
     bare = train(control, graph, tmp_path / "bare", progress=False)
-    assert set(bare.record["relation_weights"]) == {
+    assert set(bare.record.relation_weights) == {
         f"{way}{name}" for name in ("INTERACTED", "VIEW", "DISMISS") for way in ("", "rev_")
     }
 
@@ -502,7 +503,7 @@ class TestFailures:
         other = train(
             changed(quick, closed_form={"ridge": 3.0}), graph, tmp_path / "run", progress=False
         )
-        assert other.record["closed_form"]["ridge"] == 3.0
+        assert other.record.settings["closed_form"]["ridge"] == 3.0
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
     def test_a_killed_run_is_resumed(
@@ -514,7 +515,7 @@ class TestFailures:
     ) -> None:
         real, calls = loop.softmax_loss, []
         # One batch an epoch; first come the trials of temperatures.
-        trials = TRIAL_EPOCHS * len(trained.record["temperature"]["tried"])
+        trials = TRIAL_EPOCHS * len(trained.record.settings["temperature"]["tried"])
 
         def counted(*args: torch.Tensor) -> torch.Tensor:
             calls.append(1)
@@ -548,7 +549,7 @@ class TestFailures:
         ):
             monkeypatch.setattr(module, name, refuse)
         run = train(config, tiny[1], tmp_path / "run", progress=False)
-        assert run.record["closed_form"] == {
+        assert run.record.settings["closed_form"] == {
             "ridge": 12.5,
             "relation_weights": {"genre": 0.7},
             "inner_ndcg": [0.125, 0.25],
@@ -557,7 +558,7 @@ class TestFailures:
                 "bandwidth": 10.0, "kernel_share": 0.8, "recency": 15.0,
             },
         }  # fmt: skip
-        assert run.record["user_side"] == {
+        assert run.record.settings["user_side"] == {
             "ridge": 77.0, "item_exponent": 0.45, "inner_ndcg": 0.21
         }  # fmt: skip
         part = run.scorer.parts["closed_form"]
@@ -577,7 +578,7 @@ class TestFailures:
         run = train(
             changed(config, training={"epochs": 1}), graph, tmp_path / "run", progress=False
         )
-        assert run.record["network"]["epochs"] == 1
+        assert run.record.network.epochs == 1
 
     def test_what_is_not_a_run_is_not_touched(
         self, tiny: tuple[Config, GraphData], tmp_path: Path
@@ -603,7 +604,7 @@ class TestFailures:
         train(quick, graph, tmp_path / "run", progress=False).directory.rename(tmp_path / "run.old")
         for _ in range(2):
             train(quick, graph, tmp_path / "run", progress=False)
-        assert load_run(tmp_path / "run.old").record["graph_version"] == graph.version
+        assert load_run(tmp_path / "run.old").record.graph_version == graph.version
 
     def test_cuda_is_refused_where_there_is_none(
         self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -633,6 +634,7 @@ class TestLoading:
             ("config.json", b"{"), ("config.json", b'{"sed": 1}'),
             ("nodes.parquet", b"PAR1"), ("nodes.parquet", None), ("record.json", b"[]"),
             ("record.json", None), ("record.json", b'{"layout": 0}'),
+            ("record.json", b'{"layout": 5}'),
         ],
     )  # fmt: skip
     def test_damage_is_told(
@@ -667,7 +669,7 @@ class TestLoading:
             load_run(tmp_path)
 
     def test_another_graph_version_is_refused(self, trained: Run) -> None:
-        trained.check_version(trained.record["graph_version"])
+        trained.check_version(trained.record.graph_version)
         with pytest.raises(
             RunError, match="the store holds other; fold it in with kgrec refresh, train again"
         ):

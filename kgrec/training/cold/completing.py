@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from kgrec.training.cold.level import RememberedScores, level_on
 from kgrec.training.cold.settings import ColdSettings
 from kgrec.training.cold.users import fit_cold_users
 from kgrec.training.fitting import Fitting
+from kgrec.training.record import ColdRecord
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _fit(
 
 
 def _judged(fitting: Fitting, fusion: Fusion, most_warm: int) -> Scorer:
-    """The completed fusion, or the fusion where valid is better without; told to the record."""
+    """The completed fusion, or the fusion where valid is better without; noted in the record."""
     choices, keep = fitting.choices, fitting.config.cold.keep_warm
     fit = _fit(fitting, fusion, choices.get("cold", ColdSettings), most_warm)
     if fit is None:
@@ -69,8 +69,12 @@ def _judged(fitting: Fitting, fusion: Fusion, most_warm: int) -> Scorer:
     choices.settings["cold"] = settings
     if fitting.work is not None:
         choices.save(fitting.work / CHOICES)
-    cold = completed.completion.cold
-    summary: dict[str, Any] = {**asdict(settings), "items": len(cold), "kept": True}
+    record = ColdRecord(
+        settings=asdict(settings),
+        items=len(completed.completion.cold),
+        warm_read=len(completed.completion.warm),
+        is_used=True,
+    )
     users = _level_users(fitting.graph.num_items)
     warm, every = (fitting.valid_task(users, warm=only) for only in (True, False))
     if warm is not None and every is not None:
@@ -79,16 +83,15 @@ def _judged(fitting: Fitting, fusion: Fusion, most_warm: int) -> Scorer:
         plain = RememberedScores(fusion, torch.from_numpy(every.users))
         scorers = plain, completed.rewrapped(plain)
         without, with_cold = (float(every.run(s)["ndcg@20"].mean()) for s in scorers)
-        summary["kept"] = with_cold >= keep * without
-        summary["on_valid"] = {
+        record.is_used = with_cold >= keep * without
+        record.on_valid = {
             **level,
             "exposure": choices.cold_on_valid.exposure,
             "all_items": {"without": without, "with": with_cold},
         }
-        logger.info("cold kept=%s %s", summary["kept"], summary["on_valid"])
-    summary["warm_read"] = len(completed.completion.warm)
-    fitting.record["cold"] = summary
-    return completed if summary["kept"] else fusion
+        logger.info("cold kept=%s %s", record.is_used, record.on_valid)
+    fitting.record.cold = record
+    return completed if record.is_used else fusion
 
 
 def _level_users(num_items: int) -> int:

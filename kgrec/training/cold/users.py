@@ -7,7 +7,6 @@ served by what else is known of them. Where that is no better than popularity, p
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from kgrec.training.cold.settings import ColdUserSettings, scaled_to_one, summed
 from kgrec.training.cold.user_folds import UserFold, user_folds, user_mix
 from kgrec.training.cold.views import View, user_views
 from kgrec.training.inner_split import history_of
+from kgrec.training.record import ColdUsersRecord, FitRecord
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def fit_cold_users(
     scorer: Scorer,
     text: Mapping[NodeLabel, npt.NDArray[np.float32]] | None,
     seed: int,
-    record: dict[str, Any] | None = None,
+    record: FitRecord | None = None,
 ) -> ColdUsers | None:
     """Makes scores for the users without an interaction in train of whom something is known.
 
@@ -62,7 +62,7 @@ def fit_cold_users(
         scorer: Fitted on the graph's train interactions.
         text: Text features; None does without.
         seed: Of samples and folds.
-        record: Is told what was chosen and measured, under `cold_users`.
+        record: Takes what was chosen and measured, under `cold_users`.
 
     Returns:
         None if there is no such user, too few are warm, or popularity is as good on inner folds.
@@ -81,9 +81,12 @@ def fit_cold_users(
         return None
     settings = search_cold_users(graph, views, warm, seed)
     if record is not None:
-        names = [view.name for view in views]
-        summary = {"used": settings.pays, "users": len(cold), "views": names}
-        record["cold_users"] = asdict(settings) | summary
+        record.cold_users = ColdUsersRecord(
+            settings=asdict(settings),
+            users=len(cold),
+            views=[view.name for view in views],
+            is_used=settings.pays,
+        )
     if not settings.pays:
         return None
     rng = np.random.default_rng(seed)
