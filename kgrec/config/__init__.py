@@ -282,7 +282,9 @@ def _explain(exc: ValidationError, source: str) -> str:
     for error in exc.errors():
         where = ".".join(str(part) for part in error["loc"]) or "config"
         if error["type"] == "extra_forbidden":
-            lines.append(f"{where}: unknown key; check its spelling")
+            is_section = len(error["loc"]) == 1 and isinstance(error["input"], dict)
+            hint = ", or import the module that has the part (kgrec --import MODULE)"
+            lines.append(f"{where}: unknown key; check its spelling{hint if is_section else ''}")
         else:
             actual = (
                 ""

@@ -108,6 +108,9 @@ BARE_NAMES_LEFT: dict[str, int] = {
     "training/": 12,
 }
 
+#: How often code outside of a scorer's own module may ask for its class.
+MAX_SCORERS_ASKED_FOR = 5
+
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -284,3 +287,113 @@ def test_bare_names_are_noticed(tmp_path: Path) -> None:
 def test_a_kept_fit_knows_all_code_that_it_came_from() -> None:
     """Else a benchmark would take results of other code for its own."""
     assert set(fits._ROOMS) >= {"training", "text"} | ALLOWED["training"] - _BASE
+
+
+def class_bases() -> dict[str, set[str]]:
+    """The names of each class's bases, for every class of the package."""
+    bases: dict[str, set[str]] = {}
+    for path in FILES:
+        for node in nodes_of(path):
+            if isinstance(node, ast.ClassDef):
+                names = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                bases.setdefault(node.name, set()).update(names)
+    return bases
+
+
+def scorers() -> set[str]:
+    """The names of all scorers but `Scorer` itself."""
+    bases, known = class_bases(), {"Scorer"}
+    while more := {name for name, above in bases.items() if above & known} - known:
+        known |= more
+    return known - {"Scorer"}
+
+
+def classes_asked_for(path: Path) -> Iterator[tuple[int, str]]:
+    """Every class that a file asks for by isinstance, issubclass, a match, or type()."""
+    for node in nodes_of(path):
+        classes: list[ast.AST] = []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in ("isinstance", "issubclass") and len(node.args) == 2:
+                classes = [node.args[1]]
+        elif isinstance(node, ast.MatchClass):
+            classes = [node.cls]
+        elif isinstance(node, ast.Compare) and any(
+            isinstance(side, ast.Call)
+            and isinstance(side.func, ast.Name)
+            and side.func.id == "type"
+            for side in (node.left, *node.comparators)
+        ):
+            classes = [node]
+        for tree in classes:
+            for name in ast.walk(tree):
+                if isinstance(name, ast.Name | ast.Attribute):
+                    yield node.lineno, name.id if isinstance(name, ast.Name) else name.attr
+
+
+def own_classes(path: Path) -> set[str]:
+    return {node.name for node in nodes_of(path) if isinstance(node, ast.ClassDef)}
+
+
+def test_scorers_are_hardly_told_apart_outside_their_modules() -> None:
+    """What a scorer must know of itself stands in its own file; nobody asks which one it is."""
+    known = scorers()
+    assert {"ClosedForm", "Fusion", "PropagationScorer", "ColdUsers", "Wrapping"} <= known
+    places = [
+        f"{name_of(path)}:{line}: {name}"
+        for path in FILES
+        for line, name in classes_asked_for(path)
+        if name in known - own_classes(path)
+    ]
+    assert len(places) <= MAX_SCORERS_ASKED_FOR, f"give Scorer a method instead: {places}"
+
+
+def scorer_attributes() -> set[str]:
+    """All that `Scorer` and the scorers have, by name."""
+    known = scorers() | {"Scorer"}
+    classes = (
+        node
+        for path in FILES
+        for node in nodes_of(path)
+        if isinstance(node, ast.ClassDef) and node.name in known
+    )
+    names: set[str] = set()
+    for inner in (inner for node in classes for inner in ast.walk(node)):
+        if isinstance(inner, ast.FunctionDef):
+            names.add(inner.name)
+        elif isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store):
+            names.add(inner.attr)
+        elif isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+            names.add(inner.target.id)
+    return names
+
+
+SCORER_ATTRIBUTES = scorer_attributes()
+
+
+@on_every(FILES, PACKAGE)
+def test_attributes_of_scorers_are_typed(path: Path) -> None:
+    """No getattr for what a scorer has, and no comment that hides that it may not have it."""
+    text = path.read_text(encoding="utf-8")
+    assert "type: ignore[attr-defined" not in text
+    for node in nodes_of(path):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        if node.func.id not in ("getattr", "hasattr", "setattr") or len(node.args) < 2:
+            continue
+        thing, attribute = node.args[:2]
+        subject = thing.attr if isinstance(thing, ast.Attribute) else ast.unparse(thing)
+        assert not subject.strip("_").endswith(("scorer", "leaf")), f"{node.lineno}: {subject}"
+        if isinstance(attribute, ast.Constant):
+            assert attribute.value not in SCORER_ATTRIBUTES, f"{node.lineno}: {attribute.value}"
+
+
+def test_questions_about_scorers_are_noticed(tmp_path: Path) -> None:
+    (tmp_path / "new.py").write_text(
+        "isinstance(x, (Ease, int))\nissubclass(y, model.Fusion)\n"
+        "match x:\n    case Popularity():\n        pass\n"
+        "type(x) is UserSide\nx == ItemKNN\n",
+        encoding="utf-8",
+    )
+    names = {name for _, name in classes_asked_for(tmp_path / "new.py")} & scorers()
+    assert names == {"Ease", "Fusion", "Popularity", "UserSide"}
+    assert {"score", "history", "weights", "state", "relation_weights"} <= SCORER_ATTRIBUTES

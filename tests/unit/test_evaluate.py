@@ -586,3 +586,26 @@ def test_a_split_may_be_named_by_its_value() -> None:
     assert by_name.metrics == by_member.metrics
     with pytest.raises(ConfigError, match="split 'tset' is unknown; expected valid or test"):
         evaluate(Table(SCORES), GRAPH, "tset")
+
+
+def test_metrics_of_others_stand_beside_the_rest() -> None:
+    def count(hits: np.ndarray, num_truth: np.ndarray) -> np.ndarray:
+        return hits.sum(axis=1) + 10 * num_truth
+
+    plain = evaluate(Table(SCORES), GRAPH, "test", k=(1, 2))
+    extended = evaluate(Table(SCORES), GRAPH, "test", k=(1, 2), metrics={"count": count})
+    assert set(extended.metrics) - set(plain.metrics) == {"count@1", "count@2"}
+    assert {name: extended.metrics[name] for name in plain.metrics} == plain.metrics
+    for k in (1, 2):
+        hits = extended.per_user[f"precision@{k}"] * k
+        truth = np.round(hits / np.where(hits > 0, extended.per_user[f"recall@{k}"], 1))
+        values = extended.per_user[f"count@{k}"]
+        assert (values[hits > 0] == (hits + 10 * truth)[hits > 0]).all()
+        assert extended.metrics[f"count@{k}"] == pytest.approx(values.mean())
+    assert compare(extended, extended, "count@2").difference == 0
+
+
+@pytest.mark.parametrize("name", ["ndcg", "coverage"])
+def test_a_metric_cannot_have_the_name_of_another(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"metrics \['{name}@2'\] are measured already"):
+        evaluate(Table(SCORES), GRAPH, "test", k=(2,), metrics={name: lambda hits, _: hits[:, 0]})

