@@ -1,5 +1,6 @@
 """Refreshing runs: new data folded in without training, on both stores."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,9 @@ from kgrec.upkeep.fold import recovered_run
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.refresh import refresh
 
+#: The directory of a run by what it is of.
+_RUNS: dict[str, Path] = {}
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +33,10 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(
     tmp_path: Path, uri: str, *, only: tuple[str, ...] = (), **sections: dict[str, object]
 ) -> tuple[Config, Run]:
-    """A run on the shop; `only` names the kinds of source that it has, none is all."""
+    """A run on the shop; `only` names the kinds of source that it has, none is all.
+
+    It is trained once a process and copied: the graph of a store is that of every other.
+    """
     if uri.startswith("embedded"):
         uri = f"embedded:{tmp_path / 'kept' / 'graph.kgl'}"
     config = build_shop(tmp_path / "sources", uri)
@@ -40,9 +47,14 @@ def trained(
         tree["data"]["sources"] = [x for x in tree["data"]["sources"] if x["kind"] in only]
     config = Config.build(tree)
     ingest(config)
-    with open_store(config.store, read_only=True) as store:
-        graph = fetch_graph(store)
-    return config, train(config, graph, tmp_path / "runs" / "first", progress=False)
+    key = f"{only} {sections}"
+    if key not in _RUNS:
+        directory = tmp_path.parent / "shop-runs" / str(len(_RUNS))
+        with open_store(config.store, read_only=True) as store:
+            train(config, fetch_graph(store), directory, progress=False)
+        _RUNS[key] = directory
+    shutil.copytree(_RUNS[key], tmp_path / "runs" / "first")
+    return config, load_run(tmp_path / "runs" / "first")
 
 
 def refreshed(config: Config, run: Run, out: Path | None = None):
