@@ -171,7 +171,7 @@ class FitRecord(_Section):
 
     Attributes:
         seed: Of all that is random.
-        device: Where networks were trained.
+        device: Where networks were trained; generators of version 0.1 do not say.
         seconds: By step; `train` is all together.
         settings: What searches found, by part, and `temperature` of the networks: the settings
             dataclass of each as JSON holds it.
@@ -189,7 +189,7 @@ class FitRecord(_Section):
     """
 
     seed: int
-    device: str
+    device: str = "cpu"
     seconds: dict[str, float] = {}
     settings: dict[str, dict[str, Any]] = {}
     cut_searches: list[str] = []
