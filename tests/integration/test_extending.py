@@ -137,7 +137,7 @@ def test_the_parts_are_trained_beside_the_others(page: Page) -> None:
     assert set(first.scorer.part_weights) >= {"network", "together"}
     assert first.scorer.part_weights["together"] > 0
     assert set(third.scorer.part_weights) >= {"together", "autoencoder"}
-    assert {"together", "autoencoder"} <= third.record["seconds"].keys()
+    assert {"together", "autoencoder"} <= third.record.seconds.keys()
     assert "together alone" in page.printed  # a row of `kgrec evaluate`
     settings = json.loads((first.directory / "config.json").read_text(encoding="utf-8"))
     assert settings["together"] == {"enabled": True, "shrink": 5.0}
@@ -197,7 +197,7 @@ def test_an_explanation_has_the_parts_share(page: Page) -> None:
 def test_refresh_folded_it(page: Page) -> None:
     """As the page's command did, after rows that training had not seen."""
     run = run_of(page, "first")
-    assert run.record["refreshed"][0]["nodes"]["User"]["new"] == 1
+    assert run.record.refreshed[0].nodes["User"]["new"] == 1
     together = run.scorer.parts["together"]
     user, items = run.vocabularies[NodeLabel.USER].index("late"), run.vocabularies[NodeLabel.ITEM]
     assert items.index("i2") in together.history.row(user).tolist()
