@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from kgrec.recommend import Recommender
 
 from kgrec.cli import main
 from kgrec.config import Config
@@ -20,6 +19,7 @@ from kgrec.errors import ConfigError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.model.cold import ColdCompletion
 from kgrec.model.cold_users import ColdUsers
+from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.training.directory import load_run
