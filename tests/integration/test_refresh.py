@@ -53,8 +53,10 @@ def trained(
         with open_store(config.store, read_only=True) as store:
             train(config, fetch_graph(store), directory, progress=False)
         _RUNS[key] = directory
-    shutil.copytree(_RUNS[key], tmp_path / "runs" / "first")
-    return config, load_run(tmp_path / "runs" / "first")
+    own = tmp_path / "runs" / "first"
+    shutil.copytree(_RUNS[key], own)
+    (own / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")  # its own sources
+    return config, load_run(own)
 
 
 def refreshed(config: Config, run: Run, out: Path | None = None):
