@@ -132,17 +132,16 @@ def derived(
         NodeLabel.USER: known[NodeLabel.USER].union(table_ids(by_kind.get("users", ()))),
         NodeLabel.ITEM: known[NodeLabel.ITEM].union(table_ids(by_kind.get("items", ()))),
     }
-    report = Report()
-    identities = read_identities(by_kind.get("same_as", ()), report, named)
-    view = derive_knowledge(
-        by_kind,
-        pd.Series(1, index=known[NodeLabel.USER]),
-        pd.Series(1, index=known[NodeLabel.ITEM]),
-        held or Held(),
-        pd.Index((items if train is None else train).split()),
-        identities,
-        config,
-        report,
-        scales,
-    )
+    with Report() as report:
+        identities = read_identities(by_kind.get("same_as", ()), named)
+        view = derive_knowledge(
+            by_kind,
+            pd.Series(1, index=known[NodeLabel.USER]),
+            pd.Series(1, index=known[NodeLabel.ITEM]),
+            held or Held(),
+            pd.Index((items if train is None else train).split()),
+            identities,
+            config,
+            scales,
+        )
     return World(view, report)

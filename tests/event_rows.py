@@ -69,15 +69,15 @@ def view_of(
     num_items: int = 12,
     **more: Any,
 ) -> InteractionView:
-    return derive_interactions(
-        events_of(rows),
-        hashes("u", num_users),
-        hashes("i", num_items),
-        config or config_of(),
-        seed,
-        report or Report(),
-        **more,
-    )
+    with report or Report():
+        return derive_interactions(
+            events_of(rows),
+            hashes("u", num_users),
+            hashes("i", num_items),
+            config or config_of(),
+            seed,
+            **more,
+        )
 
 
 def edges_of(frame: pd.DataFrame) -> Edges:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kgrec.config import DataConfig, Source
 from kgrec.data.cleaning.rejects import Rejects, rejects_source
-from kgrec.data.cleaning.report import Report
+from kgrec.data.cleaning.report import current_report
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import FileRecord, LoadRecord
@@ -62,12 +62,7 @@ class Intake:
 
 
 def take_in(
-    config: DataConfig,
-    journal: Journal,
-    staging: Staging,
-    report: Report,
-    rejects: Rejects,
-    intake: Intake,
+    config: DataConfig, journal: Journal, staging: Staging, rejects: Rejects, intake: Intake
 ) -> tuple[LoadRecord, ...]:
     """Reads what is new, cleans it and stages one load a source.
 
@@ -78,7 +73,6 @@ def take_in(
         config: Sources and how they are cleaned.
         journal: What was loaded before.
         staging: Takes the new loads.
-        report: Takes what cleaning finds.
         rejects: Takes the bad rows.
         intake: What else there is to say.
 
@@ -87,7 +81,7 @@ def take_in(
         ConfigError: If a setting does not fit a source.
     """
     for source in intake.sources(config):
-        _take_source(source, config, journal, staging, report, rejects, intake)
+        _take_source(source, config, journal, staging, rejects, intake)
     return tuple(staging.loads)
 
 
@@ -104,19 +98,18 @@ def _take_source(
     config: DataConfig,
     journal: Journal,
     staging: Staging,
-    report: Report,
     rejects: Rejects,
     intake: Intake,
 ) -> None:
     settings = reading_settings(source, config)
-    delivery = _delivery(source, settings, journal, report, intake)
+    delivery = _delivery(source, settings, journal, intake)
     if not delivery.files:
         return
-    rows = clean_source(source, config, _chunks(source, delivery, intake), report, rejects)
-    rows = journal.forgotten.remaining(source.name, source.kind, rows, report)
+    rows = clean_source(source, config, _chunks(source, delivery, intake), rejects)
+    rows = journal.forgotten.remaining(source.name, source.kind, rows)
     records = [record for _, record in delivery.files]
     load = staging.add(source, records, rows, settings, replaces=delivery.replaces).load
-    staging.rejected(load.number, report.rejected(source.name))
+    staging.rejected(load.number, rejects.count(source.name))
     logger.info("load=%d source=%s files=%d rows=%d", load.number, source.name, len(records),
                 load.rows)  # fmt: skip
 
@@ -129,15 +122,11 @@ def _chunks(source: Source, delivery: _Delivery, intake: Intake) -> Iterator[Chu
             yield chunk
 
 
-def _delivery(
-    source: Source, settings: str, journal: Journal, report: Report, intake: Intake
-) -> _Delivery:
+def _delivery(source: Source, settings: str, journal: Journal, intake: Intake) -> _Delivery:
     """Tells which files of a source are to be read."""
     of_source = [r for r in journal.manifest.loads if r.load.source == source.name]
     active = [r for r in journal.manifest.active() if r.load.source == source.name]
-    pairs = _files_of(
-        source, of_source, intake, report, optional=bool(active) and not source.replace
-    )
+    pairs = _files_of(source, of_source, intake, optional=bool(active) and not source.replace)
     contents = sorted(record.content for _, record in pairs)
     new_settings = any(record.settings != settings for record in active)
     if new_settings and intake.mended is None:
@@ -147,13 +136,13 @@ def _delivery(
     fresh, seen = [], set()
     for file, record in pairs:
         if record.content in undone - loaded:
-            report.add(
+            current_report().add(
                 source.name, "taken back", "noted", 1,
                 "files were taken back and are not read again; kgrec ingest --redo LOAD brings "
                 "them back", [record.origin],
             )  # fmt: skip
         elif record.content in seen:
-            report.add(
+            current_report().add(
                 source.name, "same file", "dropped", 1,
                 "files have the same contents as another and were read once", [record.origin],
             )  # fmt: skip
@@ -171,7 +160,7 @@ def _delivery(
 
 
 def _files_of(
-    source: Source, loads: list[LoadRecord], intake: Intake, report: Report, *, optional: bool
+    source: Source, loads: list[LoadRecord], intake: Intake, *, optional: bool
 ) -> list[tuple[SourceFile, FileRecord]]:
     """Finds a source's files; one that looks as it did when it was read need not be hashed."""
     try:
@@ -180,8 +169,10 @@ def _files_of(
         if not optional:
             raise
         # Logs are moved away once they are loaded.
-        report.add(source.name, "no file", "noted", 1, "time without a file; what was loaded stays",
-                   [str(exc).partition(";")[0]])  # fmt: skip
+        current_report().add(
+            source.name, "no file", "noted", 1, "time without a file; what was loaded stays",
+            [str(exc).partition(";")[0]],
+        )  # fmt: skip
         return []
     read = {(f.origin, f.stamp): f.content for r in loads for f in r.files if f.stamp is not None}
     pairs = []

@@ -62,11 +62,15 @@ def read_dataset(
     Raises:
         KgrecError: As `load_dataset`.
     """
-    report = Report()
-    with temporary_journal() as journal, journal.staging() as staging, Rejects() as bad:
-        take_in(config, journal, staging, report, bad, intake)
+    with (
+        Report() as report,
+        temporary_journal() as journal,
+        journal.staging() as staging,
+        Rejects() as bad,
+    ):
+        take_in(config, journal, staging, bad, intake)
         journal.manifest = staging.place(journal.manifest)
-        built = build_dataset(journal, config, seed, report, on_events=on_events)
+        built = build_dataset(journal, config, seed, on_events=on_events)
         if rejects is not None:
             bad.write(rejects)
     return built.dataset, report

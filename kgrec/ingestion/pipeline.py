@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from kgrec.config import Config, Source
 from kgrec.data.cleaning.rejects import Rejects
-from kgrec.data.cleaning.report import Report
+from kgrec.data.cleaning.report import Report, current_report
 from kgrec.data.intake import Intake, take_in
 from kgrec.data.journal.forgotten import UNFINISHED
 from kgrec.data.journal.journal import Journal
@@ -92,13 +92,14 @@ def ingest(
     """
     start = time.perf_counter()
     config.refuse_adopted_store()
-    intake, marks, report = intake or Intake(), marks or Marks(), Report()
+    intake, marks = intake or Intake(), marks or Marks()
     if intake.query is None:
         intake = replace(intake, query=foreign_query)
     names = frozenset(source.name for source in config.data.all_sources())
     with (
+        Report() as report,
         Journal(journal_folder(config), names) as journal,
-        StoreWork(config, journal, report, progress, store) as work,
+        StoreWork(config, journal, progress, store) as work,
         Rejects(journal.forgotten.named_in) as rejects,
     ):
         with journal.staging() as staging:
@@ -106,11 +107,11 @@ def ingest(
             if marks.undo or marks.redo:
                 journal.manifest = _apply_marks(journal, marks)
             else:
-                take_in(config.data, journal, staging, report, rejects, intake)
+                take_in(config.data, journal, staging, rejects, intake)
                 journal.manifest = staging.place(journal.manifest)
                 if staging.loads and offline is None:
                     work.open_early()
-            _note_unnamed(journal, names, report)
+            _note_unnamed(journal, names)
             target = work.plan(whole=offline is not None)
             rejects_folder = None
             if any(staged.load.rejected for staged in staging.loads):
@@ -142,17 +143,17 @@ def foreign_query(source: Source) -> Iterator[pa.Table]:
     )
 
 
-def _note_unnamed(journal: Journal, names: frozenset[str], report: Report) -> None:
+def _note_unnamed(journal: Journal, names: frozenset[str]) -> None:
     """Says which loads are in the journal and yet not in the graph, and what was interrupted."""
     unnamed_loads = [
         record.load for record in journal.manifest.active() if record.load.source not in names
     ]
-    report.add(
+    current_report().add(
         "graph", "unnamed source", "noted", len(unnamed_loads),
         "loads are of sources that the settings do not name, and do not count",
         sorted({load.source for load in unnamed_loads}),
     )  # fmt: skip
-    report.add(
+    current_report().add(
         "graph", "unfinished forgetting", "noted", int((journal.folder / UNFINISHED).exists()),
         "forgetting was interrupted; complete it with kgrec forget",
     )  # fmt: skip

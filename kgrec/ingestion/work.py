@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 
 from kgrec.config import Config
-from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Catalogue, GraphRecord
 from kgrec.data.journal.place import graph_address
@@ -33,7 +32,6 @@ class StoreWork:
     Args:
         config: The settings.
         journal: The loads.
-        report: Takes what deriving finds.
         progress: Whether bars are shown on a terminal.
         store: Gives the settings' store, open for writing, which is the caller's to checkpoint and
             to close; None opens it here.
@@ -47,13 +45,11 @@ class StoreWork:
         self,
         config: Config,
         journal: Journal,
-        report: Report,
         progress: bool,
         store: Callable[[], GraphStore] | None = None,
     ) -> None:
         self._config = config
         self._journal = journal
-        self._report = report
         self._progress = progress
         self._settings = view_settings(config.data, config.seed)
         self._uri = graph_address(config)
@@ -90,9 +86,7 @@ class StoreWork:
         if record is not None and record.settings == self._settings and not whole:
             if record.loads == self._loads():
                 return record
-            changes = derive_changes(
-                self._journal, record, self._config.data, self._config.seed, self._report
-            )
+            changes = derive_changes(self._journal, record, self._config.data, self._config.seed)
             if changes is not None:
                 return changes
         return self._dataset()
@@ -175,9 +169,7 @@ class StoreWork:
         scales = (
             None if scale_records is None else {k: Scale(**v) for k, v in scale_records.items()}
         )
-        view = build_dataset(
-            self._journal, self._config.data, self._config.seed, self._report, scales=scales
-        )
+        view = build_dataset(self._journal, self._config.data, self._config.seed, scales=scales)
         if view.scales and scale_records is None:
             new_records = {name: asdict(scale) for name, scale in view.scales.items()}
             self._journal.manifest = replace(

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from kgrec.config import Config
 from kgrec.data.cache import user_cache
-from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.erasing import erased
 from kgrec.data.journal.forgotten import write_forgotten
 from kgrec.data.journal.journal import Journal
@@ -155,7 +154,7 @@ class _Forgetting:
                 )
             return Receipt(intent.target, ids, (), False, True, False, None)
         places = []
-        with StoreWork(self._config, journal, Report(), self._progress) as work:
+        with StoreWork(self._config, journal, self._progress) as work:
             with journal.staging():
                 self._on_step("derive")
                 manifest, num_removed = erased(journal, ids)

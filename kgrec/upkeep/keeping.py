@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 
 from kgrec.config import Config, StoreConfig
-from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import GraphRecord
 from kgrec.data.journal.place import graph_address, journal_folder
@@ -155,7 +154,7 @@ class KeptGraph:
         names = frozenset(source.name for source in config.data.all_sources())
         try:
             with Journal(self._path.parent, names) as journal:
-                changes = derive_changes(journal, record, config.data, config.seed, Report())
+                changes = derive_changes(journal, record, config.data, config.seed)
         except (StoreBusy, DataError) as exc:
             logger.debug("what was taken in is not told: %s", exc)
             return None

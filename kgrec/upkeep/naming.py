@@ -3,7 +3,6 @@
 import pandas as pd
 
 from kgrec.config import DataConfig, Kind
-from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.journal import Journal
 from kgrec.data.view.identities import read_identities
 from kgrec.data.view.rows import SourceRows, standing
@@ -32,14 +31,14 @@ def all_names(
     """
     ids_by_label: dict[NodeLabel, set[str]] = {label: set() for label in NodeLabel}
     ids_by_label[target.label].add(target.id)
-    members = read_identities(_rows(journal, config, "same_as"), Report()).members
+    members = read_identities(_rows(journal, config, "same_as")).members
     groups = members["group"][(members["label"] == target.label) & (members["id"] == target.id)]
     for label, key in members[members["group"].isin(groups)][["label", "id"]].itertuples(
         index=False
     ):
         ids_by_label[NodeLabel(label)].add(key)
     for rows in _rows(journal, config, "link"):
-        frame = standing(rows, ["item", "entity"], Report()).frame
+        frame = standing(rows, ["item", "entity"]).frame
         names_target = frame["item"].isin(ids_by_label[NodeLabel.ITEM])
         shared_entities = set(frame["entity"][~names_target])
         ids_by_label[NodeLabel.ENTITY] |= set(frame["entity"][names_target]) - shared_entities

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from kgrec.config import Config, Source
 from kgrec.data.cleaning.rejects import Rejects
-from kgrec.data.cleaning.report import Report
 from kgrec.data.cleaning.schemas import SCHEMAS
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.reading.open import open_source
@@ -105,7 +104,7 @@ def clean(path: Path, kind: str, tolerance: str) -> list[pa.Table]:
     config = Config.build(tree).data
     with Rejects() as rejects:
         chunks = (chunk for file in open_source(source) for chunk in file.chunks())
-        tables = list(clean_source(source, config, chunks, Report(), rejects))
+        tables = list(clean_source(source, config, chunks, rejects))
         rejects.write(path.parent / "rejects")
     return tables
 

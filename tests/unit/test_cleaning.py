@@ -45,9 +45,8 @@ class Cleaning:
                 zip(columns, origins or ["s.csv"] * len(columns), strict=True)
             )
         ]
-        self.tables = list(
-            clean_source(self.source, self.config, chunks, self.report, self.rejects)
-        )
+        with self.report:
+            self.tables = list(clean_source(self.source, self.config, chunks, self.rejects))
 
     @property
     def table(self) -> pa.Table:

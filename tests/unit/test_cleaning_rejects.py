@@ -8,7 +8,6 @@ from test_cleaning import Cleaning, chunk
 
 from kgrec.config import DataConfig, Source
 from kgrec.data.cleaning.rejects import AT, BECAUSE, RAW, Rejects, rejects_source
-from kgrec.data.cleaning.report import Report
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.reading.chunk import BadRow, Chunk
 from kgrec.data.reading.open import open_source
@@ -39,7 +38,7 @@ def limited(limit: str, *chunks: Chunk) -> tuple[list[pa.Table], Rejects]:
     source = Source(name="s", kind="interactions", path=Path("s.csv"))
     config = DataConfig(sources=(source,), cleaning={"max_bad_rows": limit})
     rejects = Rejects()
-    return list(clean_source(source, config, chunks, Report(), rejects)), rejects
+    return list(clean_source(source, config, chunks, rejects)), rejects
 
 
 def part(bad: int, rows: int, origin: str = "s.csv") -> Chunk:
@@ -127,7 +126,7 @@ def test_bad_rows_of_a_file_go_round_until_they_are_clean(tmp_path: Path) -> Non
     def cleaned(source: Source) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
         with Rejects() as rejects:
             chunks = (chunk for file in open_source(source) for chunk in file.chunks())
-            tables = list(clean_source(source, config, chunks, Report(), rejects))
+            tables = list(clean_source(source, config, chunks, rejects))
             written = rejects.write(tmp_path / "rejects")
             rows = [row for table in tables for row in table.to_pylist()]
             return rows, [row for file in written for row in read_csv(file)]
@@ -247,7 +246,7 @@ def test_garbage_stops_early() -> None:
     source = Source(name="s", kind="interactions", path=Path("s.csv"))
     config = DataConfig(sources=(source,), cleaning={"max_bad_rows": "0.25%"})
     with pytest.raises(DataError, match="300 of 100,000 rows"):
-        list(clean_source(source, config, chunks(), Report(), Rejects()))
+        list(clean_source(source, config, chunks(), Rejects()))
     assert taken == [0, 1, 2, 3, 4]
 
 
@@ -255,4 +254,4 @@ def test_settings_are_refused_before_anything_is_read() -> None:
     source = Source(name="s", kind="interactions", path=Path("s.csv"), behaviour="cart")
     config = DataConfig(sources=(source,))
     with pytest.raises(ValueError, match="no behaviour 'cart'"):
-        clean_source(source, config, iter([]), Report(), Rejects())
+        clean_source(source, config, iter([]), Rejects())

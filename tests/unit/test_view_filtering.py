@@ -52,8 +52,8 @@ def test_repeats_are_equal_in_everything_but_the_load() -> None:
             )
         ),
     ]
-    report = Report()
-    kept = without_repeats(events_of(rows), 4, report)
+    with Report() as report:
+        kept = without_repeats(events_of(rows), 4)
     assert len(kept) == 11
     assert sorted(kept.load.tolist()) == [1] + [9] * 10
     assert counts(report) == {"repeated event": ("dropped", 2)}
@@ -63,7 +63,7 @@ def test_repeats_are_equal_in_everything_but_the_load() -> None:
 
 def test_missing_values_equal_each_other() -> None:
     rows = [Row(0, 0, load=2), Row(0, 0, load=1), Row(0, 0, rating=0.0, load=3)]
-    kept = without_repeats(events_of(rows), 1, Report())
+    kept = without_repeats(events_of(rows), 1)
     assert sorted(rows_of(kept)) == [(0, 0, None, 1), (0, 0, None, 3)]
 
 
@@ -89,8 +89,8 @@ def test_deletions_go_by_time_and_else_by_load(shuffle: bool) -> None:
     ]
     if shuffle:
         rows = [rows[at] for at in np.random.default_rng(1).permutation(len(rows))]
-    report = Report()
-    kept = without_deleted(events_of(rows), 2, report)
+    with Report() as report:
+        kept = without_deleted(events_of(rows), 2)
     assert sorted(rows_of(kept), key=str) == [
         (0, 0, 21, 1),
         (0, 0, None, 3),
@@ -113,13 +113,13 @@ def test_bots_go_by_the_day_in_utc() -> None:
         *(Row(3, item, -DAY + item) for item in range(4)),  # before 1970
         Row(4, 0, 0),
     ]
-    report = Report()
-    kept, bots = without_bots(events_of(rows), 3, report)
+    with Report() as report:
+        kept, bots = without_bots(events_of(rows), 3)
     assert bots.tolist() == [1, 3]
     assert sorted(set(kept.user.tolist())) == [0, 2, 4]
     assert len(kept) == 12
     assert counts(report) == {"bot": ("dropped", 2), "events of bots": ("dropped", 9)}
-    kept, bots = without_bots(events_of(rows), 6, Report())
+    kept, bots = without_bots(events_of(rows), 6)
     assert (len(kept), len(bots)) == (len(rows), 0)
 
 
@@ -134,17 +134,17 @@ def test_the_latest_of_each_user() -> None:
         Row(1, 0, 1),
     ]
 
-    def kept(most: int, report: Report) -> list[int]:
-        events = latest_of_each_user(events_of(rows), most, ties, report)
+    def kept(most: int) -> list[int]:
+        events = latest_of_each_user(events_of(rows), most, ties)
         assert 1 in events.user
         return sorted(events.item[events.user == 0].tolist())
 
-    report = Report()
-    assert kept(2, report) == sorted(by_hash[1:])
+    with Report() as report:
+        assert kept(2) == sorted(by_hash[1:])
     assert counts(report) == {"events beyond the latest": ("dropped", 4)}
-    assert kept(4, Report()) == [2, 3, 4, 5]
-    assert kept(5, Report()) == [1, 2, 3, 4, 5]  # of the undated the later load
-    assert kept(6, Report()) == [0, 1, 2, 3, 4, 5]
+    assert kept(4) == [2, 3, 4, 5]
+    assert kept(5) == [1, 2, 3, 4, 5]  # of the undated the later load
+    assert kept(6) == [0, 1, 2, 3, 4, 5]
 
 
 def test_k_core_by_hand() -> None:

@@ -115,10 +115,10 @@ def test_the_order_of_behaviours_holds_for_many_pairs() -> None:
 
 
 def test_liked_and_disliked_the_later_wins() -> None:
-    report = Report()
-    targets = pairs_of((0, 0, 5, 5.0), (0, 1, 5, 5.0), (0, 2, 5, 5.0), (0, 9, 5, 5.0))
-    disliked = pairs_of((0, 0, 6, 1.0), (0, 1, 5, 1.0), (0, 2, 4, 1.0), (0, 8, 1, 1.0))
-    targets, disliked = resolved(targets, disliked, 100, report)
+    with Report() as report:
+        targets = pairs_of((0, 0, 5, 5.0), (0, 1, 5, 5.0), (0, 2, 5, 5.0), (0, 9, 5, 5.0))
+        disliked = pairs_of((0, 0, 6, 1.0), (0, 1, 5, 1.0), (0, 2, 4, 1.0), (0, 8, 1, 1.0))
+        targets, disliked = resolved(targets, disliked, 100)
     assert targets["item"].tolist() == [1, 2, 9]
     assert disliked["item"].tolist() == [0, 8]
     assert {f.rule: f.count for f in report.findings} == {
@@ -126,7 +126,7 @@ def test_liked_and_disliked_the_later_wins() -> None:
         "liked after all": 2,
     }
     untimed = fold(events_of([Row(0, 0, None, 5.0)]), np.zeros(1, np.int32), 1.0, "last", 100)
-    targets, disliked = resolved(untimed, pairs_of((0, 0, 6, 1.0)), 100, Report())
+    targets, disliked = resolved(untimed, pairs_of((0, 0, 6, 1.0)), 100)
     assert (len(targets), len(disliked)) == (1, 0)
 
 

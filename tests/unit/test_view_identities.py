@@ -22,7 +22,7 @@ def same(*loads: str, name: str = "same", **more: object) -> SourceRows:
 
 def test_the_first_id_of_a_group_counts() -> None:
     rows = same("left,right,label\n3,2,\n2,5,Item\n9,8,Item\nu2,u1,User\n3,7,Entity\n")
-    identities = read_identities([rows], Report())
+    identities = read_identities([rows])
     assert canonical(identities, ITEM, "1 2 3 5 8 9 2") == ["1", "2", "2", "2", "8", "8", "2"]
     assert canonical(identities, USER, "u1 u2 u3 2") == ["u1", "u1", "u3", "2"]
     assert canonical(identities, ENTITY, "3 7") == ["3", "3"]
@@ -33,19 +33,19 @@ def test_the_first_id_of_a_group_counts() -> None:
 def test_the_last_row_on_a_pair_says_whether_it_is_accepted() -> None:
     first = "left,right,accepted\n1,2,yes\n3,4,\n5,6,yes\n"
     then = "left,right,accepted\n2,1,no\n4,3,yes\n"
-    report = Report()
-    identities = read_identities([same(first, then)], report)
+    with Report() as report:
+        identities = read_identities([same(first, then)])
     assert canonical(identities, ITEM, "1 2 3 4 5 6") == ["1", "2", "3", "3", "5", "5"]
     assert report.notes() == ("same: 1 pairs are not accepted and change nothing",)
     # What one source refuses, another may accept.
-    both = read_identities([same(first, then), same("left,right\n1,2\n", name="b")], Report())
+    both = read_identities([same(first, then), same("left,right\n1,2\n", name="b")])
     assert canonical(both, ITEM, "2") == ["1"]
 
 
 def test_an_id_that_no_node_has_joins_others_but_never_counts() -> None:
     rows = same("left,right\n2,0-ghost\n0-ghost,3\n4,ghost\n")
-    report = Report()
-    identities = read_identities([rows], report, {ITEM: pd.Index(["2", "3", "4"])})
+    with Report() as report:
+        identities = read_identities([rows], {ITEM: pd.Index(["2", "3", "4"])})
     assert canonical(identities, ITEM, "2 3 4 0-ghost") == ["2", "2", "4", "0-ghost"]
     assert report.notes() == (
         "same_as: 2 ids that no node has were said to be the same as others and were left out "
@@ -57,7 +57,7 @@ def test_an_id_that_no_node_has_joins_others_but_never_counts() -> None:
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12))
 def test_groups_are_connected_components(pairs: list[tuple[int, int]]) -> None:
     text = "left,right\n" + "".join(f"{left},{right}\n" for left, right in pairs)
-    identities = read_identities([same(text)], Report())
+    identities = read_identities([same(text)])
     # By hand: labels spread until nothing changes.
     least = list(range(10))
     for _ in range(10):

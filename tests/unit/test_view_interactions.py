@@ -94,7 +94,7 @@ def test_nothing_gives_empty_frames() -> None:
     assert all_edges(view) == {"train": {}, "valid": {}, "test": {}, "view": {}, "disliked": {}}
     assert not view.users.any()
     none = np.empty(0, dtype=np.uint64)
-    empty = derive_interactions(events_of([]), none, none, config, 0, Report())
+    empty = derive_interactions(events_of([]), none, none, config, 0)
     assert all(len(frame) == 0 for frame in empty.splits.values())
 
 

@@ -7,7 +7,6 @@ import pandas as pd
 from deliveries import Held, delivered, derived
 
 from kgrec.config import Config
-from kgrec.data.cleaning.report import Report
 from kgrec.data.tables import Dataset
 from kgrec.data.view.identities import read_identities
 from kgrec.data.view.knowledge import KnowledgeView, SourceRows, derive_knowledge
@@ -197,16 +196,14 @@ def test_timed_deliveries_commute() -> None:
 def test_users_and_items_may_come_without_their_loads() -> None:
     config = Config.build({"data": {"interactions": "x.csv"}}).data
     items = delivered("items", "id,title\n2,Ran\n", numbers=[6])
-    report = Report()
     view = derive_knowledge(
         {"items": [items]},
         pd.Index(["u"]),
         pd.Index(["1", "2"]),
         Held(),
         pd.Index(["1"]),
-        read_identities((), report),
+        read_identities(()),
         config,
-        report,
     )
     load = view.nodes[ITEM]["load"]
     assert np.isnan(load[0])

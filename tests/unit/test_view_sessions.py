@@ -22,12 +22,12 @@ def test_a_silence_longer_than_the_gap_opens_a_session() -> None:
         Row(1, 1, 10, behaviour="view"),
         Row(1, 2, 10**9),
     ]
-    report = Report()
-    session = number_sessions(events_of(rows), 30, report)
+    with Report() as report:
+        session = number_sessions(events_of(rows), 30)
     assert session.tolist() == [1, 1, 1, 1, 2, 0, 1, 2]
     assert session.dtype == np.int32
     assert {f.rule: f.count for f in report.findings} == {"no session": 1, "session": 4}
-    assert number_sessions(events_of([]), 30, Report()).tolist() == []
+    assert number_sessions(events_of([]), 30).tolist() == []
 
 
 @given(
@@ -37,7 +37,7 @@ def test_a_silence_longer_than_the_gap_opens_a_session() -> None:
 def test_sessions_are_numbered_without_holes_and_apart(
     rows: list[tuple[int, int]], gap: float
 ) -> None:
-    session = number_sessions(events_of([Row(u, 0, t) for u, t in rows]), gap, Report())
+    session = number_sessions(events_of([Row(u, 0, t) for u, t in rows]), gap)
     for user in {user for user, _ in rows}:
         own = sorted((t, int(s)) for (u, t), s in zip(rows, session, strict=True) if u == user)
         assert own[0][1] == 1

@@ -1,8 +1,10 @@
 """What cleaning did, counted by source and rule, with examples: never silent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, Self
 
 Effect = Literal["mended", "dropped", "rejected", "noted"]
 
@@ -39,6 +41,9 @@ class Finding:
 class Report:
     """Collects findings; the same source and rule add up.
 
+    As a context manager it is what `current_report` gives within the block, so that whatever is
+    called there tells it what it finds.
+
     Attributes:
         rows: Rows read, by source.
     """
@@ -47,6 +52,13 @@ class Report:
         self._findings: dict[tuple[str, str, str], Finding] = {}
         self.rows: dict[str, int] = {}
 
+    def __enter__(self) -> Self:
+        self._outer = _collecting.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _collecting.reset(self._outer)
+
     def add(
         self,
         source: str,
@@ -54,7 +66,7 @@ class Report:
         effect: Effect,
         count: int,
         text: str,
-        examples: list[str] | tuple[str, ...] = (),
+        examples: Iterable[str] = (),
     ) -> None:
         """Counts a finding; a count of 0 is nothing. `text` follows the count in a sentence."""
         if count <= 0:
@@ -62,8 +74,7 @@ class Report:
         key = (source, rule, effect)
         finding = self._findings.setdefault(key, Finding(source, rule, effect, 0, text))
         finding.count += int(count)
-        room = EXAMPLES - len(finding.examples)
-        finding.examples += list(examples)[: max(room, 0)]
+        finding.examples += islice(examples, EXAMPLES - len(finding.examples))
 
     def read(self, source: str, rows: int) -> None:
         """Counts rows read of a source."""
@@ -85,3 +96,11 @@ class Report:
     def to_json(self) -> Mapping[str, Any]:
         """`rows` by source and `findings` as plain values."""
         return {"rows": self.rows, "findings": [vars(finding) for finding in self.findings]}
+
+
+_collecting: ContextVar[Report | None] = ContextVar("report", default=None)
+
+
+def current_report() -> Report:
+    """Gives the report of the innermost `with Report()`; outside of any, one that nobody reads."""
+    return _collecting.get() or Report()

@@ -8,7 +8,7 @@ import pyarrow as pa
 from kgrec.config import DataConfig, Source
 from kgrec.data.cleaning.cells import Fault, Mask, plain, quoted, shown_raw
 from kgrec.data.cleaning.rejects import RAW, Rejects
-from kgrec.data.cleaning.report import EXAMPLES, Report
+from kgrec.data.cleaning.report import EXAMPLES, current_report
 from kgrec.data.cleaning.rows import Part, RowCleaner, name_texts, wanted_columns
 from kgrec.data.cleaning.schemas import SCHEMAS
 from kgrec.data.cleaning.tolerance import Tolerance
@@ -18,7 +18,7 @@ from kgrec.errors import DataError
 
 
 def clean_source(
-    source: Source, config: DataConfig, chunks: Iterable[Chunk], report: Report, rejects: Rejects
+    source: Source, config: DataConfig, chunks: Iterable[Chunk], rejects: Rejects
 ) -> Iterator[pa.Table]:
     """Cleans the rows of a source.
 
@@ -28,7 +28,6 @@ def clean_source(
         source: Where they are from.
         config: The settings.
         chunks: The rows as read.
-        report: Receives what was mended and refused.
         rejects: Receives the bad rows.
 
     Returns:
@@ -41,7 +40,7 @@ def clean_source(
     """
     cleaner = RowCleaner(source, config)
     tolerance = Tolerance(source.name, config.cleaning)
-    return _cleaned(source, cleaner, tolerance, chunks, report, rejects)
+    return _cleaned(source, cleaner, tolerance, chunks, rejects)
 
 
 def _cleaned(
@@ -49,7 +48,6 @@ def _cleaned(
     cleaner: RowCleaner,
     tolerance: Tolerance,
     chunks: Iterable[Chunk],
-    report: Report,
     rejects: Rejects,
 ) -> Iterator[pa.Table]:
     origins: dict[str, int] = {}
@@ -58,12 +56,12 @@ def _cleaned(
         columns = _columns(source, chunk)
         parts = cleaner.clean(chunk.table, columns) if columns else []
         refused = _Refused(chunk, parts)
-        report.read(source.name, len(chunk.table) + len(chunk.bad))
-        refused.count(source.name, report)
+        current_report().read(source.name, len(chunk.table) + len(chunk.bad))
+        refused.count(source.name)
         tolerance.add(len(chunk.table) + len(chunk.bad), len(refused), refused.first())
         refused.keep(source.name, rejects)
         keep = ~refused.rows
-        _count_mended(source.name, chunk, parts, keep, report)
+        _count_mended(source.name, chunk, parts, keep)
         if keep.any():
             yield _table(source, chunk, parts, keep, file)
     tolerance.judge()
@@ -105,14 +103,12 @@ def _table(source: Source, chunk: Chunk, parts: Sequence[Part], keep: Mask, file
     return table.cast(schema)
 
 
-def _count_mended(
-    source: str, chunk: Chunk, parts: Sequence[Part], keep: Mask, report: Report
-) -> None:
+def _count_mended(source: str, chunk: Chunk, parts: Sequence[Part], keep: Mask) -> None:
     for part in parts:
         for mending in part.cleaned.mended:
             rows = np.flatnonzero(mending.rows & keep).tolist()
             examples = [_example(chunk, row, part.column) for row in rows[:EXAMPLES]]
-            report.add(source, mending.rule, "mended", len(rows), mending.text, examples)
+            current_report().add(source, mending.rule, "mended", len(rows), mending.text, examples)
 
 
 def _example(chunk: Chunk, row: int, column: str) -> str:
@@ -142,16 +138,16 @@ class _Refused:
         """Bool (n,), which rows of the chunk's table are bad."""
         return np.asarray(self._fault >= 0, dtype=bool)
 
-    def count(self, source: str, report: Report) -> None:
+    def count(self, source: str) -> None:
         """Reports them by rule."""
         chunk = self._chunk
         for place, (column, fault) in enumerate(self._faults):
             rows = np.flatnonzero(self._fault == place).tolist()
             examples = [_example(chunk, row, column) for row in rows[:EXAMPLES]]
-            report.add(source, fault.rule, "rejected", len(rows), fault.text, examples)
+            current_report().add(source, fault.rule, "rejected", len(rows), fault.text, examples)
         text = "rows that could not be read as rows of the table"
         examples = [f"{self._unread(bad)[0]} {bad.text[:80]!r}" for bad in chunk.bad[:EXAMPLES]]
-        report.add(source, "unreadable row", "rejected", len(chunk.bad), text, examples)
+        current_report().add(source, "unreadable row", "rejected", len(chunk.bad), text, examples)
 
     def first(self) -> list[str]:
         """The first of them, as `file:line:column: expected …, got …`."""

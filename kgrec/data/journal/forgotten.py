@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kgrec.config import Kind
-from kgrec.data.cleaning.report import Report
+from kgrec.data.cleaning.report import current_report
 from kgrec.errors import DataError
 from kgrec.files import write_text
 from kgrec.schema import NodeLabel
@@ -94,9 +94,7 @@ class Forgotten:
         fewer = {self._hash(label, key) for label, keys in ids.items() for key in keys}
         return replace(self, hashes=self.hashes - fewer)
 
-    def remaining(
-        self, source: str, kind: Kind, tables: Iterable[pa.Table], report: Report
-    ) -> Iterator[pa.Table]:
+    def remaining(self, source: str, kind: Kind, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Gives cleaned tables without the rows that name who was forgotten; counts these."""
         dropped = 0
         for table in tables:
@@ -104,7 +102,7 @@ class Forgotten:
             dropped += len(table) - len(rest)
             if len(rest):
                 yield rest
-        report.add(
+        current_report().add(
             source, "forgotten", "dropped", dropped,
             "rows name users or items that were forgotten; kgrec forget --readmit lets them in",
         )  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kgrec.data.cleaning.report import Report
+from kgrec.data.view.findings import note
 from kgrec.data.view.properties import Column
 from kgrec.data.view.rows import SourceRows
 from kgrec.schema import NodeLabel
@@ -76,14 +76,13 @@ def attribute_values(rows: SourceRows, column: Column, label: NodeLabel) -> pd.D
     )
 
 
-def one_spelling(values: pd.DataFrame, report: Report) -> pd.DataFrame:
+def one_spelling(values: pd.DataFrame) -> pd.DataFrame:
     """Gives values that differ in case or Unicode form only the spelling that is most frequent.
 
     Among spellings that are equally frequent, the first by code point counts.
 
     Args:
         values: VALUE_COLUMNS.
-        report: Takes how many values of each source were spelt otherwise.
     """
     if values.empty:
         return values
@@ -105,15 +104,15 @@ def one_spelling(values: pd.DataFrame, report: Report) -> pd.DataFrame:
         spelt[respelt].assign(was=values["value"].to_numpy()[respelt]).groupby("source", sort=False)
     ):
         examples = rows.drop_duplicates(["was", "canonical"])
-        report.add(
+        note(
             str(source),
             "spelling",
-            "mended",
             len(rows),
-            "attribute values are spelt unlike most of their kind and were joined with them",
-            [f"{was!r} as {canonical!r}" for was, canonical in
-             zip(examples["was"][:3], examples["canonical"][:3], strict=True)],
-        )  # fmt: skip
+            (
+                f"{was!r} as {canonical!r}"
+                for was, canonical in examples[["was", "canonical"]].values
+            ),
+        )
     return spelt.assign(value=spelt["canonical"])[VALUE_COLUMNS]
 
 

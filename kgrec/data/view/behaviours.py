@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kgrec.config import Behaviour, DataConfig
-from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.events import Events
-from kgrec.data.view.filtering import SOURCE
+from kgrec.data.view.findings import SOURCE, note
 from kgrec.data.view.folding import Policy
 from kgrec.data.view.runs import Mask
 from kgrec.errors import ConfigError, DataError
@@ -90,19 +89,12 @@ class Behaviours:
             if key is not None
         ]
 
-    def count(self, events: Events, report: Report) -> list[int]:
+    def count(self, events: Events) -> list[int]:
         """Counts the events of each, and reports those that the settings do not name."""
         counts = np.bincount(events.behaviour, minlength=len(events.behaviours)).tolist()
         count_of = dict(zip(events.behaviours, counts, strict=True))
         for name in sorted(count_of.keys() - set(self.names)):
-            report.add(
-                SOURCE,
-                "unknown behaviour",
-                "dropped",
-                count_of[name],
-                "events are of behaviours that the settings do not name",
-                [name],
-            )
+            note(SOURCE, "unknown behaviour", count_of[name], [name])
         return [count_of.get(name, 0) for name in self.names]
 
     def renumber(self, events: Events) -> Events:

@@ -6,12 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kgrec.config import DataConfig
-from kgrec.data.cleaning.report import Report
 from kgrec.data.fingerprint import Hashes
 from kgrec.data.journal.events import NO_SPLIT, Events
 from kgrec.data.view.behaviours import Behaviours, Ratings
 from kgrec.data.view.filtering import (
-    SOURCE,
     Names,
     latest_of_each_user,
     refuse_two_splits,
@@ -19,6 +17,7 @@ from kgrec.data.view.filtering import (
     without_deleted,
     without_repeats,
 )
+from kgrec.data.view.findings import SOURCE, note
 from kgrec.data.view.folding import fold, resolved, told_apart, united
 from kgrec.data.view.pairs import Gathered, Pairs
 from kgrec.data.view.runs import user_blocks
@@ -56,7 +55,6 @@ class BlockFolder:
         num_users: Number of the users' codes.
         item_hash: Hashes of the items' ids, uint64 (num_items,), by code.
         names: Names a user and an item, for messages.
-        report: Is told what was mended and left out.
         ratings: What ratings were met.
     """
 
@@ -65,7 +63,6 @@ class BlockFolder:
     num_users: int
     item_hash: Hashes
     names: Names
-    report: Report
     ratings: Ratings = field(init=False)
     _split_given: bool = field(init=False, default=False)
 
@@ -79,7 +76,7 @@ class BlockFolder:
             DataError: If given splits overlap, or only some events have one.
         """
         self._split_given = self._is_split_given(events)
-        counts = np.array(self.behaviours.count(events, self.report))
+        counts = np.array(self.behaviours.count(events))
         is_target = self.behaviours.targets
         nontargets = {at: Gathered(int(counts[at])) for at in np.flatnonzero(~is_target).tolist()}
         num_targets = int(counts[is_target].sum())
@@ -114,7 +111,7 @@ class BlockFolder:
         if gap is None:
             session = np.zeros(len(events), dtype=np.int32)
         else:
-            session = number_sessions(events, gap, self.report)
+            session = number_sessions(events, gap)
 
         liked, disliked, nontargets = [], [], {}
         for position, rule in enumerate(self.behaviours.rules):
@@ -130,28 +127,26 @@ class BlockFolder:
         targets = united(liked, num_items)
         if not disliked:
             return Folded(targets, targets.take(np.empty(0, dtype=np.int64)), nontargets, bots)
-        targets, known_dislikes = resolved(
-            targets, united(disliked, num_items), num_items, self.report
-        )
+        targets, known_dislikes = resolved(targets, united(disliked, num_items), num_items)
         return Folded(targets, self._of_train(known_dislikes), nontargets, bots)
 
     def _clean(self, events: Events) -> tuple[Events, npt.NDArray[np.int64]]:
         """Gives the events that count, sorted by user and item, and the users who were bots."""
-        num_items, cleaning, report = len(self.item_hash), self.config.cleaning, self.report
+        num_items, cleaning = len(self.item_hash), self.config.cleaning
         bots = np.empty(0, dtype=np.int64)
         events = self.behaviours.renumber(events)
-        events = without_repeats(events, num_items, report)
-        events = without_deleted(events, num_items, report)
+        events = without_repeats(events, num_items)
+        events = without_deleted(events, num_items)
         if cleaning.max_per_day is not None:
-            events, bots = without_bots(events, cleaning.max_per_day, report)
+            events, bots = without_bots(events, cleaning.max_per_day)
         if cleaning.max_per_user is not None:
-            events = latest_of_each_user(events, cleaning.max_per_user, self.item_hash, report)
+            events = latest_of_each_user(events, cleaning.max_per_user, self.item_hash)
         targets = self.behaviours.targets
         if self._split_given:
             refuse_two_splits(events, targets, num_items, self.names)
         held_out = ~targets[events.behaviour] & (events.split > TRAIN)
         if held_out.any():
-            self._held_out_by_source(int(held_out.sum()))
+            note(SOURCE, "held out by its source", held_out)
             events = events.take(~held_out)
         return events, bots
 
@@ -165,46 +160,19 @@ class BlockFolder:
         weight = self.behaviours.rules[position].weight
         pairs = fold(events, session, weight, policy, len(self.item_hash))
         name = self.behaviours.names[position]
-        self.report.add(
-            SOURCE,
-            f"{name} again",
-            "mended",
-            len(events) - len(pairs),
-            f"events {name!r} were folded into others of their user and item ({policy})",
-        )
+        note(SOURCE, "{name} again", len(events) - len(pairs), name=name, policy=policy)
         return pairs
 
     def _told_apart(self, pairs: Pairs, position: int, least: float) -> tuple[Pairs, Pairs]:
         self.ratings.see(position, pairs["rating"])
         liked, disliked = told_apart(pairs, least)
         name = self.behaviours.names[position]
-        self.report.add(
-            SOURCE,
-            f"{name} disliked",
-            "noted",
-            len(disliked),
-            f"pairs {name!r} are rated below {least:g}, and so known dislikes",
-        )
-        self.report.add(
-            SOURCE,
-            f"{name} unrated",
-            "noted",
-            int(np.isnan(liked["rating"]).sum()),
-            f"pairs {name!r} have no rating to hold against {least:g}, and count as liked",
-        )
+        note(SOURCE, "{name} disliked", len(disliked), name=name, least=least)
+        note(SOURCE, "{name} unrated", np.isnan(liked["rating"]), name=name, least=least)
         return liked, disliked
 
     def _of_train(self, disliked: Pairs) -> Pairs:
         """Leaves out dislikes that a given split holds out."""
         held_out = disliked["split"] > TRAIN
-        self._held_out_by_source(int(held_out.sum()))
+        note(SOURCE, "held out by its source", held_out)
         return disliked.take(~held_out) if held_out.any() else disliked
-
-    def _held_out_by_source(self, count: int) -> None:
-        self.report.add(
-            SOURCE,
-            "held out by its source",
-            "dropped",
-            count,
-            "rows that are no targets are in a source of valid or test and were left out",
-        )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import DataConfig, Kind
-from kgrec.data.cleaning.report import Report
+from kgrec.data.cleaning.report import current_report
 from kgrec.data.fingerprint import hash_ids
 from kgrec.data.journal.events import Events
 from kgrec.data.journal.journal import Journal, Part
@@ -75,7 +75,6 @@ def build_dataset(
     journal: Journal,
     config: DataConfig,
     seed: int,
-    report: Report,
     *,
     scales: Mapping[str, Scale] | None = None,
     on_events: Callable[[Events], None] | None = None,
@@ -86,7 +85,6 @@ def build_dataset(
         journal: The rows.
         config: What is done with them.
         seed: Of the split.
-        report: Takes what is mended, left out or noted.
         scales: Normalisations fitted before; None fits them.
         on_events: Is given the events.
 
@@ -97,9 +95,9 @@ def build_dataset(
     """
     rows = _rows(journal, config)
     same = rows.get("same_as", ())
-    identities = read_identities(same, report, _known_ids(journal, rows) if same else None)
+    identities = read_identities(same, _known_ids(journal, rows) if same else None)
     coded = coded_ids(journal, identities)
-    view = _derive(journal, coded, config, seed, report, on_events)
+    view = _derive(journal, coded, config, seed, on_events)
     if not view.users.any():
         raise DataError("no interaction is left; see what was left out with kgrec check")
     train = np.unique(view.splits[Split.TRAIN]["tail"].to_numpy())
@@ -111,10 +109,9 @@ def build_dataset(
         pd.Index(coded.ids[NodeLabel.ITEM][train]),
         identities,
         config,
-        report,
         scales,
     )
-    dataset = _assembled(journal, coded, view, knowledge, report)
+    dataset = _assembled(journal, coded, view, knowledge)
     return Built(dataset, knowledge.scales)
 
 
@@ -159,7 +156,6 @@ def _derive(
     coded: CodedIds,
     config: DataConfig,
     seed: int,
-    report: Report,
     on_events: Callable[[Events], None] | None,
 ) -> InteractionView:
     """Folds all events; part by part where that gives the same, since it takes less memory."""
@@ -177,7 +173,6 @@ def _derive(
             coded.hashes[NodeLabel.ITEM],
             config,
             seed,
-            report,
             whole=count == 1,
             name=coded.id_pair,
         )
@@ -238,7 +233,6 @@ def _assembled(
     coded: CodedIds,
     view: InteractionView,
     knowledge: KnowledgeView,
-    report: Report,
 ) -> Dataset:
     index = {label: pd.Index(frame["id"]) for label, frame in knowledge.nodes.items()}
     place = {
@@ -260,7 +254,7 @@ def _assembled(
         {split: _placed(frame, place) for split, frame in view.splits.items()},
         tuple(sorted(relations, key=lambda table: table.key)),
         tuple(record.load for record in journal.active()),
-        report.notes(),
+        current_report().notes(),
     )
 
 

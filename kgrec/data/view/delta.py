@@ -30,7 +30,7 @@ _EdgeSets = dict[tuple[str, EdgeKey], pd.DataFrame]
 
 
 def derive_changes(
-    journal: Journal, graph: GraphRecord, config: DataConfig, seed: int, report: Report
+    journal: Journal, graph: GraphRecord, config: DataConfig, seed: int
 ) -> Changes | None:
     """Gives what the loads since a graph was written change in it.
 
@@ -39,7 +39,6 @@ def derive_changes(
         graph: What the graph holds; derived with the same settings.
         config: What is done with rows.
         seed: Of the split.
-        report: Takes what is mended, left out or noted about the users concerned.
 
     Returns:
         The changes; None if more than the interactions of some users may have changed, so that
@@ -57,30 +56,28 @@ def derive_changes(
     ):
         return None
     behaviours = tuple(config.all_behaviours())
-    coded = coded_ids(journal, read_identities((), report))
+    coded = coded_ids(journal, read_identities(()))
     concerned = np.zeros(len(coded.ids[NodeLabel.USER]), dtype=bool)
     concerned[journal.events(behaviours, loads=new_loads).user] = True
 
     events = journal.events(behaviours, users=concerned)
     is_old = np.isin(events.load, graph.loads)
-    old = _derive(events.take(is_old), coded, config, seed, Report())
-    new = _derive(events, coded, config, seed, report)
+    with Report():  # said when they came
+        old = _derive(events.take(is_old), coded, config, seed)
+    new = _derive(events, coded, config, seed)
     items = journal.is_named(NodeLabel.ITEM, before)
     fresh = {NodeLabel.USER: new.users & ~old.users, NodeLabel.ITEM: new.items & ~items}
     nodes = _new_nodes(journal, coded, fresh)
     return None if nodes is None else _changes(journal, graph, coded, old, new, nodes)
 
 
-def _derive(
-    events: Events, coded: CodedIds, config: DataConfig, seed: int, report: Report
-) -> InteractionView:
+def _derive(events: Events, coded: CodedIds, config: DataConfig, seed: int) -> InteractionView:
     return derive_interactions(
         events,
         coded.hashes[NodeLabel.USER],
         coded.hashes[NodeLabel.ITEM],
         config,
         seed,
-        report,
         whole=False,
         name=coded.id_pair,
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kgrec.config import RelationRule
-from kgrec.data.cleaning.report import EXAMPLES, Report
+from kgrec.data.view.findings import note
 from kgrec.data.view.rows import SourceRows, among, standing
 from kgrec.errors import ConfigError
 from kgrec.schema import NodeLabel
@@ -81,7 +81,6 @@ def read_stated(
     tables: Sequence[SourceRows],
     rules: Mapping[str, RelationRule],
     before: int | None,
-    report: Report,
 ) -> Stated:
     """Reads the rows of one kind that stand, with the rules for relations.
 
@@ -89,12 +88,11 @@ def read_stated(
         tables: Rows by source.
         rules: By the name of a relation in the data.
         before: Rows of this moment or later leave; None keeps all.
-        report: Takes what was left out.
     """
     sources: list[SourceRows] = []
     parts = [_empty()]
     for position, rows in enumerate(tables):
-        rows = standing(rows, ["head", "relation", "tail"], report, before)
+        rows = standing(rows, ["head", "relation", "tail"], before)
         sources.append(rows)
         frame = pd.DataFrame(
             {
@@ -106,7 +104,7 @@ def read_stated(
                 "at": np.arange(len(rows.frame)),
             }
         )
-        parts.append(_ruled(frame, rules, rows.source.name, report))
+        parts.append(_ruled(frame, rules, rows.source.name))
     frame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     return Stated(sources, frame)
 
@@ -116,36 +114,29 @@ def between(
     label: NodeLabel,
     ids: pd.Index,
     tables: Sequence[SourceRows],
-    report: Report,
 ) -> pd.DataFrame:
     """Keeps the stated edges whose ends are both known nodes of a label."""
     position = np.int8(LABELS.index(label))
     is_known = among(frame["head"], ids) & among(frame["tail"], ids)
     for source, edges in frame[~is_known].groupby("source"):
-        report.add(
-            tables[int(str(source))].source.name,
-            "unknown end",
-            "dropped",
-            len(edges),
-            f"edges name an unknown {label.lower()} and were left out",
-            [f"{head!r} to {tail!r}" for head, tail in edges[["head", "tail"]][:EXAMPLES].values],
-        )
+        examples = (f"{head!r} to {tail!r}" for head, tail in edges[["head", "tail"]].values)
+        name = tables[int(str(source))].source.name
+        note(name, "unknown end", len(edges), examples, label=label.lower())
     return frame[is_known].assign(head_label=position, tail_label=position)
 
 
-def _ruled(
-    frame: pd.DataFrame, rules: Mapping[str, RelationRule], source: str, report: Report
-) -> pd.DataFrame:
+def _ruled(frame: pd.DataFrame, rules: Mapping[str, RelationRule], source: str) -> pd.DataFrame:
     """Renames, turns round and drops relations as the rules say."""
     codes, names = pd.factorize(frame["relation"])
     applied = [rules.get(str(name), RelationRule()) for name in names]
     turned = np.array([rule.inverse for rule in applied], dtype=bool)[codes]
     dropped = np.array([rule.drop for rule in applied], dtype=bool)[codes]
-    report.add(
-        source, "dropped relation", "dropped", dropped.sum(),
-        "rows are of relations that data.relations drops",
+    note(
+        source,
+        "dropped relation",
+        dropped,
         sorted(str(name) for name, rule in zip(names, applied, strict=True) if rule.drop),
-    )  # fmt: skip
+    )
     called = [rule.name or str(name) for name, rule in zip(names, applied, strict=True)]
     frame = frame.assign(relation=pd.Series(called, dtype="str").array.take(codes))
     if turned.any():

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kgrec.config import CleaningConfig
-from kgrec.data.cleaning.report import Report
 from kgrec.data.fingerprint import Hashes
 from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Events
+from kgrec.data.view.findings import SOURCE, note
 from kgrec.data.view.pairs import pair_keys
 from kgrec.data.view.runs import (
     Array,
@@ -26,14 +26,13 @@ from kgrec.data.view.runs import (
 from kgrec.errors import DataError
 from kgrec.schema import Split
 
-SOURCE = "interactions"
 _DAY = 86_400
 
 #: Gives the ids of a user's and an item's code, for messages.
 Names = Callable[[int, int], tuple[str, str]]
 
 
-def without_repeats(events: Events, num_items: int, report: Report) -> Events:
+def without_repeats(events: Events, num_items: int) -> Events:
     """Keeps one of events that are equal in everything but the load: the one of the first load.
 
     A delivery that comes twice so changes nothing.
@@ -53,17 +52,11 @@ def without_repeats(events: Events, num_items: int, report: Report) -> Events:
         for column in (events.time, events.rating, events.weight, events.split, events.deleted):
             again[repeats] &= _same(column[row], column[previous])
         order = order[~again]
-    report.add(
-        SOURCE,
-        "repeated event",
-        "dropped",
-        int(again.sum()),
-        "events came more than once, equal in everything; one of each counts",
-    )
+    note(SOURCE, "repeated event", again)
     return events.take(order)
 
 
-def without_deleted(events: Events, num_items: int, report: Report) -> Events:
+def without_deleted(events: Events, num_items: int) -> Events:
     """Takes back what deletions name, and the deletions themselves.
 
     A deletion with a time takes back the events of its user, item and behaviour up to that time.
@@ -89,20 +82,13 @@ def without_deleted(events: Events, num_items: int, report: Report) -> Events:
         (until[at] >= events.time) | (undated_load[at] >= events.load),
         load[at] >= events.load,
     )
-    report.add(
-        SOURCE, "deleted", "dropped", int(is_deleted.sum()), "events were taken back by deletions"
-    )
-    report.add(
-        SOURCE,
-        "deletion of nothing",
-        "noted",
-        len(np.setdiff1d(deleted_keys, event_keys[is_deleted])),
-        "pairs were to be taken back, but had no event up to then",
-    )
+    note(SOURCE, "deleted", is_deleted)
+    idle = np.setdiff1d(deleted_keys, event_keys[is_deleted])
+    note(SOURCE, "deletion of nothing", len(idle))
     return events.take(~is_deleted)
 
 
-def without_bots(events: Events, most: int, report: Report) -> tuple[Events, Index]:
+def without_bots(events: Events, most: int) -> tuple[Events, Index]:
     """Leaves out users with more than `most` events on one day (UTC), and says who they are.
 
     Events without a time are on no day.
@@ -115,20 +101,12 @@ def without_bots(events: Events, most: int, report: Report) -> tuple[Events, Ind
     starts = np.flatnonzero(is_start(user) | is_start(day))
     bots = np.unique(user[starts[sizes_of(starts, len(user)) > most]]).astype(np.int64)
     theirs = np.isin(events.user, bots)
-    report.add(
-        SOURCE,
-        "bot",
-        "dropped",
-        len(bots),
-        f"users had more than {most:,} events on one day, were taken for bots and left out",
-    )
-    report.add(
-        SOURCE, "events of bots", "dropped", int(theirs.sum()), "events were of users left out so"
-    )
+    note(SOURCE, "bot", len(bots), most=most)
+    note(SOURCE, "events of bots", theirs)
     return _select(events, ~theirs), bots
 
 
-def latest_of_each_user(events: Events, most: int, item_hash: Hashes, report: Report) -> Events:
+def latest_of_each_user(events: Events, most: int, item_hash: Hashes) -> Events:
     """Keeps the latest `most` events of each user.
 
     Of one moment, the greater hash of the item counts as the later (then the later behaviour of
@@ -153,13 +131,7 @@ def latest_of_each_user(events: Events, most: int, item_hash: Hashes, report: Re
     later = rows_after(candidates.user[order])
     keep = np.ones(len(events), dtype=np.bool_)
     keep[rows[order[later >= most]]] = False
-    report.add(
-        SOURCE,
-        "events beyond the latest",
-        "dropped",
-        int((~keep).sum()),
-        f"events were older than their user's latest {most:,}",
-    )
+    note(SOURCE, "events beyond the latest", ~keep, most=most)
     return events.take(keep)
 
 

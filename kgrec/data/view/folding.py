@@ -5,9 +5,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.events import NO_TIME, Events
-from kgrec.data.view.filtering import SOURCE, load_if_undated, lowest_if_missing
+from kgrec.data.view.filtering import load_if_undated, lowest_if_missing
+from kgrec.data.view.findings import SOURCE, note
 from kgrec.data.view.pairs import Pairs, pair_keys
 from kgrec.data.view.runs import Array, Index, sizes_of, starts_of
 
@@ -131,9 +131,7 @@ def united(parts: list[Pairs], num_items: int) -> Pairs:
     return first.with_column("time", np.maximum.reduceat(pairs["time"][order], starts))
 
 
-def resolved(
-    targets: Pairs, disliked: Pairs, num_items: int, report: Report
-) -> tuple[Pairs, Pairs]:
+def resolved(targets: Pairs, disliked: Pairs, num_items: int) -> tuple[Pairs, Pairs]:
     """Settles pairs that are a target by one behaviour and disliked by another.
 
     The later in time wins; where they are of one moment, or one has no time, the target.
@@ -151,18 +149,6 @@ def resolved(
     keep_target[ours[turned]] = False
     keep_dislike = np.ones(len(disliked), dtype=np.bool_)
     keep_dislike[theirs[~turned]] = False
-    report.add(
-        SOURCE,
-        "disliked later",
-        "dropped",
-        int(turned.sum()),
-        "targets were disliked later by another behaviour and are no targets",
-    )
-    report.add(
-        SOURCE,
-        "liked after all",
-        "dropped",
-        int((~turned).sum()),
-        "dislikes were of pairs that are a target by another behaviour, not disliked later",
-    )
+    note(SOURCE, "disliked later", turned)
+    note(SOURCE, "liked after all", ~turned)
     return targets.take(keep_target), disliked.take(keep_dislike)

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kgrec.data.cleaning.report import EXAMPLES, Report
 from kgrec.data.view.components import components
+from kgrec.data.view.findings import note
 from kgrec.data.view.rows import SourceRows, among
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
 
@@ -80,10 +80,10 @@ class Identities:
         links = pd.DataFrame({"item": item, "entity": entity}).dropna()
         return links.astype("str").reset_index(drop=True)
 
-    def among(self, label: NodeLabel, ids: pd.Index, report: Report) -> "Identities":
+    def among(self, label: NodeLabel, ids: pd.Index) -> "Identities":
         """Forgets the members of a label that are not among some ids."""
         stray = (self.members["label"] == label).to_numpy() & ~among(self.members["id"], ids)
-        _report_strangers(report, self.members["id"][stray])
+        _report_strangers(self.members["id"][stray])
         return Identities(_in_groups(self.members[~stray]))
 
     @cached_property
@@ -99,9 +99,7 @@ class Identities:
 
 
 def read_identities(
-    tables: Sequence[SourceRows],
-    report: Report,
-    node_ids: Mapping[NodeLabel, pd.Index] | None = None,
+    tables: Sequence[SourceRows], node_ids: Mapping[NodeLabel, pd.Index] | None = None
 ) -> Identities:
     """Joins the accepted rows of `same_as`.
 
@@ -110,21 +108,20 @@ def read_identities(
 
     Args:
         tables: Rows by source.
-        report: Takes what was left out.
         node_ids: By label all ids that nodes have; ids that are not among them join others, but are
             left out. Of a label that is not given, all ids are taken for nodes.
     """
-    pairs = [_accepted(rows, report) for rows in tables]
+    pairs = [_accepted(rows) for rows in tables]
     members = _members([pair for pair in pairs if len(pair)])
     for label, ids in (node_ids or {}).items():
         stray = (members["label"] == label).to_numpy() & ~among(members["id"], ids)
-        _report_strangers(report, members["id"][stray])
+        _report_strangers(members["id"][stray])
         members = members[~stray]
     return Identities(_in_groups(members))
 
 
 def adopted(
-    nodes: Mapping[NodeLabel, pd.DataFrame], identities: Identities, report: Report
+    nodes: Mapping[NodeLabel, pd.DataFrame], identities: Identities
 ) -> dict[NodeLabel, pd.DataFrame]:
     """Fills missing properties of the nodes that count from those they count for.
 
@@ -134,7 +131,6 @@ def adopted(
     Args:
         nodes: Per label `id`, properties and `load`.
         identities: The groups.
-        report: Takes what could not be taken over.
     """
     frames = dict(nodes)
     for label, frame in nodes.items():
@@ -142,7 +138,7 @@ def adopted(
         donors = frame[among(frame["id"], replacement.index)]
         if len(donors):
             heirs = identities.canonical(label, donors["id"])
-            frames[label] = _filled(frame, donors, heirs, label, report)
+            frames[label] = _filled(frame, donors, heirs, label)
     links = identities.links
     entities = frames[NodeLabel.ENTITY]
     donors = entities[among(entities["id"], pd.Index(links["entity"]))]
@@ -150,13 +146,13 @@ def adopted(
         renaming = {DISPLAY_PROPERTY[NodeLabel.ENTITY]: DISPLAY_PROPERTY[NodeLabel.ITEM]}
         heirs = donors["id"].map(links.set_index("entity")["item"])
         frames[NodeLabel.ITEM] = _filled(
-            frames[NodeLabel.ITEM], donors.rename(columns=renaming), heirs, NodeLabel.ITEM, report
+            frames[NodeLabel.ITEM], donors.rename(columns=renaming), heirs, NodeLabel.ITEM
         )
     return frames
 
 
 def _filled(
-    frame: pd.DataFrame, donors: pd.DataFrame, heirs: pd.Series, label: NodeLabel, report: Report
+    frame: pd.DataFrame, donors: pd.DataFrame, heirs: pd.Series, label: NodeLabel
 ) -> pd.DataFrame:
     """Fills what `heirs` (n,) lack from the rows (n,) of `donors`, which are sorted by id."""
     properties = donors.drop(columns=["id", "load"])
@@ -175,15 +171,11 @@ def _filled(
         if numeric[0] == numeric[1]:
             out[name] = out[name].where(~missing, offered)
         else:
-            report.add(
-                "graph", f"{name} not taken over", "noted", missing.sum(),
-                f"{label} nodes lack {name!r} and did not take it from the node that is the same, "
-                f"where it is of another type",
-            )  # fmt: skip
+            note("graph", "{name} not taken over", missing, name=name, label=label)
     return out
 
 
-def _accepted(rows: SourceRows, report: Report) -> pd.DataFrame:
+def _accepted(rows: SourceRows) -> pd.DataFrame:
     """Gives the accepted rows of a source: left and right with their labels, score and load."""
     frame = rows.frame
     left, right = frame["left"], frame["right"]
@@ -201,13 +193,7 @@ def _accepted(rows: SourceRows, report: Report) -> pd.DataFrame:
     )
     pairs = pairs.iloc[np.argsort(rows.order())]
     pairs = pairs[~pairs.duplicated(["left", "right", "kind"], keep="last")]
-    report.add(
-        rows.source.name,
-        "not accepted",
-        "noted",
-        (~pairs["accepted"]).sum(),
-        "pairs are not accepted and change nothing",
-    )
+    note(rows.source.name, "not accepted", ~pairs["accepted"])
     pairs = pairs[pairs["accepted"]]
     return pairs.assign(
         left_label=pairs["kind"].map({kind: ends[0] for kind, ends in _ENDS.items()}),
@@ -245,12 +231,5 @@ def _in_groups(members: pd.DataFrame) -> pd.DataFrame:
     return members[shared].reset_index(drop=True)
 
 
-def _report_strangers(report: Report, ids: pd.Series) -> None:
-    report.add(
-        "same_as",
-        "unknown id",
-        "dropped",
-        len(ids),
-        "ids that no node has were said to be the same as others and were left out",
-        [repr(key) for key in ids[:EXAMPLES]],
-    )
+def _report_strangers(ids: pd.Series) -> None:
+    note("same_as", "unknown id", len(ids), map(repr, ids))

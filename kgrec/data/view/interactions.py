@@ -4,12 +4,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kgrec.config import CleaningConfig, DataConfig, SplitConfig
-from kgrec.data.cleaning.report import Report
 from kgrec.data.fingerprint import Hashes
 from kgrec.data.journal.events import Events
 from kgrec.data.view.behaviours import DISLIKED_NAME, Behaviours
 from kgrec.data.view.blocks import BlockFolder
-from kgrec.data.view.filtering import SOURCE, Names, k_core
+from kgrec.data.view.filtering import Names, k_core
+from kgrec.data.view.findings import SOURCE, note
 from kgrec.data.view.interaction_view import BehaviourEdges, InteractionView
 from kgrec.data.view.leaks import HeldOut
 from kgrec.data.view.pairs import Pairs
@@ -33,7 +33,6 @@ def derive_interactions(
     item_hash: Hashes,
     config: DataConfig,
     seed: int,
-    report: Report,
     *,
     moments: Moments | None = None,
     whole: bool = True,
@@ -50,7 +49,6 @@ def derive_interactions(
         item_hash: Hashes of the items' ids, uint64 (num_items,), by code.
         config: Behaviours, cleaning and split.
         seed: Of the kinds of split that draw.
-        report: Is told what was mended and left out, as source "interactions".
         moments: Where an earlier view made its global cut; `valid_from` and `test_from` of the
             settings go first.
         whole: Whether these are all events. Of those of some users nobody can say that a
@@ -65,29 +63,28 @@ def derive_interactions(
     behaviours = Behaviours.of(config)
     users = _occurs(events.user, events.deleted, len(user_hash))
     items = _occurs(events.item, events.deleted, len(item_hash))
-    folder = BlockFolder(config, behaviours, len(user_hash), item_hash, name, report)
+    folder = BlockFolder(config, behaviours, len(user_hash), item_hash, name)
     folded = folder.fold(events)
     if whole:
         folder.ratings.check()
     users[folded.bots] = False
     targets = folded.targets
-    _keep_core(targets, config.cleaning, users, items, report)
+    _keep_core(targets, config.cleaning, users, items)
 
     parts, held_out = _held_out(targets, user_hash, item_hash, config, seed, moments)
     for position, split in enumerate(Split):
-        count = int(np.count_nonzero(parts == position))
-        report.add(SOURCE, split, "noted", count, f"targets are in {split}")
+        note(SOURCE, "{split}", parts == position, split=split)
     splits = targets.frames(parts)
     del parts
 
     edges: list[BehaviourEdges] = []
     for at, called, key, role in behaviours.nontargets():
         pairs = folded.nontargets.pop(at)
-        _drop_leaks(pairs, called, users, items, held_out, report)
+        _drop_leaks(pairs, called, users, items, held_out)
         edges.append(BehaviourEdges(called, key, role, pairs.frame()))
     if behaviours.has_dislikes:
         key, pairs = EdgeKey(DISLIKED, NodeLabel.USER, NodeLabel.ITEM), folded.disliked
-        _drop_leaks(pairs, DISLIKED_NAME, users, items, held_out, report)
+        _drop_leaks(pairs, DISLIKED_NAME, users, items, held_out)
         edges.append(BehaviourEdges(DISLIKED_NAME, key, Role.NEGATIVE, pairs.frame()))
     return InteractionView(splits, tuple(edges), held_out, users, items, folder.ratings)
 
@@ -99,9 +96,7 @@ def _occurs(codes: npt.NDArray[np.int32], deleted: Mask, size: int) -> Mask:
     return occurs
 
 
-def _keep_core(
-    targets: Pairs, cleaning: CleaningConfig, users: Mask, items: Mask, report: Report
-) -> None:
+def _keep_core(targets: Pairs, cleaning: CleaningConfig, users: Mask, items: Mask) -> None:
     """Leaves the k-core in `targets`, and takes those outside out of `users` and `items`.
 
     A core of 1 asks nothing: an item's core alone takes items, but no user.
@@ -110,13 +105,7 @@ def _keep_core(
         return
     keep = k_core(targets["user"], targets["item"], cleaning)
     cores = f"a core of {cleaning.user_core} items a user and {cleaning.item_core} users an item"
-    report.add(
-        SOURCE,
-        "k-core",
-        "dropped",
-        int(np.count_nonzero(~keep)),
-        f"targets were outside {cores}",
-    )
+    note(SOURCE, "k-core", ~keep, cores=cores)
     for mask, end, core in (
         (users, "user", cleaning.user_core),
         (items, "item", cleaning.item_core),
@@ -124,12 +113,8 @@ def _keep_core(
         if core > 1:
             before = int(mask.sum())
             mask &= np.bincount(targets[end][keep], minlength=len(mask)) > 0
-            report.add(
-                SOURCE,
-                f"{end}s outside the k-core",
-                "dropped",
-                before - int(mask.sum()),
-                f"{end}s were outside {cores}",
+            note(
+                SOURCE, "{end}s outside the k-core", before - int(mask.sum()), end=end, cores=cores
             )
     if len(keep) and not keep.any():
         raise DataError(
@@ -158,24 +143,10 @@ def _held_out(
     return parts, HeldOut.of(targets, parts, *sizes, by_time=by_time, moments=cut)
 
 
-def _drop_leaks(
-    pairs: Pairs, name: str, users: Mask, items: Mask, held_out: HeldOut, report: Report
-) -> None:
+def _drop_leaks(pairs: Pairs, name: str, users: Mask, items: Mask, held_out: HeldOut) -> None:
     """Leaves the edges whose ends are in the graph and that tell nothing of what is held out."""
     in_graph = users[pairs["user"]] & items[pairs["item"]]
     leaks = held_out.leaves(pairs["user"], pairs["item"], pairs["time"])
-    report.add(
-        SOURCE,
-        f"{name} outside the k-core",
-        "dropped",
-        int(np.count_nonzero(~in_graph)),
-        f"edges {name!r} were of users or items outside the k-core",
-    )
-    report.add(
-        SOURCE,
-        f"{name} leaks",
-        "dropped",
-        int(np.count_nonzero(leaks & in_graph)),
-        f"edges {name!r} were left out: they would tell the held-out interactions",
-    )
+    note(SOURCE, "{name} outside the k-core", ~in_graph, name=name)
+    note(SOURCE, "{name} leaks", leaks & in_graph, name=name)
     pairs.keep(in_graph & ~leaks)

@@ -83,7 +83,6 @@ def derive_knowledge(
     train_items: pd.Index,
     identities: Identities,
     config: DataConfig,
-    report: Report,
     scales: Mapping[str, Scale] | None = None,
 ) -> KnowledgeView:
     """Turns all rows that are no events into nodes and relations.
@@ -98,7 +97,6 @@ def derive_knowledge(
         train_items: Ids of items with interactions in train; numbers of items are fitted on them.
         identities: Which users, items and entities are the same, of `read_identities`.
         config: What is done with rows.
-        report: Takes what is mended, left out or noted.
         scales: Normalisations fitted before, by `Label.property`; None fits them.
 
     Raises:
@@ -106,45 +104,38 @@ def derive_knowledge(
         ConfigError: If a setting does not fit the rows.
         SchemaError: If a relation's name gives no relationship type.
     """
-    tables = {
-        label: read_nodes(rows.get(kind, ()), label, report) for label, kind in _TABLES.items()
-    }
+    tables = {label: read_nodes(rows.get(kind, ()), label) for label, kind in _TABLES.items()}
     loads_of: Mapping[NodeLabel, Known] = {NodeLabel.USER: users, NodeLabel.ITEM: items}
     loads = {
         label: loads_by_id(label, ids, tables[label], identities) for label, ids in loads_of.items()
     }
     node_ids = {label: pd.Index(load.index, dtype="str") for label, load in loads.items()}
-    values = one_spelling(pd.concat([table.values for table in tables.values()]), report)
-    texts = read_texts(rows, held_out.moment, report)
-    stated = _stated(rows, config, held_out.moment, report)
+    values = one_spelling(pd.concat([table.values for table in tables.values()]))
+    texts = read_texts(rows, held_out.moment)
+    stated = _stated(rows, config, held_out.moment)
     if len(identities.ids(NodeLabel.ENTITY)):
         entity_ids = _named_entities(rows, stated, tables, values, texts, node_ids)
-        identities = identities.among(NodeLabel.ENTITY, entity_ids, report)
-    link = read_link(rows.get("link", ()), node_ids[NodeLabel.ITEM], identities, report)
+        identities = identities.among(NodeLabel.ENTITY, entity_ids)
+    link = read_link(rows.get("link", ()), node_ids[NodeLabel.ITEM], identities)
     texts = kept_texts(
-        texts, node_ids[NodeLabel.USER], node_ids[NodeLabel.ITEM], identities, held_out, report
+        texts, node_ids[NodeLabel.USER], node_ids[NodeLabel.ITEM], identities, held_out
     )
-    facts = _facts(stated, values, texts, node_ids, link, identities, config, report)
-    same = same_as_tables(facts, link, identities, report)
+    facts = _facts(stated, values, texts, node_ids, link, identities, config)
+    same = same_as_tables(facts, link, identities)
     loads[NodeLabel.ENTITY] = entity_loads(facts, same, tables[NodeLabel.ENTITY])
-    report_unused(tables[NodeLabel.ENTITY], pd.Index(loads[NodeLabel.ENTITY].index), report)
-    nodes = node_frames(tables, loads, text_nodes(texts), values, identities, report)
-    nodes, fitted_scales = scaled_numbers(
-        nodes, tables, train_items, identities, scales or {}, report
-    )
+    report_unused(tables[NodeLabel.ENTITY], pd.Index(loads[NodeLabel.ENTITY].index))
+    nodes = node_frames(tables, loads, text_nodes(texts), values, identities)
+    nodes, fitted_scales = scaled_numbers(nodes, tables, train_items, identities, scales or {})
     relations = sorted((*relation_tables(facts), *same), key=lambda table: table.key)
     return KnowledgeView(nodes, tuple(relations), fitted_scales)
 
 
-def _stated(
-    rows: Rows, config: DataConfig, moment: int | None, report: Report
-) -> dict[Kind, Stated]:
+def _stated(rows: Rows, config: DataConfig, moment: int | None) -> dict[Kind, Stated]:
     """Reads the stated facts of every kind."""
     tables_of = {kind: rows.get(kind, ()) for kind in _STATED}
     check_rules(config.relations, [table for tables in tables_of.values() for table in tables])
     return {
-        kind: read_stated(tables, config.relations, moment, report)
-        for kind, tables in tables_of.items()
+        kind: read_stated(tables, config.relations, moment) for kind, tables in tables_of.items()
     }
 
 
@@ -160,10 +151,10 @@ def _named_entities(
     triples = stated["triples"].frame
     ends = pd.concat([triples["head"], triples["tail"]])
     ends = ends[~among(ends, node_ids[NodeLabel.ITEM])]
-    quiet = Report()
-    linked = [
-        standing(link, ["item", "entity"], quiet).frame["entity"] for link in rows.get("link", ())
-    ]
+    with Report():  # `read_link` says it
+        linked = [
+            standing(link, ["item", "entity"]).frame["entity"] for link in rows.get("link", ())
+        ]
     parts = [ends, *linked, tables[NodeLabel.ENTITY].frame["id"], attribute_ids(values)]
     entities: pd.Index = pd.Index(pd.concat([*parts, texts["entity"]]).unique(), dtype="str")
     return entities
@@ -177,7 +168,6 @@ def _facts(
     link: Link,
     identities: Identities,
     config: DataConfig,
-    report: Report,
 ) -> pd.DataFrame:
     """Joins the facts of all kinds, each once and between the ids that count."""
     attributes, of_texts = _attribute_facts(values), text_facts(texts)
@@ -203,14 +193,14 @@ def _facts(
 
     triples, tables = ready(frame_of["triples"]), stated["triples"].tables
     triples = recognised(triples, node_ids[NodeLabel.ITEM], link)
-    triples = once(redirected(triples, link, identities), tables, "triples", report)
-    parts.append(about_known(triples, tables, mentioned, config.unknown_triples, report))
+    triples = once(redirected(triples, link, identities), tables, "triples")
+    parts.append(about_known(triples, tables, mentioned, config.unknown_triples))
     for kind, label in _BETWEEN.items():
         tables = stated[kind].tables
-        edges = between(ready(frame_of[kind]), label, node_ids[label], tables, report)
-        parts.append(once(redirected(edges, link, identities), tables, "edges", report))
+        edges = between(ready(frame_of[kind]), label, node_ids[label], tables)
+        parts.append(once(redirected(edges, link, identities), tables, "edges"))
     parts.append(occurring(pd.concat(parts), attributes[of_entities]))
-    return without_hubs(merged(parts), config.cleaning.max_fan_out, report)
+    return without_hubs(merged(parts), config.cleaning.max_fan_out)
 
 
 def _attribute_facts(values: pd.DataFrame) -> pd.DataFrame:

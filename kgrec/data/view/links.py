@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kgrec.data.cleaning.report import EXAMPLES, Report
 from kgrec.data.view.facts import ENTITY, ITEM, LABELS, encoded
+from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities
 from kgrec.data.view.rows import SourceRows, among, standing
 from kgrec.errors import DataError
@@ -31,23 +31,20 @@ class Link:
         return replace(self, pairs=self.pairs.apply(encoded, terms=terms))
 
 
-def read_link(
-    tables: Sequence[SourceRows], items: pd.Index, identities: Identities, report: Report
-) -> Link:
+def read_link(tables: Sequence[SourceRows], items: pd.Index, identities: Identities) -> Link:
     """Reads which entity is which item, and adds what the identities say of it.
 
     Args:
         tables: Rows by source.
         items: All known item ids.
         identities: Which ids count for others.
-        report: Takes what was left out.
 
     Raises:
         DataError: If a source links no known item.
     """
     parts = [pd.DataFrame({"item": [], "entity": []}, dtype="str")]
     for rows in tables:
-        link = standing(rows, ["item", "entity"], report).frame[["item", "entity"]]
+        link = standing(rows, ["item", "entity"]).frame[["item", "entity"]]
         link = link.drop_duplicates()
         is_known = among(link["item"], items)
         if len(link) and not is_known.any():
@@ -56,14 +53,7 @@ def read_link(
                 f"{len(link) - 1:,} others are in neither the interactions nor the item table; "
                 f"check that it belongs to this data"
             )
-        report.add(
-            rows.source.name,
-            "unknown item",
-            "dropped",
-            (~is_known).sum(),
-            "links of unknown items were left out",
-            [repr(item) for item in link["item"][~is_known][:EXAMPLES]],
-        )
+        note(rows.source.name, "unknown item", ~is_known, map(repr, link["item"][~is_known]))
         parts.append(link[is_known])
     links = pd.concat(parts, ignore_index=True)
     pairs = pd.DataFrame(

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from kgrec.data.cleaning.report import EXAMPLES, Report
 from kgrec.data.tables import RelationTable
 from kgrec.data.view.attributes import attribute_ids
 from kgrec.data.view.facts import ENTITY
+from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities, adopted
 from kgrec.data.view.nodes import NodeTable
 from kgrec.data.view.rows import among
@@ -69,18 +69,11 @@ def entity_loads(facts: pd.DataFrame, same: Sequence[RelationTable], table: Node
     return described.reindex(first_load.index).fillna(first_load)
 
 
-def report_unused(table: NodeTable, entities: pd.Index, report: Report) -> None:
+def report_unused(table: NodeTable, entities: pd.Index) -> None:
     """Reports the entities of each table that are not among those of the graph."""
     for source, ids in table.ids.items():
         unused = ~ids.isin(entities)
-        report.add(
-            source,
-            "unused entity",
-            "dropped",
-            unused.sum(),
-            f"of {len(ids):,} entities occur in no fact and were left out",
-            [repr(key) for key in ids[unused][:EXAMPLES]],
-        )
+        note(source, "unused entity", unused, map(repr, ids[unused]), number=len(ids))
 
 
 def node_frames(
@@ -89,7 +82,6 @@ def node_frames(
     texts: pd.DataFrame,
     values: pd.DataFrame,
     identities: Identities,
-    report: Report,
 ) -> dict[NodeLabel, pd.DataFrame]:
     """Gives the nodes of every label with their properties.
 
@@ -99,7 +91,6 @@ def node_frames(
         texts: Nodes of texts, as `kgrec.data.view.texts.text_nodes` gives them.
         values: Values of attributes; each names its entity, unless a table does.
         identities: A node that counts for others takes over what it lacks.
-        report: Takes what could not be taken over.
 
     Returns:
         Frames with `id` (str, unique, sorted), the properties (integers become float64 where some
@@ -116,7 +107,6 @@ def node_frames(
     return adopted(
         {label: _node_frame(frame, loads[label]) for label, frame in frames.items()},
         identities,
-        report,
     )
 
 
@@ -126,7 +116,6 @@ def scaled_numbers(
     train_items: pd.Index,
     identities: Identities,
     scales: Mapping[str, Scale],
-    report: Report,
 ) -> tuple[dict[NodeLabel, pd.DataFrame], dict[str, Scale]]:
     """Adds the scaled twins of numbers, fitted on the items of train, or on all users or entities.
 
@@ -136,7 +125,6 @@ def scaled_numbers(
         train_items: Ids of the items of train.
         identities: Nodes that another one counts for are no part of the fit.
         scales: Normalisations that are used instead of fitting, by `Label.property`.
-        report: Takes what was done.
 
     Returns:
         The nodes and all normalisations.
@@ -152,7 +140,7 @@ def scaled_numbers(
         else:
             counts = identities.canonical(label, frame["id"])
             looked_at = (counts == frame["id"]).to_numpy(dtype=bool)
-        out[label], own = with_twins(label, frame, tables[label].scaled, looked_at, scales, report)
+        out[label], own = with_twins(label, frame, tables[label].scaled, looked_at, scales)
         fitted_scales |= own
     return out, fitted_scales
 

@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import PropertyRule
-from kgrec.data.cleaning.report import EXAMPLES, Report
+from kgrec.data.cleaning.report import Report
 from kgrec.data.view.attributes import attribute_values, no_values
+from kgrec.data.view.findings import note
 from kgrec.data.view.properties import Column, columns_of, display_clash, numbers, typed
 from kgrec.data.view.rows import SourceRows, newest, standing
 from kgrec.errors import ConfigError
@@ -65,7 +66,7 @@ class _Property:
             )
         return asking[0] if asking else None
 
-    def merged(self, ids: pd.Index, report: Report) -> pd.Series:
+    def merged(self, ids: pd.Index) -> pd.Series:
         """Gives the values (n,) under `ids`: of the first source that has one."""
         kind = self.kind()
         out: pd.Series | None = None
@@ -75,14 +76,8 @@ class _Property:
                 out = values
                 continue
             differ = (out.notna() & values.notna() & (out != values)).to_numpy(dtype=bool)
-            report.add(
-                rows.source.name,
-                f"conflicting {self.name}",
-                "noted",
-                differ.sum(),
-                f"values of {self.name!r} differ from those of an earlier source, which count",
-                [f"{key!r}" for key in ids[differ][:EXAMPLES]],
-            )
+            examples = map(repr, ids[differ])
+            note(rows.source.name, "conflicting {name}", differ, examples, name=self.name)
             out = out.where(out.notna(), values)
         assert out is not None
         return typed(out) if kind == "property" else out
@@ -91,7 +86,7 @@ class _Property:
         return " and ".join(rows.source.name for rows, _ in self.parts)
 
 
-def read_nodes(tables: Sequence[SourceRows], label: NodeLabel, report: Report) -> NodeTable:
+def read_nodes(tables: Sequence[SourceRows], label: NodeLabel) -> NodeTable:
     """Merges the sources of one label.
 
     A node's newest row in a source counts. Where several sources describe it, an earlier one in the
@@ -100,15 +95,14 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel, report: Report) -
     Args:
         tables: Rows by source, in the order of the settings.
         label: What they describe.
-        report: Takes what was left out, renamed or contradicts.
 
     Raises:
         DataError: If an untimed file has an id twice with different cells, a column's name is
             kgrec's own or no name for a property, or a number is none.
         ConfigError: If the settings name a column that is not there, or contradict each other.
     """
-    latest = [_latest(rows, report) for rows in tables]
-    columns = [columns_of(rows, label, report) for rows in latest]
+    latest = [_latest(rows) for rows in tables]
+    columns = [columns_of(rows, label) for rows in latest]
     properties: dict[str, _Property] = {}
     values = [no_values()]
     for rows, described in zip(latest, columns, strict=True):
@@ -121,7 +115,7 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel, report: Report) -
     display_clash(label, properties)
     ids_by_source = {rows.source.name: pd.Index(rows.frame["id"]) for rows in latest}
     ids = _sorted_ids(*ids_by_source.values())
-    merged = {name: entry.merged(ids, report).array for name, entry in properties.items()}
+    merged = {name: entry.merged(ids).array for name, entry in properties.items()}
     scaled = {name: p.scaled() for name, p in properties.items()}
     return NodeTable(
         pd.DataFrame({"id": ids, **merged, "load": _loads(latest, ids)}),
@@ -133,13 +127,13 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel, report: Report) -
 
 def table_ids(tables: Sequence[SourceRows]) -> pd.Index:
     """Gives the ids that stand in some tables of nodes, sorted."""
-    quiet = Report()
-    return _sorted_ids(*(standing(rows, ["id"], quiet).frame["id"] for rows in tables))
+    with Report():  # `read_nodes` says it
+        return _sorted_ids(*(standing(rows, ["id"]).frame["id"] for rows in tables))
 
 
-def _latest(rows: SourceRows, report: Report) -> SourceRows:
+def _latest(rows: SourceRows) -> SourceRows:
     """Gives the newest row of each id; raises DataError where a file contradicts itself."""
-    rows = standing(rows, ["id"], report)
+    rows = standing(rows, ["id"])
     cells = [name for name in rows.frame.columns if name not in ("time", "deleted", "file", "row")]
     place = [*cells, "file"]
     rows = rows.take(~rows.frame.duplicated([*place, "time"]).to_numpy())
@@ -148,12 +142,11 @@ def _latest(rows: SourceRows, report: Report) -> SourceRows:
     again[untimed] = rows.frame[untimed].duplicated(["id", "load", "file"]).to_numpy()
     rows.refuse(again, "id", "every id once", "remove the repeated row, or give the rows times")
     latest = newest(rows, ["id"])
-    report.add(
+    note(
         rows.source.name,
         "older row",
-        "dropped",
         len(rows.frame) - len(latest.frame),
-        "rows are older than another one of their id and were left out",
+        how="are older than another one of their id",
     )
     return latest
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import PropertyRule
-from kgrec.data.cleaning.report import Report
 from kgrec.data.cleaning.schemas import NODES
+from kgrec.data.view.findings import note
 from kgrec.data.view.rows import SourceRows
 from kgrec.errors import ConfigError, DataError, SchemaError
 from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel, property_name
@@ -36,13 +36,12 @@ class Column:
     rule: PropertyRule
 
 
-def columns_of(rows: SourceRows, label: NodeLabel, report: Report) -> list[Column]:
+def columns_of(rows: SourceRows, label: NodeLabel) -> list[Column]:
     """Tells what becomes of the columns of a source, in their order; empty ones are left out.
 
     Args:
         rows: Rows of a source of nodes.
         label: What they describe.
-        report: Takes what was renamed or left out.
 
     Raises:
         ConfigError: If the settings name a column that the source does not have.
@@ -59,16 +58,9 @@ def columns_of(rows: SourceRows, label: NodeLabel, report: Report) -> list[Colum
         )
     retained = [column for column in names if column not in rules or rules[column].kind != "drop"]
     unnamed = [Column(column, "", rules.get(column, PropertyRule())) for column in retained]
-    columns = _with_names(rows.source.name, unnamed, label, report)
+    columns = _with_names(rows.source.name, unnamed, label)
     empty = [c.column for c in columns if not _is_filled(rows.frame[c.column]).any()]
-    report.add(
-        rows.source.name,
-        "empty column",
-        "dropped",
-        len(empty),
-        "columns are empty and were left out",
-        [repr(column) for column in empty],
-    )
+    note(rows.source.name, "empty column", len(empty), map(repr, empty))
     return [column for column in columns if column.column not in empty]
 
 
@@ -110,9 +102,7 @@ def display_clash(label: NodeLabel, names: Iterable[str]) -> None:
         )
 
 
-def _with_names(
-    source: str, columns: list[Column], label: NodeLabel, report: Report
-) -> list[Column]:
+def _with_names(source: str, columns: list[Column], label: NodeLabel) -> list[Column]:
     attributes = [c for c in columns if c.rule.kind == "attribute"]
     properties = [c for c in columns if c.rule.kind != "attribute"]
     names = dict(
@@ -122,14 +112,8 @@ def _with_names(
     renamed = [
         c.column for c in properties if c.column != names[c.column] != (c.rule.name or c.column)
     ]
-    report.add(
-        source,
-        "renamed column",
-        "mended",
-        len(renamed),
-        "columns are kept under another name",
-        [f"{column!r} is kept as {names[column]!r}" for column in renamed],
-    )
+    examples = (f"{column!r} is kept as {names[column]!r}" for column in renamed)
+    note(source, "renamed column", len(renamed), examples)
     return [Column(c.column, names[c.column], c.rule) for c in columns]
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kgrec.data.cleaning.report import EXAMPLES, Report
 from kgrec.data.tables import RelationTable
 from kgrec.data.view.components import components
 from kgrec.data.view.facts import (
@@ -17,6 +16,7 @@ from kgrec.data.view.facts import (
     ITEM,
     LABELS,
 )
+from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities
 from kgrec.data.view.links import Link, redirected_end
 from kgrec.data.view.rows import SourceRows, among
@@ -24,39 +24,23 @@ from kgrec.errors import DataError
 from kgrec.schema import SAME_AS, EdgeKey, Role, relation_type
 
 
-def once(
-    frame: pd.DataFrame, tables: Sequence[SourceRows], noun: str, report: Report
-) -> pd.DataFrame:
+def once(frame: pd.DataFrame, tables: Sequence[SourceRows], noun: str) -> pd.DataFrame:
     """Keeps the newest of stated facts that are the same, and none that joins a node to itself.
 
     Args:
         frame: As `kgrec.data.view.facts.Stated` has it, with the labels of the ends.
         tables: The sources they are from.
         noun: What the rows are called, e.g. "triples".
-        report: Takes what was left out.
     """
     facts = _newest(frame)
     before, after = frame["source"].value_counts(), facts["source"].value_counts()
     for source, number in before.sort_index().items():
-        repeats = number - after.get(source, 0)
-        report.add(
-            tables[int(str(source))].source.name,
-            "repeated",
-            "dropped",
-            repeats,
-            f"of {number:,} {noun} repeat another one (after relations were merged) and were left "
-            f"out",
-        )
+        name = tables[int(str(source))].source.name
+        note(name, "repeated", number - after.get(source, 0), number=number, noun=noun)
     loops = (facts["head"] == facts["tail"]) & (facts["head_label"] == facts["tail_label"])
     for source, rows in facts[loops].groupby("source"):
-        report.add(
-            tables[int(str(source))].source.name,
-            "self loop",
-            "dropped",
-            len(rows),
-            f"{noun} join a node to itself and were left out",
-            [repr(key) for key in rows["head"][:EXAMPLES]],
-        )
+        name = tables[int(str(source))].source.name
+        note(name, "self loop", len(rows), map(repr, rows["head"]), noun=noun)
     return facts[~loops.to_numpy()].reset_index(drop=True)
 
 
@@ -65,7 +49,6 @@ def about_known(
     tables: Sequence[SourceRows],
     entities: pd.Index,
     unknown: Literal["error", "drop"],
-    report: Report,
 ) -> pd.DataFrame:
     """Keeps the triples that a chain of triples connects to an item.
 
@@ -74,7 +57,6 @@ def about_known(
         tables: The sources they are from.
         entities: Entities that are as good as items: attributes and texts name them.
         unknown: What to do with the others.
-        report: Takes what was left out.
 
     Raises:
         DataError: If there are others and `unknown` is "error".
@@ -92,14 +74,9 @@ def about_known(
             f"an item; {stray.sum():,} of {len(frame):,} triples are so; set "
             f'data.unknown_triples = "drop" to leave them out, or check data.link'
         )
-    for source, all_rows in frame.assign(stray=stray).groupby("source"):
-        report.add(
-            tables[int(str(source))].source.name,
-            "about nothing known",
-            "dropped",
-            int(all_rows["stray"].sum()),
-            f"of {len(all_rows):,} triples are connected to no item and were left out",
-        )
+    for source, rows in frame.assign(stray=stray).groupby("source"):
+        name = tables[int(str(source))].source.name
+        note(name, "about nothing known", rows["stray"], number=len(rows))
     return frame[~stray].reset_index(drop=True)
 
 
@@ -113,7 +90,7 @@ def merged(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return _newest(facts[~loops.to_numpy()])
 
 
-def without_hubs(facts: pd.DataFrame, most: int | None, report: Report) -> pd.DataFrame:
+def without_hubs(facts: pd.DataFrame, most: int | None) -> pd.DataFrame:
     """Leaves out the edges of a relation at entities that have more than `most` of them.
 
     Edges that come and edges that go count together. Relations and ids are categories.
@@ -134,15 +111,8 @@ def without_hubs(facts: pd.DataFrame, most: int | None, report: Report) -> pd.Da
     for key, at in zip(keys, at_entity, strict=True):
         common |= np.isin(key, hubs) & at
     relations, entities = facts["relation"].cat.categories, facts["head"].cat.categories
-    report.add(
-        "graph",
-        "fan-out",
-        "dropped",
-        common.sum(),
-        f"edges are of {len(hubs):,} entities with more than {most:,} of one relation and were "
-        f"left out",
-        [f"{entities[hub % size]!r} by {relations[hub // size]}" for hub in hubs[:EXAMPLES]],
-    )
+    examples = (f"{entities[hub % size]!r} by {relations[hub // size]}" for hub in hubs)
+    note("graph", "fan-out", common, examples, hubs=len(hubs), most=most)
     return facts[~common].reset_index(drop=True)
 
 
@@ -197,7 +167,7 @@ def relation_tables(facts: pd.DataFrame) -> tuple[RelationTable, ...]:
 
 
 def same_as_tables(
-    facts: pd.DataFrame, link: Link, identities: Identities, report: Report
+    facts: pd.DataFrame, link: Link, identities: Identities
 ) -> tuple[RelationTable, ...]:
     """Joins each node that another one counts for to that one.
 
@@ -205,7 +175,6 @@ def same_as_tables(
         facts: All facts; an entity that none of them names is no node.
         link: Which entities are items.
         identities: The groups.
-        report: Takes how many there are.
     """
     members = identities.members
     numbers = members["label"].map({label: number for number, label in enumerate(LABELS)})
@@ -216,9 +185,7 @@ def same_as_tables(
     itself = (edges["id"] == edges["tail"]) & (edges["head_label"] == edges["tail_label"])
     absent = (edges["tail_label"] == ENTITY) & ~among(edges["tail"], entities_of(facts))
     edges = edges[~(itself | absent).to_numpy(dtype=bool)].rename(columns={"id": "head"})
-    report.add(
-        "same_as", "merged", "noted", len(edges), "nodes gave their edges to the one they are"
-    )
+    note("same_as", "merged", len(edges))
     tables = []
     for group, rows in edges.groupby(["head_label", "tail_label"]):
         head, tail = cast(tuple[int, int], group)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import Source
-from kgrec.data.cleaning.report import Report
+from kgrec.data.view.findings import note
 from kgrec.errors import DataError
 
 Mask = npt.NDArray[np.bool_]
@@ -86,9 +86,7 @@ class SourceRows:
         return ranks
 
 
-def standing(
-    rows: SourceRows, keys: Sequence[str], report: Report, before: int | None = None
-) -> SourceRows:
+def standing(rows: SourceRows, keys: Sequence[str], before: int | None = None) -> SourceRows:
     """Gives the rows that no later row of their source took back.
 
     A row with `deleted` takes back the rows with its keys that are no later than itself: by time
@@ -98,30 +96,17 @@ def standing(
     Args:
         rows: The rows of a source.
         keys: Columns that say what a row is about.
-        report: Takes what was left out.
         before: Rows of this moment or later, tombstones as well, are not known yet; None knows all.
     """
     if before is not None:
         late = rows.times() >= before
-        report.add(
-            rows.source.name,
-            "after the cut",
-            "dropped",
-            (late & ~rows.deleted()).sum(),
-            "rows are of the moment at which valid begins, or later, and were left out",
-        )
+        note(rows.source.name, "after the cut", late & ~rows.deleted())
         rows = rows.take(~late)
     deleted = rows.deleted()
     if not deleted.any():
         return rows
     is_taken_back = _taken_back(rows, keys, deleted)
-    report.add(
-        rows.source.name,
-        "taken back",
-        "dropped",
-        (is_taken_back & ~deleted).sum(),
-        "rows were taken back by later ones",
-    )
+    note(rows.source.name, "taken back", is_taken_back & ~deleted)
     return rows.take(~is_taken_back & ~deleted)
 
 

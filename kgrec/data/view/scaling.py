@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import PropertyRule
-from kgrec.data.cleaning.report import Report
+from kgrec.data.view.findings import note
 from kgrec.errors import DataError
 from kgrec.schema import NodeLabel
 
@@ -110,7 +110,6 @@ def with_twins(
     rules: Mapping[str, tuple[str, PropertyRule]],
     fit_mask: npt.NDArray[np.bool_],
     earlier_scales: Mapping[str, Scale],
-    report: Report,
 ) -> tuple[pd.DataFrame, dict[str, Scale]]:
     """Gives numbers that are normalised their twins `<name>_scaled`, float64.
 
@@ -120,7 +119,6 @@ def with_twins(
         rules: By property the source that asks for it, and its rule.
         fit_mask: bool (n,), the nodes to fit on.
         earlier_scales: Scales by `Label.property` that are used instead of fitting.
-        report: Takes what was done, in words.
 
     Returns:
         The frame with the twins, and the scales by `Label.property`.
@@ -143,16 +141,11 @@ def with_twins(
         earlier = scale is not None and (scale.kind, scale.impute) == (rule.normalise, rule.impute)
         if scale is None or not earlier:
             if not (fit_mask & ~np.isnan(values)).any():
-                report.add(
-                    source, f"{twin} not fitted", "dropped", 1,
-                    f"property, {twin}, was left out: none of the {whom} has a {name}",
-                )  # fmt: skip
+                note(source, "{twin} not fitted", 1, twin=twin, whom=whom, name=name)
                 continue
             scale = Scale.fit(values, fit_mask, rule)
         verb = "fitted earlier" if earlier else "fitted"
-        report.add(
-            source, twin, "noted", scale.fitted, f"{whom} {verb} {twin}: {scale}"
-        )  # fmt: skip
+        note(source, "{twin}", scale.fitted, twin=twin, whom=whom, verb=verb, scale=scale)
         frame = frame.assign(**{twin: scale.apply(values)})
         scales[key] = scale
     return frame, scales

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import Kind
-from kgrec.data.cleaning.report import Report
 from kgrec.data.view.facts import ENTITY, ITEM, USER, facts_frame
+from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities
 from kgrec.data.view.rows import SourceRows, among, newest, standing
 from kgrec.schema import NodeLabel
@@ -50,9 +50,7 @@ class HeldOutIds(Protocol):
         """
 
 
-def read_texts(
-    tables: Mapping[Kind, Sequence[SourceRows]], before: int | None, report: Report
-) -> pd.DataFrame:
+def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: int | None) -> pd.DataFrame:
     """Reads the reviews and queries that stand, with TEXT_COLUMNS.
 
     A review's newest row counts. A query keeps a row for each user and item it names; queries whose
@@ -63,14 +61,13 @@ def read_texts(
     for kind, (word, _, _) in _RELATIONS.items():
         keys = ["id"] if kind == "reviews" else ["id", "user", "item"]
         for rows in tables.get(kind, ()):
-            stood = standing(rows, ["id"], report, before)
+            stood = standing(rows, ["id"], before)
             latest = newest(stood, keys)
-            report.add(
+            note(
                 rows.source.name,
                 "older row",
-                "dropped",
                 len(stood.frame) - len(latest.frame),
-                "rows repeat another one or are older and were left out",
+                how="repeat another one or are older",
             )
             frame, source = latest.frame, rows.source.name
             parts.append(
@@ -96,7 +93,6 @@ def kept_texts(
     items: pd.Index,
     identities: Identities,
     held_out: HeldOutIds,
-    report: Report,
 ) -> pd.DataFrame:
     """Keeps the texts that have a known end and say nothing of what is held out.
 
@@ -106,7 +102,6 @@ def kept_texts(
         items: All known item ids.
         identities: Which ids count for others.
         held_out: What is held out.
-        report: Takes what was left out.
 
     Returns:
         TEXT_COLUMNS; users and items that are not known are missing, all others count.
@@ -118,18 +113,13 @@ def kept_texts(
         "item": identities.canonical(NodeLabel.ITEM, texts["item"]),
     }
     leaving = np.asarray(held_out.leaves(ends["user"], ends["item"], texts["time"]), dtype=bool)
-    _count(report, texts[leaving], "held out", "texts speak of held-out interactions and left")
+    _count(texts[leaving], "held out")
     for end, known_ids in (("user", users), ("item", items)):
         stray = texts[end].notna().to_numpy() & ~among(texts[end], known_ids)
         ends[end] = ends[end].where(~stray, None)
-        _count(
-            report,
-            texts[stray & ~leaving],
-            f"unknown {end}",
-            f"texts name an unknown {end}, which was left out",
-        )
+        _count(texts[stray & ~leaving], "unknown {end}", end=end)
     alone = (ends["user"].isna() & ends["item"].isna()).to_numpy()
-    _count(report, texts[alone & ~leaving], "no end", "texts have no known user or item and left")
+    _count(texts[alone & ~leaving], "no end")
     return texts.assign(**ends)[~leaving & ~alone].reset_index(drop=True)
 
 
@@ -194,6 +184,6 @@ def _query_id(text: str) -> str:
     return f"query:{hashlib.sha256(' '.join(folded.split()).encode()).hexdigest()[:16]}"
 
 
-def _count(report: Report, texts: pd.DataFrame, rule: str, text: str) -> None:
+def _count(texts: pd.DataFrame, rule: str, **words: str) -> None:
     for source, number in texts["source"].value_counts(sort=False).items():
-        report.add(str(source), rule, "dropped", int(number), text)
+        note(str(source), rule, int(number), **words)
