@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from kgrec.bench.markdown import longest
+from kgrec.bench.pages import longest
 from kgrec.bench.peers import REFERENCE
 from kgrec.files import atomic_file
 

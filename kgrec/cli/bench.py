@@ -136,7 +136,7 @@ def _audit(out: Path, split: SplitStore, reporter: Reporter) -> list[Any]:
 
 def _report(bench: BenchConfig, out: Path, audit_parts: list[Any], reporter: Reporter) -> None:
     """Makes page and picture of the results, and answers with the table."""
-    from kgrec.bench.markdown import to_markdown
+    from kgrec.bench.pages import to_markdown
     from kgrec.bench.picture import draw_bench
     from kgrec.bench.report import build_report
     from kgrec.bench.results import read_results
@@ -157,7 +157,7 @@ def _models_table(report: Mapping[str, Any]) -> Table:
     """Gives a table at the longest list: accuracy, cost, and the difference to kgrec."""
     from rich.table import Table
 
-    from kgrec.bench.markdown import interval, longest, plus_minus
+    from kgrec.bench.pages import interval, longest, plus_minus
 
     k = longest(report)
     names = [f"{name}@{k}" for name in ("recall", "ndcg", "mrr", "tail_recall", "coverage")]
@@ -193,7 +193,7 @@ def _bench_augment(
     """Compares the sources of synthetic edges; writes `augmentation.json` and `augmentation.md`."""
     with Reporter(as_json) as reporter:
         from kgrec.bench.augmentation import run_augmentation
-        from kgrec.bench.augmentation_page import accuracy_rows, augmentation_page
+        from kgrec.bench.pages import accuracy_rows, augmentation_page
         from kgrec.data.cache import user_cache
 
         report = run_augmentation(
@@ -222,8 +222,8 @@ def _bench_attacks(
 ) -> None:
     """Measures what made-up interactions do; writes `robustness.json` and `robustness.md`."""
     with Reporter(as_json) as reporter:
+        from kgrec.bench.pages import robustness_page, robustness_rows
         from kgrec.bench.robustness import run_robustness
-        from kgrec.bench.robustness_page import robustness_page, robustness_rows
         from kgrec.data.cache import user_cache
 
         report = run_robustness(

@@ -1,5 +1,6 @@
-"""Fills the templates; everything that is filled in is escaped."""
+"""Fills the templates; everything that is filled into a page is escaped."""
 
+from collections.abc import Mapping
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,6 +24,30 @@ def render(template: str, **values: object) -> str:
         jinja2.UndefinedError: If the template uses a name that it was not given.
     """
     return _environment().get_template(template).render(**values)
+
+
+def render_markdown(template: str, values: Mapping[str, object]) -> str:
+    """Fills a template of Markdown, in which texts stand as they are.
+
+    Args:
+        template: Its name in `templates/`, `….md.j2`.
+        values: By the names that the template gives them.
+
+    Raises:
+        jinja2.UndefinedError: If the template uses a name that it was not given.
+    """
+    return _markdown().get_template(template).render(values)
+
+
+@cache
+def _markdown() -> Environment:
+    return Environment(
+        loader=PackageLoader("kgrec.pages"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 @cache

@@ -48,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "auditing": _BASE | {"graph", "model", "evaluation", "training"},
     "bench": _BASE
     | {
+        "pages",
         "data",
         "store",
         "ingestion",

@@ -8,7 +8,7 @@ from kgrec.auditing.audit import Audit
 from kgrec.auditing.likeness import Likeness
 from kgrec.auditing.trials import ALL_USERS
 from kgrec.auditing.verdict import Verdict
-from kgrec.bench.markdown import audit_section
+from kgrec.bench.pages import audit_section
 from kgrec.cli.output import to_json
 from kgrec.cli.tables import audit_view
 from kgrec.evaluation.bootstrap import Interval

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from kgrec.augment.world import World
 from kgrec.bench import augment_trials
 from kgrec.bench.augmentation import run_augmentation
-from kgrec.bench.augmentation_page import augmentation_page
 from kgrec.bench.controls import drawn_precision
+from kgrec.bench.pages import augmentation_page
 from kgrec.bench.sets import fill
 from kgrec.bench.thinning import thinned
 from kgrec.cli.bench import bench as command

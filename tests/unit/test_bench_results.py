@@ -9,7 +9,7 @@ import pytest
 
 from kgrec.bench.differences import Difference, compare
 from kgrec.bench.fits import Fit, PerUser, Row
-from kgrec.bench.markdown import to_markdown
+from kgrec.bench.pages import to_markdown
 from kgrec.bench.report import build_report, row_status
 from kgrec.bench.results import (
     Results,

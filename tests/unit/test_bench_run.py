@@ -18,7 +18,7 @@ from kgrec.bench import launch, peers_content
 from kgrec.bench.child import carry_out, main
 from kgrec.bench.fits import Fit, Order, read_result
 from kgrec.bench.launch import _reason, launch_process
-from kgrec.bench.markdown import to_markdown
+from kgrec.bench.pages import to_markdown
 from kgrec.bench.peer import Job, Peer, PeerFit
 from kgrec.bench.peers import PEERS
 from kgrec.bench.report import build_report

@@ -10,8 +10,8 @@ import torch
 from graphs import behaviour, history_of, make_graph
 
 from kgrec.bench.attacks import Attack, attacked, with_noise
+from kgrec.bench.pages import robustness_page
 from kgrec.bench.robustness import _cases, exposure, run_robustness
-from kgrec.bench.robustness_page import robustness_page
 from kgrec.config import Config, DefenceConfig
 from kgrec.config.bench import BenchAttacksConfig, read_bench
 from kgrec.errors import ConfigError, DataError

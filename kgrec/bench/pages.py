@@ -1,4 +1,4 @@
-"""A benchmark's report as Markdown."""
+"""The reports of benchmarks as Markdown: the words stand in templates, the tables are made here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -7,6 +7,7 @@ from typing import Any
 from kgrec.auditing.likeness import Likeness
 from kgrec.auditing.trials import ALL_USERS
 from kgrec.auditing.verdict import best_first
+from kgrec.pages.render import render_markdown
 
 #: What a likeness is made of; the rest of its JSON follows from it.
 _LIKENESS = tuple(field.name for field in fields(Likeness))
@@ -15,8 +16,45 @@ Report = Mapping[str, Any]
 
 
 def to_markdown(report: Report) -> str:
-    """Gives the page: table, differences, cohorts, settings, machine, notes."""
-    return "\n".join(_lines(report)) + "\n"
+    """Gives the page of models: table, differences, cohorts, settings, machine, notes."""
+    of_longest = f"NDCG@{longest(report)}"
+    sections = {
+        "Accuracy": _accuracy(report),
+        "Cost": _cost(report),
+        "Difference to kgrec": _difference(report),
+        f"{of_longest}, users by train interactions": _cohorts(report, "users/"),
+        f"{of_longest}, items by popularity": _cohorts(report, "items/"),
+        "Graph audit": audit_section(report["audit"]) if "audit" in report else [],
+    }
+    return _page("benchmark", report, sections, counts=_counts)
+
+
+def augmentation_page(report: Report) -> str:
+    """Gives the page of synthetic edges: what the gate says, accuracy, differences, cohorts."""
+    sections = {
+        "NDCG@20 on test": table(*accuracy_rows(report, "test")),
+        "NDCG@20 on valid": table(*accuracy_rows(report, "valid")),
+        "Cohorts on test: difference to none": _augmented_cohorts(report),
+        "Sources against each other: sparse users of test": table(
+            ["the first - the second", "NDCG@20 [95 %]"],
+            [[pair, interval(value)] for pair, value in report["versus"]["test"].items()],
+        ),
+    }
+    return _page("augmentation", report, sections)
+
+
+def robustness_page(report: Report) -> str:
+    """Gives the page of made-up interactions: how it was measured, and a table."""
+    return _page("robustness", report, {"": table(*robustness_rows(report))})
+
+
+def _page(template: str, report: Report, sections: Mapping[str, list[str]], **more: Any) -> str:
+    return render_markdown(f"{template}.md.j2", {**report, "sections": sections, **more})
+
+
+def _counts(split: Report) -> str:
+    counts = {k: v for k, v in split.items() if k not in ("seed", "graph_version")}
+    return ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in counts.items())
 
 
 def columns(report: Report) -> list[str]:
@@ -31,44 +69,6 @@ def longest(report: Report) -> int:
     """Gives the longest list's length."""
     lengths = (int(name.rpartition("@")[2]) for name in columns(report))
     return max(lengths, default=20)
-
-
-def _lines(report: Report) -> Iterator[str]:
-    yield f"# {report['name']}"
-    yield ""
-    seeds = ", ".join(map(str, report["seeds"]))
-    opening = "Made"
-    if report["commands"] > 1:
-        opening = "Made by several runs (Settings says of which day each row is), the last"
-    yield f"{opening} by `{report['command']}` on {report['date'][:10]}, seeds {seeds}."
-    yield ""
-    yield from (f"- {sentence}" for sentence in report["protocol"])
-    if report["refit"]:
-        yield "- Once everything was chosen, models were fitted again on train and valid."
-    for split in report["splits"]:
-        counts = {k: v for k, v in split.items() if k not in ("seed", "graph_version")}
-        in_words = ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in counts.items())
-        yield f"- Split {split['seed']}: {in_words}; graph version `{split['graph_version']}`."
-    if report["notes"]:
-        yield ""
-        yield from (f"- **{note}**" for note in report["notes"])
-    yield from _section("Accuracy", _accuracy(report))
-    yield from _section("Cost", _cost(report))
-    yield from _section("Difference to kgrec", _difference(report))
-    for kind, groups in (
-        ("users/", "users by train interactions"),
-        ("items/", "items by popularity"),
-    ):
-        yield from _section(f"NDCG@{longest(report)}, {groups}", _cohorts(report, kind))
-    if "audit" in report:
-        yield from _section("Graph audit", audit_section(report["audit"]))
-    yield from _section("Settings", _settings(report))
-    yield from _section("Machine", _machine(report))
-
-
-def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
-    if lines:
-        yield from ("", f"## {title}", "", *lines)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -139,7 +139,7 @@ def _difference(report: Report) -> list[str]:
     for row in report["rows"]:
         intervals = row.get("difference")
         if intervals:
-            cells = (interval(intervals[name]) if name in intervals else "" for name in names)
+            cells = (interval(intervals.get(name)) for name in names)
             seeds = row.get("difference_seeds", row["seeds"])
             of_seeds = "" if seeds == row["seeds"] else f" (seeds {', '.join(map(str, seeds))})"
             rows.append([f"{row['model']}{of_seeds}", *cells])
@@ -216,38 +216,6 @@ def _relations(audit: Report) -> list[str]:
     return table(["relation", "edges", "worth in ndcg@20", "items alike, to shuffled"], rows)
 
 
-def _settings(report: Report) -> list[str]:
-    lines = [
-        f"- {row['model']}: {row['settings']}{_origin(row)}."
-        for row in report["rows"]
-        if "/" not in row["model"]
-    ]
-    changes = report["settings"]
-    in_words = f"`{changes}`" if changes else "none"
-    return [*lines, f"- kgrec's settings that are not its defaults: {in_words}."]
-
-
-def _origin(row: Report) -> str:
-    """Of which seeds, days and commits a row is."""
-    if "origin" not in row:
-        return ""
-    seeds, origin = ", ".join(map(str, row["seeds"])), row["origin"]
-    return f" (seeds {seeds}; {', '.join(origin['date'])}; commit {', '.join(origin['commit'])})"
-
-
-def _machine(report: Report) -> list[str]:
-    machines = [
-        f"- {machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
-        f"{machine['threads']} threads; {machine['system']}; CUDA: {machine['cuda'] or 'none'}."
-        for machine in report["machines"]
-    ]
-    packages = [
-        ", ".join(f"{name} {number}" for name, number in versions.items())
-        for versions in report["versions"]
-    ]
-    return [*machines, *(f"- {line}." for line in packages)]
-
-
 def plus_minus(value: Report | None, form: str) -> str:
     """Writes `mean ± sd`, the mean alone of one seed, nothing if it was not measured."""
     if value is None or value["mean"] is None:
@@ -256,6 +224,66 @@ def plus_minus(value: Report | None, form: str) -> str:
     return mean if value["sd"] is None else f"{mean} ± {form.format(value['sd'])}"
 
 
-def interval(value: Report) -> str:
-    """Writes `+0.0123 [+0.0101, +0.0145]`."""
+def interval(value: Report | None) -> str:
+    """Writes `+0.0123 [+0.0101, +0.0145]`; nothing if it was not measured."""
+    if value is None:
+        return ""
     return f"{value['difference']:+.4f} [{value['low']:+.4f}, {value['high']:+.4f}]"
+
+
+def accuracy_rows(report: Report, split: str) -> tuple[list[str], list[list[str]]]:
+    """Gives the head, and a row a source: all users, sparse users and tail, what it is worth."""
+    head = ["edges of", "all users", "sparse users", "sparse - none's [95 %]", "relative"]
+    head += ["tail recall@20", "tail - none's [95 %]", "precision"]
+    rows = []
+    for row in report["rows"]:
+        values, source = row[split], row["source"]
+        difference = values.get("difference", {})
+        rows.append(
+            [
+                f"**{source}**" if source == report["gate"]["picked"] else source,
+                _cell("{:.4f}", values["ndcg"]["all"]),
+                _cell("{:.4f}", values["ndcg"].get("sparse")),
+                interval(difference.get("sparse")),
+                _cell("{:+.1%}", values["relative"] if difference else None),
+                _cell("{:.4f}", values["tail"]),
+                interval(difference.get("tail")),
+                _cell("{:.3f}", row["precision"]),
+            ]
+        )
+    return head, rows
+
+
+def _augmented_cohorts(report: Report) -> list[str]:
+    differences = {
+        row["source"]: row["test"]["difference"]
+        for row in report["rows"]
+        if "difference" in row["test"]
+    }
+    names = [
+        name for name in next(iter(differences.values()), ()) if name not in ("tail", "sparse")
+    ]
+    rows = [[source, *(interval(of[name]) for name in names)] for source, of in differences.items()]
+    return table(["edges of", *names], rows)
+
+
+def robustness_rows(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Gives the head, and a row a case and model: accuracy and exposure, without and with."""
+    head = ["case", "model", "NDCG@20", "defended", "exposure before", "attacked", "defended"]
+    head += ["fakes found", "real set aside"]
+    pairs: dict[tuple[str, str], dict[bool, Report]] = {}
+    for row in report["rows"]:
+        pairs.setdefault((row["case"], row["model"]), {})[row["defence"]] = row
+    rows = []
+    for names, pair in pairs.items():
+        without, defended = pair[False], pair[True]
+        accuracy = without["ndcg"], defended["ndcg"]
+        exposure = without.get("before"), without.get("exposure"), defended.get("exposure")
+        shares = without["fakes_found"], without["real_set_aside"]
+        decimals = (_cell("{:.4f}", value) for value in (*accuracy, *exposure))
+        rows.append([*names, *decimals, *(_cell("{:.1%}", share) for share in shares)])
+    return head, rows
+
+
+def _cell(form: str, value: float | None) -> str:
+    return "" if value is None else form.format(value)
