@@ -1,10 +1,13 @@
 """What cleaning did, counted by source and rule, with examples: never silent."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, Self
+
+logger = logging.getLogger(__name__)
 
 Effect = Literal["mended", "dropped", "rejected", "noted"]
 
@@ -98,9 +101,27 @@ class Report:
         return {"rows": self.rows, "findings": [vars(finding) for finding in self.findings]}
 
 
+class _Unread(Report):
+    """What findings go to that nobody collects: they are logged, so that none is silent."""
+
+    def add(
+        self,
+        source: str,
+        rule: str,
+        effect: Effect,
+        count: int,
+        text: str,
+        examples: Iterable[str] = (),
+    ) -> None:
+        """Logs a finding."""
+        super().add(source, rule, effect, count, text, examples)
+        for finding in self.findings:
+            logger.warning("%s", finding)
+
+
 _collecting: ContextVar[Report | None] = ContextVar("report", default=None)
 
 
 def current_report() -> Report:
-    """Gives the report of the innermost `with Report()`; outside of any, one that nobody reads."""
-    return _collecting.get() or Report()
+    """Gives the report of the innermost `with Report()`; outside of any, one that logs."""
+    return _collecting.get() or _Unread()
