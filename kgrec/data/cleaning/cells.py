@@ -62,13 +62,24 @@ class Cleaned:
 
     Attributes:
         values: (n,), null where a cell is missing or bad.
-        faults: Which rows it makes bad, and why.
-        mended: Which cells were changed, and how.
+        faults: Which rows it makes bad, and why; those that have no row are left out.
+        mended: Which cells were changed, and how; likewise.
     """
 
     values: pa.Array
     faults: tuple[Fault, ...] = ()
     mended: tuple[Mending, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "faults", tuple(f for f in self.faults if f.rows.any()))
+        object.__setattr__(self, "mended", tuple(m for m in self.mended if m.rows.any()))
+
+    def lacking(self) -> Mask:
+        """Which cells (n,) are missing, as opposed to bad."""
+        mask = missing(self.values)
+        for fault in self.faults:
+            mask &= ~fault.rows
+        return mask
 
 
 @dataclass(frozen=True)

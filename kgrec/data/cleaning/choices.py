@@ -52,10 +52,7 @@ class _Choice:
             values, is_missing = texts.spread(pa.array(results, kind)), texts.codes < 0
         if default is not None and is_missing.any():
             values = pc.if_else(pa.array(is_missing), pa.scalar(default, kind), values)
-        faults: tuple[Fault, ...] = ()
-        if bad.any():
-            faults = (Fault(self.rule, self.text, self.expected, bad, self.hint),)
-        return Cleaned(values, faults)
+        return Cleaned(values, (Fault(self.rule, self.text, self.expected, bad, self.hint),))
 
 
 def clean_flags(cells: pa.Array, name: str) -> Cleaned:
@@ -128,16 +125,11 @@ class Behaviours:
     def clean(self, cells: pa.Array) -> Cleaned:
         """Cleans plain cells (n,) into a dictionary (n,) of names, null where missing or bad."""
         cleaned = self._choice.read(cells, self._default)
-        faults = cleaned.faults
-        lost = missing(cleaned.values)
-        for fault in faults:
-            lost &= ~fault.rows
-        if lost.any():
-            text, expected = "rows without a behaviour", self._choice.expected
-            faults = (*faults, Fault("missing behaviour", text, expected, lost))
+        text, expected = "rows without a behaviour", self._choice.expected
+        lost = Fault("missing behaviour", text, expected, cleaned.lacking())
         encoded = cleaned.values.dictionary_encode()
         names = pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int16()), encoded.dictionary)
-        return Cleaned(names, faults)
+        return Cleaned(names, (*cleaned.faults, lost))
 
 
 def _listed(names: tuple[str, ...]) -> str:

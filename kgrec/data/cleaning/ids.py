@@ -1,7 +1,7 @@
 """Ids as they are compared and kept: stripped, in NFC, without control characters."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # What was found at a value, as bits.
 _SPACE, _FORM, _CASE, _UTF8, _INSIDE, _LONG = 1, 2, 4, 8, 16, 32
-_BAD = _UTF8 | _INSIDE | _LONG
 
 _MENDED = (
     (_SPACE, "whitespace", "{plural} with whitespace around them, which was taken off"),
@@ -64,13 +63,9 @@ class Name:
         """Fills a sentence in."""
         return text.format(singular=self.singular, noun=self.noun, plural=self.plural)
 
-    def missing(self, rows: Mask) -> tuple[Fault, ...]:
-        """The fault of rows (n,) that lack one; none if no row does."""
-        if not rows.any():
-            return ()
-        return (
-            Fault(f"missing {self.noun}", f"rows without {self.singular}", self.singular, rows),
-        )
+    def missing(self, rows: Mask) -> Fault:
+        """The fault of rows (n,) that lack one."""
+        return Fault(f"missing {self.noun}", f"rows without {self.singular}", self.singular, rows)
 
 
 ID = Name("an id", "id", "ids")
@@ -93,19 +88,17 @@ def clean_ids(
     """
     kind = family(cells.type)
     if kind == "nested":
-        return _all_refused(cells, name, required)
-    cleaned = _numbers(cells, name) if kind in ("float", "decimal") else Cleaned(as_text(cells))
+        cleaned = _all_refused(cells, name)
+    else:
+        cleaned = _numbers(cells, name) if kind in ("float", "decimal") else Cleaned(as_text(cells))
     text = cleaned.values
     if not odd_values(text, longest=MAX_ID, lower=lower).any():
-        mended = Cleaned(text.cast(pa.string()), cleaned.faults, cleaned.mended)
+        mended = replace(cleaned, values=text.cast(pa.string()))
     else:
         mended = _mend(text, name, lower, cleaned)
     if not required:
         return mended
-    is_missing = missing(mended.values)
-    for fault in mended.faults:
-        is_missing &= ~fault.rows
-    return Cleaned(mended.values, (*mended.faults, *name.missing(is_missing)), mended.mended)
+    return replace(mended, faults=(*mended.faults, name.missing(mended.lacking())))
 
 
 def _mend(text: pa.Array, name: Name, lower: bool, cleaned: Cleaned) -> Cleaned:
@@ -127,12 +120,10 @@ def _mend(text: pa.Array, name: Name, lower: bool, cleaned: Cleaned) -> Cleaned:
     faults = tuple(
         Fault(f"{name.noun} {rule}", name.fill(template), name.fill(expected), (rows & bit) > 0)
         for bit, rule, template, expected in _REFUSED
-        if (flags & bit).any()
     )
     mended = tuple(
         Mending(f"{name.noun} {rule}", name.fill(template), (rows & bit) > 0)
         for bit, rule, template in _MENDED
-        if (flags & bit).any()
     )
     return Cleaned(
         plain_values.take(encoded.indices), cleaned.faults + faults, cleaned.mended + mended
@@ -160,38 +151,27 @@ def _mended(raw: bytes, lower: bool) -> tuple[str | None, int]:
 
 def _numbers(cells: pa.Array, name: Name) -> Cleaned:
     """Floats and decimals as ids: whole ones only, and none too large to be exact."""
+    text = as_text(cells)
+    present = ~missing(text)
     if family(cells.type) == "decimal":
-        text = as_text(cells)
-        present = ~missing(text)
         whole = pc.fill_null(pc.match_substring_regex(text, r"^-?\d+$"), False)
         fits = whole.to_numpy(zero_copy_only=False)
     else:
-        text = as_text(cells)
-        present = ~missing(text)
         numbers = np.nan_to_num(cells.to_numpy(zero_copy_only=False).astype(np.float64))
         fits = (np.abs(numbers) < EXACT) & (numbers == np.floor(numbers))
     bad = present & ~fits
     values = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
-    faults: tuple[Fault, ...] = ()
-    if bad.any():
-        message = name.fill(
-            "rows whose {noun} is a number with a fraction or too large to be exact"
-        )
-        faults = (Fault(f"{name.noun} with a fraction", message, name.singular, bad),)
-    accepted = present & fits
-    mended: tuple[Mending, ...] = ()
-    if accepted.any():
-        message = name.fill("{plural} that were floats and became whole numbers")
-        mended = (Mending(f"{name.noun} from a float", message, accepted),)
-    return Cleaned(values, faults, mended)
+    refused = name.fill("rows whose {noun} is a number with a fraction or too large to be exact")
+    changed = name.fill("{plural} that were floats and became whole numbers")
+    return Cleaned(
+        values,
+        (Fault(f"{name.noun} with a fraction", refused, name.singular, bad),),
+        (Mending(f"{name.noun} from a float", changed, present & fits),),
+    )
 
 
-def _all_refused(cells: pa.Array, name: Name, required: bool) -> Cleaned:
+def _all_refused(cells: pa.Array, name: Name) -> Cleaned:
     """Lists and structs name nothing."""
-    is_missing = missing(cells)
-    faults: tuple[Fault, ...] = ()
-    if not is_missing.all():
-        message = name.fill("rows whose {noun} is a list or a structure")
-        faults = (Fault(f"{name.noun} of parts", message, name.singular, ~is_missing),)
-    lost = name.missing(is_missing) if required else ()
-    return Cleaned(pa.nulls(len(cells), pa.string()), faults + lost)
+    message = name.fill("rows whose {noun} is a list or a structure")
+    fault = Fault(f"{name.noun} of parts", message, name.singular, ~missing(cells))
+    return Cleaned(pa.nulls(len(cells), pa.string()), (fault,))

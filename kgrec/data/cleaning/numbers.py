@@ -48,18 +48,15 @@ def clean_numbers(cells: pa.Array, bounds: Bounds) -> Cleaned:
     if family(cells.type) == "text":
         present &= ~np.isnan(values) | bad
     bad = bad | (present & ~np.isfinite(values))
-    faults = []
-    if bad.any():
-        rule = f"{bounds.name} that is no number"
-        message = f"rows whose {bounds.name} is no finite decimal number"
-        hint = "" if not _commas(cells, bad) else " (decimals are written with a point)"
-        faults.append(Fault(rule, message, "a finite number", bad, hint))
+    name = bounds.name
+    message = f"rows whose {name} is no finite decimal number"
+    hint = " (decimals are written with a point)" if _commas(cells, bad) else ""
+    unread = Fault(f"{name} that is no number", message, "a finite number", bad, hint)
     finite = present & ~bad
     outside = finite & ~((values >= bounds.low) & (values <= bounds.high) & (values > bounds.above))
-    if outside.any():
-        message = f"rows whose {bounds.name} is out of range"
-        faults.append(Fault(f"{bounds.name} out of range", message, bounds.expected, outside))
-    return Cleaned(pa.array(values, mask=~finite | outside), tuple(faults))
+    message = f"rows whose {name} is out of range"
+    far = Fault(f"{name} out of range", message, bounds.expected, outside)
+    return Cleaned(pa.array(values, mask=~finite | outside), (unread, far))
 
 
 def read_numbers(cells: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
@@ -108,5 +105,7 @@ def matches(values: pa.Array, pattern: str) -> Mask:
 
 def _commas(cells: pa.Array, bad: Mask) -> bool:
     """Whether the first bad cell has a comma."""
+    if not bad.any():
+        return False
     first = cells[int(np.argmax(bad))]
     return family(cells.type) == "text" and b"," in first.as_buffer().to_pybytes()

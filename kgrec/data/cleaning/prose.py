@@ -9,6 +9,7 @@ from kgrec.data.cleaning.cells import (
     EDGES,
     Cleaned,
     Fault,
+    Mask,
     Mending,
     as_text,
     encode,
@@ -43,28 +44,25 @@ def clean_texts(cells: pa.Array) -> Cleaned:
         new.append(composed or None)
     values = texts.spread(replaced(texts.values, odd, new))
     broken = texts.rows(texts.broken)
-    is_missing = missing(values) & ~broken
-    faults = not_utf8(broken, "text")
-    if is_missing.any():
-        faults = (*faults, Fault("missing text", "rows without a text", "a text", is_missing))
+    lost = missing(values) & ~broken
+    faults = (
+        not_utf8(broken, "text"), Fault("missing text", "rows without a text", "a text", lost),
+    )  # fmt: skip
     mended = (
-        Mending("text control characters", "texts with control characters, taken out", dirty),
-        Mending("text Unicode form", "texts that were not in Unicode's form NFC and now are", form),
+        ("text control characters", "texts with control characters, taken out", dirty),
+        ("text Unicode form", "texts that were not in Unicode's form NFC and now are", form),
     )
-    mendings = (Mending(m.rule, m.text, texts.rows(m.rows & ~empty)) for m in mended)
-    return Cleaned(values, faults, tuple(mending for mending in mendings if mending.rows.any()))
+    mendings = (Mending(rule, text, texts.rows(rows & ~empty)) for rule, text, rows in mended)
+    return Cleaned(values, faults, tuple(mendings))
 
 
 def clean_cells(cells: pa.Array, name: str) -> Cleaned:
     """Cleans plain cells (n,) into str (n,), stripped; null where empty, a bad row if not UTF-8."""
     texts = encode(as_text(cells))
     broken = texts.rows(texts.broken)
-    return Cleaned(texts.spread(texts.values), not_utf8(broken, name))
+    return Cleaned(texts.spread(texts.values), (not_utf8(broken, name),))
 
 
-def not_utf8(rows: np.ndarray, name: str) -> tuple[Fault, ...]:
-    """The fault of rows (n,) whose cell is not UTF-8; none if no row is."""
-    if not rows.any():
-        return ()
-    message = f"rows whose {name} is not UTF-8"
-    return (Fault(f"{name} not UTF-8", message, "text in UTF-8", rows),)
+def not_utf8(rows: Mask, name: str) -> Fault:
+    """The fault of rows (n,) whose cell is not UTF-8."""
+    return Fault(f"{name} not UTF-8", f"rows whose {name} is not UTF-8", "text in UTF-8", rows)

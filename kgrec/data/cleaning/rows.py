@@ -165,11 +165,10 @@ def name_texts(table: pa.Table) -> pa.Table:
 
 def _filled(cleaned: Cleaned, default: str) -> Cleaned:
     """Puts a default where a cell is missing, not where it is bad."""
-    is_missing = missing(cleaned.values)
-    for fault in cleaned.faults:
-        is_missing &= ~fault.rows
-    default_of = pa.scalar(default, pa.string())
-    return replace(cleaned, values=pc.if_else(pa.array(is_missing), default_of, cleaned.values))
+    filled = pc.if_else(
+        pa.array(cleaned.lacking()), pa.scalar(default, pa.string()), cleaned.values
+    )
+    return replace(cleaned, values=filled)
 
 
 def _texts(parts: list[Part]) -> list[Part]:
@@ -189,12 +188,9 @@ def _texts(parts: list[Part]) -> list[Part]:
     of["text"] = replace(
         text, values=pc.if_else(none, pa.scalar("", pa.string()), text.values), faults=spared
     )
-    lost = missing(of["user"].values) & missing(of["item"].values) & ~back
-    for fault in (*of["user"].faults, *of["item"].faults):
-        lost &= ~fault.rows
-    if lost.any():
-        rule, message = "missing user and item", "rows with neither a user nor an item"
-        end = "user" if any(part.name == "user" and part.column for part in parts) else "item"
-        fault = Fault(rule, message, "a user or an item", lost)
-        of[end] = replace(of[end], faults=(*of[end].faults, fault))
+    rule, message = "missing user and item", "rows with neither a user nor an item"
+    lost = of["user"].lacking() & of["item"].lacking() & ~back
+    end = "user" if any(part.name == "user" and part.column for part in parts) else "item"
+    fault = Fault(rule, message, "a user or an item", lost)
+    of[end] = replace(of[end], faults=(*of[end].faults, fault))
     return [replace(part, cleaned=of[part.name]) for part in parts]

@@ -97,7 +97,12 @@ class Clock:
             is_missing = missing(cells)
             values = pa.array(read.seconds, mask=is_missing | ~read.fine)
             bad, far = ~read.fine & ~is_missing, read.far & ~is_missing
-        return Cleaned(values, self._faults(cells, bad, far), _mended(twice, skipped))
+        mended = (
+            Mending("time shown twice", "times that the clock shows twice, taken as the earlier",
+                    twice),
+            Mending("time skipped", "times that the clock skips, moved forward", skipped),
+        )  # fmt: skip
+        return Cleaned(values, self._faults(cells, bad, far), mended)
 
     def _in_utc(self, read: _Read) -> tuple[_Read, Mask, Mask]:
         local = read.local & read.fine
@@ -147,24 +152,15 @@ class Clock:
         return np.where(far, 0, seconds).astype(np.int64), far
 
     def _faults(self, cells: pa.Array, bad: Mask, far: Mask) -> tuple[Fault, ...]:
-        faults = []
-        form = self._form
-        if far.any():
-            message = f"rows whose time is too far from 1970 for the unit {form.unit!r}"
-            hint = _unit_hint(cells[int(np.argmax(far))].as_py(), form.unit)
-            expected = f"a time in {form.unit} since 1970 UTC"
-            faults.append(Fault("time in another unit", message, expected, far, hint))
-        if (unread := bad & ~far).any():
-            expected = (
-                f"a time like {form.format!r}"
-                if form.format
-                else f"a time in {form.unit} since 1970 UTC or in ISO 8601"
-            )
-            hint = "" if form.format else '; other times need time = { format = "…" }'
-            faults.append(
-                Fault("no time", "rows whose time cannot be read", expected, unread, hint)
-            )
-        return tuple(faults)
+        form, since = self._form, f"a time in {self._form.unit} since 1970 UTC"
+        message = f"rows whose time is too far from 1970 for the unit {form.unit!r}"
+        hint = _unit_hint(cells[int(np.argmax(far))].as_py(), form.unit) if far.any() else ""
+        expected = f"a time like {form.format!r}" if form.format else f"{since} or in ISO 8601"
+        own_format = "" if form.format else '; other times need time = { format = "…" }'
+        return (
+            Fault("time in another unit", message, since, far, hint),
+            Fault("no time", "rows whose time cannot be read", expected, bad & ~far, own_format),
+        )
 
 
 def _unit_hint(cell: Any, unit: str) -> str:
@@ -177,16 +173,6 @@ def _unit_hint(cell: Any, unit: str) -> str:
             names = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
             return f', which looks like {names[name]} (time = {{ unit = "{name}" }})'
     return ""
-
-
-def _mended(twice: Mask, skipped: Mask) -> tuple[Mending, ...]:
-    mendings = (
-        Mending(
-            "time shown twice", "times that the clock shows twice, taken as the earlier", twice
-        ),
-        Mending("time skipped", "times that the clock skips, moved forward", skipped),
-    )
-    return tuple(mending for mending in mendings if mending.rows.any())
 
 
 def _iso(values: pa.Array, where: Mask) -> _Read:
