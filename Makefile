@@ -10,13 +10,14 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope
 # Every process of the tests would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test prove lint style types cases neo4j neo4j-stop clean
+.PHONY: help setup demo test prove lint style types cases docs neo4j neo4j-stop clean
 
 help:
 	@echo "make demo    set up, then the whole job on MovieLens-100k"
 	@echo "make test    set up, then lint, types and the tests (real Neo4j where a JDK and Maven are)"
 	@echo "make prove   set up, then what takes long: many random kills, flipped bits, large inputs"
 	@echo "make lint    format, lint, types"
+	@echo "make docs    the documentation as a site, in site/"
 	@echo "make neo4j   start a real Neo4j Community server from Maven; make neo4j-stop stops it"
 
 setup: $(READY)
@@ -55,6 +56,11 @@ cases: $(TOOLS)
 prove: $(TOOLS)
 	$(PYTEST) -m prove
 
+# The note that its warning brings up is about a later major version, which is not asked for.
+docs: $(READY)
+	$(BIN)/uv sync --frozen --inexact --no-dev --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 neo4j: $(READY)
 	$(BIN)/python scripts/neo4j_server.py start
 
@@ -62,4 +68,4 @@ neo4j-stop: $(READY)
 	$(BIN)/python scripts/neo4j_server.py stop
 
 clean:
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -35,7 +35,7 @@ MISSING = f"no Neo4j here: {neo4j_server.HOW_TO}"
 
 #: The files that take longest, in the order in which they start, so that no process ends with one
 #: of them while the others are idle.
-LONGEST = ("test_killed_upkeep", "test_notebooks", "test_published_queries")
+LONGEST = ("test_killed_upkeep", "test_notebooks", "test_published_queries", "test_site")
 
 _servers: dict[str, neo4j_server.Server] = {}
 
