@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from kgrec.upkeep.refresh import refresh
     from kgrec.upkeep.watching import watch
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Config",
