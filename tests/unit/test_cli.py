@@ -414,6 +414,7 @@ def test_demo_does_everything(
 ) -> None:
     settings = Config.load(build_tiny(tmp_path / "data"))
     monkeypatch.setattr("kgrec.data.movielens.demo_config", lambda: settings)
+    monkeypatch.setenv("COLUMNS", "300")  # a path on a line of its own is not broken
     monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
     told = answer(["demo"], capsys)
     assert told["run"] == str(tmp_path / "cache" / "demo" / "run")

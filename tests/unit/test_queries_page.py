@@ -166,7 +166,10 @@ def test_what_does_not_fit_is_bad_usage(
     assert "Traceback" not in err
 
 
-def test_tables_show_what_is_inside(store: GraphStore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_show_what_is_inside(
+    store: GraphStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["query", "user_profile", "-p", "user=u1"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "person_orbit, name: Lem" in out
