@@ -114,6 +114,7 @@ def test_a_server_that_comes_back_is_waited_for(
     assert_same(scene, wanted)
 
 
+@pytest.mark.prove
 def test_watching_goes_on_when_the_server_comes_back(
     mortal_server: MortalServer, stages: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
