@@ -123,8 +123,8 @@ def read_texts(config: Config, graph: GraphData) -> tuple[TextFeatures | None, T
 
 
 def _has_cold_nodes(graph: GraphData) -> bool:
-    met = (np.unique(graph.train.user_index), np.unique(graph.train.item_index))
-    return len(met[0]) < graph.num_users or len(met[1]) < graph.num_items
+    train_nodes = (np.unique(graph.train.user_index), np.unique(graph.train.item_index))
+    return len(train_nodes[0]) < graph.num_users or len(train_nodes[1]) < graph.num_items
 
 
 def _fusion(fitting: Fitting, parts: dict[str, Scorer]) -> Fusion:

@@ -72,7 +72,7 @@ class Fitting:
         """Each entry's place among its user's by time; None without times."""
         return time_ranks(self.graph.train, self.history)
 
-    def chosen(
+    def search_once(
         self, name: str, kind: type[_Settings], search: Callable[[], _Settings]
     ) -> _Settings:
         """Gives what was found under a name before, else searches; it goes into the record."""

@@ -104,7 +104,7 @@ def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
             return 0.0
 
     with progress_bar("network: temperature", None, enabled=fitting.progress) as advance:
-        settings = fitting.chosen(
+        settings = fitting.search_once(
             "temperature", TemperatureSettings, lambda: search_temperature(judge, fitting.budget)
         )
     return settings.temperature

@@ -93,7 +93,7 @@ class Part(ABC):
         ):
             settings = None
             if self.settings_type is not None:
-                settings = fitting.chosen(
+                settings = fitting.search_once(
                     self.name, self.settings_type, lambda: self.search(fitting, advance)
                 )
             return self.fit(fitting, settings, advance)

@@ -33,10 +33,10 @@ def search_temperature(judge: Callable[[float], float], budget: Budget) -> Tempe
     """
     if budget.is_spent():
         return TemperatureSettings()
-    tried: dict[str, float] = {}
+    values: dict[str, float] = {}
 
     def remembered(place: int) -> float:
-        value = tried[str(_LADDER[place])] = judge(_LADDER[place])
+        value = values[str(_LADDER[place])] = judge(_LADDER[place])
         return value
 
     def rung(place: int, step: float) -> int | None:
@@ -45,4 +45,4 @@ def search_temperature(judge: Callable[[float], float], budget: Budget) -> Tempe
 
     start = _LADDER.index(DEFAULT_TEMPERATURE)
     summit = climb(start, [line(rung, (-1, 1))], remembered, budget)
-    return TemperatureSettings(_LADDER[summit.settings], tried)
+    return TemperatureSettings(_LADDER[summit.settings], values)

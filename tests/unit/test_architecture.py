@@ -102,11 +102,9 @@ BARE_NAMES = {
 }  # fmt: skip
 
 #: Fields that are keys of configs and saved files, which stay as version 0.1 wrote them.
-SAVED_KEYS: dict[str, set[str]] = {"config/augment.py": {"drawn"}}
-
-#: Rooms and files that still have bare names, with the most they may have.
-BARE_NAMES_LEFT: dict[str, int] = {
-    "training/": 12,
+SAVED_KEYS: dict[str, set[str]] = {
+    "config/augment.py": {"drawn"},
+    "training/temperature_search.py": {"tried"},
 }
 
 #: How often code outside of a scorer's own module may ask for its class.
@@ -254,21 +252,8 @@ def bare_names(path: Path) -> list[str]:
 
 
 def test_names_say_what_they_hold() -> None:
-    left = dict.fromkeys(BARE_NAMES_LEFT, 0)
-    wrong: list[str] = []
-    for path in FILES:
-        names = bare_names(path)
-        # The longest entry counts, so that a folder may be done before its room is.
-        room = max(filter(name_of(path).startswith, BARE_NAMES_LEFT), key=len, default=None)
-        if room is None:
-            wrong += names
-        else:
-            left[room] += len(names)
+    wrong = [name for path in FILES for name in bare_names(path)]
     assert not wrong, f"name what is held (settings, mask, rows), not what happened to it: {wrong}"
-    more = {room: count for room, count in left.items() if count > BARE_NAMES_LEFT[room]}
-    assert not more, f"more bare names than {BARE_NAMES_LEFT}: {more}"
-    done = [room for room, count in left.items() if not count]
-    assert not done, f"without bare names now, so take them out of BARE_NAMES_LEFT: {done}"
 
 
 def test_bare_names_are_noticed(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def complete_items(fitting: Fitting, fusion: Fusion) -> Scorer:
         num_warm = len(np.unique(fitting.graph.train.item_index))
         scorer: Scorer = fusion
         for most_warm in (_EARLY_WARM, MOST_WARM) if num_warm > _EARLY_WARM else (MOST_WARM,):
-            scorer = _judged(fitting, fusion, most_warm)
+            scorer = _complete_if_better(fitting, fusion, most_warm)
             if scorer is fusion:
                 break
     return scorer
@@ -59,7 +59,7 @@ def _fit(
     )
 
 
-def _judged(fitting: Fitting, fusion: Fusion, most_warm: int) -> Scorer:
+def _complete_if_better(fitting: Fitting, fusion: Fusion, most_warm: int) -> Scorer:
     """The completed fusion, or the fusion where valid is better without; noted in the record."""
     choices, keep = fitting.choices, fitting.config.cold.keep_warm
     fit = _fit(fitting, fusion, choices.get("cold", ColdSettings), most_warm)
