@@ -19,7 +19,7 @@ class Part(ABC):
     """One of the scorers that a fusion adds up.
 
     A part's file holds its section of the settings and this; it imports what is heavy only where it
-    fits, as settings are read without torch. docs/extending.md has one of thirty lines.
+    fits, as settings are read without torch. docs/extending.md has a whole one.
 
     Attributes:
         name: In the fusion, the record, and of the section of the settings.
@@ -126,7 +126,7 @@ def register_part(part: Part) -> None:
 
 
 def all_parts() -> list[Part]:
-    """Gives the parts of the registry, in the order in which they are fitted."""
+    """Gives the parts of the registry, in their order."""
     return registry.parts()
 
 
