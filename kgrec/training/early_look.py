@@ -30,6 +30,17 @@ logger = logging.getLogger(__name__)
 _MOST_USERS = 4_000
 
 
+def can_look(fitting: Fitting) -> bool:
+    """Whether there are many users, a valid split to judge on, and no generator of edges.
+
+    Generators ask the factors, which must then be fitted before the networks that they teach.
+    """
+    valid = fitting.graph.held_out.get(Split.VALID)
+    many = fitting.graph.num_users > _MOST_USERS
+    taught = fitting.config.augment.source in ("auto", "gan")
+    return many and valid is not None and len(valid) > 0 and not taught
+
+
 def parts_to_leave_out(fitting: Fitting, parts: Sequence[Part]) -> list[str]:
     """Names the parts that a fusion on a sample of users does without.
 
@@ -40,12 +51,10 @@ def parts_to_leave_out(fitting: Fitting, parts: Sequence[Part]) -> list[str]:
     Returns:
         Names; none where there are few users, no valid split, or nothing to compare with.
     """
+    if not parts or not fitting.parts or not can_look(fitting):
+        return []
     graph = fitting.graph
-    valid = graph.held_out.get(Split.VALID)
-    if not parts or not fitting.parts or graph.num_users <= _MOST_USERS:
-        return []
-    if valid is None or not len(valid):
-        return []
+    valid = graph.held_out[Split.VALID]
     count = np.bincount(graph.train.user_index, minlength=graph.num_users)
     judged_users = np.unique(valid.user_index)
     users = np.sort(judged_users[np.argsort(-count[judged_users], kind="stable")[:_MOST_USERS]])

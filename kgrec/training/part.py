@@ -151,22 +151,24 @@ def _can_be_fitted(fitting: "Fitting", part: Part) -> bool:
 def fit_parts(fitting: "Fitting") -> "dict[str, Scorer]":
     """Fits every part that the settings ask for and the data allow, by name.
 
-    Those with a trial come last, if an early look at the fusion does not leave them out. Popularity
-    stands in where nothing else can be fitted.
+    Where an early look at the fusion can be had, those with a trial come last, but for those that
+    it leaves out. Popularity stands in where nothing else can be fitted.
     """
-    from kgrec.training.early_look import parts_to_leave_out
+    from kgrec.training.early_look import can_look, parts_to_leave_out
 
+    choices = fitting.choices
     parts = [part for part in all_parts() if _can_be_fitted(fitting, part)]
+    looks = choices.left_out is None and can_look(fitting)
+    trials = [part for part in parts if part.has_trial and looks]
     for part in parts:
-        if not part.has_trial:
+        if part not in trials and part.name not in (choices.left_out or ()):
             fitting.parts[part.name] = part.run(fitting)
-    trials = [part for part in parts if part.has_trial]
-    if fitting.choices.left_out is None:
+    if looks:
         with fitting.timed("early_look"):
-            fitting.choices.left_out = parts_to_leave_out(fitting, trials)
-        fitting.record.left_out = fitting.choices.left_out
+            choices.left_out = parts_to_leave_out(fitting, trials)
+        fitting.record.left_out = choices.left_out
     for part in trials:
-        if part.name not in fitting.choices.left_out:
+        if part.name not in (choices.left_out or ()):
             fitting.parts[part.name] = part.run(fitting)
     if not fitting.parts:
         popularity = part_of("popularity")

@@ -1,5 +1,6 @@
 """Parts are tried on a sample of users, and left out where valid is as good without them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from kgrec.training import budget as clock
 from kgrec.training import early_look
 from kgrec.training.budget import Budget
 from kgrec.training.choices import Choices
-from kgrec.training.early_look import parts_to_leave_out
+from kgrec.training.early_look import can_look, parts_to_leave_out
 from kgrec.training.fit import fit
 from kgrec.training.fitting import Fitting
 from kgrec.training.part import Part
@@ -103,6 +104,16 @@ def test_nothing_is_looked_at_where_a_look_saves_nothing(monkeypatch: pytest.Mon
     assert parts_to_leave_out(without_valid, [part]) == []
     assert parts_to_leave_out(fitting_of(graph), [part]) == []  # nothing is fitted to compare with
     assert part.histories == []
+
+
+@pytest.mark.parametrize(("source", "looks"), [("none", True), ("teacher", True), ("gan", False)])
+def test_factors_are_fitted_first_where_a_generator_asks_them(
+    monkeypatch: pytest.MonkeyPatch, source: str, looks: bool
+) -> None:
+    monkeypatch.setattr(early_look, "_MOST_USERS", 20)
+    tree = {"data": {"interactions": "none.csv"}, "augment": {"source": source}}
+    fitting = replace(fitting_of(shelves()), config=Config.build(tree, base=Path()))
+    assert can_look(fitting) is looks
 
 
 def pairs(graph: GraphData) -> tuple[list[int], list[int]]:
