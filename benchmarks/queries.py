@@ -35,10 +35,9 @@ from kgrec import queries
 from kgrec.adopt import OWN
 from kgrec.errors import QueryTimedOut
 from kgrec.ingestion import write_dataset, write_offline
-from kgrec.publication.target import Target
-from kgrec.publication.updating import replace_lists, replace_vectors
-from kgrec.publication.vectors import make_indexes
-from kgrec.publication.versions import begin, switch
+from kgrec.publication.lists import replace_lists
+from kgrec.publication.vectors import make_indexes, replace_vectors
+from kgrec.publication.versions import Target, begin, switch
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store

@@ -10,7 +10,7 @@ from typing import Literal
 
 from kgrec.config import Config, StoreConfig
 from kgrec.errors import ConfigError, SchemaError
-from kgrec.schema import INTERACTION_TYPES, Split, quoted
+from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split, quoted
 
 KeyType = Literal["string", "integer"]
 
@@ -125,17 +125,20 @@ class Naming:
         quoted_names["interacted"] = "|".join(map(quoted, self.interacted))
         return quoted_names
 
-    def user_values(self, ids: Sequence[str]) -> list[str | int]:
-        """Gives users' external ids as values of `user_key`; see `item_values`."""
-        return [_value(key, self.user_key_type, self.user) for key in ids]
+    def label_and_key(self, label: NodeLabel) -> tuple[str, str]:
+        """Gives what the graph calls users or items, and the property that tells them apart."""
+        return (self.user, self.user_key) if label is NodeLabel.USER else (self.item, self.item_key)
 
-    def item_values(self, ids: Sequence[str]) -> list[str | int]:
-        """Gives items' external ids as values of `item_key`.
+    def values(self, label: NodeLabel, ids: Sequence[str]) -> list[str | int]:
+        """Gives external ids of users or items as values of their key.
 
         Raises:
             SchemaError: If the key is an integer and an id is none.
         """
-        return [_value(key, self.item_key_type, self.item) for key in ids]
+        users = label is NodeLabel.USER
+        if (self.user_key_type if users else self.item_key_type) == "string":
+            return list(ids)
+        return [_integer(key, self.label_and_key(label)[0]) for key in ids]
 
     def _all(self) -> tuple[str, ...]:
         title_names = () if self.item_title is None else (self.item_title,)
@@ -176,9 +179,7 @@ def graph_of_users(config: Config) -> tuple[StoreConfig, Naming]:
     return store, naming_of(config)
 
 
-def _value(key: str, key_type: KeyType, label: str) -> str | int:
-    if key_type == "string":
-        return key
+def _integer(key: str, label: str) -> int:
     digits = key.removeprefix("-")
     # What the graph's integer was written as, and no other spelling of it.
     is_integer = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")

@@ -10,6 +10,7 @@ Killed anywhere, the same command goes on, and another one cleans up and begins 
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,22 +21,22 @@ import torch
 from kgrec.adopt import OWN, Naming
 from kgrec.errors import ConfigError, NotFittedError, StoreError
 from kgrec.progress import Advance, progress_bar
-from kgrec.publication.preparing import prepare
-from kgrec.publication.purging import purge, wait_for_readers
-from kgrec.publication.target import Target
+from kgrec.publication.lists import edge_names, write_lists
 from kgrec.publication.vectors import SLOTS, clear_slot, run_vectors, write_vectors
 from kgrec.publication.versions import (
+    HEADS,
     Publication,
+    Saver,
     State,
+    Target,
     begin,
     current_publication,
     find,
     publications,
     switch,
 )
-from kgrec.publication.writing import edge_names, write_lists
 from kgrec.recommender import Recommender
-from kgrec.schema import NodeLabel
+from kgrec.schema import NodeLabel, quoted
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run
 
@@ -49,6 +50,16 @@ __all__ = [
     "publish",
     "retire",
 ]
+
+#: Nodes of a label among which a key may be looked for without an index.
+SCANNED = 5_000
+#: Edges that a transaction of Neo4j deletes. The embedded engine has no use for batches: it looks
+#: at all edges of the type each time.
+PURGE_ROWS = 10_000
+EMBEDDED_ROWS = 1_000_000
+#: Seconds between a switch and the purge on a server: a statement that looked up the publication
+#: before the switch reads on undisturbed.
+GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -231,7 +242,7 @@ def _open(
     slot = next(slot for slot in SLOTS if previous is None or previous.slot != slot)
     clear_slot(store, naming, slot)
     if store.capabilities.engine == "neo4j":
-        for counter in ("recommended", "similar"):
+        for counter in HEADS:
             store.write("index_run", names=edge_names(naming, counter))
     now = datetime.now(UTC)
     publication_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -242,8 +253,92 @@ def _open(
 
 
 def _write(target: Target, recommender: Recommender, plan: _Plan) -> None:
-    write_lists(target, recommender, "recommended", plan.users)
-    write_lists(target, recommender, "similar", plan.items)
+    for counter, heads in zip(HEADS, (plan.users, plan.items), strict=True):
+        write_lists(target, recommender, counter, heads)
     vectors = run_vectors(recommender.run)
     if vectors is not None:
         write_vectors(target, recommender.run, vectors)
+
+
+def prepare(store: GraphStore, naming: Naming) -> None:
+    """Makes the constraints of kgrec's own nodes.
+
+    In a graph that others made, nothing is done to their labels. Nodes are found there by their
+    keys, so the keys of many need an index: without one every row would look at every node.
+
+    Raises:
+        StoreError: If a label of a graph that others made has more than `SCANNED` nodes, and their
+            key no index; the message has the statement that makes one.
+    """
+    if not naming.foreign:
+        store.apply_schema()
+        return
+    if store.capabilities.engine == "neo4j":
+        _refuse_scans(store, naming)
+    for kind in ("publication", "current"):
+        store.write(f"constraint_{kind}")
+
+
+def _refuse_scans(store: GraphStore, naming: Naming) -> None:
+    rows = store.read("adopted_indexes")
+    indexed = {(label, row["properties"][0]) for row in rows for label in row["labels"]}
+    for label, key in map(naming.label_and_key, HEADS.values()):
+        if (label, key) in indexed:
+            continue
+        nodes = store.read("inspect_label_count", names={"label": quoted(label)})[0]["nodes"]
+        if nodes > SCANNED:
+            raise StoreError(
+                f"{label}.{key} has no index in {store.uri}, and every row that is published would "
+                f"look at all {nodes:,} nodes; expected an index or a constraint; make one: CREATE "
+                f"CONSTRAINT FOR (n:{quoted(label)}) REQUIRE n.{quoted(key)} IS UNIQUE"
+            )
+
+
+def wait_for_readers(store: GraphStore) -> None:
+    """Lets statements end that began before a switch; readers of a file have their own copy."""
+    if store.capabilities.concurrent_writers:
+        time.sleep(GRACE_SECONDS)
+
+
+def purge(store: GraphStore, naming: Naming, advance: Advance) -> int:
+    """Deletes all that is left of retired publications.
+
+    Args:
+        store: A store that is open for writing.
+        naming: How its graph calls what is written.
+        advance: Tells a progress bar of a batch.
+
+    Returns:
+        The number of edges deleted.
+    """
+    versions = publications(store)
+    retired = [publication for publication in versions if publication.state is State.RETIRED]
+    num_deleted = sum(_purge_edges(store, naming, publication, advance) for publication in retired)
+    used_slots = {
+        publication.slot for publication in versions if publication.state is not State.RETIRED
+    }
+    for slot in SLOTS:
+        if slot not in used_slots and any(publication.slot == slot for publication in retired):
+            clear_slot(store, naming, slot)
+    for publication in retired:
+        store.write("delete_publication", id=publication.id)
+    if retired:
+        store.checkpoint()
+    return num_deleted
+
+
+def _purge_edges(
+    store: GraphStore, naming: Naming, publication: Publication, advance: Advance
+) -> int:
+    limit = PURGE_ROWS if store.capabilities.concurrent_writers else EMBEDDED_ROWS
+    saver, num_total = Saver(store), 0
+    for counter in HEADS:
+        num_deleted = limit
+        while num_deleted == limit:
+            num_deleted = store.write(
+                "purge_edges", names=edge_names(naming, counter), run=publication.id, limit=limit
+            )[0]["deleted"]
+            num_total += num_deleted
+            saver.sometimes()
+            advance(f"{num_total:,} old edges removed")
+    return num_total

@@ -6,6 +6,7 @@ each has its own index a label. The embedded engine would build an index anew wh
 opened, 2 s for 10,000 vectors, and compares as many in 20 ms.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.adopt import Naming
-from kgrec.publication.target import Saver, Target
-from kgrec.publication.versions import note, retired_error
+from kgrec.adopt import OWN, Naming
+from kgrec.errors import StoreError
+from kgrec.publication.versions import Publication, Saver, Target, note, retired_error
 from kgrec.schema import NodeLabel, quoted
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run
@@ -27,6 +28,8 @@ VECTOR_ROWS = 2_000
 CLEAR_ROWS = 20_000
 #: How long an index may take to be filled.
 INDEX_SECONDS = 3_600
+
+_LABELS = (NodeLabel.USER, NodeLabel.ITEM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +78,10 @@ def vector_property(naming: Naming, slot: str) -> str:
 
 def vector_names(naming: Naming, label: NodeLabel, slot: str) -> dict[str, str]:
     """Gives the names for statements about the vectors of a label in a place, in back-ticks."""
-    user = label is NodeLabel.USER
+    node, key = naming.label_and_key(label)
     return {
-        "node": quoted(naming.user if user else naming.item),
-        "key": quoted(naming.user_key if user else naming.item_key),
+        "node": quoted(node),
+        "key": quoted(key),
         "vector": quoted(vector_property(naming, slot)),
         "index": quoted(vector_index(label, slot)),
     }
@@ -104,12 +107,9 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
     """
     store, naming, publication = target.store, target.naming, target.publication
     num_written, saver = int(publication.properties.get("vectors", 0)), Saver(store)
-    for label, values in (
-        (NodeLabel.USER, naming.user_values),
-        (NodeLabel.ITEM, naming.item_values),
-    ):
+    for label in _LABELS:
         names = vector_names(naming, label, publication.slot)
-        ids, matrix = values(run.vocabularies[label].ids), vectors.of(label).numpy()
+        ids, matrix = naming.values(label, run.vocabularies[label].ids), vectors.of(label).numpy()
         counter = f"{label.lower()}_vectors_done"
         for start in range(int(publication.properties.get(counter, 0)), len(ids), VECTOR_ROWS):
             stop = min(start + VECTOR_ROWS, len(ids))
@@ -134,10 +134,84 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
     store.checkpoint()
 
 
+def replace_vectors(
+    store: GraphStore,
+    publication: Publication,
+    label: NodeLabel,
+    ids: Sequence[str],
+    matrix: npt.NDArray[np.float32],
+    *,
+    naming: Naming = OWN,
+) -> int:
+    """Writes vectors of users or items where those of the publication are.
+
+    Args:
+        store: A store that is open for writing; its index takes them up by itself.
+        publication: The publication, as a rule the current one.
+        label: User or Item.
+        ids: Their n ids.
+        matrix: float32 (n, d), made as `run_vectors` makes them.
+        naming: How the graph calls users, items and what is written.
+
+    Returns:
+        The number of vectors written.
+
+    Raises:
+        StoreError: If the publication has vectors of another size, or was retired meanwhile.
+    """
+    if matrix.shape[1] != publication.dimensions:
+        raise StoreError(
+            f"publication {publication.id} has vectors of {publication.dimensions} numbers, got "
+            f"{matrix.shape[1]}; publish the run anew"
+        )
+    names = vector_names(naming, label, publication.slot)
+    if not store.capabilities.vector_index:
+        drop_indexes(store, naming, publication.slot)  # which earlier versions of kgrec made
+    num_written = 0
+    for start in range(0, len(ids), VECTOR_ROWS):
+        part = slice(start, start + VECTOR_ROWS)
+        rows = vector_rows(
+            naming.values(label, ids[part]),
+            matrix[part],
+            vector_property(naming, publication.slot),
+        )
+        answer = store.write(
+            "publish_vectors", names=names, run=publication.id, progress={}, rows=rows
+        )
+        num_written += answer[0]["written"]
+    note(store, publication, {})
+    return num_written
+
+
+def drop_vectors(
+    store: GraphStore,
+    publication: Publication,
+    label: NodeLabel,
+    ids: Sequence[str],
+    *,
+    naming: Naming,
+) -> None:
+    """Removes the vectors of users or items that have gone, but whose nodes are still there.
+
+    Args:
+        store: A store that is open for writing.
+        publication: The publication, as a rule the current one.
+        label: User or Item.
+        ids: Their ids.
+        naming: How the graph calls users, items and what is written.
+    """
+    names = vector_names(naming, label, publication.slot)
+    no_vector = {vector_property(naming, publication.slot): None}
+    rows = [[value, no_vector] for value in naming.values(label, ids)]
+    for start in range(0, len(rows), VECTOR_ROWS):
+        part = rows[start : start + VECTOR_ROWS]
+        store.write("publish_vectors", names=names, run=publication.id, progress={}, rows=part)
+
+
 def clear_slot(store: GraphStore, naming: Naming, slot: str) -> None:
     """Removes the vectors of a place, and their indexes."""
     drop_indexes(store, naming, slot)
-    for label in (NodeLabel.USER, NodeLabel.ITEM):
+    for label in _LABELS:
         names = vector_names(naming, label, slot)
         num_cleared = CLEAR_ROWS
         while num_cleared == CLEAR_ROWS:
@@ -147,7 +221,7 @@ def clear_slot(store: GraphStore, naming: Naming, slot: str) -> None:
 def drop_indexes(store: GraphStore, naming: Naming, slot: str) -> None:
     """Removes the indexes of the vectors of a place."""
     index_names = {row["name"] for row in store.read("index_names")}
-    for label in (NodeLabel.USER, NodeLabel.ITEM):
+    for label in _LABELS:
         if vector_index(label, slot) in index_names:
             store.write("drop_vector_slot_index", names=vector_names(naming, label, slot))
 
@@ -157,9 +231,9 @@ def make_indexes(target: Target, dimensions: int) -> None:
     store, slot = target.store, target.publication.slot
     if not store.capabilities.vector_index:
         return
-    for label in (NodeLabel.USER, NodeLabel.ITEM):
+    for label in _LABELS:
         names = vector_names(target.naming, label, slot)
         store.write("vector_slot_index", names=names, dimensions=dimensions)
     if store.capabilities.engine == "neo4j":
-        for label in (NodeLabel.USER, NodeLabel.ITEM):
+        for label in _LABELS:
             store.read("await_index", index=vector_index(label, slot), seconds=INDEX_SECONDS)

@@ -9,12 +9,16 @@ instead might, on a server that shows each property as it is when it is read, fi
 the moment of a switch. To begin, to switch and to take back is one statement, one transaction.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from kgrec.adopt import Naming
 from kgrec.errors import StoreError
+from kgrec.progress import Advance
+from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import read_relations
 
@@ -27,8 +31,18 @@ class State(StrEnum):
     RETIRED = "retired"
 
 
+#: A process that is killed loses no more than what it wrote in so many seconds.
+CHECKPOINT_SECONDS = 60.0
+
+#: Who has lists, by the property that counts the edges of these.
+HEADS = {"recommended": NodeLabel.USER, "similar": NodeLabel.ITEM}
+
 #: What is counted of a publication; properties of its node.
 COUNTS = ("users", "cold_users", "items", "recommended", "similar", "vectors")
+#: What every publication's node has from its beginning.
+_NOTED = (
+    "id", "state", "run", "graph_version", "created", "top", "similar_top", "fingerprint", "slot",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,38 +86,24 @@ class Publication:
         """Reads the properties of a node."""
         names = properties.get("relation_names") or []
         weights = properties.get("relation_weights") or []
+        noted = {name: properties[name] for name in _NOTED}
         return cls(
-            id=properties["id"],
-            state=State(properties["state"]),
+            **{**noted, "state": State(noted["state"])},
             current=current,
-            run=properties["run"],
-            graph_version=properties["graph_version"],
-            created=properties["created"],
-            top=properties["top"],
-            similar_top=properties["similar_top"],
-            fingerprint=properties["fingerprint"],
-            slot=properties["slot"],
             dimensions=properties.get("dimensions", 0),
             counts={name: properties.get(name, 0) for name in COUNTS},
             relation_weights=dict(zip(names, weights, strict=True)),
             properties=dict(properties),
         )
 
+    def length(self, counter: str) -> int:
+        """How long lists of users (`recommended`) or items (`similar`) are at most."""
+        return self.top if counter == "recommended" else self.similar_top
+
     def to_dict(self) -> dict[str, Any]:
         """The publication as JSON values."""
-        return {
-            "id": self.id,
-            "state": self.state.value,
-            "current": self.current,
-            "run": self.run,
-            "graph_version": self.graph_version,
-            "created": self.created,
-            "top": self.top,
-            "similar_top": self.similar_top,
-            "slot": self.slot,
-            "dimensions": self.dimensions,
-            **self.counts,
-        }
+        noted = {name: getattr(self, name) for name in _NOTED if name != "fingerprint"}
+        return {**noted, "current": self.current, "dimensions": self.dimensions, **self.counts}
 
 
 def publications(store: GraphStore) -> list[Publication]:
@@ -191,3 +191,41 @@ def retired_error(store: GraphStore, publication: Publication) -> StoreError:
         f"another kgrec publish or by --retire; readers see nothing of it; run kgrec publish "
         f"again, one at a time"
     )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a publication is written.
+
+    Attributes:
+        store: A store that is open for writing.
+        naming: How its graph calls users, items and what is written.
+        publication: The publication.
+        advance: Tells a progress bar of a batch.
+    """
+
+    store: GraphStore
+    naming: Naming
+    publication: Publication
+    advance: Advance
+
+
+class Saver:
+    """Checkpoints a store now and then.
+
+    Readers of the file see the current publication whatever else is in it, so it may be written
+    at any time; but it is written as a whole, which takes seconds if the graph is large.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: GraphStore) -> None:
+        self._store = store
+        self._last = time.monotonic()
+
+    def sometimes(self) -> None:
+        """Checkpoints if the last time was long ago."""
+        if time.monotonic() - self._last >= CHECKPOINT_SECONDS:
+            self._store.checkpoint()
+            self._last = time.monotonic()

@@ -10,7 +10,7 @@ by the next one; if the graph has changed since, some lists may be of a version 
 any more, and all of them are made anew.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,11 +24,17 @@ from kgrec.adopt import OWN, Naming, graph_of_users
 from kgrec.config import Config
 from kgrec.errors import NotFittedError, StoreError
 from kgrec.publication import Publication, current_publication
-from kgrec.publication.lists import TopLists, block_size, item_lists, user_lists
-from kgrec.publication.updating import Place, drop_vectors, recount, replace_vectors, write_places
-from kgrec.publication.vectors import run_vectors
-from kgrec.publication.versions import note
-from kgrec.publication.writing import edge_names
+from kgrec.publication.lists import (
+    Row,
+    block_size,
+    edge_names,
+    list_rows,
+    recount,
+    replace_rows,
+    top_lists,
+)
+from kgrec.publication.vectors import drop_vectors, replace_vectors, run_vectors
+from kgrec.publication.versions import HEADS, note
 from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
@@ -127,9 +133,8 @@ def republish(readers: Readers, folding: Folded, run: Run) -> RepublishReport:
     work = _Work(readers, folding, run, publication, affects_all)
     users, looked_for_new_items = work.affected_users()
     items = work.affected_items()
-    top, similar = publication.top, publication.similar_top
-    work.replace("recommended", users, lambda part: user_lists(work.recommender, part, top))
-    work.replace("similar", items, lambda part: item_lists(work.recommender, part, similar))
+    for counter, heads in zip(HEADS, (users, items), strict=True):
+        work.replace(counter, heads)
     vectors = work.vectors()
     properties = {
         "graph_version": version_after,
@@ -183,7 +188,7 @@ class _Work:
 
     def affected_users(self) -> tuple[Tensor, bool]:
         """The indices of users with a new list, and whether all places of new items are found."""
-        affected = self.folding.changed_users | self._short("recommended", self.publication.top)
+        affected = self.folding.changed_users | self._short("recommended")
         new = self.folding.places[NodeLabel.ITEM] < 0
         if not bool(new.any()):
             return torch.nonzero(affected).squeeze(1), True
@@ -191,35 +196,36 @@ class _Work:
         if scorer.num_users * scorer.num_items > MOST_SCORES:
             return torch.nonzero(affected).squeeze(1), False
         for part in torch.split(torch.arange(scorer.num_users), block_size(scorer.num_items)):
-            top_lists = user_lists(self.recommender, part, self.publication.top)
-            affected[torch.from_numpy(top_lists.head[new.numpy()[top_lists.item]])] = True
+            lists = top_lists(self.recommender, self.publication, "recommended", part)
+            affected[torch.from_numpy(lists.head[new.numpy()[lists.item]])] = True
         return torch.nonzero(affected).squeeze(1), True
 
     def affected_items(self) -> Tensor:
         """The indices of items with a new list."""
-        length = self.publication.similar_top
-        if not length:
-            return torch.empty(0, dtype=torch.int64)
+        none = torch.empty(0, dtype=torch.int64)
+        if not self.publication.similar_top:
+            return none
         try:
             self.recommender.item_scores(torch.tensor([0]))
         except NotFittedError:
-            return torch.empty(0, dtype=torch.int64)
-        affected = self.folding.changed_items | self._short("similar", length)
+            return none
+        affected = self.folding.changed_items | self._short("similar")
         return torch.nonzero(affected).squeeze(1)
 
-    def _short(self, counter: str, length: int) -> Tensor:
+    def _short(self, counter: str) -> Tensor:
         """Says whose lists lack places, as items are gone; all with one if all are affected."""
-        vocabulary = self.folding.graph.vocabularies[_label(counter)]
+        vocabulary = self.folding.graph.vocabularies[HEADS[counter]]
         short_mask = torch.zeros(len(vocabulary), dtype=torch.bool)
         gone_ids = self._gone_ids(NodeLabel.ITEM)
         if not (gone_ids or self.affects_all):
             return short_mask
         store, naming = self.readers.store, self.readers.naming
         names, run = edge_names(naming, counter), self.publication.id
+        length = self.publication.length(counter)
         rows = store.read("list_sizes", names=names, run=run)
         keys = [row["id"] for row in rows if self.affects_all or row["count"] < length]
         if naming.foreign and gone_ids:  # the items may be there, and so the places
-            items = naming.item_values(gone_ids)
+            items = naming.values(NodeLabel.ITEM, gone_ids)
             rows = store.read("lists_with", names=names, run=run, items=items)
             keys += [row["id"] for row in rows]
         ids = [str(key) for key in keys]
@@ -232,26 +238,24 @@ class _Work:
         vocabulary = self.run.vocabularies[label]
         return [key for key in self.folding.run.vocabularies[label].ids if key not in vocabulary]
 
-    def replace(self, counter: str, heads: Tensor, lists: Callable[[Tensor], TopLists]) -> None:
+    def replace(self, counter: str, heads: Tensor) -> None:
         """Replaces the lists of users (`recommended`) or items (`similar`)."""
-        store, naming = self.readers.store, self.readers.naming
-        label, run = _label(counter), self.run
-        head_ids, item_ids = run.vocabularies[label].ids, run.vocabularies[NodeLabel.ITEM].ids
-        for part in torch.split(heads, block_size(run.scorer.num_items)):
+        store, publication, naming = self.readers.store, self.publication, self.readers.naming
+        label, vocabularies = HEADS[counter], self.run.vocabularies
+        head_ids = naming.values(label, vocabularies[label].ids)
+        item_ids = naming.values(NodeLabel.ITEM, vocabularies[NodeLabel.ITEM].ids)
+        for part in torch.split(heads, block_size(len(item_ids))):
             if not len(part):
                 continue
-            places_by_head: dict[str, list[Place]] = {head_ids[at]: [] for at in part.tolist()}
-            top_lists = lists(part)
-            items, scores = top_lists.item.tolist(), top_lists.score.tolist()
-            ranks, colds = top_lists.rank.tolist(), top_lists.cold.tolist()
-            rows = zip(top_lists.head.tolist(), items, scores, ranks, colds, strict=True)
-            for head, item, score, rank, cold in rows:
-                places_by_head[head_ids[head]].append((item_ids[item], score, rank, cold))
-            write_places(store, self.publication, counter, places_by_head, naming=naming)
-        if naming.foreign and (gone_ids := self._gone_ids(label)):  # their nodes may be there
-            empty_lists: dict[str, list[Place]] = {key: [] for key in gone_ids}
-            write_places(store, self.publication, counter, empty_lists, naming=naming)
-        recount(store, self.publication, counter, naming=naming)
+            rows_by_head: dict[str | int, list[Row]] = {head_ids[at]: [] for at in part.tolist()}
+            lists = top_lists(self.recommender, publication, counter, part)
+            for row in list_rows(lists, head_ids, item_ids):
+                rows_by_head[row[0]].append(row)
+            replace_rows(store, publication, counter, rows_by_head, naming=naming)
+        if naming.foreign:  # nodes that the run no longer knows may be there
+            gone = naming.values(label, self._gone_ids(label))
+            replace_rows(store, publication, counter, {key: [] for key in gone}, naming=naming)
+        recount(store, publication, counter, naming=naming)
 
     def vectors(self) -> int:
         """Replaces vectors; gives how many were written."""
@@ -274,8 +278,3 @@ class _Work:
             if naming.foreign and (gone_ids := self._gone_ids(label)):
                 drop_vectors(store, self.publication, label, gone_ids, naming=naming)
         return num_written
-
-
-def _label(counter: str) -> NodeLabel:
-    """Whose lists these are."""
-    return NodeLabel.USER if counter == "recommended" else NodeLabel.ITEM

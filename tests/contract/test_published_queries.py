@@ -18,10 +18,9 @@ from kgrec.adopt import OWN
 from kgrec.data.tables import Dataset
 from kgrec.ingestion import write_dataset
 from kgrec.publication import current_publication, publications, retire
-from kgrec.publication.target import Target
+from kgrec.publication.lists import edge_names
 from kgrec.publication.vectors import make_indexes, vector_names, vector_property
-from kgrec.publication.versions import Publication, begin, switch
-from kgrec.publication.writing import edge_names
+from kgrec.publication.versions import Publication, Target, begin, switch
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.store.base import GraphStore
 

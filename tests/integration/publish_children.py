@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from forks import answer_orders
 
+import kgrec.publication
 from kgrec.errors import KgrecError
-from kgrec.publication import publish, purging, target, writing
+from kgrec.publication import lists, publish, versions
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.store.embedded import EmbeddedStore
@@ -54,9 +55,9 @@ def kill_at(order: Any) -> Counter[str]:
 
 def child(order: dict[str, Any], run: Run) -> dict[str, Any]:
     """Publishes in the fork."""
-    writing.EDGE_ROWS = 60
-    purging.PURGE_ROWS = purging.EMBEDDED_ROWS = 100
-    purging.GRACE_SECONDS = target.CHECKPOINT_SECONDS = 0.0
+    lists.EDGE_ROWS = 60
+    kgrec.publication.PURGE_ROWS = kgrec.publication.EMBEDDED_ROWS = 100
+    kgrec.publication.GRACE_SECONDS = versions.CHECKPOINT_SECONDS = 0.0
     ran = kill_at(order["kill"])
     try:
         with open_store(order["uri"]) as store:

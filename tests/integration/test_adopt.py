@@ -12,12 +12,12 @@ import neo4j
 import pytest
 
 import kgrec
+from kgrec import publication
 from kgrec.adopt import graph_of_users
 from kgrec.cli.app import main
 from kgrec.config import Config
 from kgrec.errors import ConfigError, DataError, StoreError, StoreUnavailable
-from kgrec.publication import preparing
-from kgrec.publication.preparing import prepare
+from kgrec.publication import prepare
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 
@@ -259,7 +259,7 @@ def test_publishing_asks_for_indexes_and_makes_none_of_others_labels(
     before = cypher(shown)
     with open_store(neo4j_uri) as store:
         prepare(store, naming)  # so few nodes are looked through
-        monkeypatch.setattr(preparing, "SCANNED", 11)
+        monkeypatch.setattr(publication, "SCANNED", 11)
         for label, key in (("Customer", "number"), ("Thing", "sku")):
             said = rf"{label}.{key} has no index .*all 12 nodes.*CREATE CONSTRAINT .*`{label}`"
             with pytest.raises(StoreError, match=said) as caught:

@@ -16,7 +16,7 @@ from forks import Forks, started
 from published import Seen, assert_published, expected, fill, seen, small_run
 
 from kgrec.errors import StoreError
-from kgrec.publication import publications, publish, writing
+from kgrec.publication import lists, publications, publish
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
@@ -114,7 +114,7 @@ def test_killed_anywhere(
 def test_a_server_that_dies_in_the_middle(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, mortal_server: MortalServer
 ) -> None:
-    monkeypatch.setattr(writing, "EDGE_ROWS", 8)  # many transactions to die between
+    monkeypatch.setattr(lists, "EDGE_ROWS", 8)  # many transactions to die between
     uri = mortal_server.uri
     with open_store(uri) as store:
         fill(store, tmp_path)

@@ -13,9 +13,9 @@ from typing import Any
 import neo4j
 import pytest
 
+from kgrec import publication
 from kgrec.cli.app import main
 from kgrec.config import Config
-from kgrec.publication import purging
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "neo4j.md").read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def test_the_page_runs_from_top_to_bottom(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(purging, "GRACE_SECONDS", 0.0)  # nobody reads while the page is run
+    monkeypatch.setattr(publication, "GRACE_SECONDS", 0.0)  # nobody reads while the page is run
     shutil.copytree(ROOT / "examples" / "movies", tmp_path / "examples" / "movies")
     before: tuple[list[Any], ...] | None = None
     ran, answers = [], []

@@ -16,9 +16,9 @@ from kgrec.data.tables import Dataset
 from kgrec.errors import ConfigError, RunError, StoreError, VocabularyError
 from kgrec.graph.fetch import fetch_graph, status
 from kgrec.ingestion import graph_version, write_dataset
-from kgrec.publication import State, current_publication, publications, publish, purging, retire
-from kgrec.publication.updating import replace_lists, replace_vectors
-from kgrec.publication.vectors import run_vectors
+from kgrec.publication import State, current_publication, publications, publish, retire
+from kgrec.publication.lists import replace_lists
+from kgrec.publication.vectors import replace_vectors, run_vectors
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(purging, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("kgrec.publication.GRACE_SECONDS", 0.0)
 
 
 def rows(store: GraphStore, text: str) -> list[dict[str, object]]:
@@ -169,7 +169,7 @@ def test_a_batch_whose_answer_got_lost_is_not_written_twice(
             repeated.append(name)
         return execute(name, *args, **options)
 
-    monkeypatch.setattr("kgrec.publication.writing.EDGE_ROWS", 100)
+    monkeypatch.setattr("kgrec.publication.lists.EDGE_ROWS", 100)
     with monkeypatch.context() as patch:
         patch.setattr(store, "_execute", twice)
         publish(run, store, top=5, similar=3, progress=False)

@@ -6,7 +6,7 @@ import pytest
 
 from kgrec.adopt import OWN, Naming
 from kgrec.errors import ConfigError, SchemaError
-from kgrec.schema import MAX_NAME, literal, quoted
+from kgrec.schema import MAX_NAME, NodeLabel, literal, quoted
 from kgrec.store.cypher import parse_statement
 
 REFUSED = {
@@ -119,14 +119,14 @@ def test_names_of_a_graph_that_others_made() -> None:
     assert set(naming.written_names) == {
         "KGREC_RECOMMENDED", "KGREC_SIMILAR", "kgrec_vector_a", "kgrec_vector_b",
     }  # fmt: skip
-    assert naming.user_values(["1"]) == ["1"]
-    assert naming.item_values(["1", "-7", "0"]) == [1, -7, 0]
+    assert naming.values(NodeLabel.USER, ["1"]) == ["1"]
+    assert naming.values(NodeLabel.ITEM, ["1", "-7", "0"]) == [1, -7, 0]
 
 
 @pytest.mark.parametrize("key", ["a", "", "01", "1.0", "-0", "²", "٣", " 1", "9" * 19, "9" * 5000])
 def test_an_integer_key_takes_integers_only(key: str) -> None:
     with pytest.raises(SchemaError, match="is no integer"):
-        Naming(item_key_type="integer").item_values([key])
+        Naming(item_key_type="integer").values(NodeLabel.ITEM, [key])
 
 
 def test_what_must_differ_differs() -> None:
