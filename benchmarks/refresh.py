@@ -48,8 +48,7 @@ from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run, write_run
 from kgrec.training.inner_split import history_of
 from kgrec.training.record import RunRecord
-from kgrec.upkeep.keeping import KeptGraph
-from kgrec.upkeep.watching import watch
+from kgrec.upkeep.watching import KeptGraph, watch
 
 CONFIG = """\
 [store]

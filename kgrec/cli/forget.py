@@ -16,7 +16,7 @@ from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel
 
 if TYPE_CHECKING:
-    from kgrec.upkeep.receipt import Receipt
+    from kgrec.upkeep.places import Receipt
 
 
 def forget(

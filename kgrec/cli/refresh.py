@@ -53,8 +53,8 @@ def refresh(
     with Reporter(as_json) as reporter:
         from kgrec.store.connect import open_store
         from kgrec.upkeep.fold import recovered_run
-        from kgrec.upkeep.keeping import KeptGraph
         from kgrec.upkeep.republish import open_readers
+        from kgrec.upkeep.watching import KeptGraph
 
         with reporter.step("load") as notes:
             trained_run = recovered_run(run)

@@ -1,5 +1,9 @@
-"""A run over another version of its graph: every part folded, and the directory that serves it."""
+"""A run over another version of its graph: every part folded, and the directory that serves it.
 
+Items that came after the training are completed from content by what training found of it.
+"""
+
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -11,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from kgrec.errors import RunError, ShapeError
@@ -18,10 +23,14 @@ from kgrec.files import atomic_folder
 from kgrec.graph.data import GraphData
 from kgrec.graph.tensors import typed_edges
 from kgrec.graph.texts import display_names, text_space
+from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.network import GraphTensors
-from kgrec.model.scorer import Scorer
+from kgrec.model.scorer import Scorer, Wrapping
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
+from kgrec.training.cold.item_folds import completion_weights
+from kgrec.training.cold.settings import ColdSettings, summed_kernel
+from kgrec.training.cold.views import item_views
 from kgrec.training.directory import (
     RECORD,
     Run,
@@ -34,8 +43,9 @@ from kgrec.training.directory import (
 from kgrec.training.inner_split import history_of, time_ranks
 from kgrec.training.record import RefreshStep, RunRecord
 from kgrec.training.relation_rows import items_per_entity, relation_rows
-from kgrec.upkeep.cold import complete_new_items
 from kgrec.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 Places = Mapping[NodeLabel, Tensor]
 TextFeatures = Mapping[NodeLabel, npt.NDArray[np.float32]]
@@ -135,13 +145,15 @@ def fold_run(run: Run, graph: GraphData) -> Folded:
         history,
         lambda: time_ranks(graph.train, history),
         lambda: relation_rows(graph),
-        lambda: _tensors(graph, texts.of_new(), use_graph=run.config.model.use_graph),
+        lambda: _tensors(graph, texts.of_new, use_graph=run.config.model.use_graph),
     )
     try:
         scorer = run.scorer.folded(new)
     except ShapeError as exc:
         raise RunError(f"run {run.directory} cannot be refreshed: {exc}") from exc
-    scorer = complete_new_items(run.record, graph, scorer, places[NodeLabel.ITEM], texts.of_all)
+    new_items = torch.nonzero(places[NodeLabel.ITEM] < 0).squeeze(1)
+    if len(new_items):
+        scorer = _complete(run.record, graph, scorer, new_items, texts)
     return Folded(run, graph, scorer, places, *changed_ends(run.scorer.history, new))
 
 
@@ -195,31 +207,85 @@ def hidden_folders(directory: Path) -> tuple[Path, Path]:
     return directory.with_name(names[0]), directory.with_name(names[1])
 
 
+@dataclass(frozen=True, eq=False)
 class _Texts:
     """Text features in the space that the run was trained in; made when first asked for."""
 
-    def __init__(self, run: Run, graph: GraphData, places: Places) -> None:
-        self._run, self._graph, self._places = run, graph, places
-        self._features: TextFeatures | None = None
+    run: Run
+    graph: GraphData
+    places: Places
 
+    @cached_property
     def of_all(self) -> TextFeatures | None:
         """Of every node, (n, c) a label; None if the run read no texts."""
-        space = self._run.space
-        if space is not None and self._features is None:
-            self._features = text_space(self._graph, self._run.config.text, space=space)[0]
-        return self._features
+        space = self.run.space
+        if space is None:
+            return None
+        return text_space(self.graph, self.run.config.text, space=space)[0]
 
+    @property
     def of_new(self) -> TextFeatures | None:
         """Of new nodes alone, zero rows for all others; None if there is none."""
-        if not any(bool((place < 0).any()) for place in self._places.values()):
-            return None
-        every = self.of_all() if self._run.config.model.use_text else None
-        if every is None:
+        news = {label: (place < 0).numpy() for label, place in self.places.items()}
+        use_text = self.run.config.model.use_text and any(map(np.any, news.values()))
+        if not use_text or self.of_all is None:
             return None
         return {
-            label: matrix * (self._places[label] < 0).numpy()[:, None].astype(np.float32)
-            for label, matrix in every.items()
+            label: matrix * news[label][:, None].astype(np.float32)
+            for label, matrix in self.of_all.items()
         }
+
+
+def _complete(
+    record: RunRecord, graph: GraphData, scorer: Scorer, new: Tensor, texts: _Texts
+) -> Scorer:
+    """Puts new items among those that a completion reads off the items like them.
+
+    The weights of views and the noise are those that training found; the level at which cold items
+    stand is that of the items that were cold then. What was completed before stays as it was.
+
+    Args:
+        record: The run's.
+        graph: The graph with the new items.
+        scorer: Folded into it.
+        new: int64 (n,), the indices of the new items.
+        texts: The text features of all nodes; asked only where a completion is.
+
+    Returns:
+        The scorer; the same if the run completes no items.
+    """
+    if not isinstance(scorer, Wrapping):
+        return scorer
+    if not isinstance(scorer, ColdCompletion):
+        return scorer.rewrapped(_complete(record, graph, scorer.scorer, new, texts))
+    views = item_views(graph, texts.of_all)
+    if record.cold is None:
+        raise RunError("the run completes cold items, but its record has no settings of these")
+    settings = TypeAdapter(ColdSettings).validate_python(record.cold.settings)
+    if tuple(view.name for view in views) != settings.views:
+        logger.warning(
+            "the graph tells other things of its items than in training (%s, then %s), so new "
+            "items are not completed from content; train again",
+            ", ".join(view.name for view in views), ", ".join(settings.views),
+        )  # fmt: skip
+        return scorer
+    before = scorer.completion
+    cold = torch.cat([before.cold, new])
+    items = torch.cat([before.warm, cold])
+    counts = np.bincount(graph.train.item_index, minlength=graph.num_items)
+    takers = torch.from_numpy(counts[before.warm.numpy()]).float().clamp(min=1)
+    kernel = summed_kernel((view.kernel(items) for view in views), settings)
+    weights, bias = completion_weights(kernel, len(before.warm), takers, settings)
+    num_before = len(before.cold)
+    level = (before.bias - bias[:num_before]).median() if num_before else bias.new_zeros(())
+    completion = Completion(
+        before.warm,
+        cold,
+        torch.cat([before.weights, weights[:, num_before:]], dim=1),
+        torch.cat([before.bias, bias[num_before:] + level]),
+        before.own_weight,
+    )
+    return ColdCompletion(scorer.scorer, completion)
 
 
 def _tensors(graph: GraphData, texts: TextFeatures | None, *, use_graph: bool) -> GraphTensors:

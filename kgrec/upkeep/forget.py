@@ -9,7 +9,8 @@ one. The tombstone is written before the journal commits: no delivery in between
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from kgrec.config import Config
@@ -33,22 +34,23 @@ from kgrec.upkeep.fold import fold_run, is_there, recovered_run, write_folded
 from kgrec.upkeep.intent import (
     Intent,
     Target,
+    all_names,
+    is_named,
     read_intent,
     read_keys,
     remove_intent,
     target_of,
     write_intent,
 )
-from kgrec.upkeep.naming import all_names, is_named
 from kgrec.upkeep.places import (
+    Place,
+    Receipt,
     clean_rejects,
     count_rows_left,
     drop_leftovers,
-    edges_of,
     in_run,
-    nodes_of,
+    in_store,
 )
-from kgrec.upkeep.receipt import Place, Receipt
 from kgrec.upkeep.republish import is_of, open_readers, republish
 
 logger = logging.getLogger(__name__)
@@ -144,8 +146,10 @@ class _Forgetting:
         """Takes every step that is left, and looks again."""
         journal, folder, ids = self._journal, self._journal.folder, intent.ids
         was_forgotten = journal.forgotten.holds(intent.target.label, intent.target.id)
-        counts_before = self._counts_before(intent)
-        if not (completed or any(counts_before.values())):
+        in_runs = [in_run(recovered_run(directory), ids) for directory in intent.runs]
+        stored = self._stored(intent)
+        is_present = any(in_runs) or any(stored.values()) or is_named(journal, intent.target)
+        if not (completed or is_present):
             if not was_forgotten:
                 raise DataError(
                     f"there is no {intent.target.label.lower()} {intent.target.id!r} in journal "
@@ -174,7 +178,7 @@ class _Forgetting:
             places.append(clean_rejects(folder, ids))
             self._on_step("store")
             record, _ = work.write(store_target)
-        places += self._store_places(intent, counts_before)
+        places += self._store_places(intent, stored)
         self._on_step("texts")
         places.append(self._text_place())
         places += self._runs(intent)
@@ -188,39 +192,27 @@ class _Forgetting:
         logger.info("forgotten places=%d verified=%s", len(places), receipt.verified)
         return receipt
 
-    def _counts_before(self, intent: Intent) -> dict[str, dict[str, int]]:
-        """What there is of the target: in the journal, and by kind in the store."""
-        counts: dict[str, dict[str, int]] = {"journal": {}, "nodes": {}, "edges": {}, "runs": {}}
-        if is_named(self._journal, intent.target):
-            counts["journal"] = {"rows": 1}
-        for directory in intent.runs:
-            if count := in_run(recovered_run(directory), intent.ids):
-                counts["runs"][str(directory)] = count
-        store = self._reader()
-        if store is not None:
-            with store:
-                counts["nodes"] = nodes_of(store, intent.ids)
-                counts["edges"] = edges_of(store, intent.ids) if counts["nodes"] else {}
-        return counts
+    def _stored(self, intent: Intent) -> dict[str, dict[str, int]]:
+        """What the store holds of the target, by kind."""
+        with self._reader() as store:
+            return {} if store is None else in_store(store, intent.ids)
 
-    def _reader(self) -> GraphStore | None:
+    @contextmanager
+    def _reader(self) -> Iterator[GraphStore | None]:
         """The store, open for reading; None if there is none or no graph in it."""
         scheme, _, path = self._config.store.uri.partition(":")
         if scheme == "embedded" and not Path(path).exists():
-            return None
-        store = open_store(self._config.store, read_only=True)
-        if read_state(store) is None:
-            store.close()
-            return None
-        return store
+            yield None
+            return
+        with open_store(self._config.store, read_only=True) as store:
+            yield None if read_state(store) is None else store
 
     def _text_keys(self) -> frozenset[bytes]:
         """The keys of all texts that the graph tells, if any text was ever encoded here."""
-        store = self._reader() if self._cache.is_dir() else None
-        if store is None:
+        if not self._cache.is_dir():
             return frozenset()
-        with store:
-            texts = node_texts(fetch_graph(store), self._config.text)
+        with self._reader() as store:
+            texts = {} if store is None else node_texts(fetch_graph(store), self._config.text)
         return frozenset(text_key(text) for of_label in texts.values() for text in of_label if text)
 
     def _text_place(self) -> Place:
@@ -232,28 +224,26 @@ class _Forgetting:
         num_left += drop_texts(self._cache, stale)[0] if stale else 0
         return Place("text cache", str(self._cache), num_removed, num_left)
 
-    def _store_places(
-        self, intent: Intent, counts_before: dict[str, dict[str, int]]
-    ) -> list[Place]:
-        uri = self._config.store.uri
-        store = self._reader()
-        if store is None:
-            return []
-        with store:
-            nodes, edges = nodes_of(store, intent.ids), edges_of(store, intent.ids)
-            num_vectors = sum(
-                key in intent.ids.get(label, ())
+    def _store_places(self, intent: Intent, stored: dict[str, dict[str, int]]) -> list[Place]:
+        """Looks into the store again, and at its vectors by their index."""
+        with self._reader() as store:
+            if store is None:
+                return []
+            left = in_store(store, intent.ids)
+            left["vectors"] = {
+                label: sum(key in intent.ids.get(label, ()) for key in store.vectors(label)[0])
                 for label in NodeLabel
-                for key in store.vectors(label)[0]
-            )
-        nodes_before, edges_before = counts_before["nodes"], counts_before["edges"]
-        vectors_before = nodes_before.pop("vectors", 0)
-        nodes.pop("vectors", 0)
+            }
+        uri, counts = self._config.store.uri, {kind: stored.get(kind, {}) for kind in left}
+        details = {"nodes": counts["nodes"], "edges": counts["edges"]}
+        names = {"vectors": "vectors and their index"}
         return [
-            Place("nodes", uri, sum(nodes_before.values()), sum(nodes.values()), nodes_before),
-            Place("edges", uri, sum(edges_before.values()), sum(edges.values()), edges_before),
-            Place("vectors and their index", uri, vectors_before, num_vectors),
-        ]
+            Place(
+                names.get(kind, kind), uri, sum(count.values()), sum(left[kind].values()),
+                details.get(kind),
+            )
+            for kind, count in counts.items()
+        ]  # fmt: skip
 
     def _runs(self, intent: Intent) -> list[Place]:
         """Takes the target out of the runs: each is folded into the graph without it."""

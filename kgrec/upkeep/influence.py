@@ -14,7 +14,7 @@ from kgrec.model.scorer import Scorer
 from kgrec.store.connect import open_store
 from kgrec.training.directory import load_run
 from kgrec.training.run import train
-from kgrec.upkeep.receipt import Receipt
+from kgrec.upkeep.places import Receipt
 
 #: Users whose lists are compared, drawn with the run's seed.
 _MOST_USERS = 1_000

@@ -1,8 +1,10 @@
-"""The places that hold something of a node: taking it out, and looking again."""
+"""The places that hold something of a node: taking it out, looking again, and the receipt of it."""
 
 import csv
 import shutil
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +25,7 @@ from kgrec.store.base import GraphStore
 from kgrec.store.state import read_relations
 from kgrec.training.directory import Run
 from kgrec.upkeep.fold import hidden_folders
-from kgrec.upkeep.receipt import Place
+from kgrec.upkeep.intent import Target
 
 IdsByLabel = Mapping[NodeLabel, frozenset[str]]
 
@@ -37,31 +39,103 @@ DERIVED_KEYS = (
 #: Properties that hold vectors: of a node's text, and those that are published.
 VECTORS = frozenset({"embedding", "vector_a", "vector_b"})
 
+#: What no forgetting can reach, said in every receipt.
+NOT_COVERED = (
+    "your own files and graphs, which the rows were read from: they are yours; what they bring "
+    "again of a forgotten id is dropped at intake",
+    "runs that were not named, and what of them is published in a graph that was adopted; copies "
+    "and backups of journal, store and runs, and what a Neo4j server keeps in its transaction logs "
+    "until it prunes them",
+    "vectors in the text cache of texts that earlier versions of the graph told: they are kept "
+    "under hashes and hold no id; remove the cache folder if they must go as well",
+    "what training learned from the rows: item weights, factors and other nodes' features stay; "
+    "kgrec forget --retrain-exact measures it, kgrec train removes it",
+)
 
-def edges_of(store: GraphStore, ids_by_label: IdsByLabel) -> dict[str, int]:
-    """Counts by type the edges of some nodes, of every set that a store may hold."""
+
+@dataclass(frozen=True)
+class Place:
+    """One place that was looked at.
+
+    Attributes:
+        name: What it is.
+        where: Path or address.
+        removed: How many rows, edges, vectors … this call removed.
+        left: How many were found when the place was read again; 0 is what is meant.
+        detail: By kind what was removed, where there are several.
+    """
+
+    name: str
+    where: str
+    removed: int
+    left: int
+    detail: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was forgotten, where, and whether it is gone.
+
+    Attributes:
+        target: Who or what.
+        ids: By label all ids that named it.
+        places: Every place that was looked at.
+        was_present: Whether anything of it was there when the call began.
+        was_forgotten: Whether it was forgotten before.
+        completed: Whether an earlier, interrupted forgetting was completed.
+        version: The graph version afterwards; None if the store was not written.
+        influence: What `--retrain-exact` measured, by run.
+    """
+
+    target: Target
+    ids: dict[NodeLabel, frozenset[str]]
+    places: tuple[Place, ...]
+    was_present: bool
+    was_forgotten: bool
+    completed: bool
+    version: str | None
+    influence: dict[str, dict[str, float]] | None = None
+
+    @property
+    def verified(self) -> bool:
+        """Whether nothing was left anywhere."""
+        return not any(place.left for place in self.places)
+
+    def to_json(self) -> dict[str, Any]:
+        """The receipt as JSON values; it names who was forgotten, and is yours to keep or not."""
+        return {
+            "label": str(self.target.label),
+            "id": self.target.id,
+            "names": {str(label): sorted(ids) for label, ids in self.ids.items() if ids},
+            "found": self.was_present,
+            "forgotten_before": self.was_forgotten,
+            "completed_an_interrupted_one": self.completed,
+            "graph_version": self.version,
+            "places": [asdict(place) for place in self.places],
+            "verified": self.verified,
+            "not_covered": list(NOT_COVERED),
+            "influence": self.influence,
+        }
+
+
+def in_store(store: GraphStore, ids_by_label: IdsByLabel) -> dict[str, dict[str, int]]:
+    """Counts what a store holds of some nodes: `nodes` and `vectors` by label, `edges` by type.
+
+    Edges are looked for in every set that a store may hold.
+    """
+    nodes, vectors, edges = Counter[str](), Counter[str](), Counter[str]()
+    sorted_ids = {label: sorted(ids) for label, ids in ids_by_label.items() if ids}
+    for label, ids in sorted_ids.items():
+        rows = store.read("known_nodes", label=label, ids=ids)
+        nodes[str(label)] += len(rows)
+        vectors[str(label)] += sum(not VECTORS.isdisjoint(row["names"]) for row in rows)
     keys = {entry.key for entry in read_relations(store)} | {*INTERACTION_KEYS, *DERIVED_KEYS}
-    counts: dict[str, int] = {}
-    for key in sorted(keys):
+    for key in sorted(keys) if nodes.total() else ():
         for name, label in (("count_edges_from", key.head), ("count_edges_to", key.tail)):
-            ids = sorted(ids_by_label.get(label, ()))
-            if ids:
-                rows = store.read(name, key=key, ids=ids)
-                counts[key.type] = counts.get(key.type, 0) + (rows[0]["count"] if rows else 0)
-    return {kind: count for kind, count in counts.items() if count}
-
-
-def nodes_of(store: GraphStore, ids_by_label: IdsByLabel) -> dict[str, int]:
-    """Counts by label which of some nodes a store has, and their vectors."""
-    counts = {}
-    for label, ids in ids_by_label.items():
-        if not ids:
-            continue
-        node_rows = store.read("known_nodes", label=label, ids=sorted(ids))
-        counts[str(label)] = len(node_rows)
-        vectors = sum(not VECTORS.isdisjoint(row["names"]) for row in node_rows)
-        counts["vectors"] = counts.get("vectors", 0) + vectors
-    return {name: count for name, count in counts.items() if count}
+            if label in sorted_ids:
+                counts = store.read(name, key=key, ids=sorted_ids[label])
+                edges[key.type] += counts[0]["count"] if counts else 0
+    return {"nodes": dict(+nodes), "edges": dict(+edges), "vectors": dict(+vectors)}
 
 
 def count_rows_left(folder: Path, ids_by_label: IdsByLabel) -> int:

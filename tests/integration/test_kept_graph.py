@@ -23,7 +23,7 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.upkeep.forget import forget
-from kgrec.upkeep.keeping import KeptGraph
+from kgrec.upkeep.watching import KeptGraph
 
 
 def assert_same(found: GraphData, wanted: GraphData) -> None:
@@ -148,7 +148,7 @@ def test_kept_beside_the_journal_it_serves_the_next_process(
         reads.append(store.uri)
         return fetch_graph(store)
 
-    monkeypatch.setattr("kgrec.upkeep.keeping.fetch_graph", counted)
+    monkeypatch.setattr("kgrec.upkeep.watching.fetch_graph", counted)
 
     def process(number: int) -> GraphData:
         day(tmp_path / "shop", number, some_rows(number, count=12, items=9 + number))

@@ -11,7 +11,7 @@ from kgrec.errors import StoreBusy, StoreError
 from kgrec.store import embedded
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
-from kgrec.upkeep.keeping import KeptStore
+from kgrec.upkeep.watching import KeptStore
 
 #: Writes a load's node, as another process; 3 says that the store was busy.
 OTHER = """\

@@ -26,12 +26,11 @@ from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.store.state import graph_version
 from kgrec.training.directory import Run, load_run
-from kgrec.upkeep import keeping
+from kgrec.upkeep import watching
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.influence import compare
-from kgrec.upkeep.keeping import KeptGraph
 from kgrec.upkeep.refresh import refresh
-from kgrec.upkeep.watching import source_stamps, watch
+from kgrec.upkeep.watching import KeptGraph, source_stamps, watch
 
 RECOMMENDED = EdgeKey("RECOMMENDED", NodeLabel.USER, NodeLabel.ITEM)
 TOP = 5
@@ -266,8 +265,8 @@ def test_a_watching_process_reads_the_graph_once(
 
         return counted
 
-    monkeypatch.setattr(keeping, "open_store", opened("store", open_store))
-    monkeypatch.setattr(keeping, "fetch_graph", opened("graph", fetch_graph))
+    monkeypatch.setattr(watching, "open_store", opened("store", open_store))
+    monkeypatch.setattr(watching, "fetch_graph", opened("graph", fetch_graph))
     monkeypatch.setattr("kgrec.store.embedded._open", opened("file", embedded._open))
 
     def another_process() -> None:

@@ -36,7 +36,7 @@ IsGone = Callable[[NodeLabel, pa.ChunkedArray], _Mask]
 _USER, _ITEM, _ENTITY = NodeLabel
 #: By kind of source the columns that name nodes, and the labels that a name there may be of. An id
 #: in triples that names an item is that item.
-_ID_COLUMNS: Mapping[Kind, Mapping[str, tuple[NodeLabel, ...]]] = {
+ID_COLUMNS: Mapping[Kind, Mapping[str, tuple[NodeLabel, ...]]] = {
     "interactions": {"user": (_USER,), "item": (_ITEM,)},
     "users": {"id": (_USER,)},
     "items": {"id": (_ITEM,)},
@@ -144,7 +144,7 @@ def without(table: pa.Table, kind: Kind, is_gone: IsGone) -> pa.Table:
                 of_label = np.array([_SAME_AS[pair][side] is label for pair in pairs], dtype=bool)
                 mask |= of_label & is_gone(label, table[name])
         return _rest(table, mask)
-    for name, labels in _ID_COLUMNS[kind].items():
+    for name, labels in ID_COLUMNS[kind].items():
         for label in labels:
             mask |= is_gone(label, table[name])
     if kind == "queries":
