@@ -8,7 +8,7 @@ import pandas as pd
 from kgrec.data.loads import Load
 from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.ingestion import graph_version
-from kgrec.ingestion.loads import read_loads
+from kgrec.ingestion.tables import read_loads
 from kgrec.schema import EDGE_PROPERTIES, SAME_AS, EdgeKey, NodeLabel, Role, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.state import read_relations, read_state

@@ -8,16 +8,24 @@ this goes on the graph's state is "loading", and readers refuse it.
 """
 
 import logging
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-import pandas as pd
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from kgrec.data.tables import Changes, Dataset
 from kgrec.errors import StoreError
 from kgrec.ingestion.difference import difference
-from kgrec.ingestion.loads import read_loads, write_loads
-from kgrec.ingestion.report import OnRows, WriteReport, row_bar
 from kgrec.ingestion.tables import (
     INTERACTION_KEYS,
     catalogue_of,
@@ -26,9 +34,11 @@ from kgrec.ingestion.tables import (
     edge_properties,
     interaction_properties,
     node_frames,
+    read_loads,
+    write_loads,
 )
-from kgrec.ingestion.writing import write_changes
-from kgrec.schema import EDGE_PROPERTIES, EdgeKey, NodeLabel
+from kgrec.ingestion.writing import OnRows, write_changes
+from kgrec.schema import EDGE_PROPERTIES, NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import (
     LOADING,
@@ -44,7 +54,24 @@ from kgrec.store.state import (
 
 logger = logging.getLogger(__name__)
 
-_Frames = Mapping[EdgeKey, pd.DataFrame]
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What writing a dataset did.
+
+    Attributes:
+        version: The graph version it led to.
+        num_written: Nodes and edges that were made or changed.
+        num_removed: Nodes and edges that were removed, not counting the edges of removed nodes.
+        seconds: How long it took.
+        changed: Whether anything was written, be it only where rows came from.
+    """
+
+    version: str
+    num_written: int
+    num_removed: int
+    seconds: float
+    changed: bool
 
 
 def write_dataset(dataset: Dataset, store: GraphStore, *, progress: bool = True) -> WriteReport:
@@ -77,20 +104,20 @@ def write_dataset(dataset: Dataset, store: GraphStore, *, progress: bool = True)
             f"{store.uri} holds nodes with the labels {', '.join(NodeLabel)} that kgrec did "
             f"not write; give it an empty database, or another file"
         )
-    store.apply_schema()
     target = GraphState(dataset.fingerprint, LOADING, interaction_properties(dataset))
-    write_state(store, target)
-    with row_bar(enabled=progress) as (expect, on_rows):
+    with _loading(store, target, progress=progress) as (expect, on_rows):
         if empty:
             num_written, num_removed = sum(map(len, (*nodes.values(), *edges.values()))), 0
             expect(num_written)
-            _fill(dataset, store, nodes, edges, catalogue, on_rows)
+            # A load of other data may have been killed after its catalogue.
+            write_relations(store, catalogue)
+            write_loads(store, dataset.loads)
+            store.bulk_load(nodes, edges, on_rows=on_rows)
         else:
             changes = difference(dataset, store, nodes, edges, catalogue)
             num_written, num_removed = _counts(changes)
             expect(changes.rows)
             write_changes(changes, store, catalogue, on_rows)
-    _finish(store, target)
     store.checkpoint()
     return _logged_report(dataset.fingerprint, num_written, num_removed, start, True)
 
@@ -136,44 +163,40 @@ def apply_changes(
     ]
     splits = [written_properties.get(key, ()) for key in INTERACTION_KEYS]
     target = GraphState(changes.version, LOADING, _either(state.interaction_properties, *splits))
-    store.apply_schema()
-    write_state(store, target)
-    with row_bar(enabled=progress) as (expect, on_rows):
+    with _loading(store, target, progress=progress) as (expect, on_rows):
         expect(changes.rows)
         write_changes(changes, store, catalogue, on_rows)
-    _finish(store, target)
     if checkpoint:
         store.checkpoint()
     return _logged_report(changes.version, *_counts(changes), start, True)
 
 
-def _fill(
-    dataset: Dataset,
-    store: GraphStore,
-    nodes: Mapping[NodeLabel, pd.DataFrame],
-    edges: _Frames,
-    catalogue: tuple[CatalogueEntry, ...],
-    on_rows: OnRows,
-) -> None:
-    """Fills an empty graph; a load of other data may have been killed after its catalogue."""
-    write_relations(store, catalogue)
-    write_loads(store, dataset.loads)
-    store.bulk_load(nodes, edges, on_rows=on_rows)
+@contextmanager
+def _loading(
+    store: GraphStore, target: GraphState, *, progress: bool
+) -> Iterator[tuple[OnRows, OnRows]]:
+    """Declares the graph loading and, after the block, ready; a bar over rows is on stderr.
 
-
-def _finish(store: GraphStore, target: GraphState) -> None:
-    """Declares the graph ready.
+    Yields:
+        A function that says how many rows there will be, and one that advances the bar.
 
     Raises:
         StoreError: If another process began to load the graph while this one did.
     """
+    store.apply_schema()
+    write_state(store, target)
+    columns = (TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    disable = not progress or not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), disable=disable) as bar:
+        task = bar.add_task("ingest", total=None)
+        yield lambda total: bar.update(task, total=total), lambda rows: bar.advance(task, rows)
     state = read_state(store)
     if state != target:
         raise StoreError(
             f"another process changed the graph in {store.uri} while this one loaded it; "
             f"expected {target}, got {state}; run kgrec ingest again, one at a time"
         )
-    write_state(store, GraphState(target.version, READY, target.interaction_properties))
+    write_state(store, replace(target, state=READY))
 
 
 def _either(*tables: tuple[str, ...]) -> tuple[str, ...]:
@@ -194,10 +217,6 @@ def _logged_report(
     report = WriteReport(version, num_written, num_removed, time.perf_counter() - start, changed)
     logger.info(
         "ingest version=%s written=%d removed=%d seconds=%.1f changed=%s",
-        report.version,
-        report.num_written,
-        report.num_removed,
-        report.seconds,
-        report.changed,
-    )
+        version, num_written, num_removed, report.seconds, changed,
+    )  # fmt: skip
     return report

@@ -1,4 +1,6 @@
-"""From the settings' sources to an up-to-date store: what `kgrec ingest` and `kgrec.ingest` do.
+"""From the settings' sources to an up-to-date store, or only to what is in them.
+
+What `kgrec ingest` and `kgrec.ingest` do (`kgrec check` stops before the journal):
 
     sources -> new loads, staged -> view derived (all that can be refused is refused here)
             -> journal commits -> store written -> journal notes what the store holds
@@ -16,6 +18,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from kgrec.config import Config, Source
+from kgrec.data.card.build import build_card
+from kgrec.data.card.card import Card
+from kgrec.data.card.statistics import EventStatistics
 from kgrec.data.cleaning.rejects import Rejects
 from kgrec.data.cleaning.report import Report, current_report
 from kgrec.data.intake import Intake, take_in
@@ -23,6 +28,7 @@ from kgrec.data.journal.forgotten import UNFINISHED
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Manifest
 from kgrec.data.journal.place import journal_folder
+from kgrec.data.load import read_dataset
 from kgrec.data.loads import Load
 from kgrec.data.tables import Changes
 from kgrec.errors import DataError
@@ -92,9 +98,7 @@ def ingest(
     """
     start = time.perf_counter()
     config.refuse_adopted_store()
-    intake, marks = intake or Intake(), marks or Marks()
-    if intake.query is None:
-        intake = replace(intake, query=foreign_query)
+    marks = marks or Marks()
     names = frozenset(source.name for source in config.data.all_sources())
     with (
         Report() as report,
@@ -107,7 +111,7 @@ def ingest(
             if marks.undo or marks.redo:
                 journal.manifest = _apply_marks(journal, marks)
             else:
-                take_in(config.data, journal, staging, rejects, intake)
+                take_in(config.data, journal, staging, rejects, _with_query(intake))
                 journal.manifest = staging.place(journal.manifest)
                 if staging.loads and offline is None:
                     work.open_early()
@@ -126,6 +130,38 @@ def ingest(
         record.version, record.nodes, record.edges, loads, store_changed, report, rejects_folder,
         time.perf_counter() - start, work.applied_changes,
     )  # fmt: skip
+
+
+def check(
+    config: Config,
+    intake: Intake | None = None,
+    *,
+    name: str = "data",
+    rejects: Path | None = None,
+) -> Card:
+    """Reads, cleans and joins all sources, and says what is in them and what may mislead.
+
+    Args:
+        config: The settings.
+        intake: Tables from Python; what counts the rows that were read.
+        name: What the data card calls the data.
+        rejects: Folder for the rows that cannot be used; None keeps them nowhere.
+
+    Raises:
+        DataError: If a source cannot be used as it is.
+        ConfigError: If a setting does not fit the sources.
+    """
+    events = EventStatistics()
+    dataset, report = read_dataset(
+        config.data, config.seed, _with_query(intake), rejects=rejects, on_events=events.add
+    )
+    return build_card(dataset, report, config.data, events, name=name, seed=config.seed)
+
+
+def _with_query(intake: Intake | None) -> Intake:
+    """The intake, which runs queries on their own Neo4j unless it says otherwise."""
+    intake = intake or Intake()
+    return intake if intake.query is not None else replace(intake, query=foreign_query)
 
 
 def foreign_query(source: Source) -> Iterator[pa.Table]:

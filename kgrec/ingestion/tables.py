@@ -1,10 +1,12 @@
-"""A dataset's tables as a store keeps them: names checked, whole numbers as integers."""
+"""A dataset's tables and loads as a store keeps them: names checked, whole numbers as integers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
+from kgrec.data.loads import Load
 from kgrec.data.tables import Dataset
 from kgrec.errors import SchemaError
 from kgrec.schema import (
@@ -17,7 +19,7 @@ from kgrec.schema import (
     interaction_key,
     property_name,
 )
-from kgrec.store.base import SHADOWED_PROPERTIES
+from kgrec.store.base import SHADOWED_PROPERTIES, GraphStore
 from kgrec.store.state import CatalogueEntry
 
 INTERACTION_KEYS = tuple(interaction_key(split) for split in Split)
@@ -94,6 +96,22 @@ def catalogue_of(dataset: Dataset) -> tuple[CatalogueEntry, ...]:
         CatalogueEntry(table.name, table.key, Role(table.role), edge_properties(table.edges))
         for table in dataset.relations
     )
+
+
+def read_loads(store: GraphStore) -> tuple[Load, ...]:
+    """Gives the loads whose rows are, or were, in the graph, by number."""
+    return tuple(Load(**{**row, "files": tuple(row["files"] or ())}) for row in store.read("loads"))
+
+
+def write_loads(store: GraphStore, loads: Sequence[Load]) -> None:
+    """Makes the list of loads the given one."""
+    store.write_rows("upsert_loads", [[str(load.number), load_properties(load)] for load in loads])
+    store.write("delete_loads", kept=[str(load.number) for load in loads])
+
+
+def load_properties(load: Load) -> dict[str, object]:
+    """Gives what a load's node holds beside its id."""
+    return {**asdict(load), "files": list(load.files)}
 
 
 #: What is counted or numbered, as opposed to measured.

@@ -4,20 +4,20 @@ Between any two batches the process may be killed. What was written is then righ
 and the catalogue names every set of edges that may be there, so that the next comparison finds it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from kgrec.data.tables import Changes
 from kgrec.errors import StoreError
-from kgrec.ingestion.loads import write_loads
-from kgrec.ingestion.report import OnRows
-from kgrec.ingestion.tables import edge_frame
+from kgrec.ingestion.tables import edge_frame, write_loads
 from kgrec.schema import DISPLAY_PROPERTY, PUBLISHED_PROPERTIES, EdgeKey, NodeLabel
 from kgrec.store.base import SHADOWED_PROPERTIES, GraphStore
 from kgrec.store.blocks import plain_values
 from kgrec.store.state import CatalogueEntry, read_relations, write_relations
+
+OnRows = Callable[[int], None]
 
 #: Rows a transaction writes, and nodes (with their edges) it deletes.
 WRITE_ROWS = 10_000
@@ -48,15 +48,14 @@ def write_changes(
     keys_before = {entry.key for entry in read_relations(store)}
     write_relations(store, catalogue, only=False)
     for key, frame in changes.gone_edges.items():
-        pairs = [frame[end].tolist() for end in ("head", "tail")]
-        for rows in _batches(zip(*pairs, strict=True), WRITE_ROWS):
-            store.write("delete_edges", key=key, rows=rows)
-            on_rows(len(rows))
+        for part in _parts(frame):
+            store.write("delete_edges", key=key, rows=part[["head", "tail"]].to_numpy().tolist())
+            on_rows(len(part))
     for label, ids in changes.gone_nodes.items():
         for start in range(0, len(ids), DELETE_NODES):
-            part = ids[start : start + DELETE_NODES]
-            store.write("delete_nodes", label=label, ids=part)
-            on_rows(len(part))
+            some_ids = ids[start : start + DELETE_NODES]
+            store.write("delete_nodes", label=label, ids=some_ids)
+            on_rows(len(some_ids))
     for label, frame in changes.nodes.items():
         _write_nodes(store, label, frame, on_rows)
     for key, frame in changes.edges.items():
@@ -78,8 +77,7 @@ def _write_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame, on_ro
         # Without it the embedded engine would show a new node by its id.
         frame = frame.assign(**{display: None})
     names = [str(name) for name in frame.columns if name != "id"]
-    for start in range(0, len(frame), WRITE_ROWS):
-        part = frame.iloc[start : start + WRITE_ROWS]
+    for part in _parts(frame):
         ids = part["id"].tolist()
         stored_nodes = {row["id"]: row for row in store.read("known_nodes", label=label, ids=ids)}
         values = zip(*(plain_values(part[name]) for name in names), strict=True)
@@ -107,8 +105,7 @@ def _stale(names: Iterable[str], label: NodeLabel) -> set[str]:
 
 def _write_edges(store: GraphStore, key: EdgeKey, frame: pd.DataFrame, on_rows: OnRows) -> None:
     names = [str(name) for name in frame.columns if name not in {"head", "tail"}]
-    for start in range(0, len(frame), WRITE_ROWS):
-        part = frame.iloc[start : start + WRITE_ROWS]
+    for part in _parts(frame):
         cells = zip(*(plain_values(part[name]) for name in names), strict=True)
         maps = [
             {name: value for name, value in zip(names, row, strict=True) if value is not None}
@@ -125,12 +122,7 @@ def _write_edges(store: GraphStore, key: EdgeKey, frame: pd.DataFrame, on_rows: 
         on_rows(len(rows))
 
 
-def _batches(rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[list[list[Any]]]:
-    batch: list[list[Any]] = []
-    for row in rows:
-        batch.append(list(row))
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _parts(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Gives the rows that a transaction writes."""
+    for start in range(0, len(frame), WRITE_ROWS):
+        yield frame.iloc[start : start + WRITE_ROWS]
