@@ -253,8 +253,8 @@ class _Work:
                 rows_by_head[row[0]].append(row)
             replace_rows(store, publication, counter, rows_by_head, naming=naming)
         if naming.foreign:  # nodes that the run no longer knows may be there
-            gone = naming.values(label, self._gone_ids(label))
-            replace_rows(store, publication, counter, {key: [] for key in gone}, naming=naming)
+            gone_keys = naming.values(label, self._gone_ids(label))
+            replace_rows(store, publication, counter, {key: [] for key in gone_keys}, naming=naming)
         recount(store, publication, counter, naming=naming)
 
     def vectors(self) -> int:
