@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from kgrec.evaluation.evaluate import evaluate
     from kgrec.evaluation.floors import fit_floors
     from kgrec.evaluation.report import compare
-    from kgrec.explanation.explainer import Explainer
+    from kgrec.explanation.explainer import Explainer, explain
     from kgrec.explanation.gradients import integrated_gradients
-    from kgrec.explanation.pair import explain
     from kgrec.exploration import (
         Subgraph,
         draw_subgraph,
@@ -146,7 +145,7 @@ _LAZY = {
     "demo_config": "kgrec.data.movielens",
     "draw_subgraph": "kgrec.exploration",
     "evaluate": "kgrec.evaluation.evaluate",
-    "explain": "kgrec.explanation.pair",
+    "explain": "kgrec.explanation.explainer",
     "explore": "kgrec.exploration",
     "fetch_graph": "kgrec.graph.fetch",
     "fit_floors": "kgrec.evaluation.floors",

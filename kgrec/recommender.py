@@ -10,8 +10,13 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, NotFittedError
-from kgrec.explanation.connections import Connection, fetch_connections
-from kgrec.explanation.reasons import Explanation, Reason, explain_scores
+from kgrec.explanation.reasons import (
+    Connection,
+    Explanation,
+    Reason,
+    explain_scores,
+    fetch_connections,
+)
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version

@@ -5,38 +5,16 @@ as in what reaches the user's node. All items are scored again, and a fusion sta
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kgrec.explanation.deletion import Ends
-from kgrec.explanation.nodes import NodeSpace, PathNode
+from kgrec.explanation.pair import Counterfactual, NodeSpace
 from kgrec.explanation.sentences import without_text
+from kgrec.explanation.walks import Ends
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
-
-
-@dataclass(frozen=True)
-class Counterfactual:
-    """A history without some items, and what becomes of a recommendation.
-
-    Attributes:
-        items: The own items that are thought away.
-        shared: What they and the recommended item have in common; None for a single item.
-        rank_before: Among the items the user has not met, from 1.
-        rank: The same without them.
-        score: The score without them.
-        text: In words.
-    """
-
-    items: tuple[PathNode, ...]
-    shared: PathNode | None
-    rank_before: int
-    rank: int
-    score: float
-    text: str
 
 
 def rank_of(scores: Tensor, item: int, own: Tensor) -> int:
@@ -89,6 +67,8 @@ def counterfactuals(
         most: So many.
         language: "en" or "zh".
     """
+    if most < 1:
+        return ()
     user, item = pair
     offset = nodes.number_of(NodeLabel.ITEM, 0)
     share_of = {index + offset: share for index, share in shares}

@@ -2,27 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from kgrec.explanation.averages import decayed
 from kgrec.explanation.counterfactual import counterfactuals
-from kgrec.explanation.deletion import Ends, carried, embeddings, renormalised_drop
-from kgrec.explanation.languages import language_of
-from kgrec.explanation.nodes import NodeSpace, PathStep
+from kgrec.explanation.deletion import carried, renormalised_drop
 from kgrec.explanation.pair import (
     AttributeShare,
     LayerShare,
+    NodeSpace,
     PairExplanation,
     PartShare,
     PathShare,
+    PathStep,
     Served,
 )
 from kgrec.explanation.paths import Paths, Route, find_paths
 from kgrec.explanation.reasons import OwnItem, relation_kind
-from kgrec.explanation.sentences import path_text
-from kgrec.explanation.walks import Floats, Networks, Walks, same_graph
+from kgrec.explanation.sentences import language_of, path_text
+from kgrec.explanation.walks import Ends, Floats, Member, Networks, Walks, same_graph
 from kgrec.model.graph_scorer import PropagationScorer
 from kgrec.model.linear_network import LinearNetwork
 from kgrec.model.scorer import Contributions, Leaf
@@ -52,7 +52,6 @@ class Explainer:
         self._items = served.vocabularies[NodeLabel.ITEM]
         self._item_names = served.names[NodeLabel.ITEM]
         self._networks: dict[tuple[int, ...], Networks] = {}
-        self._sep: Floats | None = None
 
     def pair(
         self,
@@ -81,7 +80,8 @@ class Explainer:
         parts = _parts(leaves, contributions, constant)
         score = sum(part.share for part in parts)
         own_items = self._own_items(leaves, contributions)
-        relations = _relations(leaves, contributions, constant)
+        ends = self.ends(leaves, user, item)
+        shares = [(self._items.index(own.item_id), own.share) for own in own_items]
         explanation = PairExplanation(
             user_id=user_id,
             item_id=item_id,
@@ -90,58 +90,23 @@ class Explainer:
             parts=parts,
             own_items=own_items,
             rest=score - sum(own.share for own in own_items),
-            relations=relations,
-            layers=(),
+            relations=_relations(leaves, contributions, constant),
             beside_layers=score,
-            attributes=(),
-            paths=(),
-            linked=0.0,
-            apart=0.0,
-            paths_complete=True,
-            path_bound=0.0,
             own_items_exact=all(part.own_items_exact for part in parts),
             relations_exact=all(part.relations_exact for part in parts),
-        )
-        ends = self.ends(leaves, user, item)
-        if num_counterfactuals:
-            shares = [(self._items.index(own.item_id), own.share) for own in own_items]
-            explanation = replace(
-                explanation,
-                counterfactuals=counterfactuals(
-                    self.scorer, self.nodes, ends, (user, item), shares, num_counterfactuals,
-                    self.language,
-                ),
-            )  # fmt: skip
+            counterfactuals=counterfactuals(
+                self.scorer, self.nodes, ends, (user, item), shares, num_counterfactuals,
+                self.language,
+            ),
+        )  # fmt: skip
         if ends is None:
             return explanation
         return self._with_graph(explanation, ends, num_paths, renormalise)
 
-    def ids(self, label: NodeLabel) -> tuple[str, ...]:
-        """The ids of a label, in index order."""
-        return self.nodes.ids(label)
-
-    def index(self, label: NodeLabel) -> dict[str, int]:
-        """The index of every id of a label."""
-        return {key: place for place, key in enumerate(self.nodes.ids(label))}
-
-    def degree(self, path: PathShare) -> tuple[str, float] | None:
-        """The label of a path's shared node, and how popular it is among its kind, 0 to 1."""
-        node = path.nodes[-2]
-        popularity = self._popularity()
-        if popularity is None:
-            return None
-        return node.label, float(popularity[self.nodes.number(NodeLabel(node.label), node.id)])
-
-    def _popularity(self) -> Floats | None:
-        """SEP of every node: its degree, decayed and scaled among the nodes of its label, (N,)."""
-        if self._sep is None and self._networks:
-            networks = next(iter(self._networks.values()))
-            degrees = np.diff(networks.pointer).astype(np.float64)
-            self._sep = np.zeros(len(degrees))
-            for start, stop in self.nodes.ranges():
-                order = start + np.argsort(degrees[start:stop], kind="stable")
-                self._sep[order] = decayed(degrees[order])
-        return self._sep
+    def degrees(self) -> Floats | None:
+        """How many edges arrive at each node, (N,); None if no network was explained yet."""
+        networks = next(iter(self._networks.values()), None)
+        return None if networks is None else np.diff(networks.pointer).astype(np.float64)
 
     def ends(self, leaves: Sequence[Leaf], user: int, item: int) -> Ends | None:
         """The linear networks among the leaves with the walks of a pair; None if there are none."""
@@ -209,13 +174,11 @@ class Explainer:
         source, kind = ends.networks.source[into], ends.networks.kind[into]
         edges = np.flatnonzero(source >= ends.networks.num_users)
         shares = np.zeros(len(edges))
-        for number, (factor, scorer) in enumerate(
-            zip(ends.factors.tolist(), ends.networks.scorers, strict=True)
-        ):
-            z_u, _ = embeddings(scorer, ends.user, ends.item)
-            weight = ends.networks.relation_weight[number, kind[edges]]
-            message = scorer.message[torch.from_numpy(source[edges])].double().numpy()
-            shares += factor * weight * ends.networks.norm[into][edges] * (message @ z_u)
+        for member in ends.members:
+            weight = ends.networks.relation_weight[member.number, kind[edges]]
+            message = member.scorer.message[torch.from_numpy(source[edges])].double().numpy()
+            norm = ends.networks.norm[into][edges]
+            shares += member.factor * weight * norm * (message @ member.z_u)
         order = np.lexsort((source[edges], -np.abs(shares)))
         names = ends.networks.relation_names
         return tuple(
@@ -226,6 +189,40 @@ class Explainer:
             )
             for row in order.tolist()
         )
+
+
+def explain(
+    served: Served | Any,
+    user_id: str,
+    item_id: str,
+    num_paths: int = 5,
+    *,
+    language: str = "en",
+    renormalise: bool = False,
+    num_counterfactuals: int = 3,
+) -> PairExplanation:
+    """Explains the score of one user and one item.
+
+    Args:
+        served: A run, a `Recommender`, or anything with a scorer, vocabularies and names.
+        user_id: A user the scorer knows.
+        item_id: An item the scorer knows.
+        num_paths: At most so many paths.
+        language: Of the paths' words: "en" or "zh".
+        renormalise: Whether each path's drop in a renormalised graph is computed as well.
+        num_counterfactuals: At most so many.
+
+    Raises:
+        VocabularyError: If the user or the item is unknown.
+        ConfigError: If the language is unknown.
+    """
+    return Explainer(getattr(served, "run", served), language=language).pair(
+        user_id,
+        item_id,
+        num_paths,
+        renormalise=renormalise,
+        num_counterfactuals=num_counterfactuals,
+    )
 
 
 def _network(leaf: Leaf) -> LinearNetwork:
@@ -270,27 +267,19 @@ def _layers(ends: Ends) -> tuple[LayerShare, ...]:
     """The product of every layer of the user with every layer of the item, of all networks."""
     count = ends.networks.num_layers + 1
     total = np.zeros((count, count))
-    for number, (factor, scorer) in enumerate(
-        zip(ends.factors.tolist(), ends.networks.scorers, strict=True)
-    ):
-        whole = embeddings(scorer, ends.user, ends.item)
-        user, item = (
-            _rows(ends, scorer, number, reach.levels, z)
-            for reach, z in zip((ends.user_reach, ends.item_reach), whole, strict=True)
-        )
-        total += factor * (user @ item.T)
+    for member in ends.members:
+        user = _rows(member, ends.user_reach.levels, member.z_u)
+        item = _rows(member, ends.item_reach.levels, member.z_i)
+        total += member.factor * (user @ item.T)
     return tuple(LayerShare(a, b, float(total[a, b])) for a in range(count) for b in range(count))
 
 
-def _rows(
-    ends: Ends, scorer: PropagationScorer, number: int, levels: Sequence[Walks], z: Floats
-) -> Floats:
+def _rows(member: Member, levels: Sequence[Walks], z: Floats) -> Floats:
     """A node's rows of X, P X, …, P^L X over L + 1; the last is what is left of z, (L + 1, d)."""
-    count = ends.networks.num_layers + 1
     rows = []
     for level in levels[:-1]:
-        x = scorer.network.x[torch.from_numpy(level.ends)].double().numpy()
-        rows.append(level.weights[number] @ x / count)
+        x = member.scorer.network.x[torch.from_numpy(level.ends)].double().numpy()
+        rows.append(level.weights[member.number] @ x / len(levels))
     rows.append(z - sum(rows) if rows else z)
     return np.stack(rows)
 

@@ -1,4 +1,4 @@
-"""Why one item has the score it has for one user, in full.
+"""What is told of one score, in full: why an item has it for a user.
 
 For other modules, kept stable:
 
@@ -19,8 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from kgrec.explanation.counterfactual import Counterfactual
-from kgrec.explanation.nodes import PathNode, PathStep
 from kgrec.explanation.reasons import OwnItem
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
@@ -41,6 +39,72 @@ class Served(Protocol):
     @property
     def names(self) -> Mapping[NodeLabel, Sequence[str]]:
         """What to call each node, in index order."""
+
+
+@dataclass(frozen=True)
+class PathNode:
+    """A node as people know it.
+
+    Attributes:
+        label: "User", "Item" or "Entity".
+        id: Its external id.
+        name: What to call it.
+    """
+
+    label: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class PathStep:
+    """One edge of a path.
+
+    Attributes:
+        type: Relationship type.
+        forward: Whether the path runs along the stated direction.
+    """
+
+    type: str
+    forward: bool
+
+
+class NodeSpace:
+    """The numbering of a network: users, then items, then entities.
+
+    Args:
+        vocabularies: External ids.
+        names: What to call each node, in index order.
+    """
+
+    def __init__(
+        self,
+        vocabularies: Mapping[NodeLabel, Vocabulary],
+        names: Mapping[NodeLabel, Sequence[str]],
+    ) -> None:
+        self.vocabularies, self._names = vocabularies, names
+        self._starts: list[tuple[int, NodeLabel]] = []
+        start = 0
+        for label in NodeLabel:
+            self._starts.append((start, label))
+            start += len(vocabularies[label])
+        self.size = start
+
+    def node(self, number: int) -> PathNode:
+        """The node with a number."""
+        start, label = next(x for x in reversed(self._starts) if number >= x[0])
+        index = number - start
+        name = self._names[label][index]
+        return PathNode(str(label), self.vocabularies[label].ids[index], name)
+
+    def number_of(self, label: NodeLabel, index: int) -> int:
+        """The number of the node with an index within its label."""
+        return next(start for start, node_label in self._starts if node_label is label) + index
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Where the numbers of each label begin and end."""
+        starts = [start for start, _ in self._starts]
+        return list(zip(starts, [*starts[1:], self.size], strict=True))
 
 
 @dataclass(frozen=True)
@@ -122,6 +186,27 @@ class PathShare:
 
 
 @dataclass(frozen=True)
+class Counterfactual:
+    """A history without some items, and what becomes of a recommendation.
+
+    Attributes:
+        items: The own items that are thought away.
+        shared: What they and the recommended item have in common; None for a single item.
+        rank_before: Among the items the user has not met, from 1.
+        rank: The same without them.
+        score: The score without them.
+        text: In words.
+    """
+
+    items: tuple[PathNode, ...]
+    shared: PathNode | None
+    rank_before: int
+    rank: int
+    score: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PairExplanation:
     """One score, taken apart in several ways; each adds up to it.
 
@@ -156,14 +241,14 @@ class PairExplanation:
     own_items: tuple[OwnItem, ...]
     rest: float
     relations: Mapping[str, float]
-    layers: tuple[LayerShare, ...]
+    layers: tuple[LayerShare, ...] = ()
     beside_layers: float
-    attributes: tuple[AttributeShare, ...]
-    paths: tuple[PathShare, ...]
-    linked: float
-    apart: float
-    paths_complete: bool
-    path_bound: float
+    attributes: tuple[AttributeShare, ...] = ()
+    paths: tuple[PathShare, ...] = ()
+    linked: float = 0.0
+    apart: float = 0.0
+    paths_complete: bool = True
+    path_bound: float = 0.0
     own_items_exact: bool
     relations_exact: bool
     counterfactuals: tuple[Counterfactual, ...] = ()
@@ -171,39 +256,3 @@ class PairExplanation:
     def to_dict(self) -> dict[str, Any]:
         """The explanation as JSON values."""
         return asdict(self)
-
-
-def explain(
-    served: Served | Any,
-    user_id: str,
-    item_id: str,
-    num_paths: int = 5,
-    *,
-    language: str = "en",
-    renormalise: bool = False,
-    num_counterfactuals: int = 3,
-) -> PairExplanation:
-    """Explains the score of one user and one item.
-
-    Args:
-        served: A run, a `Recommender`, or anything with a scorer, vocabularies and names.
-        user_id: A user the scorer knows.
-        item_id: An item the scorer knows.
-        num_paths: At most so many paths.
-        language: Of the paths' words: "en" or "zh".
-        renormalise: Whether each path's drop in a renormalised graph is computed as well.
-        num_counterfactuals: At most so many.
-
-    Raises:
-        VocabularyError: If the user or the item is unknown.
-        ConfigError: If the language is unknown.
-    """
-    from kgrec.explanation.explainer import Explainer
-
-    return Explainer(getattr(served, "run", served), language=language).pair(
-        user_id,
-        item_id,
-        num_paths,
-        renormalise=renormalise,
-        num_counterfactuals=num_counterfactuals,
-    )

@@ -21,8 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kgrec.explanation.deletion import Ends
-from kgrec.explanation.walks import Floats, Ints, Networks
+from kgrec.explanation.walks import Ends, Floats, Ints, Member, Networks
 
 
 @dataclass(frozen=True)
@@ -114,23 +113,18 @@ def _edges(networks: Networks, node: int, far_end: int) -> Ints:
     return out
 
 
-def _messages(ends: Ends, number: int, edges: Ints) -> Floats:
+def _messages(networks: Networks, member: Member, edges: Ints) -> Floats:
     """a_e y_e of edges in one network, (n, d)."""
-    networks = ends.networks
-    messages = networks.scorers[number].message[torch.from_numpy(networks.source[edges])].numpy()
-    weight = networks.relation_weight[number, networks.kind[edges]] * networks.norm[edges]
+    messages = member.scorer.message[torch.from_numpy(networks.source[edges])].numpy()
+    weight = networks.relation_weight[member.number, networks.kind[edges]] * networks.norm[edges]
     out: Floats = messages * weight[:, None]
     return out
 
 
 def _sizes(ends: Ends, edges: Ints) -> Floats:
     """|a_e y_e| in each network, (m, n)."""
-    return np.stack(
-        [
-            np.linalg.norm(_messages(ends, number, edges), axis=1)
-            for number in range(len(ends.networks.scorers))
-        ]
-    )
+    messages = (_messages(ends.networks, member, edges) for member in ends.members)
+    return np.stack([np.linalg.norm(matrix, axis=1) for matrix in messages])
 
 
 def _affordable(networks: Networks, first: Ints, width: int, budget: int) -> int:
@@ -144,8 +138,9 @@ def _affordable(networks: Networks, first: Ints, width: int, budget: int) -> int
 def _products(ends: Ends, first: Ints, last: Ints) -> Floats:
     """What each pair of messages brings to the score, (f, l)."""
     total = np.zeros((len(first), len(last)))
-    for number, factor in enumerate(ends.factors.tolist()):
-        total += factor * (_messages(ends, number, first) @ _messages(ends, number, last).T)
+    for member in ends.members:
+        from_user, from_item = (_messages(ends.networks, member, x) for x in (first, last))
+        total += member.factor * (from_user @ from_item.T)
     return total
 
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 
-from kgrec.explanation.averages import decayed
 from kgrec.explanation.explainer import Explainer
 from kgrec.explanation.pair import PairExplanation, PathShare
 from kgrec.model.scorer import Scorer
@@ -84,30 +84,30 @@ def judge_explanations(
         num_own: Own items that an explanation names, for deletion and sufficiency.
         times: When a user took an item, by indices; without them there is no recency.
     """
-    users, items = explainer.ids(NodeLabel.USER), explainer.ids(NodeLabel.ITEM)
+    users, items = (explainer.nodes.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
     explanations = [
         explainer.pair(users[u], items[i], num_paths, renormalise=True, num_counterfactuals=0)
         for u, i in pairs
     ]
-    values = _fidelity(explainer, pairs, num_own) | _agreement(explanations)
+    values = _fidelity(explainer, pairs, explanations, num_own) | _agreement(explanations)
     path_lists = [explanation.paths for explanation in explanations]
-    values |= path_metrics(path_lists, explainer.degree, _recency(explainer, times))
+    values |= path_metrics(path_lists, _popularity(explainer), _recency(explainer, times))
     finite = {name: value for name, value in values.items() if np.isfinite(value)}
     return Quality(len(explanations), sum(map(len, path_lists)), finite)
 
 
 def _fidelity(
-    explainer: Explainer, pairs: Sequence[tuple[int, int]], num_own: int
+    explainer: Explainer,
+    pairs: Sequence[tuple[int, int]],
+    explanations: Sequence[PairExplanation],
+    num_own: int,
 ) -> dict[str, float]:
     """Asks the model without the named own items, and with no others; how few hold nine tenths."""
-    scorer, items = explainer.scorer, explainer.index(NodeLabel.ITEM)
-    users = explainer.ids(NodeLabel.USER)
+    scorer, items = explainer.scorer, explainer.nodes.vocabularies[NodeLabel.ITEM]
     deletion, insertion, needed = [], [], []
-    for user, item in pairs:
-        own = explainer.pair(
-            users[user], explainer.ids(NodeLabel.ITEM)[item], 0, num_counterfactuals=0
-        ).own_items
-        places = torch.tensor([items[own_item.item_id] for own_item in own], dtype=torch.int64)
+    for (user, item), explanation in zip(pairs, explanations, strict=True):
+        own = explanation.own_items
+        places = torch.from_numpy(items.indices([own_item.item_id for own_item in own]))
 
         def score_without(deleted: torch.Tensor, user: int = user, item: int = item) -> float:
             return float(scorer.without(user, deleted)[item])
@@ -151,7 +151,7 @@ def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
     """Spearman's: the correlation of ranks, equals sharing theirs; NaN for fewer than three."""
     if len(one) < 3:
         return float("nan")
-    ranks = [_ranks(np.asarray(values)) for values in (one, other)]
+    ranks = [pd.Series(values).rank().to_numpy() for values in (one, other)]
     if min(rank.std() for rank in ranks) == 0:
         return float("nan")
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
@@ -159,7 +159,7 @@ def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
 
 def path_metrics(
     lists: Iterable[Sequence[PathShare]],
-    degree: Callable[[PathShare], tuple[str, float] | None],
+    popularity: Callable[[PathShare], float | None],
     recency: Callable[[PathShare], float | None],
 ) -> dict[str, float]:
     """Gives LIR, SEP, LID, SED, PTD, PTC and PPT of lists of paths, one list an explanation.
@@ -169,7 +169,7 @@ def path_metrics(
 
     Args:
         lists: The paths of each explanation.
-        degree: The type of a path's shared entity and its popularity in [0, 1].
+        popularity: How popular a path's shared entity is among its kind, in [0, 1].
         recency: How recent a path's linked interaction is, in [0, 1]; None where unknown.
     """
     path_lists = [list(paths) for paths in lists if paths]
@@ -177,7 +177,7 @@ def path_metrics(
     types = {path.relations[-1].type for path in every}
     patterns = {_pattern(path) for path in every}
     recent = [value for path in every if (value := recency(path)) is not None]
-    popular = [entity[1] for path in every if (entity := degree(path)) is not None]
+    popular = [value for path in every if (value := popularity(path)) is not None]
     return {
         "linked_interaction_recency": _mean(recent),
         "shared_entity_popularity": _mean(popular),
@@ -197,12 +197,31 @@ def path_metrics(
     }
 
 
+def _popularity(explainer: Explainer) -> Callable[[PathShare], float | None]:
+    """Gives SEP of a path's shared node: its degree, decayed and scaled among its label's."""
+    degrees = explainer.degrees()
+    if degrees is None:
+        return lambda path: None  # noqa: ARG005
+    nodes, popularity = explainer.nodes, np.zeros(len(degrees))
+    for start, stop in nodes.ranges():
+        order = start + np.argsort(degrees[start:stop], kind="stable")
+        popularity[order] = decayed(degrees[order])
+
+    def popularity_of(path: PathShare) -> float:
+        node = path.nodes[-2]
+        label = NodeLabel(node.label)
+        index = nodes.vocabularies[label].index(node.id)
+        return float(popularity[nodes.number_of(label, index)])
+
+    return popularity_of
+
+
 def _recency(
     explainer: Explainer, times: Mapping[tuple[int, int], float] | None
 ) -> Callable[[PathShare], float | None]:
     if times is None:
         return lambda path: None  # noqa: ARG005
-    users, items = explainer.ids(NodeLabel.USER), explainer.ids(NodeLabel.ITEM)
+    users, items = (explainer.nodes.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
     by_user: dict[str, list[tuple[float, str]]] = {}
     for (user, item), time in times.items():
         by_user.setdefault(users[user], []).append((time, items[item]))
@@ -213,6 +232,21 @@ def _recency(
         for (_, item_id), value in zip(interactions, values.tolist(), strict=True):
             recency_of[user_id, item_id] = value
     return lambda path: recency_of.get((path.nodes[0].id, path.nodes[1].id))
+
+
+def decayed(values: Floats) -> Floats:
+    """Gives the exponential average of ascending values, scaled to [0, 1]; (n,) like them.
+
+    As hopwise 0.9.1 has it: weights (1 - α)^age with α = 2 / (n + 1), normalised; equal values
+    count by their place. A single value has nothing to be scaled by and is 0.
+    """
+    if len(values) < 2:
+        return np.zeros(len(values))
+    if values.max() == values.min():
+        values = np.arange(len(values), dtype=np.float64)
+    averages = pd.Series(values).ewm(span=len(values)).mean().to_numpy()
+    out: Floats = (averages - averages.min()) / (averages.max() - averages.min())
+    return out
 
 
 def _pattern(path: PathShare) -> tuple[tuple[str, bool], ...]:
@@ -228,12 +262,6 @@ def _simpson(kinds: Sequence[str]) -> float:
     if count < 2:
         return 0.0
     return 1 - sum(n * (n - 1) for n in Counter(kinds).values()) / (count * (count - 1))
-
-
-def _ranks(values: Floats) -> Floats:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    out: Floats = (counts.cumsum() - (counts - 1) / 2)[place]
-    return out
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -174,6 +175,72 @@ class Networks:
             np.column_stack([walks.nodes[row], self.source[edges].astype(np.int64)]),
             walks.weights[:, row] * self.edge_weights(edges),
         ), lost
+
+
+class Member(NamedTuple):
+    """One network of a pair.
+
+    Attributes:
+        number: Its row in what the networks have together.
+        scorer: The network.
+        factor: What ⟨z_u, z_i⟩ is multiplied by in the score.
+        z_u: float64 (d,), the user's embedding before it is normalised.
+        z_i: float64 (d,), the item's.
+    """
+
+    number: int
+    scorer: PropagationScorer
+    factor: float
+    z_u: Floats
+    z_i: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """A user and an item of some networks, with their walks.
+
+    Attributes:
+        networks: The networks.
+        scales: float64 (m,), what each network's score is multiplied by in the whole.
+        user: Number of the user's node.
+        item: Number of the item's node.
+        user_reach: The walks of the user.
+        item_reach: The walks of the item.
+    """
+
+    networks: Networks
+    scales: Floats
+    user: int
+    item: int
+    user_reach: Reach
+    item_reach: Reach
+
+    @property
+    def factors(self) -> Floats:
+        """What ⟨z_u, z_i⟩ of each network is multiplied by in the score, (m,)."""
+        item = self.item - self.networks.num_users
+        norms = [
+            float(scorer.user_norm[self.user]) * float(scorer.item_norm[item])
+            for scorer in self.networks.scorers
+        ]
+        out: Floats = self.scales / np.array(norms)
+        return out
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """Each network with what it makes of the pair."""
+        index, members = self.item - self.networks.num_users, []
+        for number, factor in enumerate(self.factors.tolist()):
+            scorer = self.networks.scorers[number]
+            z_u = scorer.user_embedding[self.user].double() * scorer.user_norm[self.user].double()
+            z_i = scorer.item_embedding[index].double() * scorer.item_norm[index].double()
+            members.append(Member(number, scorer, factor, z_u.numpy(), z_i.numpy()))
+        return tuple(members)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether walks are missing."""
+        return self.user_reach.dropped > 0 or self.item_reach.dropped > 0
 
 
 def same_graph(one: LinearNetwork, other: LinearNetwork) -> bool:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from kgrec.errors import ConfigError
-from kgrec.explanation.connections import Connection, fetch_connections
 from kgrec.explanation.explainer import Explainer
 from kgrec.explanation.pair import PathShare
+from kgrec.explanation.reasons import Connection, fetch_connections
 from kgrec.exploration.around import builder_of
 from kgrec.exploration.subgraph import TOGETHER, Builder, Key, Part, Subgraph, Trail, node_key
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split

@@ -21,7 +21,7 @@ from tiny import NUM_ITEMS, build_tiny
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.errors import ConfigError, RunError
-from kgrec.explanation.pair import explain
+from kgrec.explanation.explainer import explain
 from kgrec.graph.texts import text_space
 from kgrec.model.incidence import Incidence
 from kgrec.model.kinds import described, from_description

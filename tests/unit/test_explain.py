@@ -10,8 +10,7 @@ from graphs import history_of, random_graph, tensors_of
 
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.errors import VocabularyError
-from kgrec.explanation.connections import Connection, fetch_connections
-from kgrec.explanation.reasons import explain_scores
+from kgrec.explanation.reasons import Connection, explain_scores, fetch_connections
 from kgrec.ingestion import write_dataset
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion

@@ -9,8 +9,7 @@ import torch
 from graphs import history_of, random_graph, tensors_of
 
 from kgrec.explanation.deletion import carried, renormalised_drop
-from kgrec.explanation.explainer import Explainer
-from kgrec.explanation.pair import explain
+from kgrec.explanation.explainer import Explainer, explain
 from kgrec.explanation.paths import find_paths
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.fusion import Fusion

@@ -12,8 +12,7 @@ from tiny import build_tiny
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
-from kgrec.explanation.explainer import Explainer
-from kgrec.explanation.pair import explain
+from kgrec.explanation.explainer import Explainer, explain
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset

@@ -8,12 +8,11 @@ import torch
 from test_explain_pair import GRAPH, HISTORY, Toy, fusion, network
 
 from kgrec.errors import ConfigError
-from kgrec.explanation.averages import decayed
 from kgrec.explanation.counterfactual import rank_of
 from kgrec.explanation.explainer import Explainer
-from kgrec.explanation.nodes import PathNode, PathStep
-from kgrec.explanation.pair import PathShare
+from kgrec.explanation.pair import PathNode, PathShare, PathStep
 from kgrec.explanation.quality import (
+    decayed,
     judge_explanations,
     path_metrics,
     rank_correlation,
@@ -147,7 +146,7 @@ def test_path_metrics_by_hand() -> None:
     c = replace(a, share=0.05)
     found = path_metrics(
         [[a, b, c]],
-        lambda path: ("Entity", 0.25) if path.nodes[-2] == MANN else None,
+        lambda path: 0.25 if path.nodes[-2] == MANN else None,
         lambda path: 0.5 if path.nodes[-2] == OTHER else None,
     )
     assert found["linked_interaction_recency"] == 0.5
