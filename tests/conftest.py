@@ -33,9 +33,9 @@ GIVEN_URI = os.environ.get("KGREC_TEST_NEO4J_URI")
 REQUIRED = os.environ.get("KGREC_REQUIRE_NEO4J") == "1"
 MISSING = f"no Neo4j here: {neo4j_server.HOW_TO}"
 
-#: The files that take longest, in the order in which they start, so that no process ends with one
-#: of them while the others are idle.
-LONGEST = ("test_killed_upkeep", "test_notebooks", "test_published_queries", "test_site")
+#: What takes longest, in the order in which it starts, so that no process ends with one of them
+#: while the others are idle: groups of tests that stay in one process.
+LONGEST = ("contract", "test_killed_upkeep", "test_notebooks", "test_site")
 
 _servers: dict[str, neo4j_server.Server] = {}
 
@@ -57,15 +57,54 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, ["embedded", *servers], indirect=True)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Starts with the longest files; marks what needs Neo4j, and skips it where there is none."""
+    """Groups tests by process, starts with the longest, and marks what needs Neo4j.
+
+    Where there is no Neo4j, what needs it is skipped.
+    """
     places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    items.sort(key=lambda item: places.get(_group(item), len(places)))
+    begun: set[str] = set()
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         if {"neo4j_uri", "mortal_server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.neo4j)
+        if _is_repetition(item, begun):
+            item.add_marker(pytest.mark.prove)
         if item.get_closest_marker("neo4j") and not neo4j_versions() and not REQUIRED:
             item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+def _group(item: pytest.Item) -> str:
+    """A file; the contract is one, so that one process starts a server of every version for it."""
+    return "contract" if item.path.parent.name == "contract" else item.path.stem
+
+
+def _is_repetition(item: pytest.Item, begun: set[str]) -> bool:
+    """Whether a test is one for `make prove`, as it repeats on a server what others say every day.
+
+    Versions of Neo4j differ by the contract, which holds on each of them every day; of tests that
+    are marked `first_on_servers` the first case runs on a server, all of them in the embedded
+    store.
+
+    Args:
+        item: The test.
+        begun: Names of marked tests of which a case on a server was seen; grows.
+    """
+    callspec = getattr(item, "callspec", None)
+    parameters = callspec.params.values() if callspec else ()
+    version = next((str(x) for x in parameters if str(x).startswith("neo4j-")), None)
+    if version is None:
+        return False
+    if version != f"neo4j-{DEFAULT}" and _group(item) != "contract":
+        return True
+    if item.get_closest_marker("first_on_servers") is None:
+        return False
+    name = item.nodeid.split("[")[0]
+    repeated = name in begun
+    begun.add(name)
+    return repeated
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -68,6 +68,7 @@ def published(
     return answer
 
 
+@pytest.mark.first_on_servers
 @pytest.mark.parametrize("part", range(3))
 @pytest.mark.timeout(900)
 def test_killed_anywhere(
@@ -111,6 +112,7 @@ def test_killed_anywhere(
     assert resumed
 
 
+@pytest.mark.prove
 def test_a_server_that_dies_in_the_middle(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, mortal_server: MortalServer
 ) -> None:

@@ -28,7 +28,7 @@ from kgrec.store.base import GraphStore
 from kgrec.training.directory import load_run
 from kgrec.upkeep.watching import watch
 
-#: Where their server dies; it takes long to come back, so one of each is for every day.
+#: Where their server dies; it takes long to come back, so one of a refresh is for every day.
 SERVER_REFRESHING: tuple[Point, ...] = (
     ("replace_edges", 2, "within"),
     ("relations", 1, "before"),  # it reads the graph
@@ -87,7 +87,8 @@ def test_the_server_is_killed_in_a_refresh(
     assert_completed(children, scene, wanted)
 
 
-@pytest.mark.parametrize("point", one_every_day(SERVER_FORGETTING))
+@pytest.mark.prove
+@pytest.mark.parametrize("point", SERVER_FORGETTING, ids=name_of)
 def test_the_server_is_killed_in_a_forgetting(
     mortal_server: MortalServer, children: Children, stages: Stages, point: Point
 ) -> None:

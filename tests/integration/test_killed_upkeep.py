@@ -66,6 +66,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory, children: Children) -> Stag
     return Stages(folder, trained_run(folder / "trained"), children)
 
 
+@pytest.mark.first_on_servers
 @pytest.mark.parametrize("point", REFRESHING, ids=name_of)
 def test_a_killed_refresh(
     engine_uri: str, children: Children, stages: Stages, point: Point
@@ -77,6 +78,7 @@ def test_a_killed_refresh(
     assert_completed(children, scene, wanted, begun="rename" not in point[0])
 
 
+@pytest.mark.first_on_servers
 @pytest.mark.parametrize("point", FORGETTING, ids=name_of)
 def test_a_killed_forgetting(
     engine_uri: str, children: Children, stages: Stages, point: Point

@@ -162,6 +162,7 @@ def test_killed_after_publishing_the_next_refresh_completes_it(
     assert after["nova"] == wanted(fresh)["nova"]
 
 
+@pytest.mark.first_on_servers
 @pytest.mark.parametrize("back", [False, True], ids=["other-data", "as-it-was"])
 @pytest.mark.parametrize("step", ["republish.replace_vectors", "refresh.write_folded"])
 def test_killed_and_then_other_data_comes(
