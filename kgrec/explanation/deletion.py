@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from kgrec.explanation.walks import Ends, Floats, Ints, Member, Networks, Reach
+from kgrec.explanation.walks import Ends, Floats, Ints, Member, Networks, Reach, Walks
 
 
 def carried(ends: Ends, edges: Sequence[int]) -> float:
@@ -70,10 +70,11 @@ def _losses(
 
 
 class _LostWalks(NamedTuple):
-    """Walks of one length over changed edges: what is lost of their weights, and their ends."""
+    """The walks of one length over changed edges, and what is lost of each weight, 0 to 1."""
 
-    weights: Floats  # (m, n)
-    ends: Ints  # (n,)
+    level: Walks
+    rows: Ints
+    shares: Floats
 
 
 def _lost_walks(networks: Networks, reach: Reach, edges: Ints, factors: Floats) -> list[_LostWalks]:
@@ -86,8 +87,8 @@ def _lost_walks(networks: Networks, reach: Reach, edges: Ints, factors: Floats) 
         steps = [place[level.edges[:, step]] for step in range(level.edges.shape[1])]
         rows = np.flatnonzero(np.logical_or.reduce(steps))
         if len(rows):
-            share = 1.0 - np.prod([by_change[step[rows]] for step in steps], axis=0)
-            lost_walks.append(_LostWalks(level.weights[:, rows] * share, level.ends[rows]))
+            factor = np.prod([by_change[step[rows]] for step in steps], axis=0)
+            lost_walks.append(_LostWalks(level, rows, 1.0 - factor))
     place[edges] = 0
     return lost_walks
 
@@ -96,8 +97,9 @@ def _delta(member: Member, lost_walks: Sequence[_LostWalks]) -> Floats:
     """Σ (w - w') x_end / (L + 1) over changed walks in one network, (d,)."""
     x = member.scorer.network.x
     total = np.zeros(x.shape[1])
-    for weights, ends in lost_walks:
-        total += weights[member.number] @ x[torch.from_numpy(ends)].numpy()
+    for level, rows, shares in lost_walks:
+        weights = level.weights[member.number, rows] * shares
+        total += weights @ x[torch.from_numpy(level.ends[rows])].numpy()
     out: Floats = total / (member.scorer.network.num_layers + 1)
     return out
 
