@@ -1,11 +1,9 @@
 """Subgraphs to look at: around nodes, or around a recommendation; as networkx, pandas, pictures."""
 
-from kgrec.exploration.around import fetch_subgraph
-from kgrec.exploration.exploring import explore
 from kgrec.exploration.page import subgraph_html, visualize_subgraph, write_subgraph
 from kgrec.exploration.picture import draw_subgraph
-from kgrec.exploration.recommendation import recommendation_subgraph
-from kgrec.exploration.subgraph import Key, Subgraph, Trail, node_key
+from kgrec.exploration.recommendation import explore, recommendation_subgraph
+from kgrec.exploration.subgraph import Key, Subgraph, Trail, fetch_subgraph, node_key
 
 __all__ = [
     "Key",

@@ -1,4 +1,7 @@
-"""Where things stand: an explanation in columns from the user to the item."""
+"""Where things stand: an explanation in columns from the user to the item, also as inline SVG.
+
+The SVG takes the colours of its page, light or dark.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,8 +9,18 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from kgrec.exploration.look import caption, fold, text_width, tone_name, type_colours, widths
+from kgrec.exploration.look import (
+    INTERACTION_COLOUR,
+    caption,
+    fold,
+    text_width,
+    tone_name,
+    type_colours,
+    widths,
+)
 from kgrec.exploration.subgraph import Key, Part, Subgraph
+from kgrec.pages.svg import Picture, picture
+from kgrec.pages.text import escaped
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
 
 #: Size of letters, in units of the drawing (pixels of a page).
@@ -278,3 +291,51 @@ def on_curve(line: Line, place: float) -> tuple[float, float]:
     t, u = place, 1 - place
     x = u**3 * x1 + 3 * u * t * (x1 + x2) / 2 + t**3 * x2
     return x, (u**3 + 3 * u**2 * t) * y1 + (3 * u * t**2 + t**3) * y2
+
+
+def subgraph_svg(subgraph: Subgraph, number: int) -> Picture:
+    """Gives the drawing.
+
+    Args:
+        subgraph: An explanation.
+        number: Makes its ids differ from those of other pictures of the page.
+    """
+    drawing = lay_out(subgraph)
+    labels = [_label_svg(line) for line in drawing.lines if line.label]
+    return picture(
+        [*map(_line_svg, drawing.lines), *labels, *map(_box_svg, drawing.boxes)],
+        (drawing.width, drawing.height),
+        title=subgraph.title,
+        description="; ".join(trail.text for trail in subgraph.trails),
+        number=number,
+    )
+
+
+def _line_svg(line: Line) -> str:
+    (x1, y1), (x2, y2) = line.start, line.end
+    middle = (x1 + x2) / 2
+    dashes = ' stroke-dasharray="6 4"' if line.dashed else ""
+    faint = ' class="faint"' if line.faint else ""
+    return (
+        f'<path d="M{x1:.1f} {y1:.1f}C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} '
+        f'{y2:.1f}" stroke="{line.colour}" stroke-width="{line.width:.1f}"{dashes}{faint}/>'
+    )
+
+
+def _label_svg(line: Line) -> str:
+    x, y = line.at
+    tint = "" if line.colour == INTERACTION_COLOUR else f' style="fill:{line.colour}"'
+    return f'<text class="said" x="{x:.1f}" y="{y + 4:.1f}"{tint}>{escaped(line.label)}</text>'
+
+
+def _box_svg(box: Box) -> str:
+    x, top = box.x - box.width / 2, box.y - box.height / 2
+    step = (box.height - 10) / max(len(box.lines), 1)
+    text = "".join(
+        f'<text x="{box.x:.1f}" y="{top + 9.5 + step * (place + 0.5):.1f}">{escaped(words)}</text>'
+        for place, words in enumerate(box.lines)
+    )
+    return (
+        f'<g class="{box.tone}"><rect x="{x:.1f}" y="{top:.1f}" width="{box.width:.1f}" '
+        f'height="{box.height:.1f}" rx="8"/>{text}</g>'
+    )

@@ -16,19 +16,20 @@ from kgrec.text.templates import relation_phrase
 
 @dataclass(frozen=True)
 class Tone:
-    """A fill and its border (and, on light paper, its text)."""
+    """A fill, its border (and, on light paper, its text), and what it means in a legend."""
 
     fill: str
     line: str
+    words: str
 
 
-#: Of nodes, by part or kind; text on them is dark.
+#: Of nodes, by part or kind, in the order of a legend; text on them is dark.
 TONES: Mapping[str, Tone] = {
-    "user": Tone("#E4E9EF", "#51606F"),
-    "own": Tone("#D9EFEA", "#1F7A6C"),
-    "item": Tone("#EAF1FB", "#4A6FA5"),
-    "entity": Tone("#FBEFD5", "#96650B"),
-    "recommended": Tone("#F6DDE6", "#A3195B"),
+    "user": Tone("#E4E9EF", "#51606F", "user"),
+    "own": Tone("#D9EFEA", "#1F7A6C", "the user's own item"),
+    "item": Tone("#EAF1FB", "#4A6FA5", "item"),
+    "entity": Tone("#FBEFD5", "#96650B", "attribute or entity"),
+    "recommended": Tone("#F6DDE6", "#A3195B", "recommended"),
 }
 
 #: Of relationship types in the order in which they are met; all tell apart on white, and from each
@@ -52,14 +53,10 @@ def tone_name(data: Mapping[str, Any]) -> str:
     return "item" if data["label"] == NodeLabel.ITEM else "entity"
 
 
-#: What the tones mean, in the order of a legend.
-TONE_WORDS: Mapping[str, str] = {
-    "user": "user",
-    "own": "the user's own item",
-    "item": "item",
-    "entity": "attribute or entity",
-    "recommended": "recommended",
-}
+def tones_of(graph: nx.MultiDiGraph) -> list[Tone]:
+    """Gives the tones of a graph's nodes, in the order of a legend."""
+    names = {tone_name(data) for _, data in graph.nodes(data=True)}
+    return [tone for name, tone in TONES.items() if name in names]
 
 
 def type_colours(graph: nx.MultiDiGraph) -> dict[str, str]:

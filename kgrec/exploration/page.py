@@ -8,14 +8,14 @@ from typing import Any
 from kgrec.errors import ConfigError
 from kgrec.exploration.layout import columns_of, lay_out
 from kgrec.exploration.look import (
-    TONE_WORDS,
     TONES,
     caption,
     tone_name,
+    tones_of,
     type_colours,
     widths,
 )
-from kgrec.exploration.scatter import places_of, rings_of
+from kgrec.exploration.picture import places_of, rings_of
 from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.files import write_text
 from kgrec.pages.render import render
@@ -144,8 +144,7 @@ def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
 
 def _set_legend(figure: Any, subgraph: Subgraph) -> None:
     graph = subgraph.graph
-    tones = {tone_name(data) for _, data in graph.nodes(data=True)}
-    node_colours = {TONE_WORDS[tone]: TONES[tone].line for tone in TONE_WORDS if tone in tones}
+    node_colours = {tone.words: tone.line for tone in tones_of(graph)}
     on_trails = {k for *_, k, on in graph.edges(keys=True, data="on_trail") if on}
     kinds = {
         relation_phrase(kind): colour

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from kgrec.data.card.plots import Figures
 from kgrec.evaluation.bootstrap import Interval
+from kgrec.exploration.layout import subgraph_svg
 from kgrec.exploration.look import legend, text_width
 from kgrec.exploration.subgraph import Subgraph
-from kgrec.exploration.svg import subgraph_svg
 from kgrec.pages.svg import Picture, label, line
 from kgrec.pages.text import escaped
 
