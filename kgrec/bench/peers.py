@@ -27,6 +27,12 @@ def _kgrec_no_graph(job: Job) -> PeerFit:
     return fit_kgrec_no_graph(job)
 
 
+def _kgrec_attention(job: Job) -> PeerFit:
+    from kgrec.bench.peers_kgrec import fit_kgrec_attention
+
+    return fit_kgrec_attention(job)
+
+
 def _content_knn(job: Job) -> PeerFit:
     from kgrec.bench.peers_content import fit_content_knn
 
@@ -59,6 +65,12 @@ _OWN = (
         "kgrec-no-graph",
         "as kgrec, on the graph without relations",
         _kgrec_no_graph,
+        sections=None,
+    ),
+    Peer(
+        "kgrec-attention",
+        "as kgrec, its networks with the attention encoder",
+        _kgrec_attention,
         sections=None,
     ),
     Peer("popularity", "nothing to choose", peers_floors.fit_popularity, seeded=False),

@@ -1,4 +1,4 @@
-"""kgrec itself, and the same without knowledge."""
+"""kgrec itself, the same without knowledge, and with attention in its networks."""
 
 from dataclasses import replace
 
@@ -23,3 +23,11 @@ def fit_kgrec_no_graph(job: Job) -> PeerFit:
     """Fits the same on the graph without relations; texts then tell names and properties only."""
     peer_fit = fit_kgrec(replace(job, graph=job.graph.without_graph()))
     return replace(peer_fit, parts={})
+
+
+def fit_kgrec_attention(job: Job) -> PeerFit:
+    """Fits the same with the attention encoder; its networks get a row of their own."""
+    model = job.config.model.model_copy(update={"encoder": "attention"})
+    config = job.config.model_copy(update={"model": model})
+    peer_fit = fit_kgrec(replace(job, config=config))
+    return replace(peer_fit, parts={"network": peer_fit.parts["network"]})

@@ -23,6 +23,7 @@ from kgrec.errors import ShapeError
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.tensors import build_hetero, typed_edges
 from kgrec.graph.texts import node_texts
+from kgrec.model.encoders import attend
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.training.closed_form_search import search_closed_form
@@ -200,6 +201,39 @@ def test_the_seed_decides_the_initial_values(encoder: str) -> None:
         assert not torch.equal(one["encoder.convs.0.att"], other["encoder.convs.0.att"])
 
 
+def test_attention_is_that_of_torch_geometric() -> None:
+    from torch_geometric.nn import RGATConv
+
+    torch.manual_seed(0)
+    conv = RGATConv(6, 6, num_relations=5, num_bases=3, heads=2, concat=False)
+    nn.init.constant_(conv.l2, 1 / 6)
+    nn.init.normal_(conv.bias)
+    x = torch.randn(20, 6, requires_grad=True)
+    edges = torch.randint(18, (2, 60))  # some nodes hear nobody
+    edges, relation = edges[:, edges[1].argsort()], torch.randint(5, (60,))
+    wanted, out = conv(x, edges, relation), attend(conv, x, *edges, relation)
+    torch.testing.assert_close(out, wanted, rtol=1e-5, atol=1e-5)
+    learned = (x, conv.basis, conv.att, conv.q, conv.k, conv.bias)
+    direction = torch.randn_like(wanted)
+    for gradient, oracle in zip(
+        torch.autograd.grad(out, learned, direction),
+        torch.autograd.grad(wanted, learned, direction),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, oracle, rtol=1e-4, atol=1e-5)
+
+
+def test_hidden_edges_have_no_attention() -> None:
+    tensors = tensors_of(random_graph(0))
+    hidden = torch.tensor([3, 0, 11])
+    rest = torch.ones(len(tensors.edge_type), dtype=torch.bool).index_fill_(0, hidden, False)
+    without = replace(
+        tensors, edge_index=tensors.edge_index[:, rest], edge_type=tensors.edge_type[rest]
+    )
+    networks = [build(each, encoder="attention", channels=4) for each in (tensors, without)]
+    torch.testing.assert_close(networks[0].forward(hidden), networks[1].forward())
+
+
 def test_attention_takes_a_step_and_tells_relations_apart() -> None:
     tensors = tensors_of(random_graph(0))
     network = build(tensors, encoder="attention", channels=8, num_layers=2, heads=2)
@@ -219,7 +253,7 @@ def test_attention_takes_a_step_and_tells_relations_apart() -> None:
         losses.append(loss.item())
     assert losses[1] < losses[0]
     before = network()[1].detach()
-    network.encoder.edge_type = (tensors.edge_type + 2) % len(tensors.relation_names)
+    network.encoder.relation = (network.encoder.relation + 2) % len(tensors.relation_names)
     assert not torch.allclose(network()[1], before, atol=1e-5)
 
 
