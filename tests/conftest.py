@@ -10,9 +10,12 @@ import signal
 import sys
 
 #: For this process and all that it starts: tests run side by side, a core each, and a server lives
-#: too short for code that takes long to compile. Set before torch is imported, which reads it once.
+#: too short for code that takes long to compile; what is compiled stays, which by default is too
+#: much for the cache of the first compiler. Set before torch is imported, which reads it once.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+os.environ["JDK_JAVA_OPTIONS"] = (
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+)
 
 from collections.abc import Iterator
 from functools import cache
