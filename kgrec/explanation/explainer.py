@@ -1,14 +1,12 @@
 """Explanations of pairs, one after the other."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from kgrec.explanation.counterfactual import counterfactuals
-from kgrec.explanation.deletion import carried, renormalised_drop
+from kgrec.explanation.counterfactual import carried, counterfactuals, renormalised_drop
 from kgrec.explanation.pair import (
     AttributeShare,
     LayerShare,
@@ -20,7 +18,7 @@ from kgrec.explanation.pair import (
     Served,
 )
 from kgrec.explanation.paths import Paths, Route, find_paths
-from kgrec.explanation.reasons import OwnItem, relation_kind
+from kgrec.explanation.reasons import by_kind, own_items
 from kgrec.explanation.sentences import language_of, path_text
 from kgrec.explanation.walks import Ends, Floats, Member, Networks, Walks, same_graph
 from kgrec.model.graph_scorer import PropagationScorer
@@ -50,7 +48,7 @@ class Explainer:
         self.language = language
         self._users = served.vocabularies[NodeLabel.USER]
         self._items = served.vocabularies[NodeLabel.ITEM]
-        self._item_names = served.names[NodeLabel.ITEM]
+        self._names = served.names
         self._networks: dict[tuple[int, ...], Networks] = {}
 
     def pair(
@@ -79,29 +77,26 @@ class Explainer:
         contributions = [leaf.scorer.contributions(user, torch.tensor([item])) for leaf in leaves]
         parts = _parts(leaves, contributions, constant)
         score = sum(part.share for part in parts)
-        own_items = self._own_items(leaves, contributions)
+        own = own_items(self._items, self._names, _own_shares(leaves, contributions))
         ends = self.ends(leaves, user, item)
-        shares = [(self._items.index(own.item_id), own.share) for own in own_items]
-        explanation = PairExplanation(
+        return PairExplanation(
             user_id=user_id,
             item_id=item_id,
-            item_name=self._item_names[item],
+            item_name=self._names[NodeLabel.ITEM][item],
             score=score,
             parts=parts,
-            own_items=own_items,
-            rest=score - sum(own.share for own in own_items),
-            relations=_relations(leaves, contributions, constant),
-            beside_layers=score,
+            own_items=own,
+            rest=score - sum(own_item.share for own_item in own),
+            relations=by_kind(_relation_shares(leaves, contributions, constant)),
             own_items_exact=all(part.own_items_exact for part in parts),
             relations_exact=all(part.relations_exact for part in parts),
             counterfactuals=counterfactuals(
-                self.scorer, self.nodes, ends, (user, item), shares, num_counterfactuals,
-                self.language,
+                self.scorer, self.nodes, ends, (user, item),
+                [(self._items.index(own_item.item_id), own_item.share) for own_item in own],
+                num_counterfactuals, self.language,
             ),
+            **self._of_graph(ends, score, num_paths, renormalise),
         )  # fmt: skip
-        if ends is None:
-            return explanation
-        return self._with_graph(explanation, ends, num_paths, renormalise)
 
     def degrees(self) -> Floats | None:
         """How many edges arrive at each node, (N,); None if no network was explained yet."""
@@ -124,36 +119,25 @@ class Explainer:
             walked, scales, user, node, walked.walk(user, _WALKS), walked.walk(node, _WALKS)
         )
 
-    def _own_items(
-        self, leaves: Sequence[Leaf], contributions: Sequence[Contributions]
-    ) -> tuple[OwnItem, ...]:
-        total: dict[int, float] = {}
-        for leaf, part in zip(leaves, contributions, strict=True):
-            shares = (leaf.scale * part.by_item[0].double()).tolist()
-            for index, share in zip(part.own_items.tolist(), shares, strict=True):
-                total[index] = total.get(index, 0.0) + share
-        own_items = [
-            OwnItem(self._items.ids[index], self._item_names[index], share)
-            for index, share in total.items()
-        ]
-        return tuple(sorted(own_items, key=lambda own: (-own.share, own.item_id)))
-
-    def _with_graph(
-        self, explanation: PairExplanation, ends: Ends, num_paths: int, renormalise: bool
-    ) -> PairExplanation:
+    def _of_graph(
+        self, ends: Ends | None, score: float, num_paths: int, renormalise: bool
+    ) -> dict[str, Any]:
+        """What is told of the networks' part of a score."""
+        if ends is None:
+            return {"beside_layers": score}
         layers = _layers(ends)
+        of_layers = sum(layer.share for layer in layers)
         paths = find_paths(ends, num_paths, _PRODUCTS)
-        return replace(
-            explanation,
-            layers=layers,
-            beside_layers=explanation.score - sum(layer.share for layer in layers),
-            attributes=self._attributes(ends),
-            paths=self._paths(paths, ends, renormalise),
-            linked=paths.linked,
-            apart=sum(layer.share for layer in layers) - paths.linked,
-            paths_complete=paths.complete,
-            path_bound=paths.bound,
-        )
+        return {
+            "layers": layers,
+            "beside_layers": score - of_layers,
+            "attributes": self._attributes(ends),
+            "paths": self._paths(paths, ends, renormalise),
+            "linked": paths.linked,
+            "apart": of_layers - paths.linked,
+            "paths_complete": paths.complete,
+            "path_bound": paths.bound,
+        }
 
     def _paths(self, paths: Paths, ends: Ends, renormalise: bool) -> tuple[PathShare, ...]:
         return tuple(
@@ -250,17 +234,24 @@ def _parts(
     return tuple(parts)
 
 
-def _relations(
-    leaves: Sequence[Leaf], contributions: Sequence[Contributions], constant: float
-) -> dict[str, float]:
-    total = {"self": constant}
+def _own_shares(
+    leaves: Sequence[Leaf], contributions: Sequence[Contributions]
+) -> Iterator[tuple[int, float]]:
     for leaf, part in zip(leaves, contributions, strict=True):
-        total["self"] -= leaf.scale * leaf.shift
-        shares = part.by_relation[0].double().tolist()
-        for name, share in zip(part.relation_names, shares, strict=True):
-            kind = relation_kind(name)
-            total[kind] = total.get(kind, 0.0) + leaf.scale * share
-    return total
+        shares = (leaf.scale * part.by_item[0].double()).tolist()
+        yield from zip(part.own_items.tolist(), shares, strict=True)
+
+
+def _relation_shares(
+    leaves: Sequence[Leaf], contributions: Sequence[Contributions], constant: float
+) -> Iterator[tuple[str, float]]:
+    yield "self", constant
+    for leaf, part in zip(leaves, contributions, strict=True):
+        yield "self", -leaf.scale * leaf.shift
+        for name, share in zip(
+            part.relation_names, part.by_relation[0].double().tolist(), strict=True
+        ):
+            yield name, leaf.scale * share
 
 
 def _layers(ends: Ends) -> tuple[LayerShare, ...]:

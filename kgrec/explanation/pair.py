@@ -17,6 +17,7 @@ For many pairs make one `Explainer` and call its `pair`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 from kgrec.explanation.reasons import OwnItem
@@ -83,28 +84,23 @@ class NodeSpace:
         names: Mapping[NodeLabel, Sequence[str]],
     ) -> None:
         self.vocabularies, self._names = vocabularies, names
-        self._starts: list[tuple[int, NodeLabel]] = []
-        start = 0
-        for label in NodeLabel:
-            self._starts.append((start, label))
-            start += len(vocabularies[label])
-        self.size = start
+        sizes = [len(vocabularies[label]) for label in NodeLabel]
+        self._starts = dict(zip(NodeLabel, accumulate(sizes, initial=0), strict=False))
 
     def node(self, number: int) -> PathNode:
         """The node with a number."""
-        start, label = next(x for x in reversed(self._starts) if number >= x[0])
+        label, start = next(x for x in reversed(self._starts.items()) if number >= x[1])
         index = number - start
-        name = self._names[label][index]
-        return PathNode(str(label), self.vocabularies[label].ids[index], name)
+        node_id, name = self.vocabularies[label].ids[index], self._names[label][index]
+        return PathNode(str(label), node_id, name)
 
     def number_of(self, label: NodeLabel, index: int) -> int:
         """The number of the node with an index within its label."""
-        return next(start for start, node_label in self._starts if node_label is label) + index
+        return self._starts[label] + index
 
     def ranges(self) -> list[tuple[int, int]]:
         """Where the numbers of each label begin and end."""
-        starts = [start for start, _ in self._starts]
-        return list(zip(starts, [*starts[1:], self.size], strict=True))
+        return [(start, start + len(self.vocabularies[x])) for x, start in self._starts.items()]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a score is made of, in the ids and names of the graph, and how items hang together there."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -128,35 +128,49 @@ def explain_scores(
     items = vocabularies[NodeLabel.ITEM]
     user_index = vocabularies[NodeLabel.USER].index(user_id)
     contributions = scorer.contributions(user_index, torch.from_numpy(items.indices(item_ids)))
-    own = contributions.own_items.tolist()
-    out = []
-    for row, item_id in enumerate(item_ids):
-        shares = contributions.by_item[row].tolist()
-        own_items = [
-            OwnItem(items.ids[index], names[NodeLabel.ITEM][index], share)
-            for index, share in zip(own, shares, strict=True)
-        ]
-        relations: dict[str, float] = {}
-        relation_shares = contributions.by_relation[row].tolist()
-        for name, share in zip(contributions.relation_names, relation_shares, strict=True):
-            kind = relation_kind(name)
-            relations[kind] = relations.get(kind, 0.0) + share
-        out.append(
-            Explanation(
-                user_id=user_id,
-                item_id=item_id,
-                score=float(contributions.score[row]),
-                own_items=tuple(sorted(own_items, key=lambda o: (-o.share, o.item_id))),
-                rest=float(contributions.rest[row]),
-                relations=relations,
-                exact=contributions.exact,
-                relations_exact=contributions.relations_exact,
+    own, kinds = contributions.own_items.tolist(), contributions.relation_names
+    return [
+        Explanation(
+            user_id=user_id,
+            item_id=item_id,
+            score=float(contributions.score[row]),
+            own_items=own_items(items, names, zip(own, by_item, strict=True)),
+            rest=float(contributions.rest[row]),
+            relations=by_kind(zip(kinds, by_relation, strict=True)),
+            exact=contributions.exact,
+            relations_exact=contributions.relations_exact,
+        )
+        for row, (item_id, by_item, by_relation) in enumerate(
+            zip(
+                item_ids, contributions.by_item.tolist(), contributions.by_relation.tolist(),
+                strict=True,
             )
         )
-    return out
+    ]  # fmt: skip
 
 
-def relation_kind(name: str) -> str:
+def own_items(
+    items: Vocabulary,
+    names: Mapping[NodeLabel, Sequence[str]],
+    shares: Iterable[tuple[int, float]],
+) -> tuple[OwnItem, ...]:
+    """Adds up shares by the index of the own item; gives these, the largest share first."""
+    total: dict[int, float] = defaultdict(float)
+    for index, share in shares:
+        total[index] += share
+    own = [OwnItem(items.ids[x], names[NodeLabel.ITEM][x], share) for x, share in total.items()]
+    return tuple(sorted(own, key=lambda item: (-item.share, item.item_id)))
+
+
+def by_kind(shares: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Adds up shares by relationship type, both directions together."""
+    total: dict[str, float] = defaultdict(float)
+    for name, share in shares:
+        total[_relation_kind(name)] += share
+    return dict(total)
+
+
+def _relation_kind(name: str) -> str:
     """Brings a part's name for a relation to its relationship type.
 
     The network names directed types (`GENRE`, `rev_GENRE`), the closed form the data's relations

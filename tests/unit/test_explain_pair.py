@@ -8,7 +8,7 @@ import pytest
 import torch
 from graphs import history_of, random_graph, tensors_of
 
-from kgrec.explanation.deletion import carried, renormalised_drop
+from kgrec.explanation.counterfactual import carried, renormalised_drop
 from kgrec.explanation.explainer import Explainer, explain
 from kgrec.explanation.paths import find_paths
 from kgrec.model.closed_form import ClosedForm
