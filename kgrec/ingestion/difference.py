@@ -1,12 +1,17 @@
-"""What a store holds compared with what it shall hold, by ids, in arrays.
+"""What a store holds compared with what it shall hold, by ids, in arrays; and writing that.
 
 Nothing is taken for granted about what is there: a load may have been killed anywhere in it, and
 the catalogue may be another dataset's. So all nodes are read, and all edges of every set that the
 catalogue of the store, the dataset or the interactions name.
+
+What goes is written first, what is new or changed after it, in idempotent batches. Between any two
+the process may be killed. What was written is then right or not yet swept, and the catalogue names
+every set of edges that may be there, so that the next comparison finds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +19,28 @@ import pandas as pd
 
 from kgrec.data.tables import Changes, Dataset
 from kgrec.errors import StoreError
-from kgrec.ingestion.tables import INTERACTION_KEYS
-from kgrec.schema import EDGE_PROPERTIES, EdgeKey, NodeLabel
-from kgrec.store.base import GraphStore
+from kgrec.ingestion.tables import INTERACTION_KEYS, edge_frame, write_loads
+from kgrec.schema import (
+    DISPLAY_PROPERTY,
+    EDGE_PROPERTIES,
+    PUBLISHED_PROPERTIES,
+    EdgeKey,
+    NodeLabel,
+)
+from kgrec.store.base import SHADOWED_PROPERTIES, GraphStore
 from kgrec.store.blocks import plain_values
-from kgrec.store.state import CatalogueEntry, read_relations
+from kgrec.store.state import CatalogueEntry, read_relations, write_relations
 
 #: Nodes without id or index that a transaction deletes.
 STRAY_ROWS = 1_000
+#: Rows a transaction writes, and nodes (with their edges) it deletes.
+WRITE_ROWS = 10_000
+DELETE_NODES = 1_000
+
+OnRows = Callable[[int], None]
 
 _Indices = npt.NDArray[np.int64]
+_Values = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 
 
@@ -50,28 +67,16 @@ def difference(
         label: _compare_nodes(store, label, frame) for label, frame in nodes.items()
     }
     keys = {entry.key for entry in read_relations(store)} | set(INTERACTION_KEYS) | set(edges)
-    upserts, removals = {}, {}
-    for key in sorted(keys):
-        edge_upserts, edge_removals = _compare_edges(store, key, edges.get(key), node_differences)
-        if len(edge_upserts):
-            upserts[key] = edge_upserts
-        if len(edge_removals):
-            removals[key] = edge_removals
+    edge_differences = {
+        key: _compare_edges(store, key, edges.get(key), node_differences) for key in sorted(keys)
+    }
     return Changes(
         base=None,
         version=dataset.fingerprint,
-        nodes={
-            label: node_difference.upserts
-            for label, node_difference in node_differences.items()
-            if len(node_difference.upserts)
-        },
-        gone_nodes={
-            label: node_difference.removals
-            for label, node_difference in node_differences.items()
-            if node_difference.removals
-        },
-        edges=upserts,
-        gone_edges=removals,
+        nodes={x: nodes.upserts for x, nodes in node_differences.items() if len(nodes.upserts)},
+        gone_nodes={x: nodes.removals for x, nodes in node_differences.items() if nodes.removals},
+        edges={key: upserts for key, (upserts, _) in edge_differences.items() if len(upserts)},
+        gone_edges={key: rest for key, (_, rest) in edge_differences.items() if len(rest)},
         catalogue=tuple((entry.name, entry.key, entry.role) for entry in catalogue),
         loads=dataset.loads,
     )
@@ -162,12 +167,12 @@ def _compare_edges(
 
 def _stored_edges(
     store: GraphStore, key: EdgeKey, heads: _Indices, tails: _Indices, width: np.int64
-) -> tuple[_Indices, dict[str, npt.NDArray[np.float64]]]:
+) -> tuple[_Indices, dict[str, _Values]]:
     """Gives the edges of a set whose ends stay: code (n,) and properties (n,)."""
     row = store.read("count_edge_properties", key=key)[0]
     names = [name for name in EDGE_PROPERTIES if row[name]]
     codes: list[_Indices] = []
-    columns: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in names}
+    columns: dict[str, list[_Values]] = {name: [] for name in names}
     for block in store.export_edges(key, names):
         if block.head_index.max() >= len(heads) or block.tail_index.max() >= len(tails):
             raise StoreError(
@@ -187,32 +192,21 @@ def _stored_edges(
 def _equal(
     target: pd.DataFrame,
     target_mask: _Mask,
-    stored_values: Mapping[str, npt.NDArray[np.float64]],
+    stored_values: Mapping[str, _Values],
     rows: _Indices,
 ) -> _Mask:
-    """Says which edges carry the same; a missing value is as none.
+    """Says which edges (n,) carry the same; a missing value is as none.
 
-    Args:
-        target: Edges that shall be there.
-        target_mask: bool, which of them to compare, n in all.
-        stored_values: Properties of the edges that are there.
-        rows: int64 (n,), with which of these to compare them.
-
-    Returns:
-        bool (n,).
+    Those of the target where its mask is true are compared with the stored ones in rows (n,).
     """
-    equal_mask = np.ones(len(rows), dtype=bool)
+    equal_mask, nothing = np.ones(len(rows), dtype=bool), np.full(len(rows), np.nan)
     for name in EDGE_PROPERTIES:
-        if name in target and name in stored_values:
-            target_column = target[name].to_numpy(dtype=np.float64, na_value=np.nan)[target_mask]
-            stored_column = stored_values[name][rows]
-            equal_mask &= (target_column == stored_column) | (
-                np.isnan(target_column) & np.isnan(stored_column)
-            )
-        elif name in target:
-            equal_mask &= target[name].isna().to_numpy()[target_mask]
-        elif name in stored_values:
-            equal_mask &= np.isnan(stored_values[name][rows])
+        of_target = of_stored = nothing
+        if name in target:
+            of_target = target[name].to_numpy(dtype=np.float64, na_value=np.nan)[target_mask]
+        if name in stored_values:
+            of_stored = stored_values[name][rows]
+        equal_mask &= (of_target == of_stored) | (np.isnan(of_target) & np.isnan(of_stored))
     return equal_mask
 
 
@@ -225,3 +219,107 @@ def _with_ids(
         for end, ids in (("head", heads), ("tail", tails))
     }
     return edges.assign(**ends).reset_index(drop=True)
+
+
+def write_changes(
+    changes: Changes,
+    store: GraphStore,
+    catalogue: Sequence[CatalogueEntry],
+    on_rows: OnRows,
+) -> None:
+    """Writes changes; the state of the graph is the caller's business.
+
+    A node that is written loses its text vector, as its text may have changed; what a run made of
+    it stays until the next one is published.
+
+    Args:
+        changes: The changes.
+        store: A store that is open for writing.
+        catalogue: The catalogue afterwards.
+        on_rows: Called with the number of rows that have just been written.
+
+    Raises:
+        StoreError: If an edge has an end that is not there, or edges are left in a set that is no
+            longer in the catalogue.
+    """
+    keys_before = {entry.key for entry in read_relations(store)}
+    write_relations(store, catalogue, only=False)
+    for key, frame in changes.gone_edges.items():
+        for part in _parts(frame):
+            store.write("delete_edges", key=key, rows=part[["head", "tail"]].to_numpy().tolist())
+            on_rows(len(part))
+    for label, ids in changes.gone_nodes.items():
+        for start in range(0, len(ids), DELETE_NODES):
+            some_ids = ids[start : start + DELETE_NODES]
+            store.write("delete_nodes", label=label, ids=some_ids)
+            on_rows(len(some_ids))
+    for label, frame in changes.nodes.items():
+        _write_nodes(store, label, frame, on_rows)
+    for key, frame in changes.edges.items():
+        _write_edges(store, key, edge_frame(frame), on_rows)
+    for key in keys_before - {entry.key for entry in catalogue}:
+        if num_left := store.read("count_edges", key=key)[0]["count"]:
+            raise StoreError(
+                f"{num_left:,} edges are left in {key}, which the changes take out of the "
+                f"catalogue; expected none; run kgrec ingest, which compares everything"
+            )
+    write_relations(store, catalogue)
+    write_loads(store, changes.loads)
+
+
+def _write_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame, on_rows: OnRows) -> None:
+    bound = store.read("index_bound", label=label)[0]["bound"]
+    display = DISPLAY_PROPERTY[label]
+    if display is not None and display not in frame:
+        # Without it the embedded engine would show a new node by its id.
+        frame = frame.assign(**{display: None})
+    names = [str(name) for name in frame.columns if name != "id"]
+    for part in _parts(frame):
+        ids = part["id"].tolist()
+        stored_nodes = {row["id"]: row for row in store.read("known_nodes", label=label, ids=ids)}
+        values = zip(*(plain_values(part[name]) for name in names), strict=True)
+        rows: list[list[Any]] = []
+        for key, cells in zip(ids, values if names else [()] * len(ids), strict=True):
+            properties = dict(zip(names, cells, strict=True))
+            if key in stored_nodes:
+                properties = {
+                    **dict.fromkeys(_stale(stored_nodes[key]["names"], label)),
+                    **properties,
+                }
+            else:
+                properties["index"] = bound
+                bound += 1
+            rows.append([key, properties])
+        store.write("upsert_nodes", label=label, rows=rows)
+        on_rows(len(rows))
+
+
+def _stale(names: Iterable[str], label: NodeLabel) -> set[str]:
+    """The properties of a stored node that must be given anew or go."""
+    kept_names = {"id", "index", *PUBLISHED_PROPERTIES}
+    return set(names) - kept_names - (SHADOWED_PROPERTIES - {DISPLAY_PROPERTY[label]})
+
+
+def _write_edges(store: GraphStore, key: EdgeKey, frame: pd.DataFrame, on_rows: OnRows) -> None:
+    names = [str(name) for name in frame.columns if name not in {"head", "tail"}]
+    for part in _parts(frame):
+        cells = zip(*(plain_values(part[name]) for name in names), strict=True)
+        maps = [
+            {name: value for name, value in zip(names, row, strict=True) if value is not None}
+            for row in (cells if names else [()] * len(part))
+        ]
+        ends = part["head"].tolist(), part["tail"].tolist()
+        rows = [list(row) for row in zip(*ends, maps, strict=True)]
+        num_written = store.write("upsert_edges", key=key, rows=rows)[0]["written"]
+        if num_written != len(rows):
+            raise StoreError(
+                f"{len(rows) - num_written:,} of {len(rows):,} edges of {key} have an end that is "
+                f"not in the graph in {store.uri}; run kgrec ingest, which compares everything"
+            )
+        on_rows(len(rows))
+
+
+def _parts(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Gives the rows that a transaction writes."""
+    for start in range(0, len(frame), WRITE_ROWS):
+        yield frame.iloc[start : start + WRITE_ROWS]

@@ -25,7 +25,7 @@ from rich.progress import (
 
 from kgrec.data.tables import Changes, Dataset
 from kgrec.errors import StoreError
-from kgrec.ingestion.difference import difference
+from kgrec.ingestion.difference import OnRows, difference, write_changes
 from kgrec.ingestion.tables import (
     INTERACTION_KEYS,
     catalogue_of,
@@ -37,7 +37,6 @@ from kgrec.ingestion.tables import (
     read_loads,
     write_loads,
 )
-from kgrec.ingestion.writing import OnRows, write_changes
 from kgrec.schema import EDGE_PROPERTIES, NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import (

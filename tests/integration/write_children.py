@@ -18,7 +18,6 @@ from forks import answer_orders
 from graph_oracle import random_changes, random_dataset
 
 import kgrec.ingestion.difference
-import kgrec.ingestion.writing
 import kgrec.store.embedded
 import kgrec.store.neo4j
 from kgrec.ingestion import apply_changes, write_dataset
@@ -26,8 +25,8 @@ from kgrec.store.connect import open_store
 
 #: Small batches make many places to be killed at.
 kgrec.ingestion.difference.STRAY_ROWS = 5
-kgrec.ingestion.writing.WRITE_ROWS = 25
-kgrec.ingestion.writing.DELETE_NODES = 5
+kgrec.ingestion.difference.WRITE_ROWS = 25
+kgrec.ingestion.difference.DELETE_NODES = 5
 kgrec.store.embedded.CHUNK_ROWS = 40
 kgrec.store.neo4j.NODE_ROWS = 10
 kgrec.store.neo4j.EDGE_ROWS = 40
