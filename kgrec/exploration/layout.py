@@ -7,17 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
-from kgrec.exploration.look import (
-    INTERACTION_COLOUR,
-    caption,
-    fold,
-    text_width,
-    tone_name,
-    type_colours,
-    widths,
-)
+from kgrec.exploration import look
 from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.pages.svg import Picture, picture
 from kgrec.pages.text import escaped
@@ -159,10 +152,10 @@ def _sketch(subgraph: Subgraph, column: Mapping[Key, int]) -> _Sketch:
     columns: list[list[Any]] = [[] for _ in range(max(column.values(), default=0) + 1)]
     boxes: dict[Any, Box] = {}
     for key, data in subgraph.graph.nodes(data=True):
-        lines = fold(data["name"], 26, 3)
-        wide = max(map(text_width, lines)) * LETTER + 2 * _PAD
+        lines = look.fold(data["name"], 26, 3)
+        wide = max(map(look.text_width, lines)) * LETTER + 2 * _PAD
         tall = len(lines) * _LINE + _PAD
-        boxes[key] = Box(key, lines, tone_name(data), width=wide, height=tall)
+        boxes[key] = Box(key, lines, look.tone_name(data), width=wide, height=tall)
         columns[column[key]].append(key)
     return _Sketch(columns, boxes)
 
@@ -175,8 +168,8 @@ def _routes(subgraph: Subgraph, column: Mapping[Key, int], sketch: _Sketch) -> l
         passed: list[Any] = [first]
         for at in range(column[first] + 1, column[last]):
             gap = (first, last, data["type"], at)
-            label = caption(data) if at == column[first] + 1 else ""
-            wide = text_width(label) * SMALL + 8
+            label = look.caption(data) if at == column[first] + 1 else ""
+            wide = look.text_width(label) * SMALL + 8
             sketch.boxes[gap] = Box(None, (label,), "gap", width=wide, height=_LINE)
             sketch.columns[at].append(gap)
             passed.append(gap)
@@ -194,12 +187,9 @@ def _sort(sketch: _Sketch, at: int, by: int) -> None:
 
     def mean(key: Any) -> float:
         positions = [place[neighbour] for neighbour in sketch.links[key] if neighbour in place]
-        return (
-            sum(positions) / len(positions) if positions else float(sketch.columns[at].index(key))
-        )
+        return fmean(positions) if positions else float(sketch.columns[at].index(key))
 
-    means = {key: mean(key) for key in sketch.columns[at]}
-    sketch.columns[at] = sorted(sketch.columns[at], key=lambda key: means[key])
+    sketch.columns[at] = sorted(sketch.columns[at], key=mean)
 
 
 def _place(sketch: _Sketch) -> tuple[float, float]:
@@ -228,7 +218,7 @@ def _lines(
     routes: Sequence[_Route],
     shares: Mapping[Key, float],
 ) -> list[Line]:
-    colours, wide = type_colours(subgraph.graph), widths(subgraph.graph, 1.2, 4.5)
+    colours, wide = look.type_colours(subgraph.graph), look.widths(subgraph.graph, 1.2, 4.5)
     most = max((abs(share) for share in shares.values()), default=1.0) or 1.0
     lines: list[Line] = []
     labelled: set[tuple[Key, str, bool]] = set()
@@ -247,7 +237,7 @@ def _lines(
             # Where lines of one type meet in an entity, one label is enough.
             near_start = subgraph.graph.nodes[first]["label"] == NodeLabel.ENTITY
             meeting = (first if near_start else last, kind, near_start)
-            label = "" if meeting in labelled else caption(data)
+            label = "" if meeting in labelled else look.caption(data)
             labelled.add(meeting)
         plain = Line(
             (0, shift), (0, shift), label, (0, 0), kind, colours[kind], width,
@@ -276,7 +266,7 @@ def _pieces(plain: Line, boxes: Sequence[Box], near_start: bool) -> Iterator[Lin
 def _label_at(line: Line, near_start: bool) -> tuple[float, float]:
     """Gives the place of a label on its line, close to the box that it belongs to."""
     (x1, _), (x2, _) = line.start, line.end
-    half = min(text_width(line.label) * SMALL / 2 + 8, (x2 - x1) / 2)
+    half = min(look.text_width(line.label) * SMALL / 2 + 8, (x2 - x1) / 2)
     target_x = x1 + half if near_start else x2 - half
     low, high = 0.0, 1.0
     for _ in range(20):  # x grows with the place
@@ -324,7 +314,7 @@ def _line_svg(line: Line) -> str:
 
 def _label_svg(line: Line) -> str:
     x, y = line.at
-    tint = "" if line.colour == INTERACTION_COLOUR else f' style="fill:{line.colour}"'
+    tint = "" if line.colour == look.INTERACTION_COLOUR else f' style="fill:{line.colour}"'
     return f'<text class="said" x="{x:.1f}" y="{y + 4:.1f}"{tint}>{escaped(line.label)}</text>'
 
 

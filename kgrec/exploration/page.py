@@ -6,15 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.errors import ConfigError
+from kgrec.exploration import look
 from kgrec.exploration.layout import columns_of, lay_out
-from kgrec.exploration.look import (
-    TONES,
-    caption,
-    tone_name,
-    tones_of,
-    type_colours,
-    widths,
-)
 from kgrec.exploration.picture import places_of, rings_of
 from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.files import write_text
@@ -68,7 +61,7 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
     """
     viz = _neo4j_viz()
     graph, places = subgraph.graph, _places(subgraph)
-    colours, wide = type_colours(graph), widths(graph, 1.5, 6.0)
+    colours, wide = look.type_colours(graph), look.widths(graph, 1.5, 6.0)
     explains = bool(subgraph.trails)
     on_trails = {key for trail in subgraph.trails for key in trail.nodes}
     nodes = [
@@ -77,7 +70,9 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
             caption=data["name"],
             size=_SIZES[Part(data["part"])],
             caption_size=1,
-            color=_FAINT_NODE if explains and key not in on_trails else TONES[tone_name(data)].line,
+            color=_FAINT_NODE
+            if explains and key not in on_trails
+            else look.TONES[look.tone_name(data)].line,
             properties={name: data[name] for name in ("label", "id", "name", "kind", "part")},
             **places.get(key, {}),
         )
@@ -88,7 +83,7 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
             id=f"{place}",
             source=_viz_id(head),
             target=_viz_id(tail),
-            caption=caption(data),
+            caption=look.caption(data),
             caption_size=3,
             width=wide[data["type"]],
             color=_FAINT if explains and not data["on_trail"] else colours[data["type"]],
@@ -144,11 +139,11 @@ def _places(subgraph: Subgraph) -> dict[Key, dict[str, float]]:
 
 def _set_legend(figure: Any, subgraph: Subgraph) -> None:
     graph = subgraph.graph
-    node_colours = {tone.words: tone.line for tone in tones_of(graph)}
+    node_colours = {tone.words: tone.line for tone in look.tones_of(graph)}
     on_trails = {k for *_, k, on in graph.edges(keys=True, data="on_trail") if on}
     kinds = {
         relation_phrase(kind): colour
-        for kind, colour in type_colours(graph).items()
+        for kind, colour in look.type_colours(graph).items()
         if kind in on_trails or not subgraph.trails
     }
     figure.set_legend(nodes=node_colours, relationships=kinds)

@@ -24,17 +24,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 from kgrec.errors import ConfigError
+from kgrec.exploration import look
 from kgrec.exploration.layout import LETTER, SMALL, Box, Line, lay_out
-from kgrec.exploration.look import (
-    INTERACTION_COLOUR,
-    TONES,
-    fold,
-    text_width,
-    tone_name,
-    tones_of,
-    type_colours,
-    widths,
-)
 from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.text.templates import relation_phrase
 
@@ -124,7 +115,7 @@ def _columns(subgraph: Subgraph) -> Figure:
 
 
 def _title(axes: Axes, subgraph: Subgraph, width: float) -> None:
-    lines = fold(subgraph.title, max(int(width / 9.5), 24), 1)
+    lines = look.fold(subgraph.title, max(int(width / 9.5), 24), 1)
     axes.text(
         width / 2, -_TITLE / 2, lines[0], ha="center", va="center",
         fontsize=LETTER + 1, color=_INK, weight="bold", parse_math=False,
@@ -147,14 +138,14 @@ def _draw_line(axes: Axes, line: Line) -> None:
     if line.label:
         axes.text(
             *line.at, line.label, ha="center", va="center", fontsize=SMALL - 1,
-            color=_INK if line.colour == INTERACTION_COLOUR else line.colour, zorder=3,
+            color=_INK if line.colour == look.INTERACTION_COLOUR else line.colour, zorder=3,
             path_effects=[withStroke(linewidth=4, foreground=_PAPER)],
             parse_math=False,
         )  # fmt: skip
 
 
 def _draw_box(axes: Axes, box: Box) -> None:
-    tone = TONES[box.tone]
+    tone = look.TONES[box.tone]
     axes.add_patch(
         FancyBboxPatch(
             (box.x - box.width / 2 + 3, box.y - box.height / 2 + 3), box.width - 6, box.height - 6,
@@ -174,7 +165,7 @@ def _marks(subgraph: Subgraph, marker: str, size: float) -> list[Line2D]:
     return [
         Line2D([], [], marker=marker, linestyle="", markersize=size, markerfacecolor=tone.fill,
                markeredgecolor=tone.line, label=tone.words)
-        for tone in tones_of(subgraph.graph)
+        for tone in look.tones_of(subgraph.graph)
     ]  # fmt: skip
 
 
@@ -189,19 +180,21 @@ def _scatter(subgraph: Subgraph) -> Figure:
     axes = figure.add_subplot()
     axes.set_aspect("equal")
     axes.axis("off")
-    axes.set_title(" ".join(fold(subgraph.title, 70, 1)), fontsize=13, color=_INK, weight="bold")
+    axes.set_title(
+        " ".join(look.fold(subgraph.title, 70, 1)), fontsize=13, color=_INK, weight="bold"
+    )
     rim = rings[-1] if len(rings) > 1 else []
     places = places_of(subgraph, rings)
-    longest = max((text_width(_short(graph, key)) for key in rim), default=0.0)
+    longest = max((look.text_width(_short(graph, key)) for key in rim), default=0.0)
     room = 1.08 / (1 - min(2 * longest * _NAME / (side * 72), 0.6)) if rim else 1.12
     axes.set_xlim(-room, room)
     axes.set_ylim(-room, room)
     _edges(axes, graph, places)
     _nodes(axes, graph, places)
-    wide = widths(graph, 0.7, 2.6)
+    wide = look.widths(graph, 0.7, 2.6)
     marks = _marks(subgraph, "o", 8) + [
         Line2D([], [], color=colour, linewidth=wide[kind] + 0.6, label=relation_phrase(kind))
-        for kind, colour in type_colours(graph).items()
+        for kind, colour in look.type_colours(graph).items()
     ]
     figure.legend(
         handles=marks, loc="outside right center", frameon=False, fontsize=8.5, labelcolor=_SOFT
@@ -269,7 +262,7 @@ def _springs(graph: nx.MultiDiGraph) -> Places:
 
 
 def _edges(axes: Axes, graph: nx.MultiDiGraph, places: Places) -> None:
-    colours, wide = type_colours(graph), widths(graph, 0.7, 2.6)
+    colours, wide = look.type_colours(graph), look.widths(graph, 0.7, 2.6)
     for kind, colour in colours.items():
         for synthetic, style in ((False, "solid"), (True, "dashed")):
             edges = [
@@ -284,12 +277,12 @@ def _edges(axes: Axes, graph: nx.MultiDiGraph, places: Places) -> None:
 
 
 def _nodes(axes: Axes, graph: nx.MultiDiGraph, places: Places) -> None:
-    for name, tone in TONES.items():
+    for name, tone in look.TONES.items():
         for central, size in ((False, 55), (True, 380)):
             keys = [
                 key
                 for key, data in graph.nodes(data=True)
-                if tone_name(data) == name and (data["part"] == Part.CENTER) == central
+                if look.tone_name(data) == name and (data["part"] == Part.CENTER) == central
             ]
             collection = nx.draw_networkx_nodes(
                 graph, places, nodelist=keys, ax=axes, node_size=size, node_color=tone.fill,
@@ -299,7 +292,7 @@ def _nodes(axes: Axes, graph: nx.MultiDiGraph, places: Places) -> None:
 
 
 def _short(graph: nx.MultiDiGraph, key: Key) -> str:
-    return " ".join(fold(graph.nodes[key]["name"], _MOST_LETTERS, 1))
+    return " ".join(look.fold(graph.nodes[key]["name"], _MOST_LETTERS, 1))
 
 
 def _name_rim(
@@ -337,7 +330,7 @@ def _name_others(
         x, y = places[key]
         central = key in middle
         text = axes.text(
-            x, y if central else y + 0.02, "\n".join(fold(graph.nodes[key]["name"], 22, 2)),
+            x, y if central else y + 0.02, "\n".join(look.fold(graph.nodes[key]["name"], 22, 2)),
             fontsize=10 if central else _NAME, weight="bold" if central else "normal", color=_INK,
             ha="center", va="center" if central else "bottom", zorder=5, parse_math=False,
             path_effects=[withStroke(linewidth=2.5, foreground=_PAPER)],

@@ -86,7 +86,7 @@ class Subgraph:
 
     def nodes(self) -> pd.DataFrame:
         """Gives the nodes as a table: `label`, `id`, `name`, `kind`, `part`."""
-        rows = [[data[c] for c in _NODE_COLUMNS] for _, data in self.graph.nodes(data=True)]
+        rows = [data for _, data in self.graph.nodes(data=True)]
         return pd.DataFrame(rows, columns=list(_NODE_COLUMNS))
 
     def edges(self) -> pd.DataFrame:

@@ -6,7 +6,7 @@ each has its own index a label. The embedded engine would build an index anew wh
 opened, 2 s for 10,000 vectors, and compares as many in 20 ms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +108,6 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
     store, naming, publication = target.store, target.naming, target.publication
     num_written, saver = int(publication.properties.get("vectors", 0)), Saver(store)
     for label in _LABELS:
-        names = vector_names(naming, label, publication.slot)
         ids, matrix = naming.values(label, run.vocabularies[label].ids), vectors.of(label).numpy()
         counter = f"{label.lower()}_vectors_done"
         for start in range(int(publication.properties.get(counter, 0)), len(ids), VECTOR_ROWS):
@@ -119,11 +118,8 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
             progress = {counter: stop, "vectors": num_written + len(rows)}
             if not rows:
                 note(store, publication, progress)
-            elif (
-                not store.write(
-                    "publish_vectors", names=names, run=publication.id, progress=progress, rows=rows
-                )[0]["written"]
-                and not naming.foreign
+            elif not (
+                _write_rows(store, publication, label, rows, naming, progress) or naming.foreign
             ):
                 raise retired_error(store, publication)
             num_written += len(rows)
@@ -164,7 +160,6 @@ def replace_vectors(
             f"publication {publication.id} has vectors of {publication.dimensions} numbers, got "
             f"{matrix.shape[1]}; publish the run anew"
         )
-    names = vector_names(naming, label, publication.slot)
     if not store.capabilities.vector_index:
         drop_indexes(store, naming, publication.slot)  # which earlier versions of kgrec made
     num_written = 0
@@ -175,10 +170,7 @@ def replace_vectors(
             matrix[part],
             vector_property(naming, publication.slot),
         )
-        answer = store.write(
-            "publish_vectors", names=names, run=publication.id, progress={}, rows=rows
-        )
-        num_written += answer[0]["written"]
+        num_written += _write_rows(store, publication, label, rows, naming)
     note(store, publication, {})
     return num_written
 
@@ -191,21 +183,30 @@ def drop_vectors(
     *,
     naming: Naming,
 ) -> None:
-    """Removes the vectors of users or items that have gone, but whose nodes are still there.
-
-    Args:
-        store: A store that is open for writing.
-        publication: The publication, as a rule the current one.
-        label: User or Item.
-        ids: Their ids.
-        naming: How the graph calls users, items and what is written.
-    """
-    names = vector_names(naming, label, publication.slot)
+    """Removes the vectors of users or items that have gone, but whose nodes are still there."""
     no_vector = {vector_property(naming, publication.slot): None}
-    rows = [[value, no_vector] for value in naming.values(label, ids)]
+    rows: list[list[object]] = [[value, no_vector] for value in naming.values(label, ids)]
     for start in range(0, len(rows), VECTOR_ROWS):
-        part = rows[start : start + VECTOR_ROWS]
-        store.write("publish_vectors", names=names, run=publication.id, progress={}, rows=part)
+        _write_rows(store, publication, label, rows[start : start + VECTOR_ROWS], naming)
+
+
+def _write_rows(
+    store: GraphStore,
+    publication: Publication,
+    label: NodeLabel,
+    rows: list[list[object]],
+    naming: Naming,
+    progress: Mapping[str, int] | None = None,
+) -> int:
+    """Writes vectors and notes the progress in one transaction; gives how many were written."""
+    num_written: int = store.write(
+        "publish_vectors",
+        names=vector_names(naming, label, publication.slot),
+        run=publication.id,
+        progress=dict(progress or {}),
+        rows=rows,
+    )[0]["written"]
+    return num_written
 
 
 def clear_slot(store: GraphStore, naming: Naming, slot: str) -> None:

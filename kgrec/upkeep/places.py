@@ -147,18 +147,14 @@ def count_rows_left(folder: Path, ids_by_label: IdsByLabel) -> int:
         ids = [key for name in names for key in pq.read_table(folder / name)["id"].to_pylist()]
         num_left += sum(key in ids_by_label.get(label, ()) for key in ids)
         codes[label] = np.flatnonzero([is_placeholder(key) for key in ids]).astype(np.int32)
+    sorted_ids = {label: sorted(ids) for label, ids in ids_by_label.items()}
     for record in manifest.loads:
         if not record.rows_in:
             continue
         table = pq.read_table(folder / record.rows_in)
         kind = cast(Kind, record.load.kind)
-        sorted_ids: Mapping[NodeLabel, Any] = {
-            label: sorted(ids) for label, ids in ids_by_label.items()
-        }
-        remaining_rows = without(
-            table, kind, among(codes if kind == "interactions" else sorted_ids)
-        )
-        num_left += len(table) - len(remaining_rows)
+        is_gone = among(codes if kind == "interactions" else sorted_ids)
+        num_left += len(table) - len(without(table, kind, is_gone))
     return num_left
 
 
@@ -167,19 +163,23 @@ def clean_rejects(folder: Path, ids_by_label: IdsByLabel) -> Place:
     forgotten = Forgotten().with_ids(ids_by_label)
     num_removed = num_left = 0
     for path in sorted((folder / "rejects").glob("*/*.csv")):
-        for looking_again in (False, True):
-            with path.open(encoding="utf-8", newline="") as file:
-                header, *rows = csv.reader(file)
-            id_columns = [place for place, name in enumerate(header) if name != AT]
-            remaining_rows = [
-                row for row in rows if not forgotten.named_in(row[place] for place in id_columns)
-            ]
-            if looking_again:
-                num_left += len(rows) - len(remaining_rows)
-            elif len(remaining_rows) < len(rows):
-                num_removed += len(rows) - len(remaining_rows)
-                _write_csv(path, [header, *remaining_rows])
+        remaining_rows, num_named = _unnamed_rows(path, forgotten)
+        if num_named:
+            num_removed += num_named
+            _write_csv(path, remaining_rows)
+        num_left += _unnamed_rows(path, forgotten)[1]
     return Place("refused rows", str(folder / "rejects"), num_removed, num_left)
+
+
+def _unnamed_rows(path: Path, forgotten: Forgotten) -> tuple[list[list[str]], int]:
+    """A file's header and the rows that name nobody who was forgotten; how many others it has."""
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    id_columns = [place for place, name in enumerate(header) if name != AT]
+    remaining_rows = [
+        row for row in rows if not forgotten.named_in(row[place] for place in id_columns)
+    ]
+    return [header, *remaining_rows], len(rows) - len(remaining_rows)
 
 
 def in_run(run: Run, ids_by_label: IdsByLabel) -> int:

@@ -86,23 +86,23 @@ def refresh(
     """
     target = run.directory if out is None else out
     refuse_foreign(target)
-    version_before, clock = run.record.graph_version, _Clock()
+    version_before, seconds = run.record.graph_version, dict[str, float]()
     target_readers = Readers(store) if readers is None else readers
     up_to_date = (
         graph_version(store) == version_before and target.resolve() == run.directory.resolve()
     )
     if up_to_date and not (publish and is_half_done(target_readers.store, version_before)):
         return RefreshReport(run, version_before, False)
-    with clock.step("graph"):
+    with _timed(seconds, "graph"):
         graph = graphs(store)
-    with clock.step("fold"):
+    with _timed(seconds, "fold"):
         folding = fold_run(run, graph)
         new_run = folding.as_run(target, folded_names(folding))
     republish_report = None
     if publish:
-        with clock.step("publish"):
+        with _timed(seconds, "publish"):
             republish_report = republish(target_readers, folding, new_run)
-    with clock.step("write"):
+    with _timed(seconds, "write"):
         write_folded(new_run, folding)
     return RefreshReport(
         new_run,
@@ -112,19 +112,12 @@ def refresh(
         int(folding.changed_users.sum()),
         int(folding.changed_items.sum()),
         republish_report,
-        clock.seconds,
+        seconds,
     )
 
 
-class _Clock:
-    """How long each step took."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Times a step."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[step] = time.perf_counter() - start
