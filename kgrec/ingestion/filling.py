@@ -25,18 +25,8 @@ from rich.progress import (
 
 from kgrec.data.tables import Changes, Dataset
 from kgrec.errors import StoreError
+from kgrec.ingestion import tables
 from kgrec.ingestion.difference import OnRows, difference, write_changes
-from kgrec.ingestion.tables import (
-    INTERACTION_KEYS,
-    catalogue_of,
-    check_properties,
-    edge_frame,
-    edge_properties,
-    interaction_properties,
-    node_frames,
-    read_loads,
-    write_loads,
-)
 from kgrec.schema import EDGE_PROPERTIES, NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import (
@@ -91,26 +81,26 @@ def write_dataset(dataset: Dataset, store: GraphStore, *, progress: bool = True)
     loads = tuple(sorted(dataset.loads, key=lambda load: load.number))
     up_to_date = state is not None and state.state == READY and state.version == dataset.fingerprint
     # Equal contents may have come by other loads, which nodes and edges name.
-    if up_to_date and read_loads(store) == loads:
+    if up_to_date and tables.read_loads(store) == loads:
         store.apply_schema()  # an offline import brings none
         return _logged_report(dataset.fingerprint, 0, 0, start, False)
-    nodes = node_frames(dataset)
-    edges = {key: edge_frame(frame) for key, frame in dataset.edges().items()}
-    catalogue = catalogue_of(dataset)
+    nodes = tables.node_frames(dataset)
+    edges = {key: tables.edge_frame(frame) for key, frame in dataset.edges().items()}
+    catalogue = tables.catalogue_of(dataset)
     empty = not any(store.read("count_nodes", label=x)[0]["count"] for x in NodeLabel)
     if state is None and not empty:
         raise StoreError(
             f"{store.uri} holds nodes with the labels {', '.join(NodeLabel)} that kgrec did "
             f"not write; give it an empty database, or another file"
         )
-    target = GraphState(dataset.fingerprint, LOADING, interaction_properties(dataset))
+    target = GraphState(dataset.fingerprint, LOADING, tables.interaction_properties(dataset))
     with _loading(store, target, progress=progress) as (expect, on_rows):
         if empty:
             num_written, num_removed = sum(map(len, (*nodes.values(), *edges.values()))), 0
             expect(num_written)
             # A load of other data may have been killed after its catalogue.
             write_relations(store, catalogue)
-            write_loads(store, dataset.loads)
+            tables.write_loads(store, dataset.loads)
             store.bulk_load(nodes, edges, on_rows=on_rows)
         else:
             changes = difference(dataset, store, nodes, edges, catalogue)
@@ -148,8 +138,10 @@ def apply_changes(
             f"{changes.base}; ingest the whole dataset, which compares everything"
         )
     for label, frame in changes.nodes.items():
-        check_properties(label, frame.columns)
-    written_properties = {key: edge_properties(frame) for key, frame in changes.edges.items()}
+        tables.check_properties(label, frame.columns)
+    written_properties = {
+        key: tables.edge_properties(frame) for key, frame in changes.edges.items()
+    }
     stored_properties = {entry.key: entry.properties for entry in read_relations(store)}
     catalogue = [
         CatalogueEntry(
@@ -160,7 +152,7 @@ def apply_changes(
         )
         for name, key, role in changes.catalogue
     ]
-    splits = [written_properties.get(key, ()) for key in INTERACTION_KEYS]
+    splits = [written_properties.get(key, ()) for key in tables.INTERACTION_KEYS]
     target = GraphState(changes.version, LOADING, _either(state.interaction_properties, *splits))
     with _loading(store, target, progress=progress) as (expect, on_rows):
         expect(changes.rows)

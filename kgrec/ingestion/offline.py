@@ -22,13 +22,7 @@ import pyarrow.csv
 from kgrec.data.tables import Dataset
 from kgrec.errors import DataError, StoreError
 from kgrec.files import atomic_folder
-from kgrec.ingestion.tables import (
-    catalogue_of,
-    edge_frame,
-    interaction_properties,
-    load_properties,
-    node_frames,
-)
+from kgrec.ingestion import tables
 from kgrec.schema import EdgeKey
 from kgrec.store.state import READY, relation_properties
 
@@ -107,7 +101,7 @@ def write_offline(dataset: Dataset, folder: Path | str) -> OfflineFiles:
         StoreError: If the folder holds something else, or cannot be written.
     """
     folder = Path(folder).absolute()
-    nodes = node_frames(dataset)
+    nodes = tables.node_frames(dataset)
     _refuse_foreign(folder)
     try:
         with atomic_folder(folder) as fresh:
@@ -115,7 +109,7 @@ def write_offline(dataset: Dataset, folder: Path | str) -> OfflineFiles:
             for label, frame in nodes.items():
                 importer_files.add_nodes(label.value, frame)
             for key, frame in dataset.edges().items():
-                importer_files.add_edges(key, edge_frame(frame))
+                importer_files.add_edges(key, tables.edge_frame(frame))
             for name, rows in _records(dataset).items():
                 importer_files.add_nodes(name, pd.DataFrame(rows))
             offline_files = OfflineFiles(
@@ -202,14 +196,17 @@ def _records(dataset: Dataset) -> dict[str, list[dict[str, object]]]:
         "id": "graph",
         "version": dataset.fingerprint,
         "state": READY,
-        "interaction_properties": list(interaction_properties(dataset)),
+        "interaction_properties": list(tables.interaction_properties(dataset)),
     }
     return {
         "KgrecGraph": [state],
         "KgrecRelation": [
-            {"id": str(entry.key), **relation_properties(entry)} for entry in catalogue_of(dataset)
+            {"id": str(entry.key), **relation_properties(entry)}
+            for entry in tables.catalogue_of(dataset)
         ],
-        "KgrecLoad": [{"id": str(load.number), **load_properties(load)} for load in dataset.loads],
+        "KgrecLoad": [
+            {"id": str(load.number), **tables.load_properties(load)} for load in dataset.loads
+        ],
     }
 
 

@@ -272,6 +272,7 @@ def replace_lists(
     Raises:
         StoreError: If the publication was retired meanwhile.
     """
+    target = Target(store, naming, publication)
     rows_by_head: dict[str | int, list[Row]] = {}
     for head, places in zip(
         naming.values(HEADS[counter], list(lists)), lists.values(), strict=True
@@ -281,26 +282,21 @@ def replace_lists(
             [head, item, score, rank, cold or None]
             for item, (_, score, rank, cold) in zip(items, places, strict=True)
         ]
-    num_written = replace_rows(store, publication, counter, rows_by_head, naming=naming)
-    recount(store, publication, counter, naming=naming)
+    num_written = replace_rows(target, counter, rows_by_head)
+    recount(target, counter)
     return num_written
 
 
 def replace_rows(
-    store: GraphStore,
-    publication: Publication,
-    counter: str,
-    rows_by_head: Mapping[str | int, Sequence[Row]],
-    *,
-    naming: Naming,
+    target: Target, counter: str, rows_by_head: Mapping[str | int, Sequence[Row]]
 ) -> int:
     """Does as `replace_lists`, but for the count on the publication: for many calls in a row."""
     num_written = 0
     for heads in _batches(rows_by_head, EDGE_ROWS):
-        answer = store.write(
+        answer = target.store.write(
             "replace_edges",
-            names=edge_names(naming, counter),
-            run=publication.id,
+            names=edge_names(target.naming, counter),
+            run=target.publication.id,
             heads=heads,
             rows=[row for head in heads for row in rows_by_head[head]],
         )
@@ -308,15 +304,15 @@ def replace_rows(
     return num_written
 
 
-def recount(store: GraphStore, publication: Publication, counter: str, *, naming: Naming) -> None:
+def recount(target: Target, counter: str) -> None:
     """Notes on a publication how many edges it has.
 
     Raises:
         StoreError: If the publication was retired meanwhile.
     """
-    names = edge_names(naming, counter)
-    count = store.read("count_published", names=names, run=publication.id)[0]["count"]
-    note(store, publication, {counter: count})
+    names, run = edge_names(target.naming, counter), target.publication.id
+    count = target.store.read("count_published", names=names, run=run)[0]["count"]
+    note(target.store, target.publication, {counter: count})
 
 
 def _batches(rows_by_head: Mapping[str | int, Sequence[Row]], size: int) -> list[list[str | int]]:

@@ -118,9 +118,7 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
             progress = {counter: stop, "vectors": num_written + len(rows)}
             if not rows:
                 note(store, publication, progress)
-            elif not (
-                _write_rows(store, publication, label, rows, naming, progress) or naming.foreign
-            ):
+            elif not (_write_rows(target, label, rows, progress) or naming.foreign):
                 raise retired_error(store, publication)
             num_written += len(rows)
             saver.sometimes()
@@ -162,7 +160,7 @@ def replace_vectors(
         )
     if not store.capabilities.vector_index:
         drop_indexes(store, naming, publication.slot)  # which earlier versions of kgrec made
-    num_written = 0
+    target, num_written = Target(store, naming, publication), 0
     for start in range(0, len(ids), VECTOR_ROWS):
         part = slice(start, start + VECTOR_ROWS)
         rows = vector_rows(
@@ -170,39 +168,30 @@ def replace_vectors(
             matrix[part],
             vector_property(naming, publication.slot),
         )
-        num_written += _write_rows(store, publication, label, rows, naming)
+        num_written += _write_rows(target, label, rows)
     note(store, publication, {})
     return num_written
 
 
-def drop_vectors(
-    store: GraphStore,
-    publication: Publication,
-    label: NodeLabel,
-    ids: Sequence[str],
-    *,
-    naming: Naming,
-) -> None:
+def drop_vectors(target: Target, label: NodeLabel, ids: Sequence[str]) -> None:
     """Removes the vectors of users or items that have gone, but whose nodes are still there."""
-    no_vector = {vector_property(naming, publication.slot): None}
-    rows: list[list[object]] = [[value, no_vector] for value in naming.values(label, ids)]
+    no_vector = {vector_property(target.naming, target.publication.slot): None}
+    rows: list[list[object]] = [[value, no_vector] for value in target.naming.values(label, ids)]
     for start in range(0, len(rows), VECTOR_ROWS):
-        _write_rows(store, publication, label, rows[start : start + VECTOR_ROWS], naming)
+        _write_rows(target, label, rows[start : start + VECTOR_ROWS])
 
 
 def _write_rows(
-    store: GraphStore,
-    publication: Publication,
+    target: Target,
     label: NodeLabel,
     rows: list[list[object]],
-    naming: Naming,
     progress: Mapping[str, int] | None = None,
 ) -> int:
     """Writes vectors and notes the progress in one transaction; gives how many were written."""
-    num_written: int = store.write(
+    num_written: int = target.store.write(
         "publish_vectors",
-        names=vector_names(naming, label, publication.slot),
-        run=publication.id,
+        names=vector_names(target.naming, label, target.publication.slot),
+        run=target.publication.id,
         progress=dict(progress or {}),
         rows=rows,
     )[0]["written"]

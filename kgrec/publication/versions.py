@@ -207,7 +207,7 @@ class Target:
     store: GraphStore
     naming: Naming
     publication: Publication
-    advance: Advance
+    advance: Advance = lambda _: None
 
 
 class Saver:

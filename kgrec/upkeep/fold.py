@@ -242,17 +242,8 @@ def _complete(
     """Puts new items among those that a completion reads off the items like them.
 
     The weights of views and the noise are those that training found; the level at which cold items
-    stand is that of the items that were cold then. What was completed before stays as it was.
-
-    Args:
-        record: The run's.
-        graph: The graph with the new items.
-        scorer: Folded into it.
-        new: int64 (n,), the indices of the new items.
-        texts: The text features of all nodes; asked only where a completion is.
-
-    Returns:
-        The scorer; the same if the run completes no items.
+    stand is that of the items that were cold then. What was completed before stays as it was. Texts
+    are encoded only where a completion is. `new` is int64 (n,), the indices of the new items.
     """
     if not isinstance(scorer, Wrapping):
         return scorer

@@ -34,7 +34,7 @@ from kgrec.publication.lists import (
     top_lists,
 )
 from kgrec.publication.vectors import drop_vectors, replace_vectors, run_vectors
-from kgrec.publication.versions import HEADS, note
+from kgrec.publication.versions import HEADS, Target, note
 from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
@@ -130,7 +130,7 @@ def republish(readers: Readers, folding: Folded, run: Run) -> RepublishReport:
         )
     note(store, publication, {_VERSIONS: versions})
     affects_all = not {version_before, version_after}.issuperset(versions)
-    work = _Work(readers, folding, run, publication, affects_all)
+    work = _Work(Target(store, readers.naming, publication), folding, run, affects_all)
     users, looked_for_new_items = work.affected_users()
     items = work.affected_items()
     for counter, heads in zip(HEADS, (users, items), strict=True):
@@ -168,17 +168,15 @@ class _Work:
     """What there is to replace.
 
     Attributes:
-        readers: Where.
+        target: What is brought up to date, and where.
         folding: The folding.
         run: What it gave.
-        publication: What is brought up to date.
         affects_all: Whether all that has a list is affected.
     """
 
-    readers: Readers
+    target: Target
     folding: Folded
     run: Run
-    publication: Publication
     affects_all: bool
 
     @cached_property
@@ -196,14 +194,14 @@ class _Work:
         if scorer.num_users * scorer.num_items > MOST_SCORES:
             return torch.nonzero(affected).squeeze(1), False
         for part in torch.split(torch.arange(scorer.num_users), block_size(scorer.num_items)):
-            lists = top_lists(self.recommender, self.publication, "recommended", part)
+            lists = top_lists(self.recommender, self.target.publication, "recommended", part)
             affected[torch.from_numpy(lists.head[new.numpy()[lists.item]])] = True
         return torch.nonzero(affected).squeeze(1), True
 
     def affected_items(self) -> Tensor:
         """The indices of items with a new list."""
         none = torch.empty(0, dtype=torch.int64)
-        if not self.publication.similar_top:
+        if not self.target.publication.similar_top:
             return none
         try:
             self.recommender.item_scores(torch.tensor([0]))
@@ -219,9 +217,9 @@ class _Work:
         gone_ids = self._gone_ids(NodeLabel.ITEM)
         if not (gone_ids or self.affects_all):
             return short_mask
-        store, naming = self.readers.store, self.readers.naming
-        names, run = edge_names(naming, counter), self.publication.id
-        length = self.publication.length(counter)
+        store, naming = self.target.store, self.target.naming
+        names, run = edge_names(naming, counter), self.target.publication.id
+        length = self.target.publication.length(counter)
         rows = store.read("list_sizes", names=names, run=run)
         keys = [row["id"] for row in rows if self.affects_all or row["count"] < length]
         if naming.foreign and gone_ids:  # the items may be there, and so the places
@@ -240,7 +238,7 @@ class _Work:
 
     def replace(self, counter: str, heads: Tensor) -> None:
         """Replaces the lists of users (`recommended`) or items (`similar`)."""
-        store, publication, naming = self.readers.store, self.publication, self.readers.naming
+        publication, naming = self.target.publication, self.target.naming
         label, vocabularies = HEADS[counter], self.run.vocabularies
         head_ids = naming.values(label, vocabularies[label].ids)
         item_ids = naming.values(NodeLabel.ITEM, vocabularies[NodeLabel.ITEM].ids)
@@ -251,18 +249,18 @@ class _Work:
             lists = top_lists(self.recommender, publication, counter, part)
             for row in list_rows(lists, head_ids, item_ids):
                 rows_by_head[row[0]].append(row)
-            replace_rows(store, publication, counter, rows_by_head, naming=naming)
+            replace_rows(self.target, counter, rows_by_head)
         if naming.foreign:  # nodes that the run no longer knows may be there
             gone_keys = naming.values(label, self._gone_ids(label))
-            replace_rows(store, publication, counter, {key: [] for key in gone_keys}, naming=naming)
-        recount(store, publication, counter, naming=naming)
+            replace_rows(self.target, counter, {key: [] for key in gone_keys})
+        recount(self.target, counter)
 
     def vectors(self) -> int:
         """Replaces vectors; gives how many were written."""
         vectors = run_vectors(self.run)
-        if vectors is None or not self.publication.dimensions:
+        if vectors is None or not self.target.publication.dimensions:
             return 0
-        store, naming, num_written = self.readers.store, self.readers.naming, 0
+        store, naming, num_written = self.target.store, self.target.naming, 0
         for label, changed_mask in (
             (NodeLabel.USER, self.folding.changed_users),
             (NodeLabel.ITEM, self.folding.changed_items),
@@ -273,8 +271,8 @@ class _Work:
             if len(rows):
                 row_ids = [ids[row] for row in rows.tolist()]
                 num_written += replace_vectors(
-                    store, self.publication, label, row_ids, matrix, naming=naming
+                    store, self.target.publication, label, row_ids, matrix, naming=naming
                 )
             if naming.foreign and (gone_ids := self._gone_ids(label)):
-                drop_vectors(store, self.publication, label, gone_ids, naming=naming)
+                drop_vectors(self.target, label, gone_ids)
         return num_written

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 
 from kgrec.config import Config, StoreConfig
 from kgrec.data.journal.journal import Journal
@@ -75,12 +74,7 @@ class KeptStore:
             self._store.resume()
         return self._store
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         assert self._store is not None
         self._store.rest(failed=kind is not None)
 
