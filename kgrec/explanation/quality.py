@@ -174,27 +174,19 @@ def path_metrics(
     """
     path_lists = [list(paths) for paths in lists if paths]
     every = [path for paths in path_lists for path in paths]
-    types = {path.relations[-1].type for path in every}
-    patterns = {_pattern(path) for path in every}
-    recent = [value for path in every if (value := recency(path)) is not None]
-    popular = [value for path in every if (value := popularity(path)) is not None]
-    return {
-        "linked_interaction_recency": _mean(recent),
-        "shared_entity_popularity": _mean(popular),
-        "linked_interaction_diversity": _mean(
-            [_distinct(p, lambda x: x.nodes[1]) for p in path_lists]
-        ),
-        "shared_entity_diversity": _mean([_distinct(p, lambda x: x.nodes[-2]) for p in path_lists]),
-        "path_type_diversity": _mean(
-            [len({x.relations[-1].type for x in p}) / min(len(p), len(types)) for p in path_lists]
-        ),
-        "path_type_concentration": _mean(
-            [_simpson([x.relations[-1].type for x in p]) for p in path_lists]
-        ),
-        "path_pattern_diversity": _mean(
-            [len({_pattern(x) for x in p}) / min(len(p), len(patterns)) for p in path_lists]
-        ),
+    num_types, num_patterns = len({_type(x) for x in every}), len({x.relations for x in every})
+    values: dict[str, list[float]] = {
+        "linked_interaction_recency": [r for path in every if (r := recency(path)) is not None],
+        "shared_entity_popularity": [p for path in every if (p := popularity(path)) is not None],
+        "linked_interaction_diversity": [_distinct(p, lambda x: x.nodes[1]) for p in path_lists],
+        "shared_entity_diversity": [_distinct(p, lambda x: x.nodes[-2]) for p in path_lists],
+        "path_type_diversity": [_distinct(p, _type, num_types) for p in path_lists],
+        "path_type_concentration": [_simpson([_type(x) for x in p]) for p in path_lists],
+        "path_pattern_diversity": [
+            _distinct(p, lambda x: x.relations, num_patterns) for p in path_lists
+        ],
     }
+    return {name: _mean(of_paths) for name, of_paths in values.items()}
 
 
 def _popularity(explainer: Explainer) -> Callable[[PathShare], float | None]:
@@ -249,12 +241,14 @@ def decayed(values: Floats) -> Floats:
     return out
 
 
-def _pattern(path: PathShare) -> tuple[tuple[str, bool], ...]:
-    return tuple((step.type, step.forward) for step in path.relations)
+def _type(path: PathShare) -> str:
+    return path.relations[-1].type
 
 
-def _distinct(paths: Sequence[PathShare], key: Callable[[PathShare], object]) -> float:
-    return len({key(path) for path in paths}) / len(paths)
+def _distinct(
+    paths: Sequence[PathShare], key: Callable[[PathShare], object], most: float = np.inf
+) -> float:
+    return len({key(path) for path in paths}) / min(len(paths), most)
 
 
 def _simpson(kinds: Sequence[str]) -> float:

@@ -125,7 +125,12 @@ def publish(
         if previous is not None and previous.fingerprint == plan.fingerprint:
             return PublishReport(previous, False, False, purged, plan.notes)
         publication, resumed = _open(store, naming, plan, previous, advance)
-        _write(Target(store, naming, publication, advance), recommender, plan)
+        target = Target(store, naming, publication, advance)
+        for counter, heads in zip(HEADS, (plan.users, plan.items), strict=True):
+            write_lists(target, recommender, counter, heads)
+        vectors = run_vectors(run)
+        if vectors is not None:
+            write_vectors(target, run, vectors)
         switch(store, publication)
         store.checkpoint()
         if previous is not None:
@@ -252,14 +257,6 @@ def _open(
     return publication, False
 
 
-def _write(target: Target, recommender: Recommender, plan: _Plan) -> None:
-    for counter, heads in zip(HEADS, (plan.users, plan.items), strict=True):
-        write_lists(target, recommender, counter, heads)
-    vectors = run_vectors(recommender.run)
-    if vectors is not None:
-        write_vectors(target, recommender.run, vectors)
-
-
 def prepare(store: GraphStore, naming: Naming) -> None:
     """Makes the constraints of kgrec's own nodes.
 
@@ -273,17 +270,11 @@ def prepare(store: GraphStore, naming: Naming) -> None:
     if not naming.foreign:
         store.apply_schema()
         return
-    if store.capabilities.engine == "neo4j":
-        _refuse_scans(store, naming)
-    for kind in ("publication", "current"):
-        store.write(f"constraint_{kind}")
-
-
-def _refuse_scans(store: GraphStore, naming: Naming) -> None:
-    rows = store.read("adopted_indexes")
+    is_server = store.capabilities.engine == "neo4j"
+    rows = store.read("adopted_indexes") if is_server else []
     indexed = {(label, row["properties"][0]) for row in rows for label in row["labels"]}
     for label, key in map(naming.label_and_key, HEADS.values()):
-        if (label, key) in indexed:
+        if not is_server or (label, key) in indexed:
             continue
         nodes = store.read("inspect_label_count", names={"label": quoted(label)})[0]["nodes"]
         if nodes > SCANNED:
@@ -292,6 +283,8 @@ def _refuse_scans(store: GraphStore, naming: Naming) -> None:
                 f"look at all {nodes:,} nodes; expected an index or a constraint; make one: CREATE "
                 f"CONSTRAINT FOR (n:{quoted(label)}) REQUIRE n.{quoted(key)} IS UNIQUE"
             )
+    for kind in ("publication", "current"):
+        store.write(f"constraint_{kind}")
 
 
 def wait_for_readers(store: GraphStore) -> None:
