@@ -11,7 +11,7 @@ the moment of a switch. To begin, to switch and to take back is one statement, o
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
@@ -102,8 +102,9 @@ class Publication:
 
     def to_dict(self) -> dict[str, Any]:
         """The publication as JSON values."""
-        noted = {name: getattr(self, name) for name in _NOTED if name != "fingerprint"}
-        return {**noted, "current": self.current, "dimensions": self.dimensions, **self.counts}
+        apart = {"fingerprint", "counts", "relation_weights", "properties"}
+        values = {x.name: getattr(self, x.name) for x in fields(self) if x.name not in apart}
+        return {**values, **self.counts}
 
 
 def publications(store: GraphStore) -> list[Publication]:

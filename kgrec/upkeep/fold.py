@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -104,16 +104,15 @@ class Folded:
     def as_run(self, directory: Path, names: Mapping[NodeLabel, list[str]]) -> Run:
         """The run that serves it, as loading its directory would give it."""
         disliked, observed = behaviours_of(self.graph)
-        return Run(
+        return replace(
+            self.run,
             directory=directory,
-            config=self.run.config,
             record=self.record,
             scorer=self.scorer,
             vocabularies=dict(self.graph.vocabularies),
             names=dict(names),
             disliked=disliked,
             observed=observed,
-            space=self.run.space,
         )
 
 

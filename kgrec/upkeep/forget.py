@@ -33,7 +33,6 @@ from kgrec.text.cache import drop_texts, text_key
 from kgrec.upkeep.fold import fold_run, is_there, recovered_run, write_folded
 from kgrec.upkeep.intent import (
     Intent,
-    Target,
     all_names,
     is_named,
     read_intent,
@@ -56,6 +55,9 @@ from kgrec.upkeep.republish import is_of, open_readers, republish
 logger = logging.getLogger(__name__)
 
 OnStep = Callable[[str], None]
+
+#: What is counted in a store, and what it is called in a receipt.
+_STORE_PLACES = {"nodes": "nodes", "edges": "edges", "vectors": "vectors and their index"}
 
 
 def forget(
@@ -104,7 +106,9 @@ def forget(
             if target in (None, intent.target):
                 return receipt
         assert target is not None
-        return work.carry_out(work.begin(target, runs), completed=False)
+        ids = all_names(journal, config.data, target)
+        intent = Intent(target, ids, tuple(Path(run).resolve() for run in runs))
+        return work.carry_out(intent, completed=False)
 
 
 def readmit(config: Config, *, user: str | None = None, item: str | None = None) -> bool:
@@ -137,17 +141,13 @@ class _Forgetting:
         self._on_step, self._progress = on_step, progress
         self._cache = user_cache() / "text"
 
-    def begin(self, target: Target, runs: Sequence[Path | str]) -> Intent:
-        """Finds out what there is to do; changes nothing."""
-        ids = all_names(self._journal, self._config.data, target)
-        return Intent(target, ids, tuple(Path(run).resolve() for run in runs))
-
     def carry_out(self, intent: Intent, *, completed: bool) -> Receipt:
         """Takes every step that is left, and looks again."""
         journal, folder, ids = self._journal, self._journal.folder, intent.ids
         was_forgotten = journal.forgotten.holds(intent.target.label, intent.target.id)
         in_runs = [in_run(recovered_run(directory), ids) for directory in intent.runs]
-        stored = self._stored(intent)
+        with self._reader() as store:
+            stored = {} if store is None else in_store(store, ids)
         is_present = any(in_runs) or any(stored.values()) or is_named(journal, intent.target)
         if not (completed or is_present):
             if not was_forgotten:
@@ -192,11 +192,6 @@ class _Forgetting:
         logger.info("forgotten places=%d verified=%s", len(places), receipt.verified)
         return receipt
 
-    def _stored(self, intent: Intent) -> dict[str, dict[str, int]]:
-        """What the store holds of the target, by kind."""
-        with self._reader() as store:
-            return {} if store is None else in_store(store, intent.ids)
-
     @contextmanager
     def _reader(self) -> Iterator[GraphStore | None]:
         """The store, open for reading; None if there is none or no graph in it."""
@@ -234,16 +229,13 @@ class _Forgetting:
                 label: sum(key in intent.ids.get(label, ()) for key in store.vectors(label)[0])
                 for label in NodeLabel
             }
-        uri, counts = self._config.store.uri, {kind: stored.get(kind, {}) for kind in left}
-        details = {"nodes": counts["nodes"], "edges": counts["edges"]}
-        names = {"vectors": "vectors and their index"}
-        return [
-            Place(
-                names.get(kind, kind), uri, sum(count.values()), sum(left[kind].values()),
-                details.get(kind),
-            )
-            for kind, count in counts.items()
-        ]  # fmt: skip
+        places = []
+        for kind, name in _STORE_PLACES.items():
+            removed, num_left = stored.get(kind, {}), sum(left[kind].values())
+            detail = None if kind == "vectors" else removed
+            uri = self._config.store.uri
+            places.append(Place(name, uri, sum(removed.values()), num_left, detail))
+        return places
 
     def _runs(self, intent: Intent) -> list[Place]:
         """Takes the target out of the runs: each is folded into the graph without it."""
