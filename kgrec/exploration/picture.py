@@ -100,7 +100,11 @@ def _columns(subgraph: Subgraph) -> Figure:
     axes.set_xlim((drawing.width - wide) / 2, (drawing.width + wide) / 2)
     axes.set_ylim(drawing.height + _LEGEND, -_TITLE)
     axes.axis("off")
-    _title(axes, subgraph, drawing.width)
+    (title,) = look.fold(subgraph.title, max(int(drawing.width / 9.5), 24), 1)
+    axes.text(
+        drawing.width / 2, -_TITLE / 2, title, ha="center", va="center",
+        fontsize=LETTER + 1, color=_INK, weight="bold", parse_math=False,
+    )  # fmt: skip
     for line in drawing.lines:
         _draw_line(axes, line)
     for box in drawing.boxes:
@@ -112,14 +116,6 @@ def _columns(subgraph: Subgraph) -> Figure:
         labelcolor=_SOFT, handletextpad=0.4, columnspacing=1.2, borderaxespad=0.3,
     )  # fmt: skip
     return figure
-
-
-def _title(axes: Axes, subgraph: Subgraph, width: float) -> None:
-    lines = look.fold(subgraph.title, max(int(width / 9.5), 24), 1)
-    axes.text(
-        width / 2, -_TITLE / 2, lines[0], ha="center", va="center",
-        fontsize=LETTER + 1, color=_INK, weight="bold", parse_math=False,
-    )  # fmt: skip
 
 
 def _draw_line(axes: Axes, line: Line) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Self
 
 import networkx as nx
@@ -178,20 +179,14 @@ class Builder:
         """Gives the subgraph, its entities named by what they are to their neighbours."""
         trails = tuple(trails)
         for trail in trails:
-            for source, target in zip(trail.nodes, trail.nodes[1:], strict=False):
-                for data in self._between(source, target):
-                    if data["type"] in trail.types:
-                        data["on_trail"] = True
+            for source, target in pairwise(trail.nodes):
+                for ends in ((source, target), (target, source)):
+                    for kind, data in self.graph.get_edge_data(*ends, default={}).items():
+                        data["on_trail"] |= kind in trail.types
         for key, data in self.graph.nodes(data=True):
             if data["label"] == NodeLabel.ENTITY:
                 data["kind"] = self._kind(key)
         return Subgraph(self.graph, title, trails, complete)
-
-    def _between(self, source: Key, target: Key) -> list[dict[str, Any]]:
-        edges = []
-        for head, tail in ((source, target), (target, source)):
-            edges += list(self.graph.get_edge_data(head, tail, default={}).values())
-        return edges
 
     def _kind(self, key: Key) -> str:
         """What an entity is to most neighbours: "director" where films are directed by it."""
@@ -236,11 +231,22 @@ def fetch_subgraph(
         StoreError: If the store fails.
     """
     middle = {NodeLabel.USER: users, NodeLabel.ITEM: items, NodeLabel.ENTITY: entities}
-    _check(middle, hops, most_edges)
+    if not any(middle.values()):
+        raise ConfigError("nothing to look at: name a user, an item or an entity by its id")
+    if not 1 <= hops <= _MOST_HOPS or most_edges < 1:
+        raise ConfigError(
+            f"expected 1 to {_MOST_HOPS} hops and 1 edge or more, got {hops} and {most_edges}; "
+            f"try 1 and 200"
+        )
     builder = Builder.of_run(run)
     for label, ids in middle.items():
-        _refuse_unknown(store, label, ids)
+        rows = store.read("known_nodes", label=label, ids=list(ids)) if ids else []
+        known_ids = {row["id"] for row in rows}
         for node_id in ids:
+            if node_id not in known_ids:
+                raise VocabularyError(
+                    f"no {label} has the id {node_id!r} in {store.uri}; check the id, or ingest it"
+                )
             builder.node(label, node_id, part=Part.CENTER)
     center_names = [data["name"] for _, data in builder.graph.nodes(data=True)]
     visited: set[Key] = set()
@@ -271,24 +277,3 @@ def _grow(store: GraphStore, builder: Builder, fringe: Sequence[Key], most: int)
         builder.edge(head, tail, row["type"])
         touched.update((head, tail))
     return len(rows) <= most and all(touched[key] < per_node for key in fringe)
-
-
-def _check(middle: Mapping[NodeLabel, Sequence[str]], hops: int, most: int) -> None:
-    if not any(middle.values()):
-        raise ConfigError("nothing to look at: name a user, an item or an entity by its id")
-    if not 1 <= hops <= _MOST_HOPS or most < 1:
-        raise ConfigError(
-            f"expected 1 to {_MOST_HOPS} hops and 1 edge or more, got {hops} and {most}; try 1 and "
-            f"200"
-        )
-
-
-def _refuse_unknown(store: GraphStore, label: NodeLabel, ids: Sequence[str]) -> None:
-    if not ids:
-        return
-    known_ids = {row["id"] for row in store.read("known_nodes", label=label, ids=list(ids))}
-    for node_id in ids:
-        if node_id not in known_ids:
-            raise VocabularyError(
-                f"no {label} has the id {node_id!r} in {store.uri}; check the id, or ingest it"
-            )
