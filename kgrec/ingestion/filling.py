@@ -190,11 +190,10 @@ def _loading(
     write_state(store, replace(target, state=READY))
 
 
-def _either(*tables: tuple[str, ...]) -> tuple[str, ...]:
+def _either(*names_of_tables: tuple[str, ...]) -> tuple[str, ...]:
     """What edges may carry that are of several tables."""
-    return tuple(
-        name for name in EDGE_PROPERTIES if any(name in table_names for table_names in tables)
-    )
+    names = set().union(*names_of_tables)
+    return tuple(name for name in EDGE_PROPERTIES if name in names)
 
 
 def _counts(changes: Changes) -> tuple[int, int]:
