@@ -29,7 +29,7 @@ from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.connect import open_store
-from kgrec.training.run import train
+from kgrec.training.fit import train
 from kgrec.upkeep.fold import fold_run
 from kgrec.vocabulary import Vocabulary
 

@@ -15,7 +15,7 @@ from kgrec.schema import NodeLabel, Split
 if TYPE_CHECKING:
     from kgrec import queries
     from kgrec.adopt import Naming
-    from kgrec.adopt.inspection import inspect
+    from kgrec.adopt.propose import inspect
     from kgrec.auditing.audit import audit
     from kgrec.auditing.likeness import relation_likeness
     from kgrec.data.card.page import write_card
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from kgrec.store.connect import open_store
     from kgrec.store.cypher import get_statement
     from kgrec.store.synthetic import purge_synthetic, synthetic_runs
-    from kgrec.text.own import register_encoder
+    from kgrec.text.encoder import register_encoder
     from kgrec.training.augmenter import GanAugmenter
     from kgrec.training.directory import Run, load_run
+    from kgrec.training.fit import train
     from kgrec.training.part import Part, register_part
-    from kgrec.training.run import train
     from kgrec.upkeep.forget import forget, readmit
     from kgrec.upkeep.refresh import refresh
     from kgrec.upkeep.watching import watch
@@ -152,7 +152,7 @@ _LAZY = {
     "forget": "kgrec.upkeep.forget",
     "get_statement": "kgrec.store.cypher",
     "ingest": "kgrec.ingestion",
-    "inspect": "kgrec.adopt.inspection",
+    "inspect": "kgrec.adopt.propose",
     "integrated_gradients": "kgrec.explanation.gradients",
     "load_dataset": "kgrec.data.load",
     "load_run": "kgrec.training.directory",
@@ -162,7 +162,7 @@ _LAZY = {
     "purge_synthetic": "kgrec.store.synthetic",
     "readmit": "kgrec.upkeep.forget",
     "refresh": "kgrec.upkeep.refresh",
-    "register_encoder": "kgrec.text.own",
+    "register_encoder": "kgrec.text.encoder",
     "register_part": "kgrec.training.part",
     "relation_likeness": "kgrec.auditing.likeness",
     "report": "kgrec.reporting",
@@ -170,7 +170,7 @@ _LAZY = {
     "retire": "kgrec.publication",
     "status": "kgrec.graph.fetch",
     "synthetic_runs": "kgrec.store.synthetic",
-    "train": "kgrec.training.run",
+    "train": "kgrec.training.fit",
     "visualize_subgraph": "kgrec.exploration",
     "watch": "kgrec.upkeep.watching",
     "write_card": "kgrec.data.card.page",

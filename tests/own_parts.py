@@ -9,7 +9,7 @@ from typing import Any
 from kgrec import registry
 from kgrec.config import Config
 from kgrec.model import kinds
-from kgrec.text import own
+from kgrec.text import encoder
 
 #: The modules of docs/extending.md.
 MODULES = {"together", "autoencoder", "word_hashes"}
@@ -30,7 +30,7 @@ class Registered:
         return cls(
             dict(registry._PARTS),
             dict(kinds._KINDS),
-            dict(own._ENCODERS),
+            dict(encoder._ENCODERS),
             dict(Config.__pydantic_fields__),
             {name: sys.modules[name] for name in MODULES & sys.modules.keys()},
         )
@@ -42,7 +42,7 @@ class Registered:
         kinds._KINDS.update(self.kinds)
         for place, before in (
             (registry._PARTS, self.parts),
-            (own._ENCODERS, self.encoders),
+            (encoder._ENCODERS, self.encoders),
             (Config.__pydantic_fields__, self.sections),
         ):
             place.clear()

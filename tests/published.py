@@ -14,7 +14,7 @@ from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
-from kgrec.training.run import train
+from kgrec.training.fit import train
 
 SETTINGS = ("training.ensemble=2", "training.epochs=2", "closed_form.enabled=false")
 

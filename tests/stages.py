@@ -37,7 +37,7 @@ from kgrec.store.connect import open_store
 from kgrec.store.state import read_relations
 from kgrec.text.cache import VectorCache
 from kgrec.training.directory import Run, load_run
-from kgrec.training.run import train
+from kgrec.training.fit import train
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.intent import Target
 from kgrec.upkeep.places import DERIVED_KEYS

@@ -1,13 +1,16 @@
-"""From what a graph looks like to what its names may mean."""
+"""What `kgrec inspect` does: from what a graph of others looks like to what its names may mean."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from kgrec.adopt import words
 from kgrec.adopt.columns import item_columns, key_choice, key_type, numbers, title_choice
-from kgrec.adopt.facts import GraphFacts
+from kgrec.adopt.facts import SAMPLE, GraphFacts, read_facts
 from kgrec.adopt.proposal import Choice, EntityChoice, InteractionChoice, Proposal, Role
 from kgrec.adopt.readings import Candidate, one_per_type, readings, roles, time_unit
+from kgrec.adopt.write import to_toml
 from kgrec.errors import DataError
+from kgrec.store.base import GraphStore
 
 #: Below, or so near to the next choice, a choice is unsure.
 SURE = 0.5
@@ -152,3 +155,42 @@ def _other_choices(
     left_out += [f"{name}: no relation reaches it" for name in sorted(unread)]
     narrow_first = sorted(entities.values(), key=lambda e: (facts.label(e.label).nodes, e.label))
     return tuple(narrow_first), tuple(relations), tuple(left_out)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A graph that others made, as kgrec understands it.
+
+    Attributes:
+        facts: Its labels and relationship types, with counts and properties.
+        proposal: What they mean, with scores and reasons.
+        config: The proposal as the text of a settings file, which loads as it stands.
+    """
+
+    facts: GraphFacts
+    proposal: Proposal
+    config: str
+
+
+def inspect(
+    store: GraphStore,
+    *,
+    database: str = "neo4j",
+    sample: int = SAMPLE,
+    on_name: Callable[[str], None] | None = None,
+) -> Inspection:
+    """Looks at the graph of a Neo4j store, and proposes settings; nothing is written.
+
+    Args:
+        store: The store, open for reading.
+        database: The name of its database, for the settings.
+        sample: Nodes or relationships looked at, a label or type.
+        on_name: Is told each label and type that was looked at, for progress.
+
+    Raises:
+        StoreError: If the graph cannot be read, has no relationships, or is kgrec's own.
+        ConfigError: If the names do not make settings: two things would have one label.
+    """
+    facts = read_facts(store, sample=sample, on_name=on_name)
+    proposal = propose(facts)
+    return Inspection(facts, proposal, to_toml(proposal, facts.uri, database))

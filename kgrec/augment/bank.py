@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from kgrec.augment.unseen import USERS_AT_ONCE, unseen
+from kgrec.augment.sources import USERS_AT_ONCE, unseen
 from kgrec.model.fusion import standardise
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer

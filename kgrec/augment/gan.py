@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kgrec.augment.adversary import Lessons, draw_logits, play, pretrain
+from kgrec.augment.adversary import Discriminator, Generator, Lessons, draw_logits, play, pretrain
 from kgrec.augment.bank import Bank
-from kgrec.augment.generator import Discriminator, Generator
 from kgrec.augment.measures import COLLAPSED, best, compare, effective_number, precision
 from kgrec.augment.world import World
 from kgrec.config import GanConfig

@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kgrec.augment.adversary import Discriminator, Generator
 from kgrec.augment.bank import Bank
 from kgrec.augment.gan import Augmenter
-from kgrec.augment.generator import Discriminator, Generator
-from kgrec.augment.plan import Plan
-from kgrec.augment.sources import ScoredSource
+from kgrec.augment.sources import Plan, ScoredSource
 from kgrec.config import GanConfig
 from kgrec.config.removals import without_removed
 from kgrec.graph.synthetic import SyntheticEdges

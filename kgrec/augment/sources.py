@@ -1,16 +1,88 @@
 """Sources of synthetic edges; all propose as many, for the same users and items."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kgrec.augment.plan import Plan
-from kgrec.augment.unseen import Scores, ScoreUsers, unseen
+from kgrec.config import AugmentConfig
 from kgrec.graph.data import IndexArray
 from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.model.incidence import Incidence
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How many edges each source may propose; the same for all, so that they can be compared.
+
+    Attributes:
+        history: What each user has; none of it is proposed.
+        users: (a,) int64, users with few interactions.
+        items: (b,) int64, items with few.
+        per_user: Edges for each of the users.
+        per_item: Edges for each of the items.
+        weight: What an edge counts in the loss, where a real interaction counts 1.
+    """
+
+    history: Incidence
+    users: IndexArray
+    items: IndexArray
+    per_user: int
+    per_item: int
+    weight: float
+
+    @classmethod
+    def for_sparse_nodes(cls, history: Incidence, config: AugmentConfig) -> Self:
+        """Takes users and items with 1 to `at_most` different partners.
+
+        Nodes without any are left to what serves cold nodes.
+
+        Args:
+            history: The training items of each user.
+            config: Who has few, how many edges each of them gets, and what an edge counts.
+        """
+        by_item = torch.bincount(history.columns, minlength=history.num_columns)
+        users, items = (
+            torch.nonzero((count >= 1) & (count <= config.at_most)).squeeze(1).numpy()
+            for count in (history.lengths, by_item)
+        )
+        return cls(history, users, items, config.per_user, config.per_item, config.weight)
+
+
+#: Users whose scores are held at once.
+USERS_AT_ONCE = 512
+
+#: Scores all items for users (B,), (B, num_items).
+ScoreUsers = Callable[[Tensor], Tensor]
+
+
+class Scores(Protocol):
+    """Scores all items for users."""
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives (B, num_items) float32 for users (B,) int64."""
+
+
+def unseen(score: ScoreUsers, history: Incidence, users: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Scores users block by block, what they have at minus infinity.
+
+    Args:
+        score: Scores all items for users.
+        history: What each user has.
+        users: (a,) int64.
+
+    Yields:
+        The users (B,) and their scores (B, num_items).
+    """
+    for block in torch.split(users, USERS_AT_ONCE):
+        scores = score(block).clone()
+        items, lengths = history.take(block)
+        rows = torch.repeat_interleave(torch.arange(len(block)), lengths)
+        scores[rows, items] = -torch.inf
+        yield block, scores
 
 
 class Source(Protocol):

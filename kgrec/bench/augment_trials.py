@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from kgrec.augment.gate import NONE, SPARSE, UNTOUCHED, Decision, decide
-from kgrec.augment.plan import Plan
+from kgrec.augment.sources import Plan
 from kgrec.augment.world import masked_world
 from kgrec.bench.controls import DrawnSource, drawn_precision
 from kgrec.errors import ConfigError, DataError

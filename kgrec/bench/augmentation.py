@@ -26,8 +26,8 @@ from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
 from kgrec.schema import Split
 from kgrec.store.connect import open_store
-from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.climbing import Budget
 from kgrec.training.fit import choose_device, read_texts
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal

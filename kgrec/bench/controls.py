@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kgrec.augment.plan import Plan
-from kgrec.augment.sources import propose_best
+from kgrec.augment.sources import Plan, propose_best
 from kgrec.augment.world import World
 from kgrec.graph.synthetic import SyntheticEdges
 

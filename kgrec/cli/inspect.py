@@ -49,7 +49,7 @@ def inspect(
     if out is not None and out.exists():
         raise ConfigError(f"--out {out} exists already; give another name, or remove it")
     with Reporter(as_json) as reporter:
-        from kgrec.adopt import inspection
+        from kgrec.adopt import propose
         from kgrec.adopt.write import to_json
         from kgrec.progress import progress_bar
 
@@ -58,7 +58,7 @@ def inspect(
             progress_bar("look", None, enabled=not as_json) as bar,
         ):
             with _open_adopted(store, database) as graph_store:
-                inspected = inspection.inspect(
+                inspected = propose.inspect(
                     graph_store, database=database, sample=sample, on_name=bar
                 )
             facts, proposal = inspected.facts, inspected.proposal

@@ -100,7 +100,7 @@ def write_vectors(config: Config, graph: GraphData, reporter: Reporter) -> None:
 
 def train_run(config: Config, graph: GraphData, run_dir: Path, reporter: Reporter) -> Run:
     """Trains into a run directory."""
-    from kgrec.training.run import train
+    from kgrec.training.fit import train
 
     with reporter.step("train") as notes:
         run = train(config, graph, run_dir, progress=not reporter.as_json)

@@ -25,15 +25,17 @@ from kgrec.config.adopt import (
     AdoptedUsers,
 )
 from kgrec.config.adopted import with_adopted
-from kgrec.config.augment import AugmentConfig, GanConfig
 from kgrec.config.base import PartConfig, Settings
 from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
-from kgrec.config.defence import AdversarialConfig, DefenceConfig
 from kgrec.config.removals import refuse_removed
 from kgrec.config.sections import (
+    AdversarialConfig,
+    AugmentConfig,
     ColdConfig,
+    DefenceConfig,
     EvaluationConfig,
     FusionConfig,
+    GanConfig,
     ModelConfig,
     ResolutionConfig,
     SearchConfig,

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.config import DataConfig, Source
-from kgrec.data.cleaning.rejects import Rejects, rejects_source
-from kgrec.data.cleaning.report import current_report
+from kgrec.data.cleaning.report import Rejects, current_report, rejects_source
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import FileRecord, LoadRecord
 from kgrec.data.journal.staging import Staging
-from kgrec.data.reading.chunk import Chunk
+from kgrec.data.reading.files import Chunk
 from kgrec.data.reading.open import Query, SourceFile, open_source
 from kgrec.data.settings import reading_settings
 from kgrec.errors import ConfigError, DataError

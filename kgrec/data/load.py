@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.config import DataConfig
-from kgrec.data.cleaning.rejects import Rejects
-from kgrec.data.cleaning.report import Report
+from kgrec.data.cleaning.report import Rejects, Report
 from kgrec.data.intake import Intake, take_in
 from kgrec.data.journal.events import Events
 from kgrec.data.journal.journal import temporary_journal

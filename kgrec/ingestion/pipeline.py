@@ -21,8 +21,7 @@ from kgrec.config import Config, Source
 from kgrec.data.card.build import build_card
 from kgrec.data.card.card import Card
 from kgrec.data.card.statistics import EventStatistics
-from kgrec.data.cleaning.rejects import Rejects
-from kgrec.data.cleaning.report import Report, current_report
+from kgrec.data.cleaning.report import Rejects, Report, current_report
 from kgrec.data.intake import Intake, take_in
 from kgrec.data.journal.forgotten import UNFINISHED
 from kgrec.data.journal.journal import Journal

@@ -13,8 +13,7 @@ from kgrec.model.folding import NewGraph, is_identity, moved_to, take_rows
 from kgrec.model.gram import RelationRows
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Contributions, FromHistory
-from kgrec.model.sparse_gram import sparse_gram
-from kgrec.model.sparse_inverse import sparse_inverse
+from kgrec.model.sparse_inverse import sparse_gram, sparse_inverse
 
 
 class SparseClosedForm(FromHistory, kind="SparseClosedForm"):

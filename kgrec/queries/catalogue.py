@@ -1,7 +1,6 @@
 """Queries on the graph as a whole."""
 
-from kgrec.queries.ask import TIMEOUT, ask
-from kgrec.queries.results import QueryResult
+from kgrec.queries.results import TIMEOUT, QueryResult, ask
 from kgrec.queries.rows import (
     AttributeStatistic,
     CatalogueRow,

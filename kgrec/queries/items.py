@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from kgrec.errors import ConfigError, StoreError
-from kgrec.queries.ask import TIMEOUT, ask, ask_graph
-from kgrec.queries.graph_rows import Neighbour
-from kgrec.queries.results import GraphResult, QueryResult
+from kgrec.queries.results import TIMEOUT, GraphResult, Neighbour, QueryResult, ask, ask_graph
 from kgrec.queries.rows import (
     AttributeSimilarItem,
     PopularItem,

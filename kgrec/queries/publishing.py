@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kgrec.queries.ask import TIMEOUT, ask
-from kgrec.queries.results import QueryResult
+from kgrec.queries.results import TIMEOUT, QueryResult, ask
 from kgrec.queries.rows import Row
 from kgrec.queries.values import Names
 from kgrec.store.base import GraphStore

@@ -1,17 +1,127 @@
-"""What a query gives: a sequence of rows that turns into a table, a graph or JSON."""
+"""Asking a store a named query, and what it gives: rows that turn into a table, a graph or JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from kgrec.queries.graph_rows import GraphRow
 from kgrec.queries.rows import Row
+from kgrec.queries.values import check_timeout, check_value
+from kgrec.schema import NodeLabel
+from kgrec.store.base import GraphStore
+from kgrec.store.cypher import get_statement
 
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
+
+
+_AGAINST = "rev_"
+
+#: A node of a graph: label, id, and what to call it.
+GraphNode = tuple[str, str, str | None]
+
+#: An edge of a graph: its ends, and its type.
+GraphEdge = tuple[GraphNode, GraphNode, str]
+
+
+@dataclass(frozen=True)
+class GraphRow(Row):
+    """A row that is a piece of a graph."""
+
+    def edges(self, parameters: Mapping[str, Any]) -> Iterator[GraphEdge]:
+        """Gives the edges, each in its own direction; `parameters` are those of the query."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Neighbour(GraphRow):
+    """An item or entity beside an item; `outgoing` is whether the edge leaves the item."""
+
+    relation: str
+    type: str
+    outgoing: bool
+    label: str
+    id: str
+    name: str | None
+
+    def edges(self, parameters: Mapping[str, Any]) -> Iterator[GraphEdge]:
+        """Gives the one edge between them."""
+        item: GraphNode = (NodeLabel.ITEM.value, parameters["item"], None)
+        neighbour: GraphNode = (self.label, self.id, self.name)
+        yield (item, neighbour, self.type) if self.outgoing else (neighbour, item, self.type)
+
+
+@dataclass(frozen=True)
+class Path(GraphRow):
+    """A path from a user to an item; a step against its edge is named `rev_<type>`."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    names: tuple[str | None, ...]
+    types: tuple[str, ...]
+    steps: tuple[str, ...]
+    score: float
+
+    def edges(self, parameters: Mapping[str, Any]) -> Iterator[GraphEdge]:  # noqa: ARG002
+        """Gives the edges in their order."""
+        return _chain(self.labels, self.ids, self.names, self.steps)
+
+
+@dataclass(frozen=True)
+class Walk(GraphRow):
+    """A random walk: the number of the walk from its start, its nodes and its steps."""
+
+    walk: int
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    names: tuple[str | None, ...]
+    steps: tuple[str, ...]
+
+    def edges(self, parameters: Mapping[str, Any]) -> Iterator[GraphEdge]:  # noqa: ARG002
+        """Gives the edges in their order."""
+        return _chain(self.labels, self.ids, self.names, self.steps)
+
+
+@dataclass(frozen=True)
+class SubgraphEdge(GraphRow):
+    """An edge of a subgraph; `hop` is the hop that found it."""
+
+    head_label: str
+    head: str
+    head_name: str | None
+    tail_label: str
+    tail: str
+    tail_name: str | None
+    type: str
+    hop: int
+
+    def edges(self, parameters: Mapping[str, Any]) -> Iterator[GraphEdge]:  # noqa: ARG002
+        """Gives the edge."""
+        yield (
+            (self.head_label, self.head, self.head_name),
+            (self.tail_label, self.tail, self.tail_name),
+            self.type,
+        )
+
+
+def _chain(
+    labels: tuple[str, ...],
+    ids: tuple[str, ...],
+    names: tuple[str | None, ...],
+    steps: tuple[str, ...],
+) -> Iterator[GraphEdge]:
+    nodes = list(zip(labels, ids, names, strict=True))
+    for near, far, step in zip(nodes, nodes[1:], steps, strict=False):
+        kind = step.removeprefix(_AGAINST)
+        yield (near, far, kind) if kind == step else (far, near, kind)
+
+
+def step_name(kind: str, outgoing: bool) -> str:
+    """Names a step along or against an edge, as learned relation weights are named."""
+    return kind if outgoing else f"{_AGAINST}{kind}"
+
 
 R = TypeVar("R", bound=Row)
 G = TypeVar("G", bound=GraphRow)
@@ -82,3 +192,40 @@ class GraphResult(QueryResult[G], Generic[G]):
                         graph.nodes[label, key]["name"] = name
                 graph.add_edge(near[:2], far[:2], key=kind, type=kind)
         return graph
+
+
+#: Seconds a statement may take unless said otherwise.
+TIMEOUT = 30.0
+
+
+def ask(
+    store: GraphStore, query: str, row_type: type[R], timeout: float | None, **values: Any
+) -> QueryResult[R]:
+    """Checks the parameters, runs the statement and gives its rows.
+
+    Raises:
+        ConfigError: If a parameter is of another kind or out of range.
+        QueryTimedOut: If it takes longer than `timeout` seconds.
+        StoreError: If the store refuses.
+    """
+    limit = check_timeout(query, timeout)
+    params = check_values(store, query, values)
+    rows = tuple(row_type.of(row) for row in store.query(query, params, timeout=limit))
+    return QueryResult(query, params, row_type, rows)
+
+
+def ask_graph(
+    store: GraphStore, query: str, row_type: type[G], timeout: float | None, **values: Any
+) -> GraphResult[G]:
+    """Asks a query whose rows are pieces of a graph; see `ask`."""
+    result = ask(store, query, row_type, timeout, **values)
+    return GraphResult(result.query, result.parameters, row_type, result.rows)
+
+
+def check_values(store: GraphStore, query: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Gives parameters as the statement takes them; None only where that is the default."""
+    defaults = get_statement(store.capabilities.engine, query).defaults
+    return {
+        name: check_value(query, name, value, optional=defaults.get(name, "") is None)
+        for name, value in values.items()
+    }

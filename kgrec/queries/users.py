@@ -1,8 +1,6 @@
 """Queries on a user."""
 
-from kgrec.queries.ask import TIMEOUT, ask, ask_graph
-from kgrec.queries.graph_rows import Path
-from kgrec.queries.results import GraphResult, QueryResult
+from kgrec.queries.results import TIMEOUT, GraphResult, Path, QueryResult, ask, ask_graph
 from kgrec.queries.rows import Interaction, NeighboursItem, UserProfile
 from kgrec.queries.values import Weights
 from kgrec.store.base import GraphStore

@@ -4,9 +4,7 @@ import hashlib
 import json
 from collections import Counter
 
-from kgrec.queries.ask import TIMEOUT
-from kgrec.queries.graph_rows import SubgraphEdge, Walk, step_name
-from kgrec.queries.results import GraphResult
+from kgrec.queries.results import TIMEOUT, GraphResult, SubgraphEdge, Walk, step_name
 from kgrec.queries.values import Names, Nodes, check_timeout, check_value
 from kgrec.store.base import GraphStore, Row
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from kgrec.data.card.plots import Figures
+from kgrec.data.card.page import Figures
 from kgrec.evaluation.bootstrap import Interval
 from kgrec.exploration.layout import subgraph_svg
 from kgrec.exploration.look import legend, text_width

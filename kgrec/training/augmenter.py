@@ -16,15 +16,15 @@ from kgrec.files import LEFTOVERS, atomic_folder, put_in_place
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.scorer import Scorer
-from kgrec.training.augment_picture import draw_augment
 from kgrec.training.augmentation import describe_proposals
-from kgrec.training.budget import Budget
 from kgrec.training.checkpoint import load_tensors, save_tensors, write_json
 from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.climbing import Budget
 from kgrec.training.directory import open_partial, read_config, read_record_file
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_part, part_of
+from kgrec.training.picture import draw_augment
 from kgrec.training.proposals import LEARNED, SOURCES, Proposals
 from kgrec.training.record import AugmenterRecord, FitRecord
 

@@ -17,8 +17,7 @@ from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.gram import user_weights
 from kgrec.model.incidence import Incidence
 from kgrec.model.sparse_closed_form import SparseClosedForm
-from kgrec.training.budget import Budget
-from kgrec.training.climbing import Summit, leave_out
+from kgrec.training.climbing import Budget, Summit, leave_out
 from kgrec.training.closed_form_problem import ClosedFormProblem, keep_in_bounds, read_settings
 from kgrec.training.inner_split import history_of, inner_graph, most_popular_rows
 from kgrec.training.kernel_search import KernelTrials

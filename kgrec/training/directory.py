@@ -261,8 +261,7 @@ def write_run(
 ) -> None:
     """Writes settings, names, scorer, dislikes, picture, scalars and, last, the record."""
     # Matplotlib takes half a second to import, and those who read a run do without.
-    from kgrec.training.augment_picture import draw_augment
-    from kgrec.training.picture import draw_training
+    from kgrec.training.picture import draw_augment, draw_training
 
     write_served(partial, config, graph, scorer, display_names(graph), space)
     draw_training(partial / "training.png", record)

@@ -1,4 +1,7 @@
-"""From a graph to a fitted recommender; what is chosen and measured on the way is its record."""
+"""From a graph to a fitted recommender, and to a directory that serves it.
+
+What is chosen and measured on the way is the recommender's record.
+"""
 
 import logging
 import time
@@ -9,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kgrec import __version__
 from kgrec.config import Config
 from kgrec.errors import ConfigError
 from kgrec.evaluation.evaluate import peak_memory_mb
@@ -16,15 +20,24 @@ from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, text_space
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
-from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.climbing import Budget
 from kgrec.training.cold.completing import complete_items, complete_users
 from kgrec.training.defence import defended
+from kgrec.training.directory import (
+    Run,
+    load_run,
+    open_partial,
+    publish,
+    refuse_foreign,
+    write_run,
+)
 from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_parts
-from kgrec.training.record import FitRecord, FusionRecord
+from kgrec.training.record import FitRecord, FusionRecord, RunRecord
+from kgrec.training.relation_rows import items_per_entity
 
 logger = logging.getLogger(__name__)
 
@@ -138,3 +151,36 @@ def _fusion(fitting: Fitting, parts: dict[str, Scorer]) -> Fusion:
         weights=fusion.part_weights, scales=fusion.part_scales, valid_ndcg=value
     )
     return fusion
+
+
+def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bool = True) -> Run:
+    """Trains everything the config asks for and puts it into a run directory.
+
+    Work happens in `<run_dir>.partial`: a killed run is resumed from there when settings and graph
+    are the same, and an earlier run in `run_dir` stays until the new one is complete.
+
+    Args:
+        config: The settings.
+        graph: The graph; interactions held out for test are not looked at.
+        run_dir: Where the run goes.
+        progress: Whether bars are shown on a terminal.
+
+    Raises:
+        ConfigError: If the device is not there or nothing can be trained.
+        TrainingDiverged: If the loss is no longer finite.
+        RunError: If `run_dir` holds something that is not a run.
+    """
+    run_dir = Path(run_dir)
+    refuse_foreign(run_dir)
+    choose_device(config.training.device)  # before anything is written
+    partial = open_partial(config, graph, run_dir)
+    fitted = fit(config, graph, partial, progress=progress)
+    record = RunRecord.of(
+        fitted.record,
+        kgrec_version=__version__,
+        graph_version=graph.version,
+        fan_out=items_per_entity(graph),
+    )
+    write_run(partial, config, graph, fitted.scorer, record, fitted.space)
+    publish(partial, run_dir)
+    return load_run(run_dir)

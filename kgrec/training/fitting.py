@@ -19,11 +19,11 @@ from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Split
-from kgrec.training.budget import Budget
+from kgrec.training.checkpoint import Trained
 from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.climbing import Budget
 from kgrec.training.inner_split import history_of, time_ranks
 from kgrec.training.record import FitRecord
-from kgrec.training.resume import Trained
 
 _Settings = TypeVar("_Settings", bound="DataclassInstance")
 if TYPE_CHECKING:

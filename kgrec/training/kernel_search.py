@@ -9,8 +9,7 @@ from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.gram import RelationRows
 from kgrec.schema import Split
-from kgrec.training.budget import Budget
-from kgrec.training.climbing import Axis, climb
+from kgrec.training.climbing import Axis, Budget, climb
 from kgrec.training.inner_split import history_of, inner_ranks
 
 logger = logging.getLogger(__name__)

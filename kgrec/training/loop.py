@@ -18,17 +18,17 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.losses import bpr_loss, softmax_loss
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
 from kgrec.model.scorer import Scorer
-from kgrec.training.neighbour_sampling import NeighbourSampler
-from kgrec.training.optimizers import build_optimizers, decay_rates
-from kgrec.training.perturbation import backward
-from kgrec.training.resume import (
+from kgrec.training.checkpoint import (
     Progress,
     Trained,
     copy_state,
     resume_training,
     save_training,
 )
+from kgrec.training.optimizers import build_optimizers, decay_rates
+from kgrec.training.perturbation import backward
 from kgrec.training.sampling import (
+    NeighbourSampler,
     Positives,
     known_among,
     known_pairs,

@@ -10,8 +10,7 @@ import torch
 from kgrec.augment.bank import Bank
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
 from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter_state
-from kgrec.augment.plan import Plan
-from kgrec.augment.sources import ScoredSource, Source
+from kgrec.augment.sources import Plan, ScoredSource, Source
 from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
 from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import train_pairs

@@ -8,16 +8,15 @@ from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Split
-from kgrec.training.budget import Budget
 from kgrec.training.choices import CHOICES, Choices
+from kgrec.training.climbing import Budget
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.fit import choose_device
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
-from kgrec.training.networks import learner_of
+from kgrec.training.networks import TemperatureSettings, learner_of
 from kgrec.training.part import fit_part, part_of
 from kgrec.training.record import FitRecord
-from kgrec.training.temperature_search import TemperatureSettings
 
 
 @dataclass(frozen=True)

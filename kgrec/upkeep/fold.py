@@ -28,7 +28,7 @@ from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.network import GraphTensors
 from kgrec.model.scorer import Scorer, Wrapping
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
-from kgrec.training.cold.item_folds import completion_weights
+from kgrec.training.cold.folds import completion_weights
 from kgrec.training.cold.settings import ColdSettings, summed_kernel
 from kgrec.training.cold.views import item_views
 from kgrec.training.directory import (

@@ -13,7 +13,7 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.model.scorer import Scorer
 from kgrec.store.connect import open_store
 from kgrec.training.directory import load_run
-from kgrec.training.run import train
+from kgrec.training.fit import train
 from kgrec.upkeep.places import Receipt
 
 #: Users whose lists are compared, drawn with the run's seed.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from kgrec.config import Kind
-from kgrec.data.cleaning.rejects import AT
+from kgrec.data.cleaning.report import AT
 from kgrec.data.journal.erasing import is_placeholder
 from kgrec.data.journal.forgotten import Forgotten, among, without
 from kgrec.data.journal.manifest import read_manifest

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kgrec.config import Config, Source
-from kgrec.data.cleaning.rejects import Rejects
+from kgrec.data.cleaning.report import Rejects
 from kgrec.data.cleaning.schemas import SCHEMAS
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.reading.open import open_source

@@ -28,8 +28,8 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
+from kgrec.training.fit import train
 from kgrec.training.record import AugmentRecord
-from kgrec.training.run import train
 
 HOSTILE = '</title><script>alert(1)</script><img src=x onerror=alert(2)> & "<b>" 名前'
 Site = tuple[GraphStore, Run, ReportData]

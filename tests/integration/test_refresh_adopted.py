@@ -19,7 +19,7 @@ from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run, load_run
-from kgrec.training.run import train
+from kgrec.training.fit import train
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.watching import watch
 

@@ -103,8 +103,8 @@ BARE_NAMES = {
 
 #: Fields that are keys of configs and saved files, which stay as version 0.1 wrote them.
 SAVED_KEYS: dict[str, set[str]] = {
-    "config/augment.py": {"drawn"},
-    "training/temperature_search.py": {"tried"},
+    "config/sections.py": {"drawn"},
+    "training/networks.py": {"tried"},
 }
 
 #: How often code outside of a scorer's own module may ask for its class.

@@ -8,7 +8,7 @@ from graphs import history_of, make_graph
 from torch.nn.functional import logsigmoid
 
 from kgrec.augment import adversary
-from kgrec.augment.adversary import Lessons, draw_logits, play, pretrain
+from kgrec.augment.adversary import Discriminator, Generator, Lessons, draw_logits, play, pretrain
 from kgrec.augment.bank import Bank
 from kgrec.augment.gan import (
     Augmenter,
@@ -17,7 +17,6 @@ from kgrec.augment.gan import (
     fit_gan,
     fit_generator,
 )
-from kgrec.augment.generator import Discriminator, Generator
 from kgrec.augment.measures import effective_number
 from kgrec.augment.world import World
 from kgrec.config import GanConfig

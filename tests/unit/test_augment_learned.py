@@ -8,12 +8,12 @@ import pytest
 import torch
 from test_augment_gan import CONFIG, Ranks, draws, made
 
+from kgrec.augment.adversary import Generator
 from kgrec.augment.bank import Bank
 from kgrec.augment.gan import Augmenter, Classroom, fit_gan, fit_generator
-from kgrec.augment.generator import Generator
 from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter_state
 from kgrec.augment.measures import compare, describe
-from kgrec.augment.plan import Plan
+from kgrec.augment.sources import Plan
 from kgrec.config import GanConfig
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.incidence import Incidence

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from kgrec.training import augment_picture
-from kgrec.training.augment_picture import draw_augment
+from kgrec.training import picture
+from kgrec.training.picture import draw_augment
 
 
 def interval(middle: float) -> dict[str, float]:
@@ -51,7 +51,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             super().__init__(*given, **options)
             figures.append(self)
 
-    monkeypatch.setattr(augment_picture, "Figure", Kept)
+    monkeypatch.setattr(picture, "Figure", Kept)
 
     def draw(told: dict[str, Any]) -> list[Any]:
         draw_augment(tmp_path / "augment.png", told)

@@ -7,8 +7,7 @@ import pytest
 import torch
 from graphs import history_of, make_graph
 
-from kgrec.augment.plan import Plan
-from kgrec.augment.sources import ScoredSource
+from kgrec.augment.sources import Plan, ScoredSource
 from kgrec.bench.controls import DrawnSource
 from kgrec.config import AugmentConfig
 from kgrec.errors import ShapeError

@@ -319,7 +319,8 @@ def test_a_report_is_made_of_the_results_alone(
 
 def test_other_settings_and_seeds_are_fitted(finished: dict[str, Any], tmp_path: Path) -> None:
     ran, _ = again(finished, tmp_path / "a", "training.epochs=3")
-    assert ran == ["kgrec 0", "kgrec-no-graph 0", "kgrec 1", "kgrec-no-graph 1"]
+    names = ("kgrec", "kgrec-no-graph", "kgrec-attention")
+    assert ran == [f"{name} {seed}" for seed in (0, 1) for name in names]
     only = ["ease", "content-knn"]
     ran, _ = again(finished, tmp_path / "b", "text.components=3", only=only)
     assert ran == ["content-knn 0", "content-knn 1"]

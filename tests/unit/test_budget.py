@@ -2,8 +2,8 @@
 
 import pytest
 
-from kgrec.training import budget as module
-from kgrec.training.budget import Budget
+from kgrec.training import climbing as module
+from kgrec.training.climbing import Budget
 
 
 def test_only_searching_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:

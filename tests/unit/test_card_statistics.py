@@ -9,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.data.card.card import Bin
-from kgrec.data.card.degrees import degrees_of, gini, log2_bins, summarise
-from kgrec.data.card.statistics import EventStatistics
-from kgrec.data.card.timeline import iso, timeline_of
+from kgrec.data.card.statistics import (
+    EventStatistics,
+    degrees_of,
+    gini,
+    iso,
+    log2_bins,
+    summarise,
+    timeline_of,
+)
 from kgrec.data.journal.events import NO_TIME, Events
 
 DAY = 86_400
@@ -228,5 +234,5 @@ def test_summary_of_ten_nodes() -> None:
 
 def test_degrees_count_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     positions = np.random.default_rng(0).integers(0, 9, 1000).astype(np.int32)
-    monkeypatch.setattr("kgrec.data.card.degrees.SLICE", 13)
+    monkeypatch.setattr("kgrec.data.card.statistics.SLICE", 13)
     assert degrees_of(positions, 10).tolist() == np.bincount(positions, minlength=10).tolist()

@@ -6,11 +6,10 @@ import pyarrow as pa
 import pytest
 
 from kgrec.config import Behaviour, DataConfig, Source
-from kgrec.data.cleaning.rejects import Rejects
-from kgrec.data.cleaning.report import Finding, Report
+from kgrec.data.cleaning.report import Finding, Rejects, Report
 from kgrec.data.cleaning.schemas import SCHEMAS
 from kgrec.data.cleaning.source import clean_source
-from kgrec.data.reading.chunk import BadRow, Chunk
+from kgrec.data.reading.files import BadRow, Chunk
 from kgrec.errors import ConfigError, DataError
 
 COMPOSED, APART = "caf\u00e9", "cafe\u0301"

@@ -5,7 +5,7 @@ import pytest
 from test_cleaning import APART, COMPOSED, Cleaning, events
 
 from kgrec.data.cleaning.schemas import SCHEMAS, cell_columns
-from kgrec.data.reading.chunk import BadRow
+from kgrec.data.reading.files import BadRow
 from kgrec.errors import DataError
 
 # nodes

@@ -7,9 +7,9 @@ import pytest
 from test_cleaning import Cleaning, chunk
 
 from kgrec.config import DataConfig, Source
-from kgrec.data.cleaning.rejects import AT, BECAUSE, RAW, Rejects, rejects_source
+from kgrec.data.cleaning.report import AT, BECAUSE, RAW, Rejects, rejects_source
 from kgrec.data.cleaning.source import clean_source
-from kgrec.data.reading.chunk import BadRow, Chunk
+from kgrec.data.reading.files import BadRow, Chunk
 from kgrec.data.reading.open import open_source
 from kgrec.errors import DataError
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from kgrec.config import TimeFormat
 from kgrec.data.cleaning.cells import plain
-from kgrec.data.cleaning.times import Clock
-from kgrec.data.cleaning.zones import FIRST, LAST, to_utc
+from kgrec.data.cleaning.times import FIRST, LAST, Clock, to_utc
 from kgrec.errors import ConfigError
 
 BERLIN = "Europe/Berlin"

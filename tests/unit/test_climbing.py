@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from kgrec.training import budget as clock
-from kgrec.training.budget import Budget
+from kgrec.training import climbing as clock
 from kgrec.training.climbing import (
+    Budget,
     Summit,
     climb,
     ladder,

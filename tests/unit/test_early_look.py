@@ -15,10 +15,10 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Split
-from kgrec.training import budget as clock
+from kgrec.training import climbing as clock
 from kgrec.training import early_look
-from kgrec.training.budget import Budget
 from kgrec.training.choices import Choices
+from kgrec.training.climbing import Budget
 from kgrec.training.early_look import can_look, parts_to_leave_out
 from kgrec.training.fit import fit
 from kgrec.training.fitting import Fitting

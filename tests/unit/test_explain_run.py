@@ -20,7 +20,7 @@ from kgrec.recommender import Recommender
 from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
-from kgrec.training.run import train
+from kgrec.training.fit import train
 
 
 @pytest.fixture(scope="module")

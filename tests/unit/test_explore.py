@@ -31,7 +31,7 @@ from kgrec.recommender import Recommender
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
-from kgrec.training.run import train
+from kgrec.training.fit import train
 
 Site = tuple[GraphStore, Run]
 HOSTILE = '</script><script>alert(1)</script> & "<b>" $x_1$ \x00 名前'

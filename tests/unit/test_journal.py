@@ -9,8 +9,7 @@ import pytest
 
 from kgrec.config import Source
 from kgrec.data.cleaning.schemas import EVENTS, FACTS
-from kgrec.data.journal.codes import Codes
-from kgrec.data.journal.events import NO_SPLIT, NO_TIME
+from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Codes
 from kgrec.data.journal.journal import Journal, Part
 from kgrec.data.journal.manifest import NAME, FileRecord, GraphRecord, LoadRecord
 from kgrec.errors import ConfigError, DataError, StoreBusy

@@ -15,9 +15,8 @@ from kgrec.model.network import GraphNetwork, GraphTensors
 from kgrec.schema import Split
 from kgrec.training import loop
 from kgrec.training.loop import train_network
-from kgrec.training.neighbour_sampling import NeighbourSampler
 from kgrec.training.optimizers import RowAdam
-from kgrec.training.sampling import Positives
+from kgrec.training.sampling import NeighbourSampler, Positives
 
 GRAPH = random_graph(1)
 TENSORS, HISTORY = tensors_of(GRAPH, text=3), history_of(GRAPH)

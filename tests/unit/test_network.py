@@ -23,8 +23,7 @@ from kgrec.errors import ShapeError
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.tensors import build_hetero, typed_edges
 from kgrec.graph.texts import node_texts
-from kgrec.model.encoders import attend
-from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation
+from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation, attend
 from kgrec.schema import NodeLabel, Role, Split
 from kgrec.training.closed_form_search import search_closed_form
 from kgrec.training.parts.closed_form import ClosedFormConfig

@@ -23,7 +23,7 @@ from kgrec.recommender import Recommendation, Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
-from kgrec.training.run import train
+from kgrec.training.fit import train
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from kgrec.errors import ConfigError, RunError
 from kgrec.queries import QUERIES, GraphResult, QueryResult, relation_weights
 from kgrec.queries.description import describe
-from kgrec.queries.graph_rows import Neighbour, SubgraphEdge, Walk
-from kgrec.queries.graph_rows import Path as QueryPath
+from kgrec.queries.results import Neighbour, SubgraphEdge, Walk
+from kgrec.queries.results import Path as QueryPath
 from kgrec.queries.rows import Interaction, UserProfile
 from kgrec.queries.values import KINDS, MAX_ENTRIES, MAX_LIMIT, check_timeout, check_value, kind_of
 from kgrec.queries.walks import draw

@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from kgrec.config import NODE_KINDS, Source
-from kgrec.data.reading.chunk import Chunk
 from kgrec.data.reading.columns import ALIASES, REQUIRED, needed_columns, resolve_columns
-from kgrec.data.reading.files import content_hash, find_files
+from kgrec.data.reading.files import Chunk, content_hash, find_files
 from kgrec.data.reading.open import SourceFile, open_source
 from kgrec.errors import ConfigError, DataError
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.config import Source
-from kgrec.data.reading.chunk import BadRow, Chunk
 from kgrec.data.reading.delimited import dialect, read_delimited
+from kgrec.data.reading.files import BadRow, Chunk
 from kgrec.data.reading.records import Block, read_blocks
 from kgrec.errors import ConfigError, DataError
 

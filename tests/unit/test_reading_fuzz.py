@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kgrec.config import Source
-from kgrec.data.reading.chunk import Chunk
+from kgrec.data.reading.files import Chunk
 from kgrec.data.reading.open import open_source
 from kgrec.errors import KgrecError
 

@@ -24,8 +24,8 @@ from kgrec.recommender import Recommender
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.training.directory import Run
+from kgrec.training.fit import train
 from kgrec.training.relation_rows import relation_rows
-from kgrec.training.run import train
 
 
 @pytest.fixture(scope="module")

@@ -33,15 +33,14 @@ from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.directory import LAYOUT, Run, load_run, open_partial, read_record
-from kgrec.training.fit import choose_device, fit
+from kgrec.training.fit import choose_device, fit, train
+from kgrec.training.networks import TRIAL_EPOCHS, TemperatureSettings
 from kgrec.training.parts import user_side
 from kgrec.training.parts.directed import DirectedSettings
 from kgrec.training.parts.user_side import UserSideSettings
 from kgrec.training.picture import _by_relation
 from kgrec.training.proposals import Proposals
 from kgrec.training.relation_rows import items_per_entity
-from kgrec.training.run import train
-from kgrec.training.temperature_search import TRIAL_EPOCHS, TemperatureSettings
 
 #: What a search could have found; no search over the tiny data set ends there.
 CLOSED_FORM = ClosedFormSettings(

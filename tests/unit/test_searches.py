@@ -28,11 +28,16 @@ from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Role, Split
 from kgrec.training import closed_form_search
-from kgrec.training.budget import Budget
+from kgrec.training.climbing import Budget
 from kgrec.training.closed_form_problem import keep_in_bounds
 from kgrec.training.closed_form_search import ClosedFormSettings, search_closed_form
-from kgrec.training.fusion_candidates import Candidates, Term
-from kgrec.training.fusion_search import default_weights, most_users, search_fusion
+from kgrec.training.fusion_search import (
+    Candidates,
+    Term,
+    default_weights,
+    most_users,
+    search_fusion,
+)
 from kgrec.training.inner_split import inner_graph, inner_ranks, is_temporal, time_ranks
 from kgrec.training.parts.closed_form import ClosedFormConfig
 from kgrec.training.parts.directed import search_directed

@@ -10,8 +10,7 @@ from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.gram import RelationRows, user_weights
 from kgrec.model.incidence import Incidence
 from kgrec.model.sparse_closed_form import SparseClosedForm
-from kgrec.model.sparse_gram import sparse_gram
-from kgrec.model.sparse_inverse import sparse_inverse
+from kgrec.model.sparse_inverse import sparse_gram, sparse_inverse
 from kgrec.training import closed_form_search
 from kgrec.training.closed_form_search import ClosedFormSettings
 from kgrec.training.fit import fit

@@ -1,7 +1,7 @@
 """The temperature is found by going one way along a ladder."""
 
-from kgrec.training.budget import Budget
-from kgrec.training.temperature_search import TemperatureSettings, search_temperature
+from kgrec.training.climbing import Budget
+from kgrec.training.networks import TemperatureSettings, search_temperature
 
 
 def search(best: float, budget: Budget | None = None) -> tuple[TemperatureSettings, list[float]]:

@@ -13,8 +13,7 @@ from kgrec.config import TextConfig
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.text import encoder as encoder_module
 from kgrec.text.cache import VectorCache
-from kgrec.text.encoder import Encoder, encode_texts
-from kgrec.text.own import register_encoder
+from kgrec.text.encoder import Encoder, encode_texts, register_encoder
 
 TEXTS = ["Heat (1995); crime", "Toy Story; animation", "a film about toys that come alive", "x"]
 

@@ -22,8 +22,8 @@ from kgrec.model.network import GraphNetwork
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Role, Split
 from kgrec.training import loop
+from kgrec.training.checkpoint import Trained, copy_state
 from kgrec.training.loop import Progress, train_network
-from kgrec.training.resume import Trained, copy_state
 from kgrec.training.sampling import Positives, pair_edges
 
 GRAPH = checkerboard()

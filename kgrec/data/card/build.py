@@ -16,12 +16,10 @@ from kgrec.data.card.card import (
     SourceSummary,
     SplitSummary,
 )
-from kgrec.data.card.degrees import degrees_of, summarise
 from kgrec.data.card.holdout import times_of
 from kgrec.data.card.leaks import find_cautions
 from kgrec.data.card.sample import ends
-from kgrec.data.card.statistics import EventStatistics
-from kgrec.data.card.timeline import iso, timeline_of
+from kgrec.data.card.statistics import EventStatistics, degrees_of, iso, summarise, timeline_of
 from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.events import NO_TIME
 from kgrec.data.tables import Dataset, RelationTable

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.data.card.card import Caution, SplitSummary
-from kgrec.data.card.degrees import slices
 from kgrec.data.card.sample import ends
+from kgrec.data.card.statistics import slices
 from kgrec.data.journal.events import NO_TIME
 from kgrec.data.tables import Dataset
 from kgrec.schema import NodeLabel, Split

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kgrec.data.card.degrees import degrees_of
 from kgrec.data.card.sample import Index, Mask, Pairs, Sample, contains, edge_keys, ends
+from kgrec.data.card.statistics import degrees_of
 
 #: Neighbours of one node that are followed, about; others are left out at random.
 MOST_NEIGHBOURS = 100

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.data.card.card import Caution
-from kgrec.data.card.degrees import degrees_of
 from kgrec.data.card.sample import ends
+from kgrec.data.card.statistics import degrees_of
 from kgrec.data.tables import Dataset
 from kgrec.schema import NodeLabel, Split
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kgrec.data.card.degrees import Positions, degrees_of, slices
+from kgrec.data.card.statistics import Positions, degrees_of, slices
 from kgrec.data.tables import Dataset
 from kgrec.schema import NodeLabel, Split
 

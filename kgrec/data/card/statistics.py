@@ -1,13 +1,82 @@
-"""What the events are like over time, counted part by part before they are folded."""
+"""What there is: counts, degrees and times."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from kgrec.data.card.card import Bin, Degrees, Timeline
 from kgrec.data.journal.events import NO_TIME, Events
 
 Counts = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.integer]
+
+#: Edges that are looked at at once, so that no copy of all of them is made.
+SLICE = 1_000_000
+
+
+def slices(length: int) -> Iterator[slice]:
+    """Gives consecutive slices that cover so many rows."""
+    for start in range(0, length, SLICE):
+        yield slice(start, min(start + SLICE, length))
+
+
+def degrees_of(positions: Positions, nodes: int) -> Counts:
+    """Counts how often each of so many nodes occurs among positions (n,); int64 (nodes,)."""
+    counts = np.zeros(nodes, np.int64)
+    for part in slices(len(positions)):
+        np.add.at(counts, positions[part], 1)
+    return counts
+
+
+def summarise(degrees: Counts) -> Degrees:
+    """Describes degrees (nodes,)."""
+    ascending = np.sort(degrees)
+    nodes, total = len(ascending), int(ascending.sum())
+    empty = nodes == 0
+    return Degrees(
+        nodes=nodes,
+        without=int((ascending == 0).sum()),
+        few=int(((ascending > 0) & (ascending <= 5)).sum()),
+        mean=0.0 if empty else total / nodes,
+        median=0.0 if empty else float(np.median(ascending)),
+        p90=0.0 if empty else float(np.percentile(ascending, 90)),
+        max=0 if empty else int(ascending[-1]),
+        gini=gini(ascending),
+        top_1=_top_share(ascending, 0.01),
+        top_10=_top_share(ascending, 0.1),
+        bins=log2_bins(ascending),
+    )
+
+
+def gini(ascending: Counts) -> float:
+    """Gives the Gini coefficient of counts (n,) in ascending order; 0 if there is nothing."""
+    total = float(ascending.sum())
+    if not total:
+        return 0.0
+    nodes = len(ascending)
+    ranks = 2 * np.arange(1, nodes + 1) - nodes - 1
+    return float((ranks * ascending).sum() / (nodes * total))
+
+
+def log2_bins(degrees: Counts) -> tuple[Bin, ...]:
+    """Counts nodes by degree: 0, 1, 2–3, 4–7 …; no bin in between is left out."""
+    if not len(degrees):
+        return ()
+    # A number's length in binary is its bin: 0 has none, 1 one, 2 and 3 two digits.
+    digits = np.frexp(degrees.astype(np.float64))[1]
+    counts = np.bincount(digits)
+    return tuple(
+        Bin(2**place // 2, max(2**place - 1, 0), int(count)) for place, count in enumerate(counts)
+    )
+
+
+def _top_share(ascending: Counts, share: float) -> float:
+    total = int(ascending.sum())
+    top = max(round(len(ascending) * share), 1)
+    return float(ascending[-top:].sum()) / total if total else 0.0
+
 
 _DAY = 86_400
 #: Events that are counted at once, so that memory stays bounded however many come.
@@ -157,3 +226,74 @@ def _added(counts: Counts, positions: npt.NDArray[np.integer]) -> Counts:
             counts = np.concatenate([counts, np.zeros(max(lacking, len(counts) // 2), np.int64)])
         np.add.at(counts, positions, 1)
     return counts
+
+
+Days = npt.NDArray[np.int64]
+
+#: Days up to which a unit is used.
+_UNITS = (("day", 92), ("week", 2 * 366), ("month", 20 * 366))
+#: Events at either end that may be left out if that halves what is shown: broken clocks.
+_STRAYS = 0.0005
+#: Days that are shown at most, the last ones.
+_MOST_DAYS = 300 * 366
+
+
+def iso(seconds: float) -> str:
+    """Writes a time as ISO 8601, UTC."""
+    return f"{np.datetime64(int(seconds), 's')}Z"
+
+
+def timeline_of(statistics: EventStatistics) -> Timeline | None:
+    """Sums days to periods; None if no event has a time."""
+    timed = {name: b for name, b in statistics.behaviours.items() if len(b.days)}
+    if not timed:
+        return None
+    days = np.concatenate([b.days for b in timed.values()])
+    counts = np.concatenate([b.day_counts for b in timed.values()])
+    first, last = _visible_range(days, counts)
+    first = max(first, last - _MOST_DAYS)
+    unit = next((unit for unit, most in _UNITS if last - first < most), "year")
+    periods = np.arange(_period(first, unit), _period(last, unit) + 1)
+    period_counts = {}
+    for name, behaviour in timed.items():
+        inside = (behaviour.days >= first) & (behaviour.days <= last)
+        places = _periods(behaviour.days[inside], unit) - periods[0]
+        sums = np.bincount(places, behaviour.day_counts[inside], minlength=len(periods))
+        period_counts[name] = tuple(int(value) for value in sums)
+    outside = int(counts[(days < first) | (days > last)].sum())
+    return Timeline(unit, _starts(periods, unit), period_counts, outside)
+
+
+def _visible_range(days: Days, counts: Days) -> tuple[int, int]:
+    """Gives the first and last day to show."""
+    order = np.argsort(days, kind="stable")
+    days, reached = days[order], np.cumsum(counts[order])
+    strays = int(_STRAYS * reached[-1])
+    first = days[np.searchsorted(reached, strays, side="right")]
+    last = days[np.searchsorted(reached, reached[-1] - strays)]
+    if last - first < (days[-1] - days[0]) / 2:
+        return int(first), int(last)
+    return int(days[0]), int(days[-1])
+
+
+def _period(day: int, unit: str) -> int:
+    return int(_periods(np.array([day]), unit)[0])
+
+
+def _periods(days: Days, unit: str) -> Days:
+    """Numbers the period that each day (n,) is in."""
+    if unit == "day":
+        return days
+    if unit == "week":
+        return (days + 3) // 7  # 1970 began on a Thursday
+    code = "M" if unit == "month" else "Y"
+    return days.astype("datetime64[D]").astype(f"datetime64[{code}]").astype(np.int64)
+
+
+def _starts(periods: Days, unit: str) -> tuple[str, ...]:
+    """Gives the first day of each period (n,)."""
+    if unit == "week":
+        return tuple((periods * 7 - 3).astype("datetime64[D]").astype(str).tolist())
+    code = {"day": "D", "month": "M", "year": "Y"}[unit]
+    firsts = periods.astype(f"datetime64[{code}]").astype("datetime64[D]")
+    return tuple(firsts.astype(str).tolist())

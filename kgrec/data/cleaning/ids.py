@@ -19,7 +19,7 @@ from kgrec.data.cleaning.cells import (
     missing,
     nfc,
 )
-from kgrec.data.cleaning.screening import odd_values
+from kgrec.data.cleaning.prose import odd_values
 
 #: The longest id, in characters.
 MAX_ID = 512

@@ -14,7 +14,7 @@ from kgrec.data.cleaning.choices import Behaviours, clean_flags, clean_labels
 from kgrec.data.cleaning.ids import ID, RELATION, clean_ids
 from kgrec.data.cleaning.numbers import Bounds, clean_numbers
 from kgrec.data.cleaning.prose import clean_cells, clean_texts
-from kgrec.data.cleaning.rejects import REJECT_COLUMNS
+from kgrec.data.cleaning.report import REJECT_COLUMNS
 from kgrec.data.cleaning.schemas import SCHEMAS, cell_columns
 from kgrec.data.cleaning.times import Clock
 from kgrec.data.reading.columns import REQUIRED

@@ -20,8 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgrec.config import Kind
-from kgrec.data.journal.codes import Codes
-from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Events
+from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Codes, Events
 from kgrec.data.journal.forgotten import read_forgotten
 from kgrec.data.journal.manifest import LoadRecord, Manifest, read_manifest, write_manifest
 from kgrec.data.journal.staging import Staging

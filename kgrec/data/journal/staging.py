@@ -18,8 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kgrec.config import Source
-from kgrec.data.journal.codes import Codes
-from kgrec.data.journal.events import NO_SPLIT, NO_TIME
+from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Codes
 from kgrec.data.journal.manifest import FileRecord, LoadRecord, Manifest
 from kgrec.data.loads import Load
 from kgrec.errors import DataError

@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kgrec.config import Source
-from kgrec.data.reading.chunk import CHUNK_ROWS, Chunk
 from kgrec.data.reading.columns import column_name, mapped_columns, needed_columns
-from kgrec.data.reading.files import CODECS, listed, unreadable
+from kgrec.data.reading.files import CHUNK_ROWS, CODECS, Chunk, listed, unreadable
 from kgrec.errors import ConfigError, DataError
 
 #: Bytes a chunk of wide rows aims at.

@@ -18,8 +18,16 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from kgrec.config import Source
-from kgrec.data.reading.chunk import CHUNK_ROWS, BadRow, Chunk
-from kgrec.data.reading.files import UTF8_BOM, ByteStream, bare_suffix, first_line, listed
+from kgrec.data.reading.files import (
+    CHUNK_ROWS,
+    UTF8_BOM,
+    BadRow,
+    ByteStream,
+    Chunk,
+    bare_suffix,
+    first_line,
+    listed,
+)
 from kgrec.data.reading.records import CLOSING, Block, read_blocks
 from kgrec.errors import ConfigError, DataError
 

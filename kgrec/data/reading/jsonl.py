@@ -12,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from kgrec.config import Source
-from kgrec.data.reading.chunk import BadRow, Chunk
 from kgrec.data.reading.columns import column_name, mapped_columns, needed_columns
-from kgrec.data.reading.files import ByteStream, first_line, listed
+from kgrec.data.reading.files import BadRow, ByteStream, Chunk, first_line, listed
 from kgrec.data.reading.records import Block, read_blocks
 from kgrec.errors import DataError
 

@@ -12,7 +12,6 @@ from typing import IO, Any
 import pyarrow as pa
 
 from kgrec.config import Source
-from kgrec.data.reading.chunk import Chunk
 from kgrec.data.reading.columnar import (
     arrow_table,
     read_parquet,
@@ -25,6 +24,7 @@ from kgrec.data.reading.delimited import ATOMIC_SUFFIXES, read_delimited
 from kgrec.data.reading.files import (
     PARQUET_MARK,
     ByteStream,
+    Chunk,
     bare_suffix,
     content_hash,
     find_files,

@@ -19,7 +19,7 @@ from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel
 from kgrec.training.climbing import Axis, climb, line, scaled, scaled_at
-from kgrec.training.cold.item_folds import (
+from kgrec.training.cold.folds import (
     LEAST_WARM,
     ItemFold,
     completion_weights,

@@ -12,7 +12,7 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.fusion import moments
 from kgrec.model.scorer import Scorer
-from kgrec.training.cold.item_folds import K
+from kgrec.training.cold.folds import K
 from kgrec.training.cold.settings import ColdSettings
 
 _MOST_USERS = 2_000

@@ -23,8 +23,8 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Role
 from kgrec.training.climbing import Axis, climb, line, scaled, scaled_at
+from kgrec.training.cold.folds import UserFold, user_folds, user_mix
 from kgrec.training.cold.settings import ColdUserSettings, scaled_to_one, summed_kernel
-from kgrec.training.cold.user_folds import UserFold, user_folds, user_mix
 from kgrec.training.cold.views import View, user_views
 from kgrec.training.inner_split import history_of
 from kgrec.training.record import ColdUsersRecord, FitRecord

@@ -13,7 +13,7 @@ from kgrec.training.parts.closed_form import ClosedFormConfig
 if TYPE_CHECKING:
     from kgrec.graph.data import GraphData
     from kgrec.model.scorer import Scorer
-    from kgrec.training.budget import Budget
+    from kgrec.training.climbing import Budget
     from kgrec.training.fitting import Fitting
 
 logger = logging.getLogger(__name__)
@@ -112,8 +112,13 @@ def search_directed(
     """
     from kgrec.model.directed import DirectedRidge
     from kgrec.model.gram import user_weights
-    from kgrec.training.inner_search import MOST_ITEMS, search_on
-    from kgrec.training.inner_split import history_of, inner_graph, inner_ranks
+    from kgrec.training.inner_split import (
+        MOST_ITEMS,
+        history_of,
+        inner_graph,
+        inner_ranks,
+        search_on,
+    )
 
     inner, _ = inner_graph(graph, (), MOST_ITEMS, seed, temporal=True)
     history = history_of(inner)

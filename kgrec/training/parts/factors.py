@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kgrec.graph.data import GraphData
     from kgrec.model.incidence import Incidence
     from kgrec.model.scorer import Scorer
-    from kgrec.training.budget import Budget
+    from kgrec.training.climbing import Budget
     from kgrec.training.fitting import Fitting
 
 _RIDGES, _UNOBSERVED = (5.0, 1.5, 15.0, 50.0), (0.2, 0.05, 0.6)
@@ -93,8 +93,7 @@ def search_factors(
         budget: A wall limit, where there is one.
         on_trial: Is told what is tried.
     """
-    from kgrec.training.inner_search import most_active_inner, search_on
-    from kgrec.training.inner_split import history_of
+    from kgrec.training.inner_split import history_of, most_active_inner, search_on
 
     inner = most_active_inner(graph, seed, temporal=temporal)
     history = history_of(inner)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kgrec.graph.data import GraphData
     from kgrec.model.incidence import Incidence
     from kgrec.model.scorer import Scorer
-    from kgrec.training.budget import Budget
+    from kgrec.training.climbing import Budget
     from kgrec.training.fitting import Fitting
 
 logger = logging.getLogger(__name__)
@@ -91,8 +91,7 @@ def search_user_side(
         temporal: Whether the latest are held out.
         budget: A wall limit, where there is one.
     """
-    from kgrec.training.inner_search import most_active_inner, search_on
-    from kgrec.training.inner_split import history_of
+    from kgrec.training.inner_split import history_of, most_active_inner, search_on
 
     inner = most_active_inner(graph, seed, temporal=temporal)
     history = history_of(inner)
