@@ -14,7 +14,7 @@ from kgrec.data.journal.manifest import FileRecord, LoadRecord
 from kgrec.data.journal.staging import Staging
 from kgrec.data.reading.files import Chunk
 from kgrec.data.reading.open import Query, SourceFile, open_source
-from kgrec.data.settings import reading_settings
+from kgrec.data.unchanged import reading_settings
 from kgrec.errors import ConfigError, DataError
 from kgrec.files import stamp_of
 

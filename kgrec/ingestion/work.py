@@ -11,8 +11,8 @@ from kgrec.config import Config
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Catalogue, GraphRecord
 from kgrec.data.journal.place import graph_address
-from kgrec.data.settings import view_settings
 from kgrec.data.tables import Changes, Dataset
+from kgrec.data.unchanged import view_settings
 from kgrec.data.view.build import build_dataset
 from kgrec.data.view.delta import derive_changes
 from kgrec.data.view.scaling import Scale

@@ -13,8 +13,8 @@ from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import GraphRecord
 from kgrec.data.journal.place import graph_address, journal_folder
 from kgrec.data.reading.files import find_files
-from kgrec.data.settings import view_settings
 from kgrec.data.tables import Changes
+from kgrec.data.unchanged import view_settings
 from kgrec.data.view.delta import derive_changes
 from kgrec.errors import ConfigError, DataError, StoreBusy, StoreUnavailable
 from kgrec.files import stamp_of

@@ -5,7 +5,8 @@ import pytest
 from event_rows import Row, all_edges, config_of, edges_of, events_of, view_of
 
 from kgrec.data.cleaning.report import Report
-from kgrec.data.view.interactions import InteractionView, derive_interactions, is_local
+from kgrec.data.view.interactions import InteractionView, derive_interactions
+from kgrec.data.view.splits import is_local
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import DISLIKED, EdgeKey, NodeLabel, Role, Split
 

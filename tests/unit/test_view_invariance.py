@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from kgrec.config import DataConfig
 from kgrec.data.cleaning.report import Report
-from kgrec.data.view import blocks
-from kgrec.data.view.interactions import InteractionView, is_local
+from kgrec.data.view import folding
+from kgrec.data.view.interactions import InteractionView
+from kgrec.data.view.splits import is_local
 from kgrec.errors import ConfigError, DataError
 
 TEMPORAL = ("temporal_user", "temporal_global", "leave_last_out")
@@ -116,7 +117,7 @@ def test_the_size_of_blocks_does_not_matter(
     one, other = Report(), Report()
     whole = outcome(rows, config, report=one)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "BLOCK_EVENTS", block)
+        patch.setattr(folding, "BLOCK_EVENTS", block)
         assert outcome(rows, config, report=other) == whole
     if not isinstance(whole, type):
         assert sorted(one.notes()) == sorted(other.notes())

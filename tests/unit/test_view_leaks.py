@@ -6,8 +6,7 @@ import pytest
 from event_rows import Row, all_edges, config_of, view_of
 
 from kgrec.data.journal.events import NO_TIME
-from kgrec.data.view.leaks import HeldOut
-from kgrec.data.view.splits import NEVER
+from kgrec.data.view.splits import NEVER, HeldOut
 
 #: User 0 has items 0 to 3 at 10, 20, 30, 40; user 1 has two items, and so nothing held out.
 TARGETS = [

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kgrec.config import DataConfig
 from kgrec.data.cleaning.report import Report
-from kgrec.data.view.sessions import number_sessions
+from kgrec.data.view.folding import number_sessions
 from kgrec.schema import Split
 
 

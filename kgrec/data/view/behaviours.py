@@ -1,6 +1,7 @@
 """The behaviours of the settings, in the order and under the names that the view uses."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -8,10 +9,12 @@ import numpy.typing as npt
 from kgrec.config import Behaviour, DataConfig
 from kgrec.data.journal.events import Events
 from kgrec.data.view.findings import SOURCE, note
-from kgrec.data.view.folding import Policy
-from kgrec.data.view.runs import Mask
+from kgrec.data.view.pairs import Mask
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import DISLIKED, EdgeKey, NodeLabel, Role, relation_type
+
+#: Which of several events of a pair counts.
+Policy = Literal["first", "last", "sum", "max"]
 
 #: Name of the edges of targets that were rated too low.
 DISLIKED_NAME = "disliked"

@@ -12,13 +12,13 @@ from kgrec.data.cleaning.report import current_report
 from kgrec.data.fingerprint import hash_ids
 from kgrec.data.journal.events import Events
 from kgrec.data.journal.journal import Journal, Part
-from kgrec.data.tables import Dataset, RelationTable
+from kgrec.data.tables import Dataset
 from kgrec.data.view.identities import Identities, read_identities
-from kgrec.data.view.interactions import InteractionView, derive_interactions, is_local
+from kgrec.data.view.interactions import InteractionView, derive_interactions
 from kgrec.data.view.knowledge import KnowledgeView, SourceRows, derive_knowledge
-from kgrec.data.view.leaks import HeldOut
 from kgrec.data.view.nodes import table_ids
 from kgrec.data.view.scaling import Scale
+from kgrec.data.view.splits import HeldOut, is_local
 from kgrec.errors import DataError
 from kgrec.schema import NodeLabel, Split
 
@@ -239,10 +239,7 @@ def _assembled(
         label: index[label].get_indexer(pd.Index(coded.ids[label])).astype(np.int32)
         for label in _CODED
     }
-    relations = [
-        RelationTable(name, key, _placed(edges, place), role)
-        for name, key, role, edges in view.behaviours
-    ]
+    relations = [replace(table, edges=_placed(table.edges, place)) for table in view.behaviours]
     for table in knowledge.relations:
         ends = {
             end: index[label].get_indexer(pd.Index(table.edges[end])).astype(np.int32)

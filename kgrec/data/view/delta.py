@@ -20,8 +20,9 @@ from kgrec.data.journal.manifest import GraphRecord
 from kgrec.data.tables import Changes
 from kgrec.data.view.build import CodedIds, coded_ids
 from kgrec.data.view.identities import read_identities
-from kgrec.data.view.interactions import InteractionView, derive_interactions, is_local
-from kgrec.schema import EdgeKey, NodeLabel, Role, interaction_key
+from kgrec.data.view.interactions import InteractionView, derive_interactions
+from kgrec.data.view.splits import is_local
+from kgrec.schema import EdgeKey, NodeLabel, interaction_key
 
 #: Kinds of source whose rows depend on what is held out, or merge ids.
 _ENTANGLED = ("reviews", "queries", "same_as")
@@ -105,9 +106,7 @@ def _edge_sets(view: InteractionView) -> _EdgeSets:
         (str(interaction_key(split)), interaction_key(split)): frame
         for split, frame in view.splits.items()
     }
-    return edge_sets | {
-        (f"{name} {key} {role}", key): edges for name, key, role, edges in view.behaviours
-    }
+    return edge_sets | {(f"{t.name} {t.key} {t.role}", t.key): t.edges for t in view.behaviours}
 
 
 def _changes(
@@ -135,8 +134,7 @@ def _changes(
         if len(deletions):
             gone_edges[key] = _with_ids(deletions[["head", "tail"]], coded)
     catalogue = {key: (name, key, role) for name, key, role in graph.catalogue}
-    for name, key, role, _ in new.behaviours:
-        catalogue[key] = (name, key, Role(role))
+    catalogue |= {t.key: (t.name, t.key, t.role) for t in new.behaviours}
     return Changes(
         base=graph.version,
         version=version_of(value),

@@ -12,13 +12,13 @@ from kgrec.config import CleaningConfig
 from kgrec.data.fingerprint import Hashes
 from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Events
 from kgrec.data.view.findings import SOURCE, note
-from kgrec.data.view.pairs import pair_keys
-from kgrec.data.view.runs import (
+from kgrec.data.view.pairs import (
     Array,
     Index,
     Mask,
     is_start,
     ordered,
+    pair_keys,
     rows_after,
     sizes_of,
     starts_of,

@@ -8,28 +8,32 @@ import pandas as pd
 from kgrec.config import DataConfig, Kind
 from kgrec.data.cleaning.report import Report
 from kgrec.data.tables import RelationTable
-from kgrec.data.view.attributes import attribute_ids, one_spelling
+from kgrec.data.view.columns import attribute_ids, one_spelling
 from kgrec.data.view.facts import (
     ENTITY,
+    Link,
     Stated,
     between,
     check_rules,
     encoded,
     facts_frame,
+    read_link,
     read_stated,
+    recognised,
+    redirected,
     vocabulary,
 )
 from kgrec.data.view.identities import Identities
-from kgrec.data.view.links import Link, read_link, recognised, redirected
-from kgrec.data.view.node_frames import (
+from kgrec.data.view.nodes import (
     Known,
+    NodeTable,
     entity_loads,
     loads_by_id,
     node_frames,
+    read_nodes,
     report_unused,
     scaled_numbers,
 )
-from kgrec.data.view.nodes import NodeTable, read_nodes
 from kgrec.data.view.relations import (
     about_known,
     entities_of,

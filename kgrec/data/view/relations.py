@@ -8,17 +8,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.data.tables import RelationTable
-from kgrec.data.view.components import components
 from kgrec.data.view.facts import (
     ENTITY,
     FACT_COLUMNS,
     FACT_KEYS,
     ITEM,
     LABELS,
+    Link,
+    redirected_end,
 )
 from kgrec.data.view.findings import note
-from kgrec.data.view.identities import Identities
-from kgrec.data.view.links import Link, redirected_end
+from kgrec.data.view.identities import Identities, components
 from kgrec.data.view.rows import SourceRows, among
 from kgrec.errors import DataError
 from kgrec.schema import SAME_AS, EdgeKey, Role, relation_type
