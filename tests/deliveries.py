@@ -14,8 +14,9 @@ from kgrec.config import Config, Kind, Source
 from kgrec.data.cleaning.report import Report
 from kgrec.data.cleaning.schemas import SCHEMAS
 from kgrec.data.view.identities import read_identities
-from kgrec.data.view.knowledge import KnowledgeView, SourceRows, derive_knowledge
+from kgrec.data.view.knowledge import KnowledgeView, derive_knowledge
 from kgrec.data.view.nodes import table_ids
+from kgrec.data.view.rows import SourceRows
 from kgrec.data.view.scaling import Scale
 from kgrec.schema import NodeLabel, Role
 
@@ -74,11 +75,7 @@ class Held:
     pairs: frozenset[tuple[str, str]] = frozenset()
     moment: int | None = None
 
-    def leaves(
-        self, user: pd.Series | None, item: pd.Series | None, time: pd.Series | None
-    ) -> npt.NDArray[np.bool_]:
-        assert user is not None
-        assert item is not None
+    def leaves(self, user: pd.Series, item: pd.Series, time: pd.Series) -> npt.NDArray[np.bool_]:
         return np.array([pair in self.pairs for pair in zip(user, item, strict=True)], dtype=bool)
 
 

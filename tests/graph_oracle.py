@@ -1,5 +1,7 @@
 """Random small datasets, and whether a store holds one."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from kgrec.data.loads import Load
 from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.ingestion import graph_version
 from kgrec.ingestion.tables import read_loads
-from kgrec.schema import EDGE_PROPERTIES, SAME_AS, EdgeKey, NodeLabel, Role, Split
+from kgrec.schema import EDGE_PROPERTIES, SAME_AS, EdgeKey, NodeLabel, Role, Split, interaction_key
 from kgrec.store.base import GraphStore
 from kgrec.store.state import read_relations, read_state
 
@@ -109,7 +111,32 @@ def random_dataset(
         if rng.random() < 0.9
     )
     loads = tuple(load for load in LOADS if rng.random() < 0.8)
-    return Dataset.from_ids(nodes, interactions, relations, loads=loads)
+    return dataset_of_ids(nodes, interactions, relations, loads=loads)
+
+
+def dataset_of_ids(
+    nodes: Mapping[NodeLabel, pd.DataFrame],
+    interactions: Mapping[Split, pd.DataFrame],
+    relations: Sequence[RelationTable] = (),
+    **more: tuple[Load, ...],
+) -> Dataset:
+    """Makes a dataset of edges whose ends are ids (`user` and `item` of interactions)."""
+    index_of = {label: pd.Index(frame["id"]) for label, frame in nodes.items()}
+
+    def placed(key: EdgeKey, frame: pd.DataFrame) -> pd.DataFrame:
+        ends = {}
+        for label, end in ((key.head, "head"), (key.tail, "tail")):
+            ends[end] = index_of[label].get_indexer(pd.Index(frame[end]))
+            assert (ends[end] >= 0).all(), f"{key} names a {label} that is in no node table"
+        return frame.assign(**ends).reset_index(drop=True)
+
+    ends = {"user": "head", "item": "tail"}
+    return Dataset(
+        nodes,
+        {s: placed(interaction_key(s), f.rename(columns=ends)) for s, f in interactions.items()},
+        tuple(replace(table, edges=placed(table.key, table.edges)) for table in relations),
+        **more,
+    )
 
 
 def _edges(rng: np.random.Generator, pairs: list[tuple[str, str]], carries: bool) -> pd.DataFrame:

@@ -69,7 +69,7 @@ def read_dataset(
     ):
         take_in(config, journal, staging, bad, intake)
         journal.manifest = staging.place(journal.manifest)
-        built = build_dataset(journal, config, seed, on_events=on_events)
+        dataset, _ = build_dataset(journal, config, seed, on_events=on_events)
         if rejects is not None:
             bad.write(rejects)
-    return built.dataset, report
+    return dataset, report

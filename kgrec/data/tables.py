@@ -1,6 +1,6 @@
 """The validated tables that all data ends in and every store is filled from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -74,53 +74,6 @@ class Dataset:
                     f"{', '.join(EDGE_PROPERTIES)}"
                 )
 
-    @classmethod
-    def from_ids(
-        cls,
-        nodes: Mapping[NodeLabel, pd.DataFrame],
-        interactions: Mapping[Split, pd.DataFrame],
-        relations: tuple[RelationTable, ...] = (),
-        **more: tuple[Load, ...] | tuple[str, ...],
-    ) -> "Dataset":
-        """Builds it from edges whose ends are ids.
-
-        Args:
-            nodes: As the attribute.
-            interactions: Frames with `user`, `item` (ids) and properties.
-            relations: Tables whose `head` and `tail` are ids.
-            more: `loads` and `notes`.
-
-        Raises:
-            DataError: As the class, and if an edge names an id that no node has.
-        """
-        index_of = {label: pd.Index(frame["id"]) for label, frame in nodes.items()}
-
-        def placed(key: EdgeKey, frame: pd.DataFrame) -> pd.DataFrame:
-            ends = {}
-            for label, end in ((key.head, "head"), (key.tail, "tail")):
-                ids = pd.Index(frame[end])
-                ends[end] = index_of[label].get_indexer(ids)
-                if (ends[end] < 0).any():
-                    raise DataError(
-                        f"{key} names {label} {ids[ends[end] < 0][0]!r}, which is in no node table"
-                    )
-            return frame.assign(**ends).reset_index(drop=True)
-
-        return cls(
-            nodes,
-            {
-                split: placed(
-                    interaction_key(split), frame.rename(columns={"user": "head", "item": "tail"})
-                )
-                for split, frame in interactions.items()
-            },
-            tuple(
-                RelationTable(table.name, table.key, placed(table.key, table.edges), table.role)
-                for table in relations
-            ),
-            **more,  # type: ignore[arg-type]
-        )
-
     def edges(self) -> dict[EdgeKey, pd.DataFrame]:
         """Gives all edges by set: `head`, `tail` and properties."""
         edges = {interaction_key(split): frame for split, frame in self.interactions.items()}
@@ -148,17 +101,20 @@ class Dataset:
             total(node_hashes(label, ids[label], frame.drop(columns="id")))
             for label, frame in self.nodes.items()
         )
-        for name, key, frame in self.named_edges():
+        for name, key, frame in named_edges(self.interactions, self.relations):
             value += total(hashes_of_edges(name, key, frame, ids))
         return version_of(value)
 
-    def named_edges(self) -> list[tuple[str, EdgeKey, pd.DataFrame]]:
-        """Gives per edge set the text that its hashes are made with, the set and the edges."""
-        edges = [
-            (str(interaction_key(split)), interaction_key(split), frame)
-            for split, frame in self.interactions.items()
-        ]
-        return edges + [(f"{t.name} {t.key} {t.role}", t.key, t.edges) for t in self.relations]
+
+def named_edges(
+    interactions: Mapping[Split, pd.DataFrame], tables: Iterable[RelationTable]
+) -> list[tuple[str, EdgeKey, pd.DataFrame]]:
+    """Gives per edge set the text that its hashes are made with, the set and the edges."""
+    edges = [
+        (str(interaction_key(split)), interaction_key(split), frame)
+        for split, frame in interactions.items()
+    ]
+    return edges + [(f"{t.name} {t.key} {t.role}", t.key, t.edges) for t in tables]
 
 
 def hashes_of_edges(

@@ -169,13 +169,15 @@ class StoreWork:
         scales = (
             None if scale_records is None else {k: Scale(**v) for k, v in scale_records.items()}
         )
-        view = build_dataset(self._journal, self._config.data, self._config.seed, scales=scales)
-        if view.scales and scale_records is None:
-            new_records = {name: asdict(scale) for name, scale in view.scales.items()}
+        dataset, fitted_scales = build_dataset(
+            self._journal, self._config.data, self._config.seed, scales=scales
+        )
+        if fitted_scales and scale_records is None:
+            new_records = {name: asdict(scale) for name, scale in fitted_scales.items()}
             self._journal.manifest = replace(
                 self._journal.manifest, scales={self._settings: new_records}
             )
-        return view.dataset
+        return dataset
 
     def _loads(self) -> tuple[int, ...]:
         return tuple(record.load.number for record in self._journal.active())

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from graph_oracle import dataset_of_ids
 from graphs import history_of, random_graph, tensors_of
 
-from kgrec.data.tables import Dataset, RelationTable
+from kgrec.data.tables import RelationTable
 from kgrec.errors import VocabularyError
 from kgrec.explanation.reasons import Connection, explain_scores, fetch_connections
 from kgrec.ingestion import write_dataset
@@ -120,7 +121,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphStore]:
         frame = pd.DataFrame(pairs, columns=["head", "tail"])
         tables.append(RelationTable(name, key, frame, role))
     empty = pd.DataFrame({"user": ["u"], "item": ["ali"]})
-    dataset = Dataset.from_ids(
+    dataset = dataset_of_ids(
         {
             NodeLabel.USER: pd.DataFrame({"id": ["u", "v"]}),
             NodeLabel.ITEM: pd.DataFrame({"id": items, "title": [x.title() for x in items]}),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kgrec.data.cleaning.report import Report
 from kgrec.data.view.identities import Identities, read_identities
-from kgrec.data.view.knowledge import SourceRows
+from kgrec.data.view.rows import SourceRows
 from kgrec.schema import NodeLabel, Role
 
 ITEM, USER, ENTITY = NodeLabel.ITEM, NodeLabel.USER, NodeLabel.ENTITY

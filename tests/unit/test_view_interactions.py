@@ -240,7 +240,6 @@ def test_which_settings_are_local() -> None:
         assert is_local(config_of(split={"kind": kind}))
     by_shares = config_of(split={"kind": "temporal_global"})
     assert not is_local(by_shares)
-    assert is_local(by_shares, moments=(5, 6))
     assert is_local(config_of(split={"kind": "temporal_global", "valid_from": 5, "test_from": 6}))
     assert not is_local(config_of(cleaning={"user_core": 2}))
     assert not is_local(config_of(cleaning={"item_core": 2}))

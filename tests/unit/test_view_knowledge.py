@@ -5,11 +5,13 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 from deliveries import Held, delivered, derived
+from graph_oracle import dataset_of_ids
 
 from kgrec.config import Config
 from kgrec.data.tables import Dataset
 from kgrec.data.view.identities import read_identities
-from kgrec.data.view.knowledge import KnowledgeView, SourceRows, derive_knowledge
+from kgrec.data.view.knowledge import KnowledgeView, derive_knowledge
+from kgrec.data.view.rows import SourceRows
 from kgrec.schema import EDGE_PROPERTIES, NodeLabel, Split
 
 ITEM, USER, ENTITY = NodeLabel.ITEM, NodeLabel.USER, NodeLabel.ENTITY
@@ -45,7 +47,7 @@ RULES = {
 def dataset(view: KnowledgeView) -> Dataset:
     """The view with one interaction of everybody, so that it must hold together."""
     pairs = pd.DataFrame({"user": view.nodes[USER]["id"], "item": view.nodes[ITEM]["id"][0]})
-    return Dataset.from_ids(view.nodes, {Split.TRAIN: pairs}, view.relations)
+    return dataset_of_ids(view.nodes, {Split.TRAIN: pairs}, view.relations)
 
 
 def test_a_small_world_by_hand() -> None:
@@ -198,8 +200,8 @@ def test_users_and_items_may_come_without_their_loads() -> None:
     items = delivered("items", "id,title\n2,Ran\n", numbers=[6])
     view = derive_knowledge(
         {"items": [items]},
-        pd.Index(["u"]),
-        pd.Index(["1", "2"]),
+        pd.Series(np.nan, index=["u"]),
+        pd.Series(np.nan, index=["1", "2"]),
         Held(),
         pd.Index(["1"]),
         read_identities(()),

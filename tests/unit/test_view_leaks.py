@@ -89,7 +89,7 @@ def test_rows_without_a_user_an_item_or_a_time() -> None:
     )
 
     def leaves(user: int | None, item: int | None, time: int | None) -> bool:
-        codes = [None if code is None else np.array([code]) for code in (user, item)]
+        codes = [np.array([-1 if code is None else code]) for code in (user, item)]
         when = NO_TIME if time is None else time
         (gone,) = held.leaves(codes[0], codes[1], np.array([when]))
         return bool(gone)
@@ -109,11 +109,12 @@ def test_rows_without_a_user_an_item_or_a_time() -> None:
 def test_a_global_cut_holds_without_a_user_too_and_series_are_read() -> None:
     held = HeldOut(np.array([3]), 5, np.full(2, NEVER), moments=(100, 200))
     time = pd.Series([99, 100, None], dtype="Int64")
-    assert held.leaves(None, None, time).tolist() == [False, True, True]
-    assert held.leaves(None, None, time.astype("float64")).tolist() == [False, True, True]
-    assert held.leaves(np.array([0, 0, 1]), np.array([3, 2, 2]), None).tolist() == [True] * 3
+    absent, undated = np.full(3, -1), np.full(3, NO_TIME)
+    assert held.leaves(absent, absent, time).tolist() == [False, True, True]
+    assert held.leaves(absent, absent, time.astype("float64")).tolist() == [False, True, True]
+    assert held.leaves(np.array([0, 0, 1]), np.array([3, 2, 2]), undated).tolist() == [True] * 3
     none = HeldOut(np.empty(0, np.int64), 0, np.empty(0, np.int64))
-    assert none.leaves(np.array([-1]), np.array([-1]), None).tolist() == [False]
+    assert none.leaves(np.array([-1]), np.array([-1]), np.array([NO_TIME])).tolist() == [False]
 
 
 def test_parts_join() -> None:

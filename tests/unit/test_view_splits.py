@@ -35,7 +35,6 @@ def pairs_of(user: object, item: object, time: object = None) -> Pairs:
 def split(
     pairs: Pairs,
     seed: int = 0,
-    moments: tuple[int, int] | None = None,
     item_hash: np.ndarray | None = None,
     block: int = 7,
     **settings: object,
@@ -44,7 +43,7 @@ def split(
     users, items = (int(pairs[end].max(initial=0)) + 1 for end in ("user", "item"))
     tie = hashes("i", items) if item_hash is None else item_hash
     config = SplitConfig(**settings)
-    parts, _ = split_pairs(pairs, hashes("u", users), tie, config, seed, moments, block=block)
+    parts, _ = split_pairs(pairs, hashes("u", users), tie, config, seed, block=block)
     ends = list(zip(pairs["user"].tolist(), pairs["item"].tolist(), strict=True))
     return {
         name: {pair for pair, part in zip(ends, parts, strict=True) if part == position}
@@ -128,14 +127,12 @@ def test_temporal_by_hand() -> None:
     assert parts[Split.VALID] == {(1, 1), (1, 2), (1, 3)}
 
 
-def test_moments_of_the_settings_go_before_given_ones_and_these_before_shares() -> None:
+def test_moments_of_the_settings_go_before_shares() -> None:
     pairs = pairs_of([0] * 6, range(6), range(6))
     shares = {"kind": "temporal_global", "valid": 1 / 6, "test": 1 / 6}
     of = {s: {item for _, item in part} for s, part in split(pairs, **shares).items()}
     assert of == {Split.TRAIN: {0, 1, 2, 3}, Split.VALID: {4}, Split.TEST: {5}}
-    parts = split(pairs, moments=(1, 3), **shares)
-    assert {item for _, item in parts[Split.VALID]} == {1, 2}
-    parts = split(pairs, moments=(1, 3), valid_from=2, test_from=5, **shares)
+    parts = split(pairs, valid_from=2, test_from=5, **shares)
     assert {item for _, item in parts[Split.VALID]} == {2, 3, 4}
 
 

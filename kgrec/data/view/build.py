@@ -15,10 +15,11 @@ from kgrec.data.journal.journal import Journal, Part
 from kgrec.data.tables import Dataset
 from kgrec.data.view.identities import Identities, read_identities
 from kgrec.data.view.interactions import InteractionView, derive_interactions
-from kgrec.data.view.knowledge import KnowledgeView, SourceRows, derive_knowledge
+from kgrec.data.view.knowledge import KnowledgeView, derive_knowledge
 from kgrec.data.view.nodes import table_ids
+from kgrec.data.view.rows import SourceRows
 from kgrec.data.view.scaling import Scale
-from kgrec.data.view.splits import HeldOut, is_local
+from kgrec.data.view.splits import HeldOutIds, is_local
 from kgrec.errors import DataError
 from kgrec.schema import NodeLabel, Split
 
@@ -27,19 +28,6 @@ PART_EVENTS = 5_000_000
 
 _CODED = (NodeLabel.USER, NodeLabel.ITEM)
 _Positions = npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Built:
-    """A dataset and what was fitted on it.
-
-    Attributes:
-        dataset: The tables.
-        scales: Fitted normalisations by property.
-    """
-
-    dataset: Dataset
-    scales: Mapping[str, Scale]
 
 
 @dataclass(frozen=True)
@@ -70,6 +58,15 @@ class CodedIds:
         """Gives the ids of a pair, for messages."""
         return str(self.ids[NodeLabel.USER][user]), str(self.ids[NodeLabel.ITEM][item])
 
+    def derive(
+        self, events: Events, config: DataConfig, seed: int, *, whole: bool
+    ) -> InteractionView:
+        """Does what `derive_interactions` does, with messages that name ids."""
+        users, items = (self.hashes[label] for label in _CODED)
+        return derive_interactions(
+            events, users, items, config, seed, whole=whole, name=self.id_pair
+        )
+
 
 def build_dataset(
     journal: Journal,
@@ -78,8 +75,8 @@ def build_dataset(
     *,
     scales: Mapping[str, Scale] | None = None,
     on_events: Callable[[Events], None] | None = None,
-) -> Built:
-    """Derives the dataset from all loads that count.
+) -> tuple[Dataset, Mapping[str, Scale]]:
+    """Derives the dataset from all loads that count, and gives the normalisations fitted on it.
 
     Args:
         journal: The rows.
@@ -105,14 +102,13 @@ def build_dataset(
         rows,
         _first_loads(journal, NodeLabel.USER, coded, view.users),
         _first_loads(journal, NodeLabel.ITEM, coded, view.items),
-        _HeldOutIds(view.held_out, coded),
+        HeldOutIds(view.held_out, coded.ids),
         pd.Index(coded.ids[NodeLabel.ITEM][train]),
         identities,
         config,
         scales,
     )
-    dataset = _assembled(journal, coded, view, knowledge)
-    return Built(dataset, knowledge.scales)
+    return _assembled(journal, coded, view, knowledge), knowledge.scales
 
 
 def coded_ids(journal: Journal, identities: Identities) -> CodedIds:
@@ -167,18 +163,9 @@ def _derive(
         events = coded.merged(journal.events(behaviours, part=Part(number, count)))
         if on_events is not None:
             on_events(events)
-        view = derive_interactions(
-            events,
-            coded.hashes[NodeLabel.USER],
-            coded.hashes[NodeLabel.ITEM],
-            config,
-            seed,
-            whole=count == 1,
-            name=coded.id_pair,
-        )
+        views.append(coded.derive(events, config, seed, whole=count == 1))
         del events
-        views.append(view)
-    return view if count == 1 else InteractionView.joined(views)
+    return views[0] if count == 1 else InteractionView.joined(views)
 
 
 def _known_ids(
@@ -204,28 +191,6 @@ def _first_loads(
     load = np.full(len(keep), np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(load, counts, first)
     return pd.Series(load[keep].astype(np.int64), index=pd.Index(coded.ids[label][keep]))
-
-
-class _HeldOutIds:
-    """Held-out interactions by ids, for rows that name users and items."""
-
-    def __init__(self, held_out: HeldOut, coded: CodedIds) -> None:
-        self._held_out = held_out
-        self._index = {label: pd.Index(coded.ids[label]) for label in _CODED}
-        self.moment = None if held_out.moments is None else held_out.moments[0]
-
-    def leaves(
-        self, user: pd.Series | None, item: pd.Series | None, time: pd.Series | None
-    ) -> npt.NDArray[np.bool_]:
-        """Tells which rows (n,) say something that a model must not see."""
-        size = next(len(column) for column in (user, item, time) if column is not None)
-        codes = [
-            np.full(size, -1)
-            if ids is None
-            else self._index[label].get_indexer(pd.Index(ids.fillna("")))
-            for label, ids in zip(_CODED, (user, item), strict=True)
-        ]
-        return self._held_out.leaves(codes[0], codes[1], time)
 
 
 def _assembled(

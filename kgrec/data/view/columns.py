@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +57,14 @@ def columns_of(rows: SourceRows, label: NodeLabel) -> list[Column]:
             f"source {rows.source.name!r}: its properties (or item_lists) name {stray[0]!r}, but "
             f"it has {', '.join(names) or 'ids only'}; correct the name"
         )
-    retained = [column for column in names if column not in rules or rules[column].kind != "drop"]
-    unnamed = [Column(column, "", rules.get(column, PropertyRule())) for column in retained]
-    columns = _with_names(rows.source.name, unnamed, label)
-    empty = [c.column for c in columns if not _is_filled(rows.frame[c.column]).any()]
+    rules = {column: rules.get(column, PropertyRule()) for column in names}
+    rules = {column: rule for column, rule in rules.items() if rule.kind != "drop"}
+    name_of = {c: rule.relation or c for c, rule in rules.items() if rule.kind == "attribute"}
+    properties = {c: rule for c, rule in rules.items() if rule.kind != "attribute"}
+    name_of |= _property_names(rows.source.name, properties, label)
+    empty = [column for column in rules if not _is_filled(rows.frame[column]).any()]
     note(rows.source.name, "empty column", len(empty), map(repr, empty))
-    return [column for column in columns if column.column not in empty]
+    return [Column(c, name_of[c], rule) for c, rule in rules.items() if c not in empty]
 
 
 def typed(values: pd.Series) -> pd.Series:
@@ -103,65 +105,58 @@ def display_clash(label: NodeLabel, names: Iterable[str]) -> None:
         )
 
 
-def _with_names(source: str, columns: list[Column], label: NodeLabel) -> list[Column]:
-    attributes = [c for c in columns if c.rule.kind == "attribute"]
-    properties = [c for c in columns if c.rule.kind != "attribute"]
-    names = dict(
-        zip((c.column for c in properties), _names(source, properties, label), strict=True)
-    )
-    names |= {c.column: c.rule.relation or c.column for c in attributes}
-    renamed = [
-        c.column for c in properties if c.column != names[c.column] != (c.rule.name or c.column)
-    ]
-    examples = (f"{column!r} is kept as {names[column]!r}" for column in renamed)
-    note(source, "renamed column", len(renamed), examples)
-    return [Column(c.column, names[c.column], c.rule) for c in columns]
-
-
-def _names(source: str, columns: list[Column], label: NodeLabel) -> list[str]:
-    """Gives the properties' names, in order."""
-    names = [
-        c.rule.name or re.sub(r"[^a-z0-9]+", "_", c.column.lower()).strip("_") for c in columns
-    ]
+def _property_names(
+    source: str, rules: Mapping[str, PropertyRule], label: NodeLabel
+) -> dict[str, str]:
+    """Gives the properties' names by column."""
+    plain = {c: re.sub(r"[^a-z0-9]+", "_", c.lower()).strip("_") for c in rules}
+    name_of = {column: rule.name or plain[column] for column, rule in rules.items()}
     display = DISPLAY_PROPERTY[label]
-    display_names = [name for name in names if name in _DISPLAY_NAMES]
-    if len(set(display_names)) > 1:
+    shows = [column for column, name in name_of.items() if name in _DISPLAY_NAMES]
+    if len({name_of[column] for column in shows}) > 1:
         raise DataError(
             f"{source} has both 'title' and 'name'; expected one of them, since a store may keep "
             f"them in one field; rename the other column"
         )
-    if display is not None and display_names and display_names[0] != display:
-        names[names.index(display_names[0])] = display
-    for column, name in zip(columns, names, strict=True):
-        _check(source, column, name)
+    if display is not None and shows:
+        name_of[shows[0]] = display
+    names = list(name_of.values())
+    for column, name in name_of.items():
+        _check(source, column, rules[column], name)
         if names.count(name) > 1:
             raise DataError(
                 f"{source}: two columns would become the property {name!r}; rename one of them"
             )
-    return names
+    renamed = [c for c, name in name_of.items() if c != name != (rules[c].name or c)]
+    examples = (f"{column!r} is kept as {name_of[column]!r}" for column in renamed)
+    note(source, "renamed column", len(renamed), examples)
+    return name_of
 
 
-def _check(source: str, column: Column, name: str) -> None:
+def _check(source: str, column: str, rule: PropertyRule, name: str) -> None:
     """Raises if a property cannot have this name: ConfigError where the settings gave it."""
-    error = ConfigError if column.rule.name else DataError
+    error = ConfigError if rule.name else DataError
     if name in RESERVED_PROPERTIES:
         raise error(
-            f"{source}: the column {column.column!r} would become the property {name!r}, which "
+            f"{source}: the column {column!r} would become the property {name!r}, which "
             f"kgrec keeps for itself; rename the column"
         )
     try:
         property_name(name)
     except SchemaError as exc:
-        raise error(f"{source}: column {column.column!r}: {exc}") from exc
+        raise error(f"{source}: column {column!r}: {exc}") from exc
 
 
 def _is_filled(values: pd.Series) -> pd.Series:
     return values.notna() & (values != "")
 
 
-#: Columns of a frame of values: the relation, the node's id and the position of its label in
-#: NodeLabel, one value, the load and the source.
-VALUE_COLUMNS = ["relation", "head", "label", "value", "load", "source"]
+#: Columns of a frame of values and their types: the relation, the node's id and the position of
+#: its label in NodeLabel, one value, the load and the source.
+VALUE_COLUMNS = {
+    "relation": "str", "head": "str", "label": "int8", "value": "str", "load": "int64",
+    "source": "str",
+}  # fmt: skip
 
 
 def list_values(values: pd.Series, separator: str | None = "auto") -> pd.Series:
@@ -187,12 +182,6 @@ def list_values(values: pd.Series, separator: str | None = "auto") -> pd.Series:
     single = single[single.notna() & (single != "")]
     is_first = ~pd.DataFrame({"cell": single.index, "value": single.to_numpy()}).duplicated()
     return single[is_first.to_numpy()]
-
-
-def no_values() -> pd.DataFrame:
-    """Gives an empty frame with VALUE_COLUMNS."""
-    kinds = {"label": "int8", "load": "int64"}
-    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "str")) for name in VALUE_COLUMNS})
 
 
 def attribute_values(rows: SourceRows, column: Column, label: NodeLabel) -> pd.DataFrame:
@@ -233,34 +222,25 @@ def one_spelling(values: pd.DataFrame) -> pd.DataFrame:
     """
     if values.empty:
         return values
-    composed = values["value"].map(_forms(values["value"], _composed))
+    forms = {value: unicodedata.normalize("NFC", value) for value in values["value"].unique()}
+    composed = values["value"].map(forms)
     counts = (
         pd.DataFrame({"relation": values["relation"], "value": composed})
         .value_counts()
         .rename("count")
         .reset_index()
     )
-    counts["key"] = counts["value"].map(_forms(counts["value"], _folded))
+    counts["key"] = [unicodedata.normalize("NFC", value.casefold()) for value in counts["value"]]
     counts = counts.sort_values(["count", "value"], ascending=[False, True])
     counts["canonical"] = counts.groupby(["relation", "key"])["value"].transform("first")
     spelt = values.assign(value=composed).merge(
         counts[["relation", "value", "canonical"]], on=["relation", "value"], how="left"
     )
-    respelt = spelt["canonical"] != values["value"].to_numpy()
-    for source, rows in (
-        spelt[respelt].assign(was=values["value"].to_numpy()[respelt]).groupby("source", sort=False)
-    ):
-        examples = rows.drop_duplicates(["was", "canonical"])
-        note(
-            str(source),
-            "spelling",
-            len(rows),
-            (
-                f"{was!r} as {canonical!r}"
-                for was, canonical in examples[["was", "canonical"]].values
-            ),
-        )
-    return spelt.assign(value=spelt["canonical"])[VALUE_COLUMNS]
+    spelt["was"] = values["value"].to_numpy()
+    for source, rows in spelt[spelt["canonical"] != spelt["was"]].groupby("source", sort=False):
+        examples = rows[["was", "canonical"]].drop_duplicates().values
+        note(str(source), "spelling", len(rows), (f"{was!r} as {name!r}" for was, name in examples))
+    return spelt.assign(value=spelt["canonical"])[list(VALUE_COLUMNS)]
 
 
 def attribute_ids(values: pd.DataFrame) -> pd.Series:
@@ -281,40 +261,24 @@ def _binned(rows: SourceRows, column: Column, values: pd.Series) -> pd.Series:
     bad[values.index.to_numpy()[unfit[codes]]] = True
     rows.refuse(bad, column.column, expected, f"correct it, or take bin = {kind!r} away")
     whole = np.floor(amounts).astype(np.int64)
-    labels = {"decade": _decades, "century": _centuries, "log2": _doublings}[str(kind)](whole)
-    return pd.Series(np.asarray(labels, dtype=object)[codes], index=values.index, dtype="str")
+    labels = np.array([_BINS[str(kind)](number) for number in whole.tolist()], dtype=object)
+    return pd.Series(labels[codes], index=values.index, dtype="str")
 
 
-def _decades(years: npt.NDArray[np.int64]) -> list[str]:
-    return [f"{year // 10 * 10}s" for year in years]
-
-
-def _centuries(years: npt.NDArray[np.int64]) -> list[str]:
+def _century(year: int) -> str:
     """The year 1900 is of the 19th century, 1901 of the 20th."""
-    return [f"{_ordinal((year - 1) // 100 + 1)} century" for year in years.tolist()]
+    number = (year - 1) // 100 + 1
+    endings = {} if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{endings.get(number % 10, 'th')} century"
 
 
-def _doublings(sizes: npt.NDArray[np.int64]) -> list[str]:
-    labels = []
-    for size in sizes.tolist():
-        low = 2 ** (size.bit_length() - 1) if size else 0
-        labels.append(str(low) if size <= 1 else f"{low}-{2 * low - 1}")
-    return labels
+def _doubling(size: int) -> str:
+    low = 2 ** (size.bit_length() - 1) if size else 0
+    return str(low) if size <= 1 else f"{low}-{2 * low - 1}"
 
 
-def _ordinal(number: int) -> str:
-    if number % 100 in (11, 12, 13):
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
-
-
-def _forms(values: pd.Series, form: Callable[[str], str]) -> dict[str, str]:
-    return {value: form(value) for value in values.unique()}
-
-
-def _composed(value: str) -> str:
-    return unicodedata.normalize("NFC", value)
-
-
-def _folded(value: str) -> str:
-    return _composed(value.casefold())
+_BINS: Mapping[str, Callable[[int], str]] = {
+    "decade": lambda year: f"{year // 10 * 10}s",
+    "century": _century,
+    "log2": _doubling,
+}

@@ -13,21 +13,18 @@ import pandas as pd
 
 from kgrec.config import DataConfig
 from kgrec.data.cleaning.report import Report
-from kgrec.data.fingerprint import edge_hashes, hash_ids, node_hashes, total, version_of
-from kgrec.data.journal.events import Events
+from kgrec.data.fingerprint import hash_ids, node_hashes, total, version_of
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import GraphRecord
-from kgrec.data.tables import Changes
+from kgrec.data.tables import Changes, hashes_of_edges, named_edges
 from kgrec.data.view.build import CodedIds, coded_ids
 from kgrec.data.view.identities import read_identities
-from kgrec.data.view.interactions import InteractionView, derive_interactions
+from kgrec.data.view.interactions import InteractionView
 from kgrec.data.view.splits import is_local
-from kgrec.schema import EdgeKey, NodeLabel, interaction_key
+from kgrec.schema import EdgeKey, NodeLabel
 
 #: Kinds of source whose rows depend on what is held out, or merge ids.
 _ENTANGLED = ("reviews", "queries", "same_as")
-
-_EdgeSets = dict[tuple[str, EdgeKey], pd.DataFrame]
 
 
 def derive_changes(
@@ -64,24 +61,12 @@ def derive_changes(
     events = journal.events(behaviours, users=concerned)
     is_old = np.isin(events.load, graph.loads)
     with Report():  # said when they came
-        old = _derive(events.take(is_old), coded, config, seed)
-    new = _derive(events, coded, config, seed)
+        old = coded.derive(events.take(is_old), config, seed, whole=False)
+    new = coded.derive(events, config, seed, whole=False)
     items = journal.is_named(NodeLabel.ITEM, before)
     fresh = {NodeLabel.USER: new.users & ~old.users, NodeLabel.ITEM: new.items & ~items}
     nodes = _new_nodes(journal, coded, fresh)
     return None if nodes is None else _changes(journal, graph, coded, old, new, nodes)
-
-
-def _derive(events: Events, coded: CodedIds, config: DataConfig, seed: int) -> InteractionView:
-    return derive_interactions(
-        events,
-        coded.hashes[NodeLabel.USER],
-        coded.hashes[NodeLabel.ITEM],
-        config,
-        seed,
-        whole=False,
-        name=coded.id_pair,
-    )
 
 
 def _new_nodes(
@@ -100,15 +85,6 @@ def _new_nodes(
     return nodes
 
 
-def _edge_sets(view: InteractionView) -> _EdgeSets:
-    """All coded edges of a view, by the text their hashes are made with and their set."""
-    edge_sets: _EdgeSets = {
-        (str(interaction_key(split)), interaction_key(split)): frame
-        for split, frame in view.splits.items()
-    }
-    return edge_sets | {(f"{t.name} {t.key} {t.role}", t.key): t.edges for t in view.behaviours}
-
-
 def _changes(
     journal: Journal,
     graph: GraphRecord,
@@ -120,10 +96,13 @@ def _changes(
     value = int(graph.version, 16)
     for label, frame in nodes.items():
         value += total(node_hashes(label, hash_ids(frame["id"]), frame.drop(columns="id")))
-    was, now = _edge_sets(old), _edge_sets(new)
+    was, now = (
+        {(name, key): edges for name, key, edges in named_edges(view.splits, view.behaviours)}
+        for view in (old, new)
+    )
     edges, gone_edges, more = {}, {}, 0
     for name, key in sorted(set(was) | set(now)):
-        sides = [_hashed(name, side.get((name, key)), coded) for side in (was, now)]
+        sides = [_hashed(name, key, side.get((name, key)), coded) for side in (was, now)]
         value += total(sides[1].index.to_numpy()) - total(sides[0].index.to_numpy())
         more += len(sides[1]) - len(sides[0])
         upserts = sides[1][~sides[1].index.isin(sides[0].index)]
@@ -149,18 +128,12 @@ def _changes(
     )
 
 
-def _hashed(name: str, frame: pd.DataFrame | None, coded: CodedIds) -> pd.DataFrame:
+def _hashed(name: str, key: EdgeKey, frame: pd.DataFrame | None, coded: CodedIds) -> pd.DataFrame:
     """Coded edges under their hashes."""
     if frame is None or not len(frame):
         empty = pd.DataFrame({"head": np.empty(0, np.int32), "tail": np.empty(0, np.int32)})
         return empty.set_index(pd.Index(np.empty(0, np.uint64)))
-    hashes = edge_hashes(
-        name,
-        coded.hashes[NodeLabel.USER][frame["head"].to_numpy()],
-        coded.hashes[NodeLabel.ITEM][frame["tail"].to_numpy()],
-        frame.drop(columns=["head", "tail"]),
-    )
-    return frame.set_index(pd.Index(hashes))
+    return frame.set_index(pd.Index(hashes_of_edges(name, key, frame, coded.hashes)))
 
 
 def _pairs(frame: pd.DataFrame) -> pd.Series:

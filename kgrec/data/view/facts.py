@@ -1,6 +1,6 @@
 """Facts: stated ones by their rules, and which item or entity each end is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from kgrec.config import RelationRule
 from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities
-from kgrec.data.view.rows import SourceRows, among, standing
+from kgrec.data.view.rows import SourceRows, among, stacked, standing
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel
 
@@ -24,6 +24,10 @@ FACT_COLUMNS = [
 ]  # fmt: skip
 #: What makes two facts the same.
 FACT_KEYS = FACT_COLUMNS[:5]
+_STATED_COLUMNS = {
+    "relation": "str", "head": "str", "tail": "str", "weight": "float64", "time": "float64",
+    "load": "int64", "source": "int32", "at": "int64",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,14 @@ def read_stated(
         before: Rows of this moment or later leave; None keeps all.
     """
     sources: list[SourceRows] = []
-    parts = [_empty()]
+    parts = []
     for position, rows in enumerate(tables):
         rows = standing(rows, ["head", "relation", "tail"], before)
         sources.append(rows)
         frame = pd.DataFrame(
             {
                 **{name: rows.texts(name) for name in ("relation", "head", "tail")},
-                "weight": rows.weights(),
+                "weight": rows.numbers("weight"),
                 "time": rows.times(),
                 "load": rows.frame["load"].to_numpy(np.int64),
                 "source": np.int32(position),
@@ -106,8 +110,15 @@ def read_stated(
             }
         )
         parts.append(_ruled(frame, rules, rows.source.name))
-    frame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    return Stated(sources, frame)
+    return Stated(sources, stacked(parts, _STATED_COLUMNS))
+
+
+def by_source(
+    facts: pd.DataFrame, tables: Sequence[SourceRows]
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Gives the stated facts of each source, with its name."""
+    for position, rows in facts.groupby("source"):
+        yield tables[int(str(position))].source.name, rows
 
 
 def between(
@@ -119,9 +130,8 @@ def between(
     """Keeps the stated edges whose ends are both known nodes of a label."""
     position = np.int8(LABELS.index(label))
     is_known = among(frame["head"], ids) & among(frame["tail"], ids)
-    for source, edges in frame[~is_known].groupby("source"):
+    for name, edges in by_source(frame[~is_known], tables):
         examples = (f"{head!r} to {tail!r}" for head, tail in edges[["head", "tail"]].values)
-        name = tables[int(str(source))].source.name
         note(name, "unknown end", len(edges), examples, label=label.lower())
     return frame[is_known].assign(head_label=position, tail_label=position)
 
@@ -144,12 +154,6 @@ def _ruled(frame: pd.DataFrame, rules: Mapping[str, RelationRule], source: str) 
         head, tail = frame["head"], frame["tail"]
         frame = frame.assign(head=head.where(~turned, tail), tail=tail.where(~turned, head))
     return frame[~dropped] if dropped.any() else frame
-
-
-def _empty() -> pd.DataFrame:
-    types = {"relation": "str", "head": "str", "tail": "str", "weight": "float64"}
-    types |= {"time": "float64", "load": "int64", "source": "int32", "at": "int64"}
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
 
 
 def _listed(names: Sequence[str], most: int = 30) -> str:

@@ -103,7 +103,7 @@ def without_bots(events: Events, most: int) -> tuple[Events, Index]:
     theirs = np.isin(events.user, bots)
     note(SOURCE, "bot", len(bots), most=most)
     note(SOURCE, "events of bots", theirs)
-    return _select(events, ~theirs), bots
+    return events.take(~theirs) if len(bots) else events, bots
 
 
 def latest_of_each_user(events: Events, most: int, item_hash: Hashes) -> Events:
@@ -211,7 +211,3 @@ def _same(left: Array, right: Array) -> Mask:
     """Compares values; a missing one equals a missing one."""
     same: Mask = (left == right) | ((left != left) & (right != right))
     return same
-
-
-def _select(events: Events, keep: Mask) -> Events:
-    return events if keep.all() else events.take(keep)

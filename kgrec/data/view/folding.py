@@ -121,14 +121,7 @@ def fold(
 def _that_count(
     events: Events, weights: npt.NDArray[np.float64], group: Index, policy: Policy
 ) -> Index:
-    """Gives the position of the event that counts in each group.
-
-    Args:
-        events: Of pairs that have several.
-        weights: Of the events (n,), none missing.
-        group: Number of the pair (n,), ascending from 0.
-        policy: As for `fold`.
-    """
+    """Gives the position of the event that counts in each group (n,), ascending from 0."""
     rating, age = lowest_if_missing(events.rating), load_if_undated(events)
     by_time = (rating, age, events.time)
     keys: tuple[Array, ...] = (
@@ -234,7 +227,7 @@ class BlockFolder:
         num_users: Number of the users' codes.
         item_hash: Hashes of the items' ids, uint64 (num_items,), by code.
         names: Names a user and an item, for messages.
-        ratings: What ratings were met.
+        ratings: What ratings were met, added to.
     """
 
     config: DataConfig
@@ -242,11 +235,8 @@ class BlockFolder:
     num_users: int
     item_hash: Hashes
     names: Names
-    ratings: Ratings = field(init=False)
+    ratings: Ratings
     _split_given: bool = field(init=False, default=False)
-
-    def __post_init__(self) -> None:
-        self.ratings = Ratings.none(self.behaviours)
 
     def fold(self, events: Events) -> Folded:
         """Folds all events.

@@ -105,9 +105,7 @@ class Identities:
 
     def among(self, label: NodeLabel, ids: pd.Index) -> "Identities":
         """Forgets the members of a label that are not among some ids."""
-        stray = (self.members["label"] == label).to_numpy() & ~among(self.members["id"], ids)
-        _report_strangers(self.members["id"][stray])
-        return Identities(_in_groups(self.members[~stray]))
+        return Identities(_in_groups(_without_strangers(self.members, label, ids)))
 
     @cached_property
     def replacements(self) -> Mapping[NodeLabel, pd.Series]:
@@ -137,9 +135,7 @@ def read_identities(
     pairs = [_accepted(rows) for rows in tables]
     members = _members([pair for pair in pairs if len(pair)])
     for label, ids in (node_ids or {}).items():
-        stray = (members["label"] == label).to_numpy() & ~among(members["id"], ids)
-        _report_strangers(members["id"][stray])
-        members = members[~stray]
+        members = _without_strangers(members, label, ids)
     return Identities(_in_groups(members))
 
 
@@ -254,5 +250,7 @@ def _in_groups(members: pd.DataFrame) -> pd.DataFrame:
     return members[shared].reset_index(drop=True)
 
 
-def _report_strangers(ids: pd.Series) -> None:
-    note("same_as", "unknown id", len(ids), map(repr, ids))
+def _without_strangers(members: pd.DataFrame, label: NodeLabel, ids: pd.Index) -> pd.DataFrame:
+    stray = (members["label"] == label).to_numpy() & ~among(members["id"], ids)
+    note("same_as", "unknown id", stray, map(repr, members["id"][stray]))
+    return members[~stray]

@@ -17,7 +17,7 @@ from kgrec.data.view.filtering import Names, k_core
 from kgrec.data.view.findings import SOURCE, note
 from kgrec.data.view.folding import BlockFolder
 from kgrec.data.view.pairs import Index, Mask, Pairs, contains, pair_keys
-from kgrec.data.view.splits import TEMPORAL, HeldOut, Moments, split_pairs
+from kgrec.data.view.splits import TEMPORAL, HeldOut, split_pairs
 from kgrec.errors import DataError
 from kgrec.schema import DISLIKED, EdgeKey, NodeLabel, Role, Split
 
@@ -129,7 +129,6 @@ def derive_interactions(
     config: DataConfig,
     seed: int,
     *,
-    moments: Moments | None = None,
     whole: bool = True,
     name: Names = lambda user, item: (f"code {user}", f"code {item}"),
 ) -> InteractionView:
@@ -144,8 +143,6 @@ def derive_interactions(
         item_hash: Hashes of the items' ids, uint64 (num_items,), by code.
         config: Behaviours, cleaning and split.
         seed: Of the kinds of split that draw.
-        moments: Where an earlier view made its global cut; `valid_from` and `test_from` of the
-            settings go first.
         whole: Whether these are all events. Of those of some users nobody can say that a
             `min_rating` fits nothing, so that is asked of all parts, when they are joined.
         name: Gives the ids of a user's and an item's code, for messages.
@@ -158,15 +155,15 @@ def derive_interactions(
     behaviours = Behaviours.of(config)
     users = _occurs(events.user, events.deleted, len(user_hash))
     items = _occurs(events.item, events.deleted, len(item_hash))
-    folder = BlockFolder(config, behaviours, len(user_hash), item_hash, name)
-    folded = folder.fold(events)
+    ratings = Ratings.none(behaviours)
+    folded = BlockFolder(config, behaviours, len(user_hash), item_hash, name, ratings).fold(events)
     if whole:
-        folder.ratings.check()
+        ratings.check()
     users[folded.bots] = False
     targets = folded.targets
     _keep_core(targets, config.cleaning, users, items)
 
-    parts, held_out = _held_out(targets, user_hash, item_hash, config, seed, moments)
+    parts, held_out = _held_out(targets, user_hash, item_hash, config, seed)
     for position, split in enumerate(Split):
         note(SOURCE, "{split}", parts == position, split=split)
     splits = targets.frames(parts)
@@ -181,7 +178,7 @@ def derive_interactions(
         key, pairs = EdgeKey(DISLIKED, NodeLabel.USER, NodeLabel.ITEM), folded.disliked
         _drop_leaks(pairs, DISLIKED_NAME, users, items, held_out)
         tables.append(RelationTable(DISLIKED_NAME, key, pairs.frame(), Role.NEGATIVE))
-    return InteractionView(splits, tuple(tables), held_out, users, items, folder.ratings)
+    return InteractionView(splits, tuple(tables), held_out, users, items, ratings)
 
 
 def _occurs(codes: npt.NDArray[np.int32], deleted: Mask, size: int) -> Mask:
@@ -220,12 +217,7 @@ def _keep_core(targets: Pairs, cleaning: CleaningConfig, users: Mask, items: Mas
 
 
 def _held_out(
-    targets: Pairs,
-    user_hash: Hashes,
-    item_hash: Hashes,
-    config: DataConfig,
-    seed: int,
-    moments: Moments | None,
+    targets: Pairs, user_hash: Hashes, item_hash: Hashes, config: DataConfig, seed: int
 ) -> tuple[npt.NDArray[np.int8], HeldOut]:
     """Gives the part of each target (n,), as its source says or as drawn, and what is held out."""
     sizes = len(user_hash), len(item_hash)
@@ -233,7 +225,7 @@ def _held_out(
         parts = targets["split"]
         return parts, HeldOut.of(targets, parts, *sizes, by_time=False)
     how = config.split or SplitConfig()
-    parts, cut = split_pairs(targets, user_hash, item_hash, how, seed, moments)
+    parts, cut = split_pairs(targets, user_hash, item_hash, how, seed)
     by_time = how.kind in TEMPORAL
     return parts, HeldOut.of(targets, parts, *sizes, by_time=by_time, moments=cut)
 

@@ -25,7 +25,6 @@ from kgrec.data.view.facts import (
 )
 from kgrec.data.view.identities import Identities
 from kgrec.data.view.nodes import (
-    Known,
     NodeTable,
     entity_loads,
     loads_by_id,
@@ -46,10 +45,9 @@ from kgrec.data.view.relations import (
 )
 from kgrec.data.view.rows import SourceRows, among, standing
 from kgrec.data.view.scaling import Scale
-from kgrec.data.view.texts import HeldOutIds, kept_texts, read_texts, text_facts, text_nodes
+from kgrec.data.view.splits import HeldOutIds
+from kgrec.data.view.texts import kept_texts, read_texts, text_facts, text_nodes
 from kgrec.schema import NodeLabel
-
-__all__ = ["HeldOutIds", "KnowledgeView", "Known", "SourceRows", "derive_knowledge"]
 
 Rows = Mapping[Kind, Sequence[SourceRows]]
 
@@ -81,8 +79,8 @@ class KnowledgeView:
 
 def derive_knowledge(
     rows: Rows,
-    users: Known,
-    items: Known,
+    users: pd.Series,
+    items: pd.Series,
     held_out: HeldOutIds,
     train_items: pd.Index,
     identities: Identities,
@@ -95,7 +93,7 @@ def derive_knowledge(
 
     Args:
         rows: By kind the rows of each source, in the order of the settings.
-        users: Users that interactions name; ids or, by id, the load that named it first.
+        users: Users that interactions name: by id the load that named it first, NaN if unknown.
         items: Items likewise.
         held_out: What must not be told.
         train_items: Ids of items with interactions in train; numbers of items are fitted on them.
@@ -109,9 +107,9 @@ def derive_knowledge(
         SchemaError: If a relation's name gives no relationship type.
     """
     tables = {label: read_nodes(rows.get(kind, ()), label) for label, kind in _TABLES.items()}
-    loads_of: Mapping[NodeLabel, Known] = {NodeLabel.USER: users, NodeLabel.ITEM: items}
     loads = {
-        label: loads_by_id(label, ids, tables[label], identities) for label, ids in loads_of.items()
+        label: loads_by_id(label, first_loads, tables[label], identities)
+        for label, first_loads in ((NodeLabel.USER, users), (NodeLabel.ITEM, items))
     }
     node_ids = {label: pd.Index(load.index, dtype="str") for label, load in loads.items()}
     values = one_spelling(pd.concat([table.values for table in tables.values()]))

@@ -11,19 +11,19 @@ from kgrec.config import PropertyRule
 from kgrec.data.cleaning.report import Report
 from kgrec.data.tables import RelationTable
 from kgrec.data.view.columns import (
+    VALUE_COLUMNS,
     Column,
     attribute_ids,
     attribute_values,
     columns_of,
     display_clash,
-    no_values,
     numbers,
     typed,
 )
 from kgrec.data.view.facts import ENTITY
 from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities, adopted
-from kgrec.data.view.rows import SourceRows, among, newest, standing
+from kgrec.data.view.rows import SourceRows, among, newest, stacked, standing
 from kgrec.data.view.scaling import Scale, with_twins
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel
@@ -116,7 +116,7 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel) -> NodeTable:
     latest = [_latest(rows) for rows in tables]
     columns = [columns_of(rows, label) for rows in latest]
     properties: dict[str, _Property] = {}
-    values = [no_values()]
+    values = []
     for rows, described in zip(latest, columns, strict=True):
         for column in described:
             if column.rule.kind == "attribute":
@@ -131,7 +131,7 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel) -> NodeTable:
     scaled = {name: p.scaled() for name, p in properties.items()}
     return NodeTable(
         pd.DataFrame({"id": ids, **merged, "load": _loads(latest, ids)}),
-        pd.concat([part for part in values if len(part)] or values[:1], ignore_index=True),
+        stacked(values, VALUE_COLUMNS),
         {name: scaling for name, scaling in scaled.items() if scaling is not None},
         ids_by_source,
     )
@@ -188,29 +188,21 @@ def _sorted_ids(*ids: pd.Index | pd.Series) -> pd.Index:
     return ordered
 
 
-#: Nodes that are known without a table: their ids, or by id the load that named them first.
-Known = pd.Index | pd.Series | Mapping[str, int]
-
-
 def loads_by_id(
-    label: NodeLabel, named_ids: Known, table: NodeTable, identities: Identities
+    label: NodeLabel, first_loads: pd.Series, table: NodeTable, identities: Identities
 ) -> pd.Series:
     """Gives the load (float64, NaN if unknown) of each user or item by id.
 
     Args:
         label: Users or items.
-        named_ids: Those that interactions name.
+        first_loads: By id the load of the interaction that named it first, NaN if unknown.
         table: Those that tables describe; their loads count.
         identities: Whose members are nodes as well.
     """
-    loads = _known_loads(named_ids, table.frame)
     members = identities.members[identities.members["label"] == label]
-    if members.empty:
-        return loads
-    member_loads = members.set_index("id")["load"].astype(np.float64)
-    if isinstance(named_ids, pd.Index):
-        member_loads[:] = np.nan
-    return loads.reindex(loads.index.union(member_loads.index)).fillna(member_loads)
+    described, same = table.frame.set_index("id")["load"], members.set_index("id")["load"]
+    loads = pd.concat([part.astype(np.float64) for part in (described, first_loads, same)])
+    return loads[~loads.index.duplicated()]
 
 
 def entity_loads(facts: pd.DataFrame, same: Sequence[RelationTable], table: NodeTable) -> pd.Series:
@@ -315,18 +307,6 @@ def scaled_numbers(
         out[label], own = with_twins(label, frame, tables[label].scaled, looked_at, scales)
         fitted_scales |= own
     return out, fitted_scales
-
-
-def _known_loads(named_ids: Known, table: pd.DataFrame) -> pd.Series:
-    if isinstance(named_ids, pd.Index):
-        ids, loads = named_ids, np.full(len(named_ids), np.nan)
-    else:
-        load_of = pd.Series(named_ids, dtype=np.float64)
-        ids, loads = load_of.index, load_of.to_numpy()
-    fresh = ~pd.Index(ids).isin(pd.Index(table["id"]))
-    ids = pd.Index(table["id"]).append(pd.Index(ids, dtype="str")[fresh])
-    loads = np.concatenate([table["load"].to_numpy(np.float64), loads[fresh]])
-    return pd.Series(loads, index=pd.Index(ids, dtype="str"))
 
 
 def _node_frame(table: pd.DataFrame, loads: pd.Series) -> pd.DataFrame:

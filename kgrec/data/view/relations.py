@@ -15,6 +15,7 @@ from kgrec.data.view.facts import (
     ITEM,
     LABELS,
     Link,
+    by_source,
     redirected_end,
 )
 from kgrec.data.view.findings import note
@@ -33,13 +34,12 @@ def once(frame: pd.DataFrame, tables: Sequence[SourceRows], noun: str) -> pd.Dat
         noun: What the rows are called, e.g. "triples".
     """
     facts = _newest(frame)
-    before, after = frame["source"].value_counts(), facts["source"].value_counts()
-    for source, number in before.sort_index().items():
-        name = tables[int(str(source))].source.name
-        note(name, "repeated", number - after.get(source, 0), number=number, noun=noun)
+    unique = facts["source"].value_counts()
+    for name, rows in by_source(frame, tables):
+        repeats = len(rows) - unique.get(rows["source"].iloc[0], 0)
+        note(name, "repeated", repeats, number=len(rows), noun=noun)
     loops = (facts["head"] == facts["tail"]) & (facts["head_label"] == facts["tail_label"])
-    for source, rows in facts[loops].groupby("source"):
-        name = tables[int(str(source))].source.name
+    for name, rows in by_source(facts[loops], tables):
         note(name, "self loop", len(rows), map(repr, rows["head"]), noun=noun)
     return facts[~loops.to_numpy()].reset_index(drop=True)
 
@@ -74,8 +74,7 @@ def about_known(
             f"an item; {stray.sum():,} of {len(frame):,} triples are so; set "
             f'data.unknown_triples = "drop" to leave them out, or check data.link'
         )
-    for source, rows in frame.assign(stray=stray).groupby("source"):
-        name = tables[int(str(source))].source.name
+    for name, rows in by_source(frame.assign(stray=stray), tables):
         note(name, "about nothing known", rows["stray"], number=len(rows))
     return frame[~stray].reset_index(drop=True)
 

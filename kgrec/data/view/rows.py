@@ -1,6 +1,6 @@
 """Cleaned rows of one source over all its loads: which of them stand, and where they came from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +32,7 @@ class SourceRows:
 
     def take(self, where: Mask | Positions) -> "SourceRows":
         """The rows of a mask or of positions, counted anew."""
-        return replace(self, frame=self.frame.iloc[_positions(where)].reset_index(drop=True))
+        return replace(self, frame=self.frame.iloc[where].reset_index(drop=True))
 
     def where(self, position: int, column: str = "") -> str:
         """Names a row as `file:row`, or a cell as `file:row:column`, by its position from 0."""
@@ -60,16 +60,19 @@ class SourceRows:
 
     def times(self) -> npt.NDArray[np.float64]:
         """The times, float64 (n,) seconds since 1970 UTC (exact), NaN where there is none."""
-        return _numbers(self.frame, "time")
+        return self.numbers("time")
+
+    def numbers(self, column: str) -> npt.NDArray[np.float64]:
+        """A column of numbers, float64 (n,), NaN where there is none or no such column."""
+        if column not in self.frame.columns:
+            return np.full(len(self.frame), np.nan)
+        cells = self.frame[column]
+        return np.asarray(cells.to_numpy(dtype=np.float64, na_value=np.nan))
 
     def texts(self, column: str) -> pd.Series:
         """A column as str (n,), missing where it is."""
         cells = self.frame[column]
         return cells.astype("str").where(cells.notna(), None)
-
-    def weights(self) -> npt.NDArray[np.float64]:
-        """The weights, float64 (n,), NaN where there is none."""
-        return _numbers(self.frame, "weight")
 
     def deleted(self) -> Mask:
         """Which rows (n,) take others back."""
@@ -121,6 +124,14 @@ def newest(rows: SourceRows, keys: Sequence[str]) -> SourceRows:
     return rows.take(np.sort(order[last]))
 
 
+def stacked(parts: Iterable[pd.DataFrame], types: Mapping[str, str]) -> pd.DataFrame:
+    """Puts frames one below the other; without any row an empty one with columns of `types`."""
+    nonempty = [part for part in parts if len(part)]
+    if nonempty:
+        return pd.concat(nonempty, ignore_index=True)
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
+
+
 def among(values: pd.Series, ids: pd.Index) -> Mask:
     """Tells which values (n,) are ids; far faster than `isin` where values repeat."""
     codes, unique = pd.factorize(values)
@@ -143,13 +154,3 @@ def _taken_back(rows: SourceRows, keys: Sequence[str], deleted: Mask) -> Mask:
     np.maximum.at(last_untimed, key[plain], order[plain])
     by_time = (times <= until[key]) | (order < last_untimed[key])
     return np.asarray(np.where(timed, by_time, order < last[key]))
-
-
-def _numbers(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
-    if column not in frame.columns:
-        return np.full(len(frame), np.nan)
-    return np.asarray(frame[column].to_numpy(dtype=np.float64, na_value=np.nan))
-
-
-def _positions(where: Mask | Positions) -> Positions:
-    return np.flatnonzero(where) if where.dtype == bool else where.astype(np.int64)

@@ -4,6 +4,7 @@ What a user's pairs become depends on the seed and the ids, never on codes, on t
 or (but for a global cut at shares) on other users.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from kgrec.data.view.pairs import (
     user_blocks,
 )
 from kgrec.errors import ConfigError
+from kgrec.schema import NodeLabel
 
 TRAIN, VALID, TEST = np.int8(0), np.int8(1), np.int8(2)  # positions in Split
 
@@ -38,19 +40,12 @@ Moments = tuple[int, int]
 _Parts = npt.NDArray[np.int8]
 
 
-def is_local(config: DataConfig, moments: Moments | None = None) -> bool:
-    """Whether what becomes of a user's events depends on no other user's.
-
-    Args:
-        config: Its cleaning and split.
-        moments: As for `derive_interactions`.
-    """
+def is_local(config: DataConfig) -> bool:
+    """Whether what becomes of a user's events depends on no other user's."""
     cleaning, split = config.cleaning, config.split
     if cleaning.user_core > 1 or cleaning.item_core > 1:
         return False
-    if split is None or split.kind != "temporal_global":
-        return True
-    return moments is not None or split.valid_from is not None
+    return split is None or split.kind != "temporal_global" or split.valid_from is not None
 
 
 def split_pairs(
@@ -59,7 +54,6 @@ def split_pairs(
     item_hash: Hashes,
     config: SplitConfig,
     seed: int,
-    moments: Moments | None = None,
     *,
     block: int = 1_000_000,
 ) -> tuple[_Parts, Moments | None]:
@@ -78,7 +72,6 @@ def split_pairs(
         item_hash: Hashes of the items' ids, by code.
         config: Kind, shares and the least number of interactions.
         seed: Of the kinds that draw.
-        moments: Where `temporal_global` cuts if the settings do not say it.
         block: About how many pairs are ordered at a time.
 
     Returns:
@@ -100,7 +93,7 @@ def split_pairs(
             f'kind = "random"'
         )
     if config.kind == "temporal_global":
-        cut = _moments(pairs["time"], config, moments)
+        cut = _moments(pairs["time"], config)
         time = pairs["time"]
         return (time >= cut[0]).astype(np.int8) + (time >= cut[1]), cut
     if config.kind == "cold_item":
@@ -112,12 +105,10 @@ def split_pairs(
     return _per_user(pairs, user_hash, item_hash, config, seed, block), None
 
 
-def _moments(time: Index, config: SplitConfig, earlier: Moments | None) -> Moments:
-    """Gives where to cut: as set, as given, or so that the shares lie behind."""
+def _moments(time: Index, config: SplitConfig) -> Moments:
+    """Gives where to cut: as set, or so that the shares lie behind."""
     if config.valid_from is not None and config.test_from is not None:
         return config.valid_from, config.test_from
-    if earlier is not None:
-        return earlier
     num_test = round(len(time) * config.test)
     num_held = num_test + round(len(time) * config.valid)
     if not num_held:
@@ -273,9 +264,7 @@ class HeldOut:
         user_from = np.minimum.reduce([part.user_from for part in parts])
         return cls(pairs, parts[0].num_items, user_from, parts[0].moments)
 
-    def leaves(
-        self, user: Codes | None, item: Codes | None, time: Index | pd.Series | None
-    ) -> Mask:
+    def leaves(self, user: Codes, item: Codes, time: Index | pd.Series) -> Mask:
         """Marks rows that would tell of held-out interactions, and so must leave.
 
         These are rows of a held-out pair; with a split by time also rows of a user from the user's
@@ -283,22 +272,24 @@ class HeldOut:
         whether they are older, and they leave as well.
 
         Args:
-            user: Codes (n,), negative where a row has no user; None if none has one.
-            item: Codes (n,), negative where a row has no item; None if none has one.
+            user: Codes (n,), negative where a row has no user.
+            item: Codes (n,), negative where a row has no item.
             time: int64 (n,), seconds since 1970 UTC, or NO_TIME; in a series missing where
-                unknown; None if none is known.
+                unknown.
 
         Returns:
             Mask (n,).
         """
-        length = len(next(part for part in (user, item, time) if part is not None))
-        users = np.full(length, -1, dtype=np.int32) if user is None else np.asarray(user)
-        items = np.full(length, -1, dtype=np.int32) if item is None else np.asarray(item)
-        times = _seconds(time, length)
-        leaving = np.empty(length, dtype=np.bool_)
-        for start in range(0, length, _ROWS):
+        times: Index = np.asarray(
+            time.astype("Int64").to_numpy(na_value=NO_TIME)
+            if isinstance(time, pd.Series)
+            else time,
+            dtype=np.int64,
+        )
+        leaving = np.empty(len(user), dtype=np.bool_)
+        for start in range(0, len(user), _ROWS):
             rows = slice(start, start + _ROWS)
-            leaving[rows] = self._leave(users[rows], items[rows], times[rows])
+            leaving[rows] = self._leave(user[rows], item[rows], times[rows])
         return leaving
 
     def _leave(self, user: Codes, item: Codes, time: Index) -> Mask:
@@ -312,9 +303,25 @@ class HeldOut:
         return leaving
 
 
-def _seconds(time: Index | pd.Series | None, length: int) -> Index:
-    if time is None:
-        return np.full(length, NO_TIME, dtype=np.int64)
-    if isinstance(time, pd.Series):
-        return np.asarray(time.astype("Int64").to_numpy(na_value=NO_TIME), dtype=np.int64)
-    return time
+class HeldOutIds:
+    """What is held out, for rows that name users and items by ids.
+
+    Args:
+        held_out: What is held out, in codes.
+        ids: Per label the id of each code, object (n,).
+
+    Attributes:
+        moment: Where one moment cuts the interactions, the first that is held out; facts of that
+            moment or later leave. None where users are cut at their own.
+    """
+
+    def __init__(self, held_out: HeldOut, ids: Mapping[NodeLabel, npt.NDArray[np.object_]]) -> None:
+        self._held_out = held_out
+        self._users, self._items = pd.Index(ids[NodeLabel.USER]), pd.Index(ids[NodeLabel.ITEM])
+        self.moment = None if held_out.moments is None else held_out.moments[0]
+
+    def leaves(self, user: pd.Series, item: pd.Series, time: pd.Series) -> Mask:
+        """Marks rows as `HeldOut.leaves` does; ids (n,) are missing where a row has none."""
+        users = self._users.get_indexer(pd.Index(user.fillna("")))
+        items = self._items.get_indexer(pd.Index(item.fillna("")))
+        return self._held_out.leaves(users, items, time)

@@ -3,17 +3,16 @@
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import Kind
 from kgrec.data.view.facts import ENTITY, ITEM, USER, facts_frame
 from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities
-from kgrec.data.view.rows import SourceRows, among, newest, standing
+from kgrec.data.view.rows import SourceRows, among, newest, stacked, standing
+from kgrec.data.view.splits import HeldOutIds
 from kgrec.schema import NodeLabel
 
 #: Characters of a text that name its node.
@@ -24,30 +23,11 @@ _RELATIONS: Mapping[Kind, tuple[str, str, str]] = {
     "reviews": ("review", "wrote", "reviews"),
     "queries": ("query", "searched", "led_to"),
 }
-#: Columns of a frame of texts; `entity` is the node's id.
-TEXT_COLUMNS = ["kind", "entity", "user", "item", "text", "time", "load", "source"]
-
-
-class HeldOutIds(Protocol):
-    """What is held out, in ids that count.
-
-    Attributes:
-        moment: Where one moment cuts the interactions, the first that is held out; facts of that
-            moment or later leave. None where users are cut at their own.
-    """
-
-    moment: int | None
-
-    def leaves(
-        self, user: pd.Series | None, item: pd.Series | None, time: pd.Series | None
-    ) -> npt.NDArray[np.bool_]:
-        """Tells which rows (n,) speak of held-out interactions, and so must not be seen.
-
-        Args:
-            user: Ids, None where there is none.
-            item: Likewise.
-            time: float64 seconds since 1970 UTC, NaN where there is none.
-        """
+#: Columns of a frame of texts and their types; `entity` is the node's id.
+TEXT_COLUMNS = {
+    "kind": "str", "entity": "str", "user": "str", "item": "str", "text": "str",
+    "time": "float64", "load": "int64", "source": "str",
+}  # fmt: skip
 
 
 def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: int | None) -> pd.DataFrame:
@@ -56,8 +36,7 @@ def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: int | None) 
     A review's newest row counts. A query keeps a row for each user and item it names; queries whose
     texts are equal, but for case and spaces, are one entity.
     """
-    kinds = {"time": "float64", "load": "int64"}
-    parts = [pd.DataFrame({c: pd.Series(dtype=kinds.get(c, "str")) for c in TEXT_COLUMNS})]
+    parts = []
     for kind, (word, _, _) in _RELATIONS.items():
         keys = ["id"] if kind == "reviews" else ["id", "user", "item"]
         for rows in tables.get(kind, ()):
@@ -84,7 +63,7 @@ def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: int | None) 
                     }
                 )
             )
-    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return stacked(parts, TEXT_COLUMNS)
 
 
 def kept_texts(
@@ -112,7 +91,7 @@ def kept_texts(
         "user": identities.canonical(NodeLabel.USER, texts["user"]),
         "item": identities.canonical(NodeLabel.ITEM, texts["item"]),
     }
-    leaving = np.asarray(held_out.leaves(ends["user"], ends["item"], texts["time"]), dtype=bool)
+    leaving = held_out.leaves(ends["user"], ends["item"], texts["time"])
     _count(texts[leaving], "held out")
     for end, known_ids in (("user", users), ("item", items)):
         stray = texts[end].notna().to_numpy() & ~among(texts[end], known_ids)
