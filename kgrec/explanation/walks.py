@@ -99,11 +99,6 @@ class Networks:
         out[own] = reverse
         return out
 
-    def edge_weights(self, edges: Ints) -> Floats:
-        """Gives a of edges (n,) in each network, float64 (m, n)."""
-        weights: Floats = self.relation_weight[:, self.kind[edges]] * self.norm[edges]
-        return weights
-
     def into(self, node: int) -> slice:
         """The places of the edges that arrive at a node."""
         return slice(int(self.pointer[node]), int(self.pointer[node + 1]))
@@ -170,10 +165,11 @@ class Networks:
             lost = float(weight[order[followed]])
         row, edges = self.edges_into(walks.ends[rows])
         row = rows[row]
+        weights = self.relation_weight[:, self.kind[edges]] * self.norm[edges]
         return Walks(
             np.column_stack([walks.edges[row], edges]),
             np.column_stack([walks.nodes[row], self.source[edges].astype(np.int64)]),
-            walks.weights[:, row] * self.edge_weights(edges),
+            walks.weights[:, row] * weights,
         ), lost
 
 

@@ -9,7 +9,7 @@ the process may be killed. What was written is then right or not yet swept, and 
 every set of edges that may be there, so that the next comparison finds it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -274,6 +274,7 @@ def _write_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame, on_ro
         # Without it the embedded engine would show a new node by its id.
         frame = frame.assign(**{display: None})
     names = [str(name) for name in frame.columns if name != "id"]
+    untouched = {"id", "index", *PUBLISHED_PROPERTIES} | (SHADOWED_PROPERTIES - {display})
     for part in _parts(frame):
         ids = part["id"].tolist()
         stored_nodes = {row["id"]: row for row in store.read("known_nodes", label=label, ids=ids)}
@@ -282,22 +283,14 @@ def _write_nodes(store: GraphStore, label: NodeLabel, frame: pd.DataFrame, on_ro
         for key, cells in zip(ids, values if names else [()] * len(ids), strict=True):
             properties = dict(zip(names, cells, strict=True))
             if key in stored_nodes:
-                properties = {
-                    **dict.fromkeys(_stale(stored_nodes[key]["names"], label)),
-                    **properties,
-                }
+                stale = set(stored_nodes[key]["names"]) - untouched  # is given anew or goes
+                properties = {**dict.fromkeys(stale), **properties}
             else:
                 properties["index"] = bound
                 bound += 1
             rows.append([key, properties])
         store.write("upsert_nodes", label=label, rows=rows)
         on_rows(len(rows))
-
-
-def _stale(names: Iterable[str], label: NodeLabel) -> set[str]:
-    """The properties of a stored node that must be given anew or go."""
-    kept_names = {"id", "index", *PUBLISHED_PROPERTIES}
-    return set(names) - kept_names - (SHADOWED_PROPERTIES - {DISPLAY_PROPERTY[label]})
 
 
 def _write_edges(store: GraphStore, key: EdgeKey, frame: pd.DataFrame, on_rows: OnRows) -> None:

@@ -102,7 +102,8 @@ class StoreWork:
         if offline is not None and isinstance(target, Dataset):
             write_offline(target, offline)
             return self._record(target), False
-        embedded = self._embedded_file()
+        scheme, _, path = self._config.store.uri.partition(":")
+        embedded = Path(path) if scheme == "embedded" else None
         previous_record = self._journal.manifest.graphs.get(self._uri)
         stamp = None if embedded is None else stamp_of(embedded)
         if isinstance(target, GraphRecord) and stamp is not None and stamp == target.stamp:
@@ -120,11 +121,9 @@ class StoreWork:
     def _open(self) -> AbstractContextManager[GraphStore]:
         if self._store is not None:
             return nullcontext(self._store())
-        return (
-            open_store(self._config.store)
-            if self._store_future is None
-            else self._store_future.result()
-        )
+        if self._store_future is not None:
+            return self._store_future.result()
+        return open_store(self._config.store)
 
     def _write_store(
         self,
@@ -192,10 +191,6 @@ class StoreWork:
             nodes=sum(map(len, dataset.nodes.values())),
             edges=sum(map(len, dataset.edges().values())),
         )
-
-    def _embedded_file(self) -> Path | None:
-        scheme, _, path = self._config.store.uri.partition(":")
-        return Path(path) if scheme == "embedded" else None
 
     def _refuse_unknown_loads(self, store: GraphStore, state: GraphState | None) -> None:
         """Raises StoreError if the graph holds loads that would be lost, as nobody has them."""
