@@ -69,7 +69,7 @@ def refresh(
             graph_store = stack.enter_context(open_store(settings.store, read_only=not writes))
             if ingest:
                 with reporter.step("ingest") as notes:
-                    update_report = graphs.take_in(lambda: graph_store)
+                    update_report = graphs.take_in(graph_store)
                     notes.append(
                         f"{len(update_report.loads)} loads, graph version {update_report.version}"
                     )

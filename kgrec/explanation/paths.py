@@ -58,21 +58,6 @@ class Paths:
     complete: bool
 
 
-@dataclass(frozen=True, eq=False)
-class _Links:
-    """Pairs of messages that a path joins, each once.
-
-    Attributes:
-        first: int64 (p,), row among the user's edges.
-        last: int64 (p,), row among the item's edges.
-        middle: int64 (p,), the edge between their senders; -1 if they are one node.
-    """
-
-    first: Ints
-    last: Ints
-    middle: Ints
-
-
 def find_paths(ends: Ends, most: int, budget: int = 2_000_000) -> Paths:
     """Finds the paths of the largest shares.
 
@@ -97,7 +82,7 @@ def find_paths(ends: Ends, most: int, budget: int = 2_000_000) -> Paths:
     num_followed = _affordable(networks, first, len(last), budget)
     table = _products(ends, first[:num_followed], last)  # (num_followed, l)
     links = _links(networks, first[:num_followed], last)
-    shares = table[links.first, links.last]
+    shares = table[links[:2]]
     rows = _largest(np.abs(shares), most)
     routes = tuple(_route(ends, first, last, links, row, float(shares[row])) for row in rows)
     bound = float(bounds[num_followed]) if num_followed < len(first) else 0.0
@@ -144,8 +129,13 @@ def _products(ends: Ends, first: Ints, last: Ints) -> Floats:
     return total
 
 
-def _links(networks: Networks, first: Ints, last: Ints) -> _Links:
-    """Finds the pairs whose senders are one node or neighbours."""
+def _links(networks: Networks, first: Ints, last: Ints) -> tuple[Ints, Ints, Ints]:
+    """Finds the pairs of messages whose senders are one node or neighbours, each once.
+
+    Returns:
+        int64 (p,) each: rows among the user's edges and among the item's, and the edge between
+        the senders, -1 if they are one node.
+    """
     senders = networks.source[last].astype(np.int64)
     by_sender = np.argsort(senders, kind="stable")
     ordered = senders[by_sender]
@@ -164,7 +154,7 @@ def _links(networks: Networks, first: Ints, last: Ints) -> _Links:
     order = np.lexsort((edge, -weight, end, pair))  # the heaviest of several edges comes first
     key = pair[order] * max(len(last), 1) + end[order]
     heaviest = order[np.flatnonzero(np.diff(key, prepend=-1))]
-    return _Links(pair[heaviest], end[heaviest], edge[heaviest])
+    return pair[heaviest], end[heaviest], edge[heaviest]
 
 
 def _largest(values: Floats, most: int) -> list[int]:
@@ -176,9 +166,12 @@ def _largest(values: Floats, most: int) -> list[int]:
     return largest
 
 
-def _route(ends: Ends, first: Ints, last: Ints, links: _Links, row: int, share: float) -> Route:
+def _route(
+    ends: Ends, first: Ints, last: Ints, links: tuple[Ints, Ints, Ints], row: int, share: float
+) -> Route:
     networks = ends.networks
-    f, m, t = int(first[links.first[row]]), int(links.middle[row]), int(last[links.last[row]])
+    at_first, at_last, m = (int(rows[row]) for rows in links)
+    f, t = int(first[at_first]), int(last[at_last])
     edges = (f, t) if m < 0 else (f, m, t)
     between = (networks.source[f],) if m < 0 else (networks.source[f], networks.source[m])
     # The user's and the middle edge lead towards the user, the item's leads to the item.

@@ -102,14 +102,13 @@ class KeptGraph:
         self._graph: GraphData | None = None
         self._changes: list[Changes | None] = []
 
-    def take_in(self, store: Callable[[], GraphStore], *, progress: bool = False) -> IngestReport:
+    def take_in(self, store: GraphStore) -> IngestReport:
         """Takes in what is new, as `ingest`, and remembers what that changes; then `fold_in`.
 
         Args:
-            store: Gives the settings' store, open for writing.
-            progress: Whether bars are shown on a terminal.
+            store: The settings' store, open for writing.
         """
-        report = ingest(self._config, store=store, progress=progress)
+        report = ingest(self._config, store=lambda: store, progress=False)
         if report.changed:
             self._changes.append(report.changes)
         return report
@@ -224,7 +223,7 @@ def watch(
                 is_new = bool(files) and files != last_files
                 if is_new or not kept_store.untouched():
                     with kept_store as store:
-                        seconds = _take_in(graphs, store) if is_new else {}
+                        seconds = {"ingest": graphs.take_in(store).seconds} if is_new else {}
                         last_files = files
                         report = _fold_if_new(run, config, store, graphs, publish)
             except (StoreBusy, StoreUnavailable) as error:
@@ -253,10 +252,6 @@ def source_stamps(config: Config) -> _Files:
             except DataError:
                 logger.debug("source=%s has no file now", source.name)
     return frozenset(stamps)
-
-
-def _take_in(graphs: KeptGraph, store: GraphStore) -> dict[str, float]:
-    return {"ingest": graphs.take_in(lambda: store).seconds}
 
 
 def _fold_if_new(

@@ -154,7 +154,7 @@ def test_kept_beside_the_journal_it_serves_the_next_process(
         day(tmp_path / "shop", number, some_rows(number, count=12, items=9 + number))
         graphs = KeptGraph(config)
         with open_store(config.store) as store:
-            graphs.take_in(lambda: store)
+            graphs.take_in(store)
             found = graphs(store)
             assert_same(found, fetch_graph(store))
         graphs.write()

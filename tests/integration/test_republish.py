@@ -327,12 +327,12 @@ def test_killed_before_the_file_is_written_the_next_update_completes_it(tmp_path
 
 def taken_in_and_folded(config: Config, run: Run, graphs: KeptGraph) -> None:
     with open_store(config.store) as store:
-        graphs.take_in(lambda: store)
+        graphs.take_in(store)
         graphs.fold_in(run, store, publish=True)
 
 
 def interrupted(store: GraphStore, graphs: KeptGraph) -> None:
-    graphs.take_in(lambda: store)
+    graphs.take_in(store)
     raise KeyboardInterrupt
 
 
