@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from kgrec.errors import KgrecError
+
 try:
     import fcntl
 except ImportError:  # no locks: what a killed process left stays
@@ -74,6 +76,18 @@ def write_text(path: Path | str, text: str, *, errors: str = "strict") -> None:
     """
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=errors)
+
+
+@contextmanager
+def os_errors_as(error: type[KgrecError], name: str, path: Path | str) -> Iterator[None]:
+    """Raises an error that tells what cannot be written, where, and what to give instead."""
+    try:
+        yield
+    except OSError as exc:
+        raise error(
+            f"cannot write the {name} to {path}: {exc.strerror or exc}; give it a file in a folder "
+            f"that exists and takes files"
+        ) from exc
 
 
 def is_temporary(path: Path, of: str) -> bool:

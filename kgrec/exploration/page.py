@@ -10,7 +10,7 @@ from kgrec.exploration import look
 from kgrec.exploration.layout import columns_of, lay_out
 from kgrec.exploration.picture import places_of, rings_of
 from kgrec.exploration.subgraph import Key, Part, Subgraph
-from kgrec.files import write_text
+from kgrec.files import os_errors_as, write_text
 from kgrec.pages.render import render
 from kgrec.text.templates import relation_phrase
 
@@ -28,15 +28,9 @@ def write_subgraph(subgraph: Subgraph, path: Path | str) -> None:
     Raises:
         ConfigError: If neo4j-viz is not installed, or the file cannot be written.
     """
-    path = Path(path)
     page = subgraph_html(subgraph)
-    try:
+    with os_errors_as(ConfigError, "page", path):
         write_text(path, page, errors="replace")
-    except OSError as exc:
-        raise ConfigError(
-            f"cannot write the page to {path}: {exc.strerror or exc}; give it a file in a folder "
-            f"that exists and takes files"
-        ) from exc
 
 
 def subgraph_html(subgraph: Subgraph, height: str = "100vh") -> str:
@@ -59,14 +53,20 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
     Raises:
         ConfigError: If neo4j-viz is not installed.
     """
-    viz = _neo4j_viz()
+    try:
+        viz: Any = import_module("neo4j_viz")
+    except ImportError as exc:
+        raise ConfigError(
+            "pages are drawn by neo4j-viz, which is not installed; pip install 'kgrec[viz]', or "
+            "write a .png, .svg or .pdf"
+        ) from exc
     graph, places = subgraph.graph, _places(subgraph)
     colours, wide = look.type_colours(graph), look.widths(graph, 1.5, 6.0)
     explains = bool(subgraph.trails)
     on_trails = {key for trail in subgraph.trails for key in trail.nodes}
     nodes = [
         viz.Node(
-            id=_viz_id(key),
+            id=":".join(key),
             caption=data["name"],
             size=_SIZES[Part(data["part"])],
             caption_size=1,
@@ -81,8 +81,8 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
     edges = [
         viz.Relationship(
             id=f"{place}",
-            source=_viz_id(head),
-            target=_viz_id(tail),
+            source=":".join(head),
+            target=":".join(tail),
             caption=look.caption(data),
             caption_size=3,
             width=wide[data["type"]],
@@ -94,10 +94,6 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
     figure = viz.VisualizationGraph(nodes, edges)
     _set_legend(figure, subgraph)
     return figure
-
-
-def _viz_id(key: Key) -> str:
-    return ":".join(key)
 
 
 def _edge_properties(data: dict[str, Any]) -> dict[str, Any]:
@@ -147,13 +143,3 @@ def _set_legend(figure: Any, subgraph: Subgraph) -> None:
         if kind in on_trails or not subgraph.trails
     }
     figure.set_legend(nodes=node_colours, relationships=kinds)
-
-
-def _neo4j_viz() -> Any:
-    try:
-        return import_module("neo4j_viz")
-    except ImportError as exc:
-        raise ConfigError(
-            "pages are drawn by neo4j-viz, which is not installed; pip install 'kgrec[viz]', or "
-            "write a .png, .svg or .pdf"
-        ) from exc

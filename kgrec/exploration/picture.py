@@ -6,7 +6,7 @@ in rings or on springs around it.
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,15 @@ from kgrec.errors import ConfigError
 from kgrec.exploration import look
 from kgrec.exploration.layout import LETTER, SMALL, Box, Line, lay_out
 from kgrec.exploration.subgraph import Key, Part, Subgraph
+from kgrec.files import os_errors_as
 from kgrec.text.templates import relation_phrase
 
-KINDS = (".png", ".svg", ".pdf")
+#: What is written of each kind of file, which says nothing of when and by what it was made.
+KINDS: Mapping[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
 _INK, _SOFT, _PAPER = "#1C2430", "#5B6675", "#FFFFFF"
 _TITLE, _LEGEND = 34.0, 30.0
 _SEED, _NAME, _MOST_LETTERS = 0, 7.5, 30
@@ -62,19 +68,9 @@ def draw_subgraph(subgraph: Subgraph, path: Path | str | None = None, *, dpi: in
     with _faces():
         figure = _columns(subgraph) if subgraph.trails else _scatter(subgraph)
         if path is not None:
-            _save(figure, Path(path), dpi)
+            with os_errors_as(ConfigError, "picture", path):
+                figure.savefig(path, dpi=dpi, metadata=KINDS[Path(path).suffix.lower()])
     return figure
-
-
-def _save(figure: Figure, path: Path, dpi: int) -> None:
-    metadata = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    try:
-        figure.savefig(path, dpi=dpi, metadata=metadata[path.suffix.lower()])
-    except OSError as exc:
-        raise ConfigError(
-            f"cannot write the picture to {path}: {exc.strerror or exc}; give it a file in a "
-            f"folder that exists and takes files"
-        ) from exc
 
 
 @contextmanager

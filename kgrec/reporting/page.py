@@ -6,7 +6,7 @@ from kgrec import __version__
 from kgrec.errors import DataError
 from kgrec.exploration.layout import LETTER, SMALL
 from kgrec.exploration.look import TONES
-from kgrec.files import write_text
+from kgrec.files import os_errors_as, write_text
 from kgrec.pages.render import render
 from kgrec.reporting.gather import ReportData
 from kgrec.reporting.plots import ReportFigures
@@ -19,14 +19,8 @@ def write_report(data: ReportData, path: Path | str) -> None:
     Raises:
         DataError: If it cannot be written.
     """
-    path = Path(path)
-    try:
+    with os_errors_as(DataError, "report", path):
         write_text(path, report_html(data), errors="replace")
-    except OSError as exc:
-        raise DataError(
-            f"cannot write the report to {path}: {exc.strerror or exc}; give it a file in a "
-            f"folder that exists and takes files"
-        ) from exc
 
 
 def report_html(data: ReportData) -> str:

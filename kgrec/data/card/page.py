@@ -8,7 +8,7 @@ import numpy as np
 
 from kgrec.data.card.card import BehaviourSummary, Card, Degrees, SplitSummary, Timeline
 from kgrec.errors import DataError
-from kgrec.files import write_text
+from kgrec.files import os_errors_as, write_text
 from kgrec.pages.numbers import short_number
 from kgrec.pages.render import render
 from kgrec.pages.svg import Picture, label, line, picture
@@ -188,14 +188,8 @@ def write_card(card: Card, path: Path) -> None:
     Raises:
         DataError: If it cannot be written.
     """
-    path = Path(path)
-    try:
+    with os_errors_as(DataError, "data card", path):
         write_text(path, card_html(card), errors="replace")
-    except OSError as exc:
-        raise DataError(
-            f"cannot write the data card to {path}: {exc.strerror or exc}; give it a file in a "
-            f"folder that exists and takes files"
-        ) from exc
 
 
 def card_html(card: Card) -> str:
