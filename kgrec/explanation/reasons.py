@@ -211,20 +211,6 @@ def fetch_connections(
     Raises:
         StoreError: If the store refuses.
     """
-    rows = [
-        row  # one statement an own item: a limit over all would starve the last of them
-        for own in own_ids
-        for row in store.read("shared_entities", own=[own], item=item_id, limit=_MOST_ROWS)
-    ]
-    by_own: dict[str, list[Connection]] = defaultdict(list)
-    for row in rows:
-        entity = row["entity"]
-        if entity is not None and not {row["type_in"], row["type_out"]} <= set(fan_out):
-            continue
-        name = None if entity is None else row["name"] or entity_names.get(entity, entity)
-        by_own[row["own"]].append(
-            Connection(row["own"], item_id, row["type_in"], row["type_out"], entity, name)
-        )
 
     def breadth(connection: Connection) -> tuple[float, str, str, str]:
         own, item = connection.own_type, connection.item_type
@@ -232,9 +218,18 @@ def fetch_connections(
         return width + (own != item), item, own, str(connection)
 
     out = {}
-    for own, connections in by_own.items():
+    for own in own_ids:
+        # One statement an own item: a limit over all would starve the last of them.
+        rows = store.read("shared_entities", own=[own], item=item_id, limit=_MOST_ROWS)
+        connections = []
+        for row in rows:
+            entity, kinds = row["entity"], (row["type_in"], row["type_out"])
+            if entity is None or set(fan_out).issuperset(kinds):
+                name = None if entity is None else row["name"] or entity_names.get(entity, entity)
+                connections.append(Connection(own, item_id, *kinds, entity, name))
         by_entity: dict[str | None, Connection] = {}  # its director may be its writer too
         for connection in sorted(connections, key=breadth):
             by_entity.setdefault(connection.entity_id, connection)
-        out[own] = tuple(by_entity.values())[:most]
+        if by_entity:
+            out[own] = tuple(by_entity.values())[:most]
     return out

@@ -200,9 +200,10 @@ class _Plan:
 def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str] | None) -> _Plan:
     run, notes = recommender.run, []
     vocabulary = run.vocabularies[NodeLabel.USER]
-    user_indices = (
-        range(len(vocabulary)) if users is None else vocabulary.indices(sorted(set(users))).tolist()
-    )
+    user_ids = None if users is None else sorted(set(users))
+    user_indices = list(range(len(vocabulary)))
+    if user_ids is not None:
+        user_indices = vocabulary.indices(user_ids).tolist()
     items = list(range(len(run.vocabularies[NodeLabel.ITEM]) if similar else 0))
     if run.scorer.parts.get("network") is None:
         notes.append("the run has no network, so there are no vectors")
@@ -217,7 +218,7 @@ def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str]
         "record": run.record.tree(),
         "top": top,
         "similar": similar,
-        "users": None if users is None else sorted(set(users)),
+        "users": user_ids,
     }
     fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
     properties = {
@@ -228,10 +229,9 @@ def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str]
         "similar_top": similar,
         "relation_names": list(weights),
         "relation_weights": [float(weight) for weight in weights.values()],
-        "recommended_done": 0,
-        "similar_done": 0,
+        **{f"{counter}_done": 0 for counter in HEADS},
     }
-    return _Plan(properties, list(user_indices), items, fingerprint, tuple(notes))
+    return _Plan(properties, user_indices, items, fingerprint, tuple(notes))
 
 
 def _open(
