@@ -7,7 +7,6 @@ opened, 2 s for 10,000 vectors, and compares as many in 20 ms.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -32,38 +31,26 @@ INDEX_SECONDS = 3_600
 _LABELS = (NodeLabel.USER, NodeLabel.ITEM)
 
 
-@dataclass(frozen=True, eq=False)
-class Vectors:
-    """What the networks of a run make of users and items.
+def run_vectors(run: Run) -> dict[NodeLabel, Tensor] | None:
+    """Gives what the networks of a run make of users and of items; None if it has none.
 
         v = [z_1 / |z_1|, …, z_M / |z_M|] / √M
 
     so that the product of two is the mean of the M networks' cosines, and |v| = 1: it is their
     cosine as well.
 
-    Attributes:
-        user: (U, D) float32.
-        item: (I, D) float32.
+    Returns:
+        float32, (U, D) by the label of users and (I, D) by that of items.
     """
-
-    user: Tensor
-    item: Tensor
-
-    def of(self, label: NodeLabel) -> Tensor:
-        """Gives those of users or of items."""
-        return self.user if label is NodeLabel.USER else self.item
-
-
-def run_vectors(run: Run) -> Vectors | None:
-    """Gives the vectors of a run's networks; None if it has none."""
     network = run.scorer.parts.get("network")
     if network is None:
         return None
     members = network.embeddings()
-    users = [functional.normalize(user, dim=1) for user, _ in members]
-    items = [functional.normalize(item, dim=1) for _, item in members]
     scale = len(members) ** -0.5
-    return Vectors(torch.cat(users, dim=1) * scale, torch.cat(items, dim=1) * scale)
+    return {
+        label: torch.cat([functional.normalize(z, dim=1) for z in embeddings], dim=1) * scale
+        for label, embeddings in zip(_LABELS, zip(*members, strict=True), strict=True)
+    }
 
 
 def vector_index(label: NodeLabel, slot: str) -> str:
@@ -99,7 +86,7 @@ def vector_rows(
     ]
 
 
-def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
+def write_vectors(target: Target, run: Run, vectors: Mapping[NodeLabel, Tensor]) -> None:
     """Writes vectors to their place, makes the indexes and waits until they are filled.
 
     Raises:
@@ -108,7 +95,7 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
     store, naming, publication = target.store, target.naming, target.publication
     num_written, saver = int(publication.properties.get("vectors", 0)), Saver(store)
     for label in _LABELS:
-        ids, matrix = naming.values(label, run.vocabularies[label].ids), vectors.of(label).numpy()
+        ids, matrix = naming.values(label, run.vocabularies[label].ids), vectors[label].numpy()
         counter = f"{label.lower()}_vectors_done"
         for start in range(int(publication.properties.get(counter, 0)), len(ids), VECTOR_ROWS):
             stop = min(start + VECTOR_ROWS, len(ids))
@@ -123,8 +110,9 @@ def write_vectors(target: Target, run: Run, vectors: Vectors) -> None:
             num_written += len(rows)
             saver.sometimes()
             target.advance(f"{num_written:,} vectors")
-    make_indexes(target, vectors.user.shape[1])
-    note(store, publication, {"dimensions": vectors.user.shape[1]})
+    dimensions = vectors[NodeLabel.USER].shape[1]
+    make_indexes(target, dimensions)
+    note(store, publication, {"dimensions": dimensions})
     store.checkpoint()
 
 

@@ -267,7 +267,7 @@ class _Work:
         ):
             rows = torch.nonzero(changed_mask | self.affects_all).squeeze(1)
             ids = self.run.vocabularies[label].ids
-            matrix: npt.NDArray[np.float32] = vectors.of(label)[rows].numpy()
+            matrix: npt.NDArray[np.float32] = vectors[label][rows].numpy()
             if len(rows):
                 row_ids = [ids[row] for row in rows.tolist()]
                 num_written += replace_vectors(

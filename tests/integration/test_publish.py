@@ -223,7 +223,7 @@ def test_vector_indexes_of_earlier_versions_go(tmp_path: Path, run: Run) -> None
     vectors = run_vectors(run)
     assert vectors is not None
     with open_store(uri) as store:
-        matrix = vectors.user[:1].numpy()
+        matrix = vectors[USER][:1].numpy()
         replace_vectors(store, published, USER, run.vocabularies[USER].ids[:1], matrix)
     assert indexed(uri) == set()
     make_old()
@@ -254,7 +254,7 @@ def test_lists_and_vectors_are_replaced_in_place(
     vectors = run_vectors(run)
     assert vectors is not None
     place = run.vocabularies[USER].index("u1")
-    users = vectors.user[place][None].numpy()
+    users = vectors[USER][place][None].numpy()
     assert replace_vectors(store, published, ITEM, ["i2"], users) == 1
     nearest = store.read("recommend_filtered", user="u1", fetch=1)
     assert nearest in ([], [{"id": "i2", "title": "The sea 2", "cosine": pytest.approx(1.0)}])

@@ -131,9 +131,10 @@ def test_the_product_of_vectors_is_the_mean_of_the_networks_cosines(run: Run) ->
     network = run.scorer.parts["network"]
     assert isinstance(network, Fusion)
     assert len(network.parts) == 2
+    users, items = vectors[NodeLabel.USER], vectors[NodeLabel.ITEM]
     for rows, columns, ends in (
-        (vectors.user, vectors.item, ("user_embedding", "item_embedding")),
-        (vectors.item, vectors.item, ("item_embedding", "item_embedding")),
+        (users, items, ("user_embedding", "item_embedding")),
+        (items, items, ("item_embedding", "item_embedding")),
     ):
         wanted = torch.zeros(len(rows), len(columns), dtype=torch.float64)
         for member in network.parts.values():
@@ -145,7 +146,7 @@ def test_the_product_of_vectors_is_the_mean_of_the_networks_cosines(run: Run) ->
         for matrix in (rows, columns):  # so the product is the vectors' cosine, too
             torch.testing.assert_close(matrix.norm(dim=1), torch.ones(len(matrix)))
     alike = Recommender(run).item_scores(torch.arange(40))
-    torch.testing.assert_close(vectors.item @ vectors.item.T, alike, atol=1e-6, rtol=0)
+    torch.testing.assert_close(items @ items.T, alike, atol=1e-6, rtol=0)
 
 
 def test_a_node_without_direction_has_no_vector() -> None:
