@@ -52,7 +52,7 @@ def _lightgcn(job: Job) -> PeerFit:
 
 
 def _hopwise(model: str, job: Job) -> PeerFit:
-    from kgrec.bench.hopwise.adapter import fit_hopwise_peer
+    from kgrec.bench.hopwise.fit import fit_hopwise_peer
 
     return fit_hopwise_peer(model, job)
 

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from kgrec.bench.hopwise import PEERS, driver, fit, fit_hopwise
+from kgrec.bench.hopwise import driver, fit
 from kgrec.bench.hopwise.atomic import write_atomic
-from kgrec.bench.hopwise.peers import Peer
+from kgrec.bench.hopwise.fit import PEERS, Peer, fit_hopwise
 from kgrec.bench.hopwise.scores import MatrixScorer, read_scores
 from kgrec.errors import ConfigError, DataError, KgrecError, RunError
 from kgrec.evaluation.evaluate import evaluate
@@ -197,15 +197,19 @@ class TestFit:
     def test_reads_back_what_the_driver_wrote(self, graph: GraphData, tmp_path: Path) -> None:
         result = fit_hopwise("LightGCN", graph, 7, tmp_path / "work", threads=1)
         assert result.scorer.score(torch.tensor([1]))[0].tolist() == [0, 2, 4, 6, 8]
-        assert (result.seconds, result.cpu_seconds, result.evaluation_seconds) == (4.5, 3.0, 2.0)
-        assert result.parameters == 9
-        assert (result.peak_memory_mb, result.epochs, result.best_epoch) == (123.0, 2, 2)
-        assert result.stopped == "early"
-        assert [(p.epoch, p.seconds, p.ndcg) for p in result.valid_history] == [
-            (1, 2.0, 0.25), (2, 4.0, 0.5),
+        assert (result.seconds, result.peak_memory_mb) == (4.5, 123.0)
+        assert result.parameters == {"": 9}
+        choices = dict(result.choices)
+        assert (choices["cpu_seconds"], choices["evaluation_seconds"]) == (3.0, 2.0)
+        assert (choices["epochs"], choices["best_epoch"], choices["valid_ndcg@20"]) == (2, 2, 0.5)
+        assert choices["stopped_by"] == "patience"
+        assert choices["history"] == [
+            {"epoch": n, "seconds": 2.0 * n, "training_seconds": n, "cpu_seconds": n,
+             "valid_ndcg@20": n / 4}
+            for n in (1, 2)
         ]  # fmt: skip
-        assert result.settings["learning_rate"] == 0.001
-        assert result.settings["threads"] == 1
+        assert choices["settings"]["learning_rate"] == 0.001
+        assert choices["settings"]["threads"] == 1
         # User 0 has items 0 and 1, dislikes 4 and sees 3, 2: the truth is second. User 1 has 1 and
         # 2 and sees 4, 3, 0: third. User 2 is unknown: after item 1, 0 is tied with 2, so third.
         found = evaluate(result.scorer, graph, Split.VALID, k=(3,))

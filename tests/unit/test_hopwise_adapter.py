@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from kgrec.bench.hopwise import HopwiseResult, ValidPoint, adapter
-from kgrec.bench.hopwise.adapter import fit_hopwise_peer
-from kgrec.bench.peer import Job
+from kgrec.bench.hopwise import fit as hopwise
+from kgrec.bench.hopwise.fit import fit_hopwise_peer
+from kgrec.bench.peer import Job, PeerFit
 from kgrec.config import Config
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.popularity import Popularity
@@ -37,29 +37,23 @@ class Fits:
 
     def __call__(
         self, model: str, graph: GraphData, seed: int, work: Path, **options: Any
-    ) -> HopwiseResult:
+    ) -> PeerFit:
         self.asked.append({"graph": graph, "seed": seed, "work": work, **options})
         user, item = (torch.from_numpy(x) for x in (graph.train.user_index, graph.train.item_index))
-        history = (ValidPoint(1, 2.0, 1.0, 1.5, 0.3), ValidPoint(2, 4.0, 2.0, 3.0, 0.2))
-        return HopwiseResult(
-            scorer=Popularity.fit(user, item, graph.num_users, graph.num_items),
+        looks = [] if options["epochs"] is not None else [{"epoch": 1, "valid_ndcg@20": 0.3}]
+        return PeerFit(
+            Popularity.fit(user, item, graph.num_users, graph.num_items),
+            parameters={"": 7},
+            choices={"best_epoch": 1, "history": looks},
             seconds=10.0 * len(self.asked),
-            cpu_seconds=3.0,
-            evaluation_seconds=2.0,
             peak_memory_mb=100.0 - len(self.asked),
-            parameters=7,
-            settings={"learning_rate": 0.001},
-            epochs=2,
-            best_epoch=1,
-            stopped="early",
-            valid_history=history if options["epochs"] is None else (),
         )
 
 
 @pytest.fixture
 def fits(monkeypatch: pytest.MonkeyPatch) -> Fits:
     found = Fits()
-    monkeypatch.setattr(adapter, "fit_hopwise", found)
+    monkeypatch.setattr(hopwise, "fit_hopwise", found)
     return found
 
 
@@ -73,12 +67,7 @@ def test_a_fit_is_searched_on_valid(fits: Fits, tmp_path: Path) -> None:
     (asked,) = fits.asked
     assert (asked["seed"], asked["epochs"], asked["max_seconds"]) == (5, None, 120.0)
     assert (fit.seconds, fit.peak_memory_mb, fit.parameters) == (10.0, 99.0, {"": 7})
-    assert fit.choices["stopped_by"] == "patience"
-    assert fit.choices["valid_ndcg@20"] == 0.3
-    assert fit.choices["history"][1] == {
-        "epoch": 2, "seconds": 4.0, "training_seconds": 2.0, "cpu_seconds": 3.0,
-        "valid_ndcg@20": 0.2,
-    }  # fmt: skip
+    assert fit.choices["history"] == [{"epoch": 1, "valid_ndcg@20": 0.3}]
 
 
 def test_a_refit_learns_from_valid_for_the_best_epochs(fits: Fits, tmp_path: Path) -> None:
@@ -92,6 +81,7 @@ def test_a_refit_learns_from_valid_for_the_best_epochs(fits: Fits, tmp_path: Pat
     assert first["work"] != second["work"]
     assert fit.seconds == 10.0 + 20.0  # of the search and the refit
     assert fit.peak_memory_mb == 99.0  # the larger of the two
+    assert fit.choices["history"] == [{"epoch": 1, "valid_ndcg@20": 0.3}]  # of the search
     # The refit's popularity counts the pair of valid: all three items once.
     assert fit.scorer.score(torch.tensor([0]))[0].unique().numel() == 1
 
@@ -99,5 +89,5 @@ def test_a_refit_learns_from_valid_for_the_best_epochs(fits: Fits, tmp_path: Pat
 def test_without_valid_a_fixed_number_of_epochs(fits: Fits, tmp_path: Path) -> None:
     job = Job(graph_with({}), CONFIG, 5, work=tmp_path)
     fit = fit_hopwise_peer("LightGCN", job)
-    assert fits.asked[0]["epochs"] == adapter.DEFAULT_EPOCHS
-    assert fit.choices["valid_ndcg@20"] is None
+    assert fits.asked[0]["epochs"] == hopwise.DEFAULT_EPOCHS
+    assert fit.choices["history"] == []

@@ -4,17 +4,3 @@ hopwise pins versions that kgrec does not want, so it lives in an environment of
 files pass between the two: atomic files of the interactions and triples go in, embeddings or scores
 and a JSON record come out.
 """
-
-from kgrec.bench.hopwise.environment import HOPWISE, hopwise_python
-from kgrec.bench.hopwise.fit import HopwiseResult, ValidPoint, fit_hopwise
-from kgrec.bench.hopwise.peers import PEERS, Peer
-
-__all__ = [
-    "HOPWISE",
-    "PEERS",
-    "HopwiseResult",
-    "Peer",
-    "ValidPoint",
-    "fit_hopwise",
-    "hopwise_python",
-]

@@ -1,27 +1,29 @@
-"""Training a peer in its own process and reading back what came out."""
+"""hopwise's models as peers: each is trained in a process of its own, and read back."""
 
 import json
 import logging
 import os
 import shutil
 import subprocess
+import tempfile
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+import torch
 
 from kgrec.bench.hopwise.atomic import DATASET, write_atomic
 from kgrec.bench.hopwise.environment import HOPWISE, hopwise_python
-from kgrec.bench.hopwise.peers import MISSING, PEERS, Peer
 from kgrec.bench.hopwise.scores import read_scores
+from kgrec.bench.peer import Job, PeerFit
 from kgrec.errors import ConfigError, RunError
 from kgrec.graph.data import GraphData
-from kgrec.model.scorer import Scorer
 from kgrec.progress import progress_bar
+from kgrec.schema import Split
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,10 @@ DRIVER = Path(__file__).with_name("driver.py")
 #: How a line of the driver begins that says what an evaluation found.
 EVENT = "@kgrec "
 _TAIL_LINES = 15
+#: Epochs where there is no valid split to stop on.
+DEFAULT_EPOCHS = 100
+#: Why the driver stopped, in the words of the other peers.
+_STOPPED_BY = {"early": "patience", "epochs": "epochs", "time": "minutes"}
 #: glibc gives large tensors back to the system when they are freed and asks for them again in 4 kB
 #: pages: 55 % of the processor time of RippleNet on ml-100k, whose steps hold 0.5 GB several times,
 #: 38 % in pages of 2 MB. Other C libraries read past it.
@@ -37,53 +43,96 @@ _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 @dataclass(frozen=True)
-class ValidPoint:
-    """One evaluation on valid while a peer was trained.
+class Peer:
+    """A model of hopwise.
 
     Attributes:
-        epoch: From 1.
-        seconds: Since training began, with the reading of files and all evaluations so far.
-        training_seconds: The same without the evaluations.
-        cpu_seconds: Processor time of all threads until then; what else runs hardly changes it.
-        ndcg: NDCG@20, as hopwise computes it.
+        name: As hopwise calls it.
+        paper: Where it was published.
+        knowledge: Whether it reads the knowledge graph.
+        settings: What differs from hopwise's defaults.
+        cells: Scores of one batch of an evaluation; changes its speed and memory alone.
+        bytes_per_pair: Memory a step needs for every pair of items and entities.
     """
 
-    epoch: int
-    seconds: float
-    training_seconds: float
-    cpu_seconds: float
-    ndcg: float
+    name: str
+    paper: str
+    knowledge: bool
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    cells: int = 4_000_000
+    bytes_per_pair: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class HopwiseResult:
-    """A trained peer.
+#: hopwise gives up after 11 epochs without a gain. On small data an epoch is few steps, and that
+#: ends a slow start: LightGCN on ml-100k stopped after 35 epochs, on a plateau that it had begun to
+#: leave.
+_PATIENT = {"stopping_step": 50}
+#: As long as the authors of these models train at most.
+_LONG = {**_PATIENT, "epochs": 1000}
+#: The authors' own code of KGIN and MCCLK adds every triple reversed, and both pass messages only
+#: from tail to head: without, entities would learn nothing from items.
+_BOTH_WAYS = {**_LONG, "kg_reverse_r": True}
 
-    Attributes:
-        scorer: Scores all users over all items; those without training items by popularity.
-        seconds: Reading of files, training and evaluations on valid; not the start of Python.
-        cpu_seconds: Processor time of the same, of all threads.
-        evaluation_seconds: What of the seconds was evaluation.
-        peak_memory_mb: The most memory its process held, in MB of 10⁶ bytes.
-        parameters: Number of trained numbers.
-        settings: What it was trained with, hopwise's defaults included, and versions and threads.
-        epochs: Epochs trained.
-        best_epoch: The one whose scores these are.
-        stopped: "early" (nothing better on valid), "epochs" or "time" (a limit was reached).
-        valid_history: Every evaluation.
+PEERS: dict[str, Peer] = {
+    peer.name: peer
+    for peer in (
+        Peer("LightGCN", "He et al., SIGIR 2020, arXiv:2002.02126", False, _LONG),
+        Peer("KGIN", "Wang et al., WWW 2021, arXiv:2102.07057", True, _BOTH_WAYS),
+        # hopwise compares all entities, not only items, to build the item graph: dense float32.
+        Peer(
+            "MCCLK",
+            "Zou et al., SIGIR 2022, arXiv:2204.08807",
+            True,
+            _BOTH_WAYS,
+            bytes_per_pair=8.0,
+        ),
+        Peer("CFKG", "Ai et al., Algorithms 2018, arXiv:1805.03352", True, _PATIENT),
+        # Its evaluation holds 64 numbers a score, several times.
+        Peer(
+            "RippleNet", "Wang et al., CIKM 2018, arXiv:1803.03467", True, _PATIENT, cells=400_000
+        ),
+    )
+}
+
+#: Asked for, and not there: said when somebody asks, not left out in silence.
+MISSING = {
+    "KGRec": "Yang et al., KDD 2023, arXiv:2307.02759: hopwise has data sets of this name, no model"
+}
+
+
+def fit_hopwise_peer(model: str, job: Job) -> PeerFit:
+    """Trains a model of hopwise until valid no longer improves, and refits it if the job asks.
+
+    A refit learns from train and valid for as many epochs as were best. Its seconds count, as do
+    those of the search with all evaluations.
+
+    Args:
+        model: A key of `PEERS`.
+        job: The job; `minutes` bounds the training, threads are those of torch here.
+
+    Raises:
+        KgrecError: As `fit_hopwise`.
     """
-
-    scorer: Scorer
-    seconds: float
-    cpu_seconds: float
-    evaluation_seconds: float
-    peak_memory_mb: float
-    parameters: int
-    settings: Mapping[str, Any]
-    epochs: int
-    best_epoch: int
-    stopped: str
-    valid_history: tuple[ValidPoint, ...]
+    work = job.work or Path(tempfile.mkdtemp(prefix="kgrec-hopwise-"))
+    threads = torch.get_num_threads()
+    valid = job.graph.held_out.get(Split.VALID)
+    epochs = None if valid is not None and len(valid) else DEFAULT_EPOCHS
+    search = fit_hopwise(
+        model, job.graph, job.seed, work / "search",
+        threads=threads, epochs=epochs, max_seconds=60 * job.minutes,
+    )  # fmt: skip
+    if job.final is job.graph:
+        return search
+    best_epoch = search.choices["best_epoch"]
+    refit = fit_hopwise(
+        model, job.final, job.seed, work / "refit", threads=threads, epochs=best_epoch
+    )
+    return replace(
+        search,
+        scorer=refit.scorer,
+        seconds=(search.seconds or 0.0) + (refit.seconds or 0.0),
+        peak_memory_mb=max(search.peak_memory_mb or 0.0, refit.peak_memory_mb or 0.0),
+    )
 
 
 def fit_hopwise(
@@ -96,7 +145,7 @@ def fit_hopwise(
     epochs: int | None = None,
     max_seconds: float | None = None,
     settings: Mapping[str, Any] | None = None,
-) -> HopwiseResult:
+) -> PeerFit:
     """Trains a model of hopwise on exactly kgrec's train, valid and knowledge graph, on the CPU.
 
     It stops early on NDCG@20 of valid, looked at every epoch, once `stopping_step` looks and one
@@ -111,6 +160,10 @@ def fit_hopwise(
         epochs: At most so many, and exactly so many without valid; None is the peer's.
         max_seconds: Stops after the first evaluation past it.
         settings: hopwise settings that replace the peer's.
+
+    Returns:
+        The fit; seconds are of reading the files, training and evaluations on valid, not of the
+        start of Python; choices are those of `read_result`.
 
     Raises:
         ConfigError: If there is no such peer, the graph has no triples but the peer needs them,
@@ -186,16 +239,10 @@ def _config(
     settings: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What is said to hopwise; all else is its default."""
-    columns = {
-        "inter": ["user_id", "item_id"],
-        "user": ["user_id"],
-        "item": ["item_id"],
-    }
+    columns = {"inter": ["user_id", "item_id"], "user": ["user_id"], "item": ["item_id"]}
     if peer.knowledge:
-        columns |= {
-            "kg": ["head_id", "relation_id", "tail_id"],
-            "link": ["item_id", "entity_id"],
-        }
+        columns["kg"] = ["head_id", "relation_id", "tail_id"]
+        columns["link"] = ["item_id", "entity_id"]
     return {
         "data_path": str(work.resolve()),
         # Three names are asked for; test is never used, so valid stands in for it.
@@ -258,8 +305,16 @@ def run_driver(
         )
 
 
-def read_result(out: Path, graph: GraphData) -> HopwiseResult:
+def read_result(out: Path, graph: GraphData) -> PeerFit:
     """Reads what the driver wrote.
+
+    Returns:
+        The fit; its choices are `epochs`, `best_epoch`, `valid_ndcg@20`, `stopped_by` (`patience`,
+        `epochs` or `minutes`), `cpu_seconds` (of all threads; what else runs hardly changes them),
+        `evaluation_seconds`, `settings` (hopwise's defaults, versions and threads included), and
+        `history`, per look `epoch` from 1, `seconds` with the reading of files and all evaluations
+        so far, `training_seconds` without these, `cpu_seconds`, and `valid_ndcg@20` as hopwise
+        computes it.
 
     Raises:
         RunError: If it is incomplete or of another graph.
@@ -268,28 +323,21 @@ def read_result(out: Path, graph: GraphData) -> HopwiseResult:
     if not path.exists():
         raise RunError(f"{path} is missing; expected the record of a hopwise run; train it again")
     record = json.loads(path.read_text(encoding="utf-8"))
-    history = tuple(
-        ValidPoint(
-            epoch=int(point["epoch"]),
-            seconds=point["seconds"],
-            training_seconds=point["training_seconds"],
-            cpu_seconds=point["cpu_seconds"],
-            ndcg=point["ndcg@20"],
-        )
-        for point in record["valid_history"]
-    )
-    return HopwiseResult(
-        scorer=read_scores(out, graph),
-        seconds=record["seconds"],
-        cpu_seconds=record["cpu_seconds"],
-        evaluation_seconds=record["evaluation_seconds"],
-        peak_memory_mb=record["peak_memory_mb"],
-        parameters=record["parameters"],
-        settings={
-            **record["settings"], "threads": record["threads"], "versions": record["versions"]
+    history = [{"valid_ndcg@20": look.pop("ndcg@20"), **look} for look in record["valid_history"]]
+    about = {name: record[name] for name in ("threads", "versions")}
+    return PeerFit(
+        read_scores(out, graph),
+        parameters={"": record["parameters"]},
+        choices={
+            "epochs": record["epochs"],
+            "best_epoch": record["best_epoch"],
+            "valid_ndcg@20": max((look["valid_ndcg@20"] for look in history), default=None),
+            "stopped_by": _STOPPED_BY[record["stopped"]],
+            "cpu_seconds": record["cpu_seconds"],
+            "evaluation_seconds": record["evaluation_seconds"],
+            "settings": {**record["settings"], **about},
+            "history": history,
         },
-        epochs=record["epochs"],
-        best_epoch=record["best_epoch"],
-        stopped=record["stopped"],
-        valid_history=history,
-    )  # fmt: skip
+        seconds=record["seconds"],
+        peak_memory_mb=record["peak_memory_mb"],
+    )
