@@ -1,91 +1,45 @@
 """The peers by name."""
 
-from collections.abc import Callable
 from functools import partial
 
-from kgrec.bench import peers_factors, peers_floors, peers_slim
-from kgrec.bench.peer import Job, Peer, PeerFit
+from kgrec.bench import peers_factors, peers_items, peers_kgrec, peers_networks
+from kgrec.bench.hopwise.fit import fit_hopwise_peer
+from kgrec.bench.peer import Peer
 from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import NEIGHBOURHOODS, RIDGES
-
-# Fits are imported when they are called: torch-geometric takes seconds and 400 MB, which should
-# not count as ItemKNN's.
 
 #: The peer that the others are compared with.
 REFERENCE = "kgrec"
 
-
-def _kgrec(job: Job) -> PeerFit:
-    from kgrec.bench.peers_kgrec import fit_kgrec
-
-    return fit_kgrec(job)
-
-
-def _kgrec_no_graph(job: Job) -> PeerFit:
-    from kgrec.bench.peers_kgrec import fit_kgrec_no_graph
-
-    return fit_kgrec_no_graph(job)
-
-
-def _kgrec_attention(job: Job) -> PeerFit:
-    from kgrec.bench.peers_kgrec import fit_kgrec_attention
-
-    return fit_kgrec_attention(job)
-
-
-def _content_knn(job: Job) -> PeerFit:
-    from kgrec.bench.peers_content import fit_content_knn
-
-    return fit_content_knn(job)
-
-
-def _neumf(job: Job) -> PeerFit:
-    from kgrec.bench.peers_neumf import fit_neumf
-
-    return fit_neumf(job)
-
-
-def _lightgcn(job: Job) -> PeerFit:
-    from kgrec.bench.peers_lightgcn import fit_lightgcn
-
-    return fit_lightgcn(job)
-
-
-def _hopwise(model: str, job: Job) -> PeerFit:
-    from kgrec.bench.hopwise.fit import fit_hopwise_peer
-
-    return fit_hopwise_peer(model, job)
-
-
 _SEARCHED = "chosen on valid from"
 
 _OWN = (
-    Peer(REFERENCE, "searches its settings itself", _kgrec, sections=None),
+    Peer(REFERENCE, "searches its settings itself", peers_kgrec.fit_kgrec, sections=None),
     Peer(
         "kgrec-no-graph",
         "as kgrec, on the graph without relations",
-        _kgrec_no_graph,
+        peers_kgrec.fit_kgrec_no_graph,
         sections=None,
     ),
     Peer(
         "kgrec-attention",
         "as kgrec, its networks with the attention encoder",
-        _kgrec_attention,
+        peers_kgrec.fit_kgrec_attention,
         sections=None,
     ),
-    Peer("popularity", "nothing to choose", peers_floors.fit_popularity, seeded=False),
+    Peer("popularity", "nothing to choose", peers_items.fit_popularity, seeded=False),
     Peer(
         "itemknn",
         f"(neighbours, shrink) {_SEARCHED} {NEIGHBOURHOODS}",
-        peers_floors.fit_itemknn,
+        peers_items.fit_itemknn,
         seeded=False,
     ),
-    Peer("ease", f"ridge {_SEARCHED} {RIDGES}", peers_floors.fit_ease, seeded=False),
+    Peer("ease", f"ridge {_SEARCHED} {RIDGES}", peers_items.fit_ease, seeded=False),
     Peer(
         "slim",
-        f"an exact non-negative elastic net an item, among the {peers_slim.CANDIDATES} items "
-        f"most often taken together; (l1, l2) {_SEARCHED} {peers_slim.PENALTIES}",
-        peers_slim.fit_slim,
+        f"an exact non-negative elastic net an item, among the {peers_items.CANDIDATES} items "
+        f"most often taken together; (l1, l2) {_SEARCHED} {peers_items.PENALTIES}",
+        peers_items.fit_slim,
         seeded=False,
     ),
     Peer(
@@ -105,44 +59,35 @@ _OWN = (
         "neumf",
         "He et al. 2017: 32 predictive factors, perceptron 128-64-32, log loss, 4 negatives, Adam "
         "0.001, batches of 1,024, no pretraining, stopped early on valid",
-        _neumf,
+        peers_networks.fit_neumf,
     ),
     Peer(
         "lightgcn",
         "torch-geometric's LightGCN as published: 64 dimensions, 3 layers, BPR, Adam 0.001, L2 "
         "1e-4, batches of 2,048, stopped early on valid",
-        _lightgcn,
+        peers_networks.fit_lightgcn,
     ),
     Peer(
         "content-knn",
         "sum of the cosines of centred text vectors to the user's items",
-        _content_knn,
+        peers_kgrec.fit_content_knn,
         seeded=False,
         sections=("text",),
     ),
 )
 
-#: hopwise's models by the name of their peer.
-HOPWISE = {
-    f"hopwise-{model.lower()}": model
-    for model in ("LightGCN", "KGIN", "KGRec", "MCCLK", "CFKG", "RippleNet")
-}
-
-
-def _hopwise_peer(name: str, model: str) -> Peer:
-    fit: Callable[[Job], PeerFit] = partial(_hopwise, model)
-    settings = (
+_HOPWISE = tuple(
+    Peer(
+        f"hopwise-{model.lower()}",
         f"hopwise's {model} in an environment of its own, on the same split and graph; published "
-        f"or hopwise's default settings, stopped early on valid"
+        f"or hopwise's default settings, stopped early on valid",
+        partial(fit_hopwise_peer, model),
     )
-    return Peer(name, settings, fit)
-
+    for model in ("LightGCN", "KGIN", "KGRec", "MCCLK", "CFKG", "RippleNet")
+)
 
 #: Every peer by name.
-PEERS: dict[str, Peer] = {
-    peer.name: peer
-    for peer in (*_OWN, *(_hopwise_peer(name, model) for name, model in HOPWISE.items()))
-}
+PEERS: dict[str, Peer] = {peer.name: peer for peer in (*_OWN, *_HOPWISE)}
 
 
 def find_peer(name: str) -> Peer:

@@ -3,21 +3,20 @@
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
 
 from kgrec.bench.peer import Job, PeerFit
-from kgrec.bench.requirements import need
 from kgrec.bench.stopping import Stopping, train_until_best
+from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import choose
 from kgrec.graph.data import GraphData
+from kgrec.model.graph_scorer import EmbeddingScorer
 from kgrec.model.incidence import Incidence
 from kgrec.training.inner_split import history_of
-
-if TYPE_CHECKING:  # it imports torch-geometric, for which the list of peers need not wait
-    from kgrec.model.graph_scorer import EmbeddingScorer
 
 #: ALS: (factors, regularisation, alpha) tried on valid; each has 15 iterations. Then the best
 #: regularisation and alpha are tried with other factors.
@@ -46,9 +45,9 @@ def fit_als(
     more_factors: Sequence[int] = ALS_FACTORS,
 ) -> PeerFit:
     """Chooses factors, regularisation and alpha on valid."""
-    need("implicit")
+    _need_implicit()
 
-    def fit(graph: GraphData, values: tuple[int, float, float]) -> "EmbeddingScorer":
+    def fit(graph: GraphData, values: tuple[int, float, float]) -> EmbeddingScorer:
         return als(history_of(graph), *values, seed=job.seed)
 
     best = choose(job.graph, grid, ALS_DEFAULT, fit)
@@ -58,9 +57,17 @@ def fit_als(
     return PeerFit(fit(job.final, best), choices={**choices, "iterations": ALS_ITERATIONS})
 
 
+def _need_implicit() -> None:
+    if find_spec("implicit") is None:
+        raise ConfigError(
+            "implicit is not installed, and this peer runs on it; install "
+            "kgrec[bench]: pip install 'kgrec[bench]'"
+        )
+
+
 def als(
     history: Incidence, factors: int, regularisation: float, alpha: float, *, seed: int
-) -> "EmbeddingScorer":
+) -> EmbeddingScorer:
     """Fits Σ c_ui (x_ui - ⟨p_u, q_i⟩)² + regularisation (|P|² + |Q|²), c = alpha where x = 1.
 
     References:
@@ -88,7 +95,7 @@ def fit_bpr(
     stopping: Stopping = BPR_STOPPING,
 ) -> PeerFit:
     """Chooses factors, learning rate, regularisation and epochs on valid."""
-    need("implicit")
+    _need_implicit()
     share = Job(job.graph, job.config, job.seed, minutes=job.minutes / len(grid))
     trials: list[dict[str, Any]] = []
     best: tuple[float, int, Any] | None = None
@@ -110,8 +117,9 @@ def fit_bpr(
             model.train_epoch()
         scorer = model.scorer()
     names = ("factors", "learning_rate", "regularisation")
+    tried = [{name: x for name, x in trial.items() if name != "history"} for trial in trials]
     choices = {**dict(zip(names, grid[place], strict=True)), **trials[place]}
-    return PeerFit(scorer, choices={**choices, "tried": [_summary(trial) for trial in trials]})
+    return PeerFit(scorer, choices={**choices, "tried": tried})
 
 
 class Bpr:
@@ -121,16 +129,10 @@ class Bpr:
         Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009.
     """
 
-    def __init__(
-        self,
-        graph: GraphData,
-        values: tuple[int, float, float],
-        seed: int,
-    ) -> None:
+    def __init__(self, graph: GraphData, values: tuple[int, float, float], seed: int) -> None:
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
         factors, learning_rate, regularisation = values
-
         self._history = history_of(graph)
         self._matrix = _matrix(self._history)
         self._model = BayesianPersonalizedRanking(
@@ -148,21 +150,15 @@ class Bpr:
         with _one_blas_thread():
             self._model.fit(self._matrix, show_progress=False)
 
-    def scorer(self) -> "EmbeddingScorer":
+    def scorer(self) -> EmbeddingScorer:
         """Gives the factors as they are now."""
         return _scorer(self._model, self._history)
 
 
-def _scorer(model: Any, history: Incidence) -> "EmbeddingScorer":
-    from kgrec.model.graph_scorer import EmbeddingScorer
-
+def _scorer(model: Any, history: Incidence) -> EmbeddingScorer:
     user = torch.from_numpy(np.array(model.user_factors, dtype=np.float32))
     item = torch.from_numpy(np.array(model.item_factors, dtype=np.float32))
     return EmbeddingScorer(user, item, torch.zeros(len(item)), history)
-
-
-def _summary(trial: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in trial.items() if key != "history"}
 
 
 def _matrix(history: Incidence) -> Any:

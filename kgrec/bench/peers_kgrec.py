@@ -1,9 +1,20 @@
-"""kgrec itself, the same without knowledge, and with attention in its networks."""
+"""kgrec itself, without knowledge, with attention, and what is made of texts alone."""
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
 from kgrec.bench.peer import Job, PeerFit
+from kgrec.errors import DataError
+from kgrec.graph.texts import text_features
+from kgrec.model.graph_scorer import EmbeddingScorer
+from kgrec.model.incidence import Incidence
+from kgrec.schema import NodeLabel
 from kgrec.training.fit import fit
+from kgrec.training.inner_split import history_of
 
 
 def fit_kgrec(job: Job) -> PeerFit:
@@ -31,3 +42,32 @@ def fit_kgrec_attention(job: Job) -> PeerFit:
     config = job.config.model_copy(update={"model": model})
     peer_fit = fit_kgrec(replace(job, config=config))
     return replace(peer_fit, parts={"network": peer_fit.parts["network"]})
+
+
+def fit_content_knn(job: Job) -> PeerFit:
+    """Sums the cosines of item texts."""
+    vectors = text_features(job.graph, job.config.text)[NodeLabel.ITEM]
+    if not vectors.any():
+        raise DataError(
+            "no item has a text, so content-knn has nothing to compare; give [data] items with a "
+            "title, or leave content-knn out of [bench] models"
+        )
+    scorer = content_scorer(vectors, history_of(job.final))
+    return PeerFit(scorer, parameters={"": 0})
+
+
+def content_scorer(vectors: npt.NDArray[np.float32], history: Incidence) -> EmbeddingScorer:
+    """Scores an item by the sum of its cosines to the user's items.
+
+    Args:
+        vectors: (num_items, d), one text vector an item, zeros without a text. They are centred
+            first: raw text vectors all point one way.
+        history: The training items of each user.
+    """
+    has_text = torch.from_numpy(vectors.any(axis=1))
+    centred = torch.from_numpy(vectors).clone()
+    centred[has_text] -= centred[has_text].mean(dim=0)
+    item = functional.normalize(centred, dim=1)  # (num_items, d)
+    offsets = history.pointer[:-1]
+    user = functional.embedding_bag(history.columns, item, offsets, mode="sum")  # (num_users, d)
+    return EmbeddingScorer(user, item, torch.zeros(len(item)), history)

@@ -8,16 +8,29 @@ import torch
 from graphs import checkerboard, history_of, make_graph
 from torch.nn import functional
 
-from kgrec.bench import requirements
+from kgrec.bench import peers_factors
 from kgrec.bench.peer import Job, PeerFit, count_parameters
 from kgrec.bench.peers import PEERS, find_peer
-from kgrec.bench.peers_content import content_scorer
 from kgrec.bench.peers_factors import Bpr, als, fit_als, fit_bpr
-from kgrec.bench.peers_floors import fit_ease, fit_itemknn, fit_popularity
-from kgrec.bench.peers_lightgcn import LightGcn, _normalised, fit_lightgcn
-from kgrec.bench.peers_neumf import Network, NeuMf, NeuMfScorer, fit_neumf
-from kgrec.bench.peers_slim import elastic_net, fit_slim, slim
-from kgrec.bench.sampling import Negatives
+from kgrec.bench.peers_items import (
+    elastic_net,
+    fit_ease,
+    fit_itemknn,
+    fit_popularity,
+    fit_slim,
+    slim,
+)
+from kgrec.bench.peers_kgrec import content_scorer
+from kgrec.bench.peers_networks import (
+    LightGcn,
+    Negatives,
+    Network,
+    NeuMf,
+    NeuMfScorer,
+    _normalised,
+    fit_lightgcn,
+    fit_neumf,
+)
 from kgrec.bench.stopping import Stopping, train_until_best
 from kgrec.config import Config
 from kgrec.errors import ConfigError
@@ -72,7 +85,7 @@ def test_names_are_those_of_the_peers() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "find_spec", lambda _: None)
+    monkeypatch.setattr(peers_factors, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"implicit is not installed.*install kgrec\[bench\]"):
         fit_als(job())
     with pytest.raises(ConfigError, match="is not installed"):

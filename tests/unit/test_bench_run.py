@@ -14,7 +14,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from kgrec.bench import launch, peers_content
+from kgrec.bench import launch, peers_kgrec
 from kgrec.bench.child import carry_out, main
 from kgrec.bench.fits import Fit, Order, read_result
 from kgrec.bench.launch import _reason, launch_process
@@ -99,7 +99,7 @@ def _texts(monkeypatch: pytest.MonkeyPatch) -> None:
         items = [int(name[1:]) % 3 for name in graph.vocabularies[NodeLabel.ITEM].ids]
         return {NodeLabel.ITEM: np.eye(3, dtype=np.float32)[items]}
 
-    monkeypatch.setattr(peers_content, "text_features", features)
+    monkeypatch.setattr(peers_kgrec, "text_features", features)
 
 
 def answered(sample: Path, folder: Path, *options: str) -> dict[str, Any]:

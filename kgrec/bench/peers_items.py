@@ -1,6 +1,4 @@
-"""SLIM: sparse item-item weights, a non-negative elastic net an item."""
-
-from typing import Any
+"""Item-item models as peers: the floors, each searched and fitted alone, and SLIM."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,13 +7,22 @@ from scipy import sparse
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
-from kgrec.bench.peer import Job, PeerFit
-from kgrec.bench.peers_floors import searched
+from kgrec.bench.peer import SEARCH_ITEMS, Job, PeerFit
 from kgrec.errors import ConfigError
-from kgrec.evaluation.floors import choose
+from kgrec.evaluation.floors import (
+    DEFAULT_NEIGHBOURHOOD,
+    DEFAULT_RIDGE,
+    NEIGHBOURHOODS,
+    RIDGES,
+    choose,
+    most_popular,
+    train_pairs,
+)
 from kgrec.graph.data import GraphData
+from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
+from kgrec.model.popularity import Popularity
 from kgrec.training.inner_split import history_of
 
 #: (l1, l2) tried on valid, in units of interactions, and those taken where there is no valid.
@@ -26,6 +33,37 @@ CANDIDATES = 200
 _SEARCH_ITEMS = 3_000
 #: Rows of the Gram matrix held at once.
 _ROWS_AT_ONCE = 2_000
+
+
+def searched(graph: GraphData, num_items: int = SEARCH_ITEMS) -> GraphData:
+    """Gives the graph, of a large catalogue only the most popular items, for searches."""
+    return most_popular(graph, num_items) if graph.num_items > num_items else graph
+
+
+def fit_popularity(job: Job) -> PeerFit:
+    """Counts."""
+    return PeerFit(Popularity.fit(*train_pairs(job.final)), parameters={"": job.graph.num_items})
+
+
+def fit_itemknn(job: Job) -> PeerFit:
+    """Chooses neighbours and shrink on valid."""
+
+    def fit(graph: GraphData, neighbourhood: tuple[int, int]) -> ItemKNN:
+        neighbours, shrink = neighbourhood
+        return ItemKNN.fit(*train_pairs(graph), neighbours=neighbours, shrink=shrink)
+
+    best = choose(searched(job.graph), NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, fit)
+    return PeerFit(fit(job.final, best), choices={"neighbours": best[0], "shrink": best[1]})
+
+
+def fit_ease(job: Job) -> PeerFit:
+    """Chooses the ridge on valid."""
+
+    def fit(graph: GraphData, ridge: float) -> Ease:
+        return Ease.fit(*train_pairs(graph), ridge=ridge)
+
+    ridge = choose(searched(job.graph), RIDGES, DEFAULT_RIDGE, fit)
+    return PeerFit(fit(job.final, ridge), choices={"ridge": ridge})
 
 
 def fit_slim(job: Job) -> PeerFit:
@@ -62,9 +100,14 @@ def slim(history: Incidence, l1: float, l2: float, candidates: int = CANDIDATES)
         raise ConfigError(f"SLIM needs l1 >= 0 and l2 > 0, got {l1} and {l2}; try 2 and 100")
     by_item = history.transposed()
     n = history.num_columns
-    owners, targets, weights = [], [], []
+    owners, targets, weights = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
     # Counts of pairs inside N are looked up in one sparse matrix A, not in a dense Gram matrix.
-    rows = _csr(history)
+    arrays = (
+        np.ones(len(history.columns), np.float32),
+        history.columns.numpy(),
+        history.pointer.numpy(),
+    )
+    rows = sparse.csr_array(arrays, shape=(history.num_rows, n)).tocsc()
     for start in range(0, n, _ROWS_AT_ONCE):
         stop = min(start + _ROWS_AT_ONCE, n)
         block = history.gram_rows(by_item, start, stop)  # (b, n)
@@ -83,7 +126,10 @@ def slim(history: Incidence, l1: float, l2: float, candidates: int = CANDIDATES)
             owners.append(near[positive])
             targets.append(np.full(int(positive.sum()), start + row))
             weights.append(column[positive])
-    return _scorer(history, owners, targets, weights)
+    owner, item = (torch.from_numpy(np.concatenate(part)) for part in (owners, targets))
+    value = torch.from_numpy(np.concatenate(weights)).float()
+    order = torch.argsort(owner * n + item)  # the order of from_pairs
+    return ItemKNN(history, Incidence.from_pairs(owner, item, n, n), value[order])
 
 
 def elastic_net(
@@ -112,25 +158,3 @@ def elastic_net(
     weights: npt.NDArray[np.float64]
     weights, _ = nnls(np.ascontiguousarray(lower.T), answers, maxiter=30 * m)
     return weights
-
-
-def _csr(history: Incidence) -> Any:
-    data = np.ones(len(history.columns), dtype=np.float32)
-    shape = (history.num_rows, history.num_columns)
-    arrays = (data, history.columns.numpy(), history.pointer.numpy())
-    return sparse.csr_array(arrays, shape=shape).tocsc()
-
-
-def _scorer(
-    history: Incidence,
-    owners: list[npt.NDArray[np.int64]],
-    targets: list[npt.NDArray[np.int64]],
-    weights: list[npt.NDArray[np.float64]],
-) -> ItemKNN:
-    n = history.num_columns
-    empty = np.empty(0, dtype=np.int64)
-    owner = torch.from_numpy(np.concatenate([empty, *owners]))
-    item = torch.from_numpy(np.concatenate([empty, *targets]))
-    value = torch.from_numpy(np.concatenate([np.empty(0), *weights])).float()
-    order = torch.argsort(owner * n + item)  # the order of from_pairs
-    return ItemKNN(history, Incidence.from_pairs(owner, item, n, n), value[order])

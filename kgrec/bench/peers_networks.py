@@ -1,5 +1,6 @@
-"""NeuMF: matrix factorisation and a multilayer perceptron side by side."""
+"""Networks as peers: LightGCN by torch-geometric, and NeuMF; both draw their negatives."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -8,21 +9,129 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kgrec.bench.peer import Job, PeerFit
-from kgrec.bench.sampling import Negatives
 from kgrec.bench.stopping import Stopping, train_until_best
 from kgrec.graph.data import GraphData
+from kgrec.model.graph_scorer import EmbeddingScorer
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Contributions, Scorer
 from kgrec.training.inner_split import history_of
 
-FACTORS, NEGATIVES, BATCH, LEARNING_RATE = 32, 4, 1024, 0.001
-STOPPING = Stopping(every=2, patience=5, most=100, default=20)
+LEARNING_RATE = 0.001
+GCN_CHANNELS, GCN_LAYERS, GCN_REGULARISATION, GCN_BATCH = 64, 3, 1e-4, 2048
+GCN_STOPPING = Stopping(every=5, patience=10, most=1000, default=200)
+FACTORS, NEGATIVES, NEUMF_BATCH = 32, 4, 1024
+NEUMF_STOPPING = Stopping(every=2, patience=5, most=100, default=20)
 
 #: Hidden units held at once while all items are scored; 4 bytes each.
 _UNITS_AT_ONCE = 20_000_000
+#: Draws before a user who has almost everything keeps what came last.
+_TRIES = 20
 
 
-def fit_neumf(job: Job, stopping: Stopping = STOPPING) -> PeerFit:
+class Negatives:
+    """Draws items uniformly among those a user does not have.
+
+    Args:
+        history: The training items of each user.
+    """
+
+    def __init__(self, history: Incidence) -> None:
+        self._num_items = history.num_columns
+        self._keys = history.rows * history.num_columns + history.columns  # ascending
+
+    def draw(self, user: Tensor, generator: torch.Generator) -> Tensor:
+        """Gives one item for each of users (n,) int64, (n,) int64.
+
+        A draw that is the user's own is made again, at most 20 times.
+        """
+        item = torch.randint(self._num_items, user.shape, generator=generator)
+        for _ in range(_TRIES):
+            own = self._own(user, item).nonzero().squeeze(1)
+            if not len(own):
+                break
+            item[own] = torch.randint(self._num_items, own.shape, generator=generator)
+        return item
+
+    def _own(self, user: Tensor, item: Tensor) -> Tensor:
+        keys = user * self._num_items + item
+        place = torch.searchsorted(self._keys, keys).clamp_(max=len(self._keys) - 1)
+        return self._keys[place] == keys
+
+
+def fit_lightgcn(job: Job, stopping: Stopping = GCN_STOPPING) -> PeerFit:
+    """Trains with the published settings until valid no longer improves."""
+    scorer, record = train_until_best(job, lambda graph: LightGcn(graph, job.seed), stopping)
+    return PeerFit(scorer, choices=record)
+
+
+class LightGcn:
+    """LightGCN in training, with BPR's loss and one drawn negative for each interaction.
+
+    References:
+        He et al., LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation,
+        SIGIR 2020, arXiv:2002.02126, section 4.1.2 for the settings.
+    """
+
+    def __init__(self, graph: GraphData, seed: int, learning_rate: float = LEARNING_RATE) -> None:
+        from torch_geometric.nn.models import LightGCN
+
+        self._history = history_of(graph)
+        self._users = graph.num_users
+        self._generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._model = LightGCN(
+                self._users + graph.num_items, GCN_CHANNELS, GCN_LAYERS, normalize=False
+            )
+        # The paper's initialisation; torch-geometric's shrinks with the number of nodes.
+        torch.nn.init.normal_(self._model.embedding.weight, std=0.1, generator=self._generator)
+        self._adjacency = _normalised(self._history)
+        self._negatives = Negatives(self._history)
+        self._optimiser = torch.optim.Adam(self._model.parameters(), lr=learning_rate)
+
+    def train_epoch(self) -> None:
+        """Goes once through the interactions in a drawn order."""
+        user, item = self._history.rows, self._history.columns
+        order = torch.randperm(len(user), generator=self._generator)
+        for batch in torch.split(order, GCN_BATCH):
+            negative_item = self._negatives.draw(user[batch], self._generator)
+            ends = [user[batch], item[batch] + self._users, negative_item + self._users]
+            z = self._model.get_embedding(self._adjacency)
+            # Selected, not indexed: the gradient of an index with repeats is summed in any order.
+            head, positive, negative = (z.index_select(0, end) for end in ends)
+            loss = self._model.recommendation_loss(
+                (head * positive).sum(1),
+                (head * negative).sum(1),
+                node_id=torch.cat(ends),
+                lambda_reg=GCN_REGULARISATION / 2,  # the paper's code halves the squares
+            )
+            self._optimiser.zero_grad()
+            loss.backward()
+            self._optimiser.step()
+
+    @torch.no_grad()
+    def scorer(self) -> EmbeddingScorer:
+        """Gives the propagated embeddings as they are now."""
+        z = self._model.get_embedding(self._adjacency)
+        user, item = z[: self._users].clone(), z[self._users :].clone()
+        return EmbeddingScorer(user, item, torch.zeros(len(item)), self._history)
+
+
+def _normalised(history: Any) -> Tensor:
+    """Gives D^-½ A D^-½ of users and items, sparse by rows, (U + I, U + I); it is symmetric."""
+    user, item = history.rows, history.columns + history.num_rows
+    nodes = history.num_rows + history.num_columns
+    row, column = torch.cat([user, item]), torch.cat([item, user])
+    degree = torch.bincount(row, minlength=nodes).float()
+    value = (degree[row] * degree[column]).rsqrt()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_coo_tensor(
+            torch.stack([row, column]), value, (nodes, nodes), check_invariants=False
+        ).to_sparse_csr()
+
+
+def fit_neumf(job: Job, stopping: Stopping = NEUMF_STOPPING) -> PeerFit:
     """Trains with the published settings until valid no longer improves."""
     scorer, record = train_until_best(job, lambda graph: NeuMf(graph, job.seed), stopping)
     return PeerFit(scorer, choices=record)
@@ -141,7 +250,7 @@ class NeuMf:
         item = torch.cat([own, negative_item])
         label = torch.cat([torch.ones(len(own)), torch.zeros(len(negative_item))])
         order = torch.randperm(len(user), generator=self._generator)
-        for batch in torch.split(order, BATCH):
+        for batch in torch.split(order, NEUMF_BATCH):
             logits = self._network(user[batch], item[batch])
             loss = functional.binary_cross_entropy_with_logits(logits, label[batch])
             self._optimiser.zero_grad()
