@@ -117,9 +117,9 @@ def fit_bpr(
             model.train_epoch()
         scorer = model.scorer()
     names = ("factors", "learning_rate", "regularisation")
-    tried = [{name: x for name, x in trial.items() if name != "history"} for trial in trials]
+    points = [{name: x for name, x in trial.items() if name != "history"} for trial in trials]
     choices = {**dict(zip(names, grid[place], strict=True)), **trials[place]}
-    return PeerFit(scorer, choices={**choices, "tried": tried})
+    return PeerFit(scorer, choices={**choices, "tried": points})
 
 
 class Bpr:
