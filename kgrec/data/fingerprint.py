@@ -35,22 +35,9 @@ def mix(*parts: Hashes | np.uint64) -> Hashes:
     return out
 
 
-def edge_hashes(name: str, head: Hashes, tail: Hashes, properties: pd.DataFrame) -> Hashes:
-    """Hashes edges (n,) of one set.
-
-    Args:
-        name: Names the set and its relation.
-        head: Hashes of the heads' ids (n,).
-        tail: Hashes of the tails' ids (n,).
-        properties: Numeric columns (n rows); a missing value is as good as no column.
-    """
-    out = mix(hash_ids([name])[0] ^ head, tail)
-    return _with_properties(out, properties)
-
-
 def node_hashes(label: str, ids: Hashes, properties: pd.DataFrame) -> Hashes:
     """Hashes nodes (n,) of a label with their properties; a missing value is as none."""
-    return _with_properties(mix(hash_ids([label])[0] ^ ids), properties)
+    return with_properties(mix(hash_ids([label])[0] ^ ids), properties)
 
 
 def total(hashes: Hashes) -> int:
@@ -64,7 +51,8 @@ def version_of(value: int) -> str:
     return f"{value % 2**64:016x}"
 
 
-def _with_properties(rows: Hashes, properties: pd.DataFrame) -> Hashes:
+def with_properties(rows: Hashes, properties: pd.DataFrame) -> Hashes:
+    """Adds properties (n rows) to the hashes (n,) of what they belong to; a missing one is none."""
     with np.errstate(over="ignore"):
         for name in sorted(set(properties.columns) - PROVENANCE):
             column = properties[name]

@@ -84,12 +84,7 @@ def take_in(
     return tuple(staging.loads)
 
 
-@dataclass(frozen=True)
-class _Delivery:
-    """The files of a source that are to be read, and how they count."""
-
-    files: list[tuple[SourceFile, FileRecord]]
-    replaces: bool
+_Files = list[tuple[SourceFile, FileRecord]]
 
 
 def _take_source(
@@ -101,28 +96,30 @@ def _take_source(
     intake: Intake,
 ) -> None:
     settings = reading_settings(source, config)
-    delivery = _delivery(source, settings, journal, intake)
-    if not delivery.files:
+    files, replaces = _delivery(source, settings, journal, intake)
+    if not files:
         return
-    rows = clean_source(source, config, _chunks(source, delivery, intake), rejects)
+    rows = clean_source(source, config, _chunks(source, files, intake), rejects)
     rows = journal.forgotten.remaining(source.name, source.kind, rows)
-    records = [record for _, record in delivery.files]
-    load = staging.add(source, records, rows, settings, replaces=delivery.replaces).load
+    records = [record for _, record in files]
+    load = staging.add(source, records, rows, settings, replaces=replaces).load
     staging.rejected(load.number, rejects.count(source.name))
     logger.info("load=%d source=%s files=%d rows=%d", load.number, source.name, len(records),
                 load.rows)  # fmt: skip
 
 
-def _chunks(source: Source, delivery: _Delivery, intake: Intake) -> Iterator[Chunk]:
-    for file, _ in delivery.files:
+def _chunks(source: Source, files: _Files, intake: Intake) -> Iterator[Chunk]:
+    for file, _ in files:
         for chunk in file.chunks():
             if intake.on_rows is not None:
                 intake.on_rows(source.name, len(chunk.table))
             yield chunk
 
 
-def _delivery(source: Source, settings: str, journal: Journal, intake: Intake) -> _Delivery:
-    """Tells which files of a source are to be read."""
+def _delivery(
+    source: Source, settings: str, journal: Journal, intake: Intake
+) -> tuple[_Files, bool]:
+    """Tells which files of a source are to be read, and whether they replace its other loads."""
     of_source = [r for r in journal.manifest.loads if r.load.source == source.name]
     active = [r for r in journal.manifest.active() if r.load.source == source.name]
     pairs = _files_of(source, of_source, intake, optional=bool(active) and not source.replace)
@@ -154,13 +151,11 @@ def _delivery(source: Source, settings: str, journal: Journal, intake: Intake) -
         # Rejects that were mended since are no part of what the files say, and stay with it.
         stated = [r for r in active if r.replaces] if source.replace else active
         same = not new_settings and contents == sorted(f.content for r in stated for f in r.files)
-        return _Delivery([] if same else fresh, replaces=True)
-    return _Delivery([pair for pair in fresh if pair[1].content not in loaded], replaces=False)
+        return [] if same else fresh, True
+    return [pair for pair in fresh if pair[1].content not in loaded], False
 
 
-def _files_of(
-    source: Source, loads: list[LoadRecord], intake: Intake, *, optional: bool
-) -> list[tuple[SourceFile, FileRecord]]:
+def _files_of(source: Source, loads: list[LoadRecord], intake: Intake, *, optional: bool) -> _Files:
     """Finds a source's files; one that looks as it did when it was read need not be hashed."""
     try:
         files = list(open_source(source, intake.tables, intake.query))

@@ -7,7 +7,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kgrec.data.fingerprint import Hashes, edge_hashes, hash_ids, node_hashes, total, version_of
+from kgrec.data.fingerprint import (
+    Hashes,
+    hash_ids,
+    mix,
+    node_hashes,
+    total,
+    version_of,
+    with_properties,
+)
 from kgrec.data.loads import Load
 from kgrec.errors import DataError
 from kgrec.schema import EDGE_PROPERTIES, EdgeKey, NodeLabel, Role, Split, interaction_key
@@ -102,7 +110,7 @@ class Dataset:
             for label, frame in self.nodes.items()
         )
         for name, key, frame in named_edges(self.interactions, self.relations):
-            value += total(hashes_of_edges(name, key, frame, ids))
+            value += total(edge_hashes(name, key, frame, ids))
         return version_of(value)
 
 
@@ -117,13 +125,24 @@ def named_edges(
     return edges + [(f"{t.name} {t.key} {t.role}", t.key, t.edges) for t in tables]
 
 
-def hashes_of_edges(
-    name: str, key: EdgeKey, frame: pd.DataFrame, ids: Mapping[NodeLabel, Hashes]
+def edge_hashes(
+    name: str, key: EdgeKey, edges: pd.DataFrame, ids: Mapping[NodeLabel, Hashes]
 ) -> Hashes:
-    """Hashes edges (n,) whose `head` and `tail` are positions; `ids` are the nodes' hashes."""
-    heads = ids[key.head][np.asarray(frame["head"])]
-    tails = ids[key.tail][np.asarray(frame["tail"])]
-    return edge_hashes(name, heads, tails, frame.drop(columns=["head", "tail"]))
+    """Hashes edges (n,) of one set.
+
+    Args:
+        name: Names the set and its relation, as `named_edges` does.
+        key: The set.
+        edges: `head` and `tail` (positions) and numeric properties; a missing value is as good as
+            no column.
+        ids: Per label the hashes of the nodes' ids, uint64, by position.
+    """
+    heads, tails = (
+        ids[label][np.asarray(edges[end])]
+        for label, end in ((key.head, "head"), (key.tail, "tail"))
+    )
+    ends = mix(hash_ids([name])[0] ^ heads, tails)
+    return with_properties(ends, edges.drop(columns=["head", "tail"]))
 
 
 @dataclass(frozen=True)
@@ -158,8 +177,5 @@ class Changes:
     @property
     def rows(self) -> int:
         """How many nodes and edges it writes or removes."""
-        num_writes = sum(map(len, self.nodes.values())) + sum(map(len, self.edges.values()))
-        num_removals = sum(map(len, self.gone_nodes.values())) + sum(
-            map(len, self.gone_edges.values())
-        )
-        return num_writes + num_removals
+        parts = (self.nodes, self.edges, self.gone_nodes, self.gone_edges)
+        return sum(len(rows) for part in parts for rows in part.values())

@@ -1,7 +1,6 @@
 """The behaviours of the settings, in the order and under the names that the view uses."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,6 @@ from kgrec.data.view.findings import SOURCE, note
 from kgrec.data.view.pairs import Mask
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import DISLIKED, EdgeKey, NodeLabel, Role, relation_type
-
-#: Which of several events of a pair counts.
-Policy = Literal["first", "last", "sum", "max"]
 
 #: Name of the edges of targets that were rated too low.
 DISLIKED_NAME = "disliked"
@@ -28,14 +24,12 @@ class Behaviours:
         names: Of the settings.
         rules: What the settings say of each.
         keys: The edge set of each that is no target; None for targets.
-        policies: What becomes of several events of a pair, for each.
         settings: Where each has its `min_rating`, for messages.
     """
 
     names: tuple[str, ...]
     rules: tuple[Behaviour, ...]
     keys: tuple[EdgeKey | None, ...]
-    policies: tuple[Policy, ...]
     settings: tuple[str, ...]
 
     @classmethod
@@ -65,7 +59,6 @@ class Behaviours:
             tuple(rules),
             tuple(rules.values()),
             tuple(keys),
-            tuple(rule.duplicates or config.cleaning.duplicates for rule in rules.values()),
             tuple(
                 f"data.behaviours.{name}.min_rating" if config.behaviours else "data.min_rating"
                 for name in rules

@@ -96,12 +96,12 @@ def numbers(rows: SourceRows, column: str) -> npt.NDArray[np.float64]:
     return np.asarray(values)
 
 
-def display_clash(label: NodeLabel, names: Iterable[str]) -> None:
-    """Raises DataError if a label would have both properties that show a node."""
+def refuse_two_displays(subject: str, names: Iterable[str]) -> None:
+    """Raises DataError if both properties that show a node are among names."""
     if set(_DISPLAY_NAMES) <= set(names):
         raise DataError(
-            f"the sources of {label} nodes have both 'title' and 'name'; expected one of them, "
-            f"since a store may keep them in one field; rename the other column"
+            f"{subject} both 'title' and 'name'; expected one of them, since a store may keep "
+            f"them in one field; rename the other column"
         )
 
 
@@ -112,12 +112,8 @@ def _property_names(
     plain = {c: re.sub(r"[^a-z0-9]+", "_", c.lower()).strip("_") for c in rules}
     name_of = {column: rule.name or plain[column] for column, rule in rules.items()}
     display = DISPLAY_PROPERTY[label]
+    refuse_two_displays(f"{source} has", name_of.values())
     shows = [column for column, name in name_of.items() if name in _DISPLAY_NAMES]
-    if len({name_of[column] for column in shows}) > 1:
-        raise DataError(
-            f"{source} has both 'title' and 'name'; expected one of them, since a store may keep "
-            f"them in one field; rename the other column"
-        )
     if display is not None and shows:
         name_of[shows[0]] = display
     names = list(name_of.values())

@@ -16,7 +16,7 @@ from kgrec.data.cleaning.report import Report
 from kgrec.data.fingerprint import hash_ids, node_hashes, total, version_of
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import GraphRecord
-from kgrec.data.tables import Changes, hashes_of_edges, named_edges
+from kgrec.data.tables import Changes, edge_hashes, named_edges
 from kgrec.data.view.build import CodedIds, coded_ids
 from kgrec.data.view.identities import read_identities
 from kgrec.data.view.interactions import InteractionView
@@ -133,7 +133,7 @@ def _hashed(name: str, key: EdgeKey, frame: pd.DataFrame | None, coded: CodedIds
     if frame is None or not len(frame):
         empty = pd.DataFrame({"head": np.empty(0, np.int32), "tail": np.empty(0, np.int32)})
         return empty.set_index(pd.Index(np.empty(0, np.uint64)))
-    return frame.set_index(pd.Index(hashes_of_edges(name, key, frame, coded.hashes)))
+    return frame.set_index(pd.Index(edge_hashes(name, key, frame, coded.hashes)))
 
 
 def _pairs(frame: pd.DataFrame) -> pd.Series:

@@ -1,7 +1,7 @@
 """Facts: stated ones by their rules, and which item or entity each end is."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -172,10 +172,6 @@ class Link:
 
     pairs: pd.DataFrame
     entities: pd.Index
-
-    def encoded(self, terms: pd.CategoricalDtype) -> "Link":
-        """The same with `pairs` as categories."""
-        return replace(self, pairs=self.pairs.apply(encoded, terms=terms))
 
 
 def read_link(tables: Sequence[SourceRows], items: pd.Index, identities: Identities) -> Link:

@@ -4,6 +4,7 @@ All that looks at one user at a time is done for a block of users at a time.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from kgrec.config import DataConfig
 from kgrec.data.fingerprint import Hashes
 from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Events
-from kgrec.data.view.behaviours import Behaviours, Policy, Ratings
+from kgrec.data.view.behaviours import Behaviours, Ratings
 from kgrec.data.view.filtering import (
     Names,
     latest_of_each_user,
@@ -35,6 +36,11 @@ from kgrec.data.view.pairs import (
     user_blocks,
 )
 from kgrec.data.view.splits import TRAIN
+
+Policy = Literal["first", "last", "sum", "max"]
+
+#: About how many events are cleaned and folded at a time; a user's stay together.
+BLOCK_EVENTS = 1_000_000
 
 
 def number_sessions(events: Events, gap: float) -> npt.NDArray[np.int32]:
@@ -133,13 +139,7 @@ def _that_count(
         latest: Index = order[starts + sizes_of(starts, len(group)) - 1]
         return latest
     # The last of those that share the group's first moment.
-    moments = np.ones(len(group), dtype=np.bool_)
-    moments[1:] = (
-        (np.diff(group) != 0)
-        | (events.time[order][1:] != events.time[order][:-1])
-        | (age[order][1:] != age[order][:-1])
-    )
-    opens = np.flatnonzero(moments)
+    opens = np.flatnonzero(is_start(group) | is_start(events.time[order]) | is_start(age[order]))
     last = opens + sizes_of(opens, len(group)) - 1
     earliest: Index = order[last[np.searchsorted(opens, starts)]]
     return earliest
@@ -194,10 +194,6 @@ def resolved(targets: Pairs, disliked: Pairs, num_items: int) -> tuple[Pairs, Pa
     note(SOURCE, "disliked later", turned)
     note(SOURCE, "liked after all", ~turned)
     return targets.take(keep_target), disliked.take(keep_dislike)
-
-
-#: About how many events are cleaned and folded at a time; a user's stay together.
-BLOCK_EVENTS = 1_000_000
 
 
 @dataclass
@@ -325,9 +321,9 @@ class BlockFolder:
         if len(self.behaviours.names) > 1:
             rows = np.flatnonzero(events.behaviour == position)
             events, session = events.take(rows), session[rows]
-        policy = self.behaviours.policies[position]
-        weight = self.behaviours.rules[position].weight
-        pairs = fold(events, session, weight, policy, len(self.item_hash))
+        rule = self.behaviours.rules[position]
+        policy = rule.duplicates or self.config.cleaning.duplicates
+        pairs = fold(events, session, rule.weight, policy, len(self.item_hash))
         name = self.behaviours.names[position]
         note(SOURCE, "{name} again", len(events) - len(pairs), name=name, policy=policy)
         return pairs

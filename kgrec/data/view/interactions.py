@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -52,11 +53,7 @@ class InteractionView:
 
     def __post_init__(self) -> None:
         keys = {split: _keys(frame, len(self.items)) for split, frame in self.splits.items()}
-        for few, many in (
-            (Split.TEST, Split.VALID),
-            (Split.TEST, Split.TRAIN),
-            (Split.VALID, Split.TRAIN),
-        ):
+        for few, many in combinations(reversed(Split), 2):
             overlap = contains(keys[many], keys[few])
             if overlap.any():
                 user, item = divmod(int(keys[few][overlap][0]), len(self.items))

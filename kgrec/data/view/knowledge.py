@@ -1,7 +1,7 @@
 """Everything that is known besides interactions: nodes with properties, and facts about them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -180,7 +180,7 @@ def _facts(
         + [link.pairs["item"], link.pairs["entity"], identities.members["id"]]
     )
     names = vocabulary([frame["relation"] for frame in frames])
-    link = link.encoded(ids)
+    link = replace(link, pairs=link.pairs.apply(encoded, terms=ids))
 
     def ready(frame: pd.DataFrame) -> pd.DataFrame:
         types = {"relation": names, "head": ids, "tail": ids}

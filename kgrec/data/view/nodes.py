@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import PropertyRule
@@ -16,8 +15,8 @@ from kgrec.data.view.columns import (
     attribute_ids,
     attribute_values,
     columns_of,
-    display_clash,
     numbers,
+    refuse_two_displays,
     typed,
 )
 from kgrec.data.view.facts import ENTITY
@@ -27,6 +26,8 @@ from kgrec.data.view.rows import SourceRows, among, newest, stacked, standing
 from kgrec.data.view.scaling import Scale, with_twins
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel
+
+_ID_AND_LOAD = {"id": "str", "load": "int64"}
 
 
 @dataclass(frozen=True)
@@ -114,33 +115,37 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel) -> NodeTable:
         ConfigError: If the settings name a column that is not there, or contradict each other.
     """
     latest = [_latest(rows) for rows in tables]
-    columns = [columns_of(rows, label) for rows in latest]
     properties: dict[str, _Property] = {}
     values = []
-    for rows, described in zip(latest, columns, strict=True):
-        for column in described:
+    for rows, columns in [(rows, columns_of(rows, label)) for rows in latest]:
+        for column in columns:
             if column.rule.kind == "attribute":
                 values.append(attribute_values(rows, column, label))
             else:
                 entry = properties.setdefault(column.name, _Property(column.name, []))
                 entry.parts.append((rows, column))
-    display_clash(label, properties)
-    ids_by_source = {rows.source.name: pd.Index(rows.frame["id"]) for rows in latest}
-    ids = _sorted_ids(*ids_by_source.values())
+    refuse_two_displays(f"the sources of {label} nodes have", properties)
+    described = stacked([rows.frame[["id", "load"]] for rows in latest], _ID_AND_LOAD)
+    loads = described.astype(_ID_AND_LOAD).groupby("id")["load"].max()
+    ids = loads.index
     merged = {name: entry.merged(ids).array for name, entry in properties.items()}
     scaled = {name: p.scaled() for name, p in properties.items()}
     return NodeTable(
-        pd.DataFrame({"id": ids, **merged, "load": _loads(latest, ids)}),
+        pd.DataFrame({"id": ids, **merged, "load": loads.array}),
         stacked(values, VALUE_COLUMNS),
         {name: scaling for name, scaling in scaled.items() if scaling is not None},
-        ids_by_source,
+        {rows.source.name: pd.Index(rows.frame["id"]) for rows in latest},
     )
 
 
 def table_ids(tables: Sequence[SourceRows]) -> pd.Index:
     """Gives the ids that stand in some tables of nodes, sorted."""
     with Report():  # `read_nodes` says it
-        return _sorted_ids(*(standing(rows, ["id"]).frame["id"] for rows in tables))
+        ids = [standing(rows, ["id"]).frame[["id"]] for rows in tables]
+    sorted_ids: pd.Index = pd.Index(
+        stacked(ids, _ID_AND_LOAD)["id"].unique(), dtype="str"
+    ).sort_values()
+    return sorted_ids
 
 
 def _latest(rows: SourceRows) -> SourceRows:
@@ -169,23 +174,6 @@ def _cells(rows: SourceRows, column: str, kind: str) -> pd.Series:
         return pd.Series(numbers(rows, column), index=ids)
     cells = rows.texts(column).set_axis(ids)
     return cells.where(cells != "", None)
-
-
-def _loads(latest: Sequence[SourceRows], ids: pd.Index) -> npt.NDArray[np.int64]:
-    loads = np.zeros(len(ids), dtype=np.int64)
-    for rows in latest:
-        at = ids.get_indexer(pd.Index(rows.frame["id"]))
-        loads[at] = np.maximum(loads[at], rows.frame["load"].to_numpy(np.int64))
-    return loads
-
-
-def _sorted_ids(*ids: pd.Index | pd.Series) -> pd.Index:
-    """Gives distinct ids in the order of their code points."""
-    distinct: pd.Index = pd.Index([], dtype="str")
-    for part in ids:
-        distinct = distinct.append(pd.Index(part, dtype="str")).unique()
-    ordered: pd.Index = distinct.sort_values().rename("id")
-    return ordered
 
 
 def loads_by_id(

@@ -99,16 +99,13 @@ def without_hubs(facts: pd.DataFrame, most: int | None) -> pd.DataFrame:
     # One number a pair of a relation and an entity.
     size = len(facts["head"].cat.categories)
     relation = facts["relation"].cat.codes.to_numpy(np.int64) * size
-    keys = [relation + facts[end].cat.codes.to_numpy(np.int64) for end in ("head", "tail")]
-    at_entity = [(facts[f"{end}_label"] == ENTITY).to_numpy() for end in ("head", "tail")]
-    pairs, counts = np.unique(
-        np.concatenate([key[at] for key, at in zip(keys, at_entity, strict=True)]),
-        return_counts=True,
+    keys = np.stack(
+        [relation + facts[end].cat.codes.to_numpy(np.int64) for end in ("head", "tail")]
     )
+    at_entity = facts[["head_label", "tail_label"]].to_numpy().T == ENTITY  # (2, edges), as keys
+    pairs, counts = np.unique(keys[at_entity], return_counts=True)
     hubs = pairs[counts > most]
-    common = np.zeros(len(facts), dtype=bool)
-    for key, at in zip(keys, at_entity, strict=True):
-        common |= np.isin(key, hubs) & at
+    common: npt.NDArray[np.bool_] = (np.isin(keys, hubs) & at_entity).any(axis=0)
     relations, entities = facts["relation"].cat.categories, facts["head"].cat.categories
     examples = (f"{entities[hub % size]!r} by {relations[hub // size]}" for hub in hubs)
     note("graph", "fan-out", common, examples, hubs=len(hubs), most=most)

@@ -96,11 +96,9 @@ def split_pairs(
         cut = _moments(pairs["time"], config)
         time = pairs["time"]
         return (time >= cut[0]).astype(np.int8) + (time >= cut[1]), cut
-    if config.kind == "cold_item":
-        parts = _random_parts(item_hash, config, seed)[pairs["item"]]
-        return _with_warm(parts, pairs, user_hash, item_hash, config.warm, seed), None
-    if config.kind == "cold_user":
-        parts = _random_parts(user_hash, config, seed)[pairs["user"]]
+    if config.kind in ("cold_item", "cold_user"):
+        end, hashes = ("item", item_hash) if config.kind == "cold_item" else ("user", user_hash)
+        parts = _random_parts(hashes, config, seed)[pairs[end]]
         return _with_warm(parts, pairs, user_hash, item_hash, config.warm, seed), None
     return _per_user(pairs, user_hash, item_hash, config, seed, block), None
 

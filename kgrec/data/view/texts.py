@@ -1,8 +1,8 @@
 """Reviews and queries: entities with a text, between those who wrote them and what they are on."""
 
-import hashlib
-import unicodedata
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ _RELATIONS: Mapping[Kind, tuple[str, str, str]] = {
     "reviews": ("review", "wrote", "reviews"),
     "queries": ("query", "searched", "led_to"),
 }
+_LABELS = {"user": USER, "item": ITEM, "entity": ENTITY}
 #: Columns of a frame of texts and their types; `entity` is the node's id.
 TEXT_COLUMNS = {
     "kind": "str", "entity": "str", "user": "str", "item": "str", "text": "str",
@@ -107,9 +108,14 @@ def text_facts(texts: pd.DataFrame) -> list[pd.DataFrame]:
     facts = []
     for word, by, on in _RELATIONS.values():
         rows = texts[texts["kind"] == word]
-        wrote, about = rows[rows["user"].notna()], rows[rows["item"].notna()]
-        facts.append(_edges(wrote, by, ("user", USER), ("entity", ENTITY)))
-        facts.append(_edges(about, on, ("entity", ENTITY), ("item", ITEM)))
+        for relation, head, tail in ((by, "user", "entity"), (on, "entity", "item")):
+            edges = rows[rows[head].notna() & rows[tail].notna()]
+            columns = {"head": edges[head], "tail": edges[tail], "time": edges["time"]}
+            labels = {"head_label": _LABELS[head], "tail_label": _LABELS[tail]}
+            name = pd.Series(relation, index=edges.index, dtype="str")
+            facts.append(
+                facts_frame({"relation": name, **columns, **labels, "load": edges["load"]})
+            )
     return facts
 
 
@@ -135,32 +141,13 @@ def text_nodes(texts: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def _edges(
-    rows: pd.DataFrame, relation: str, head: tuple[str, int], tail: tuple[str, int]
-) -> pd.DataFrame:
-    return facts_frame(
-        {
-            "relation": pd.Series(relation, index=rows.index, dtype="str"),
-            "head": rows[head[0]],
-            "head_label": head[1],
-            "tail": rows[tail[0]],
-            "tail_label": tail[1],
-            "time": rows["time"].astype(np.float64),
-            "load": rows["load"],
-        }
-    )
-
-
 def _query_ids(texts: pd.Series) -> pd.Series:
     """Gives `query:` and 16 hex digits, equal for texts that differ in case and spaces only."""
     codes, distinct = pd.factorize(texts)
-    ids = np.array([_query_id(text) for text in distinct], dtype=object)
+    folded = [normalize("NFC", normalize("NFC", text).casefold()) for text in distinct]
+    words = [" ".join(text.split()).encode() for text in folded]
+    ids = np.array([f"query:{sha256(text).hexdigest()[:16]}" for text in words], dtype=object)
     return pd.Series(ids[codes], index=texts.index, dtype="str")
-
-
-def _query_id(text: str) -> str:
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-    return f"query:{hashlib.sha256(' '.join(folded.split()).encode()).hexdigest()[:16]}"
 
 
 def _count(texts: pd.DataFrame, rule: str, **words: str) -> None:
