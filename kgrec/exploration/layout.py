@@ -59,7 +59,6 @@ class Line:
         end: (x, y) at the right.
         label: In words; "" for none.
         at: Where the middle of the label stands.
-        kind: Relationship type.
         colour: On light paper.
         width: In units of the drawing.
         dashed: Whether it is not in the store: counted, or synthetic.
@@ -70,7 +69,6 @@ class Line:
     end: tuple[float, float]
     label: str
     at: tuple[float, float]
-    kind: str
     colour: str
     width: float
     dashed: bool
@@ -240,7 +238,7 @@ def _lines(
             label = "" if meeting in labelled else look.caption(data)
             labelled.add(meeting)
         plain = Line(
-            (0, shift), (0, shift), label, (0, 0), kind, colours[kind], width,
+            (0, shift), (0, shift), label, (0, 0), colours[kind], width,
             data["synthetic"] or not data["stored"], not data["on_trail"],
         )  # fmt: skip
         lines += _pieces(plain, [sketch.boxes[key] for key in passed], near_start)
