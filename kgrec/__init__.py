@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from kgrec.auditing.audit import audit
     from kgrec.auditing.likeness import relation_likeness
     from kgrec.data.card.page import write_card
-    from kgrec.data.intake import Intake
-    from kgrec.data.load import load_dataset
+    from kgrec.data.load import Intake, load_dataset
     from kgrec.data.movielens import demo_config
     from kgrec.evaluation.evaluate import evaluate
     from kgrec.evaluation.floors import fit_floors
@@ -129,7 +128,7 @@ _LAZY = {
     "GraphData": "kgrec.graph.data",
     "GraphStore": "kgrec.store.base",
     "Incidence": "kgrec.model.incidence",
-    "Intake": "kgrec.data.intake",
+    "Intake": "kgrec.data.load",
     "Marks": "kgrec.ingestion",
     "Naming": "kgrec.adopt",
     "Part": "kgrec.training.part",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kgrec.data.loads import Load
+from kgrec.data.journal.manifest import Load
 from kgrec.data.tables import Dataset
 from kgrec.schema import NodeLabel
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kgrec.data.loads import Load
+from kgrec.data.journal.manifest import Load
 from kgrec.data.tables import Changes, Dataset, RelationTable
 from kgrec.ingestion import graph_version
 from kgrec.ingestion.tables import read_loads

@@ -34,8 +34,7 @@ def check(
         from kgrec.data.card.page import write_card
         from kgrec.data.card.statistics import EventStatistics
         from kgrec.data.card.terminal import card_tables
-        from kgrec.data.intake import Intake
-        from kgrec.data.load import read_dataset
+        from kgrec.data.load import Intake, read_dataset
         from kgrec.ingestion import foreign_query
 
         events = EventStatistics()

@@ -75,7 +75,7 @@ def ingest(
             return
         from kgrec.cli.steps import bring_up_to_date
         from kgrec.data.card.terminal import findings_table
-        from kgrec.data.intake import Intake
+        from kgrec.data.load import Intake
         from kgrec.ingestion import Marks
 
         intake = Intake(replace=frozenset(replace or ()), mended=_existing_file(mended_file))

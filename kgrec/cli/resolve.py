@@ -39,8 +39,7 @@ def resolve(
     """Find nodes of two sources that are the same thing, for you to review."""
     settings = load_config(config, None, overrides, max_bad_rows)
     with Reporter(as_json) as reporter:
-        from kgrec.data.intake import Intake
-        from kgrec.data.load import read_dataset
+        from kgrec.data.load import Intake, read_dataset
         from kgrec.ingestion import foreign_query
         from kgrec.resolution.resolve import resolve, unresolved
         from kgrec.resolution.review import read_decisions, write_proposals

@@ -16,7 +16,7 @@ from kgrec.schema import Split
 
 if TYPE_CHECKING:  # these import torch and the engines, for which `kgrec --help` need not wait
     from kgrec.auditing.audit import Audit
-    from kgrec.data.intake import Intake
+    from kgrec.data.load import Intake
     from kgrec.graph.data import GraphData
     from kgrec.ingestion import IngestReport, Marks
     from kgrec.store.base import GraphStore
@@ -61,7 +61,7 @@ def bring_up_to_date(
     offline: Path | None = None,
 ) -> IngestReport:
     """Brings the store to the state of the sources."""
-    from kgrec.data.intake import Intake
+    from kgrec.data.load import Intake
     from kgrec.ingestion import foreign_query, ingest
 
     with reporter.step("ingest") as notes, row_progress(reporter) as on_rows:

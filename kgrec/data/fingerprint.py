@@ -4,11 +4,13 @@ A version is the sum modulo 2⁶⁴ of one hash a node and one hash an edge, so 
 rows changes it by what they add and take away. Where a row came from (its load) is no part of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from kgrec.schema import EdgeKey, NodeLabel
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -35,9 +37,27 @@ def mix(*parts: Hashes | np.uint64) -> Hashes:
     return out
 
 
+def edge_hashes(
+    name: str, key: EdgeKey, edges: pd.DataFrame, ids: Mapping[NodeLabel, Hashes]
+) -> Hashes:
+    """Hashes edges (n,) of one set.
+
+    Args:
+        name: Names the set and its relation, as `kgrec.data.tables.named_edges` does.
+        key: The set.
+        edges: `head` and `tail` (positions) and numeric properties; a missing value is as good as
+            no column.
+        ids: Per label the hashes of the nodes' ids, uint64, by position.
+    """
+    heads = ids[key.head][np.asarray(edges["head"])]
+    tails = ids[key.tail][np.asarray(edges["tail"])]
+    ends = mix(hash_ids([name])[0] ^ heads, tails)
+    return _with_properties(ends, edges.drop(columns=["head", "tail"]))
+
+
 def node_hashes(label: str, ids: Hashes, properties: pd.DataFrame) -> Hashes:
     """Hashes nodes (n,) of a label with their properties; a missing value is as none."""
-    return with_properties(mix(hash_ids([label])[0] ^ ids), properties)
+    return _with_properties(mix(hash_ids([label])[0] ^ ids), properties)
 
 
 def total(hashes: Hashes) -> int:
@@ -51,8 +71,7 @@ def version_of(value: int) -> str:
     return f"{value % 2**64:016x}"
 
 
-def with_properties(rows: Hashes, properties: pd.DataFrame) -> Hashes:
-    """Adds properties (n rows) to the hashes (n,) of what they belong to; a missing one is none."""
+def _with_properties(rows: Hashes, properties: pd.DataFrame) -> Hashes:
     with np.errstate(over="ignore"):
         for name in sorted(set(properties.columns) - PROVENANCE):
             column = properties[name]

@@ -4,19 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
-from kgrec.data.fingerprint import (
-    Hashes,
-    hash_ids,
-    mix,
-    node_hashes,
-    total,
-    version_of,
-    with_properties,
-)
-from kgrec.data.loads import Load
+from kgrec.data.fingerprint import edge_hashes, hash_ids, node_hashes, total, version_of
+from kgrec.data.journal.manifest import Load
 from kgrec.errors import DataError
 from kgrec.schema import EDGE_PROPERTIES, EdgeKey, NodeLabel, Role, Split, interaction_key
 
@@ -123,26 +114,6 @@ def named_edges(
         for split, frame in interactions.items()
     ]
     return edges + [(f"{t.name} {t.key} {t.role}", t.key, t.edges) for t in tables]
-
-
-def edge_hashes(
-    name: str, key: EdgeKey, edges: pd.DataFrame, ids: Mapping[NodeLabel, Hashes]
-) -> Hashes:
-    """Hashes edges (n,) of one set.
-
-    Args:
-        name: Names the set and its relation, as `named_edges` does.
-        key: The set.
-        edges: `head` and `tail` (positions) and numeric properties; a missing value is as good as
-            no column.
-        ids: Per label the hashes of the nodes' ids, uint64, by position.
-    """
-    heads, tails = (
-        ids[label][np.asarray(edges[end])]
-        for label, end in ((key.head, "head"), (key.tail, "tail"))
-    )
-    ends = mix(hash_ids([name])[0] ^ heads, tails)
-    return with_properties(ends, edges.drop(columns=["head", "tail"]))
 
 
 @dataclass(frozen=True)

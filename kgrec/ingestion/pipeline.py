@@ -22,13 +22,11 @@ from kgrec.data.card.build import build_card
 from kgrec.data.card.card import Card
 from kgrec.data.card.statistics import EventStatistics
 from kgrec.data.cleaning.report import Rejects, Report, current_report
-from kgrec.data.intake import Intake, take_in
 from kgrec.data.journal.forgotten import UNFINISHED
 from kgrec.data.journal.journal import Journal
-from kgrec.data.journal.manifest import Manifest
+from kgrec.data.journal.manifest import Load, Manifest
 from kgrec.data.journal.place import journal_folder
-from kgrec.data.load import read_dataset
-from kgrec.data.loads import Load
+from kgrec.data.load import Intake, read_dataset, take_in
 from kgrec.data.tables import Changes
 from kgrec.errors import DataError
 from kgrec.ingestion.work import StoreWork

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from kgrec.data.loads import Load
+from kgrec.data.journal.manifest import Load
 from kgrec.data.tables import Dataset
 from kgrec.errors import SchemaError
 from kgrec.schema import (

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 import kgrec.ingestion.work
 from kgrec.config import Config
-from kgrec.data.intake import Intake
 from kgrec.data.journal.place import journal_folder
-from kgrec.data.load import load_dataset
+from kgrec.data.load import Intake, load_dataset
 from kgrec.data.unchanged import nothing_new
 from kgrec.errors import ConfigError, DataError, StoreError
 from kgrec.graph.fetch import fetch_graph

@@ -20,8 +20,7 @@ from kgrec.config import Config
 from kgrec.data.card.build import build_card
 from kgrec.data.card.card import Card
 from kgrec.data.card.statistics import EventStatistics
-from kgrec.data.intake import Intake
-from kgrec.data.load import read_dataset
+from kgrec.data.load import Intake, read_dataset
 from kgrec.data.tables import Dataset
 from kgrec.errors import DataError
 from kgrec.schema import NodeLabel, Role, Split

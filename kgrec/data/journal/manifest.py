@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kgrec.data.loads import Load
 from kgrec.errors import DataError
 from kgrec.files import write_text
 from kgrec.schema import EdgeKey, NodeLabel, Role
@@ -15,6 +14,33 @@ LAYOUT = 1
 NAME = "journal.json"
 
 Catalogue = tuple[tuple[str, EdgeKey, Role], ...]
+
+
+@dataclass(frozen=True)
+class Load:
+    """One delivery of one source.
+
+    Attributes:
+        number: Counts from 1; nodes and edges carry it.
+        source: Name of the source.
+        kind: Kind of the source.
+        files: What was read, as in `Chunk.origin`.
+        content: SHA-256 of what was read, 16 hex digits.
+        rows: Rows that were kept.
+        rejected: Rows that were refused.
+        loaded_at: ISO 8601, UTC.
+        undone: Whether it was taken back.
+    """
+
+    number: int
+    source: str
+    kind: str
+    files: tuple[str, ...]
+    content: str
+    rows: int
+    rejected: int
+    loaded_at: str
+    undone: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ import pyarrow.parquet as pq
 
 from kgrec.config import Source
 from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Codes
-from kgrec.data.journal.manifest import FileRecord, LoadRecord, Manifest
-from kgrec.data.loads import Load
+from kgrec.data.journal.manifest import FileRecord, Load, LoadRecord, Manifest
 from kgrec.errors import DataError
 from kgrec.files import sync
 from kgrec.schema import NodeLabel, Split

@@ -23,13 +23,13 @@ class Behaviours:
     Attributes:
         names: Of the settings.
         rules: What the settings say of each.
-        keys: The edge set of each that is no target; None for targets.
+        nontargets: Position, name, edge set and role of each that is no target.
         settings: Where each has its `min_rating`, for messages.
     """
 
     names: tuple[str, ...]
     rules: tuple[Behaviour, ...]
-    keys: tuple[EdgeKey | None, ...]
+    nontargets: tuple[tuple[int, str, EdgeKey, Role], ...]
     settings: tuple[str, ...]
 
     @classmethod
@@ -42,10 +42,9 @@ class Behaviours:
         """
         rules = config.all_behaviours()
         name_of = {DISLIKED: DISLIKED_NAME}
-        keys: list[EdgeKey | None] = []
-        for name, rule in rules.items():
+        nontargets = []
+        for position, (name, rule) in enumerate(rules.items()):
             if rule.role == "target":
-                keys.append(None)
                 continue
             kind = relation_type(name)
             if kind in name_of:
@@ -54,11 +53,12 @@ class Behaviours:
                     f"{name_of[kind]!r}; give it another name, and its own under values"
                 )
             name_of[kind] = name
-            keys.append(EdgeKey(kind, NodeLabel.USER, NodeLabel.ITEM))
+            key = EdgeKey(kind, NodeLabel.USER, NodeLabel.ITEM)
+            nontargets.append((position, name, key, Role(rule.role)))
         return cls(
             tuple(rules),
             tuple(rules.values()),
-            tuple(keys),
+            tuple(nontargets),
             tuple(
                 f"data.behaviours.{name}.min_rating" if config.behaviours else "data.min_rating"
                 for name in rules
@@ -74,16 +74,6 @@ class Behaviours:
     def has_dislikes(self) -> bool:
         """Whether a target rated too low is a dislike."""
         return any(r.role == "target" and r.min_rating is not None for r in self.rules)
-
-    def nontargets(self) -> list[tuple[int, str, EdgeKey, Role]]:
-        """Gives position, name, edge set and role of each that is no target."""
-        return [
-            (position, name, key, Role(rule.role))
-            for position, (name, rule, key) in enumerate(
-                zip(self.names, self.rules, self.keys, strict=True)
-            )
-            if key is not None
-        ]
 
     def count(self, events: Events) -> list[int]:
         """Counts the events of each, and reports those that the settings do not name."""

@@ -13,10 +13,10 @@ import pandas as pd
 
 from kgrec.config import DataConfig
 from kgrec.data.cleaning.report import Report
-from kgrec.data.fingerprint import hash_ids, node_hashes, total, version_of
+from kgrec.data.fingerprint import edge_hashes, hash_ids, node_hashes, total, version_of
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import GraphRecord
-from kgrec.data.tables import Changes, edge_hashes, named_edges
+from kgrec.data.tables import Changes, named_edges
 from kgrec.data.view.build import CodedIds, coded_ids
 from kgrec.data.view.identities import read_identities
 from kgrec.data.view.interactions import InteractionView

@@ -167,7 +167,7 @@ def derive_interactions(
     del parts
 
     tables: list[RelationTable] = []
-    for at, called, key, role in behaviours.nontargets():
+    for at, called, key, role in behaviours.nontargets:
         pairs = folded.nontargets.pop(at)
         _drop_leaks(pairs, called, users, items, held_out)
         tables.append(RelationTable(called, key, pairs.frame(), role))

@@ -31,7 +31,6 @@ from kgrec.data.view.nodes import (
     node_frames,
     read_nodes,
     report_unused,
-    scaled_numbers,
 )
 from kgrec.data.view.relations import (
     about_known,
@@ -44,7 +43,7 @@ from kgrec.data.view.relations import (
     without_hubs,
 )
 from kgrec.data.view.rows import SourceRows, among, standing
-from kgrec.data.view.scaling import Scale
+from kgrec.data.view.scaling import Scale, scaled_numbers
 from kgrec.data.view.splits import HeldOutIds
 from kgrec.data.view.texts import kept_texts, read_texts, text_facts, text_nodes
 from kgrec.schema import NodeLabel
@@ -127,7 +126,8 @@ def derive_knowledge(
     loads[NodeLabel.ENTITY] = entity_loads(facts, same, tables[NodeLabel.ENTITY])
     report_unused(tables[NodeLabel.ENTITY], pd.Index(loads[NodeLabel.ENTITY].index))
     nodes = node_frames(tables, loads, text_nodes(texts), values, identities)
-    nodes, fitted_scales = scaled_numbers(nodes, tables, train_items, identities, scales or {})
+    rules = {label: table.scaled for label, table in tables.items()}
+    nodes, fitted_scales = scaled_numbers(nodes, rules, train_items, identities, scales or {})
     relations = sorted((*relation_tables(facts), *same), key=lambda table: table.key)
     return KnowledgeView(nodes, tuple(relations), fitted_scales)
 

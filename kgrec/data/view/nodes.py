@@ -22,8 +22,7 @@ from kgrec.data.view.columns import (
 from kgrec.data.view.facts import ENTITY
 from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities, adopted
-from kgrec.data.view.rows import SourceRows, among, newest, stacked, standing
-from kgrec.data.view.scaling import Scale, with_twins
+from kgrec.data.view.rows import SourceRows, newest, stacked, standing
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel
 
@@ -260,41 +259,6 @@ def node_frames(
         {label: _node_frame(frame, loads[label]) for label, frame in frames.items()},
         identities,
     )
-
-
-def scaled_numbers(
-    nodes: Mapping[NodeLabel, pd.DataFrame],
-    tables: Mapping[NodeLabel, NodeTable],
-    train_items: pd.Index,
-    identities: Identities,
-    scales: Mapping[str, Scale],
-) -> tuple[dict[NodeLabel, pd.DataFrame], dict[str, Scale]]:
-    """Adds the scaled twins of numbers, fitted on the items of train, or on all users or entities.
-
-    Args:
-        nodes: The nodes.
-        tables: What tables say, and how numbers are normalised.
-        train_items: Ids of the items of train.
-        identities: Nodes that another one counts for are no part of the fit.
-        scales: Normalisations that are used instead of fitting, by `Label.property`.
-
-    Returns:
-        The nodes and all normalisations.
-
-    Raises:
-        DataError: As `kgrec.data.view.scaling.with_twins`.
-    """
-    out: dict[NodeLabel, pd.DataFrame] = {}
-    fitted_scales: dict[str, Scale] = {}
-    for label, frame in nodes.items():
-        if label == NodeLabel.ITEM:
-            looked_at = among(frame["id"], train_items)
-        else:
-            counts = identities.canonical(label, frame["id"])
-            looked_at = (counts == frame["id"]).to_numpy(dtype=bool)
-        out[label], own = with_twins(label, frame, tables[label].scaled, looked_at, scales)
-        fitted_scales |= own
-    return out, fitted_scales
 
 
 def _node_frame(table: pd.DataFrame, loads: pd.Series) -> pd.DataFrame:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from kgrec.config import PropertyRule
 from kgrec.data.view.findings import note
+from kgrec.data.view.identities import Identities
+from kgrec.data.view.rows import among
 from kgrec.errors import DataError
 from kgrec.schema import NodeLabel
 
@@ -104,28 +106,49 @@ class Scale:
         return words
 
 
-def with_twins(
+def scaled_numbers(
+    nodes: Mapping[NodeLabel, pd.DataFrame],
+    rules: Mapping[NodeLabel, Mapping[str, tuple[str, PropertyRule]]],
+    train_items: pd.Index,
+    identities: Identities,
+    scales: Mapping[str, Scale],
+) -> tuple[dict[NodeLabel, pd.DataFrame], dict[str, Scale]]:
+    """Adds the scaled twins `<name>_scaled` (float64) of numbers, fitted on train items or on all.
+
+    Args:
+        nodes: The nodes.
+        rules: By label and property the source that asks for it, and its rule.
+        train_items: Ids of the items of train.
+        identities: Nodes that another one counts for are no part of the fit.
+        scales: Normalisations that are used instead of fitting, by `Label.property`.
+
+    Returns:
+        The nodes and all normalisations.
+
+    Raises:
+        DataError: If a twin's name is taken, or a logarithm is asked of a number below 0.
+    """
+    out: dict[NodeLabel, pd.DataFrame] = {}
+    fitted_scales: dict[str, Scale] = {}
+    for label, frame in nodes.items():
+        if label == NodeLabel.ITEM:
+            looked_at = among(frame["id"], train_items)
+        else:
+            counts = identities.canonical(label, frame["id"])
+            looked_at = (counts == frame["id"]).to_numpy(dtype=bool)
+        out[label], own = _with_twins(label, frame, rules[label], looked_at, scales)
+        fitted_scales |= own
+    return out, fitted_scales
+
+
+def _with_twins(
     label: NodeLabel,
     frame: pd.DataFrame,
     rules: Mapping[str, tuple[str, PropertyRule]],
     fit_mask: npt.NDArray[np.bool_],
     earlier_scales: Mapping[str, Scale],
 ) -> tuple[pd.DataFrame, dict[str, Scale]]:
-    """Gives numbers that are normalised their twins `<name>_scaled`, float64.
-
-    Args:
-        label: The label.
-        frame: Its nodes.
-        rules: By property the source that asks for it, and its rule.
-        fit_mask: bool (n,), the nodes to fit on.
-        earlier_scales: Scales by `Label.property` that are used instead of fitting.
-
-    Returns:
-        The frame with the twins, and the scales by `Label.property`.
-
-    Raises:
-        DataError: If a twin's name is taken, or a logarithm is asked of a number below 0.
-    """
+    """Does it for one label, fitted on the nodes of a mask (n,)."""
     scales: dict[str, Scale] = {}
     whom = _FITTED_ON[label]
     for name, (source, rule) in rules.items():
