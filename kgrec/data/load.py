@@ -24,6 +24,7 @@ from kgrec.files import stamp_of
 logger = logging.getLogger(__name__)
 
 OnRows = Callable[[str, int], None]
+_Files = list[tuple[SourceFile, FileRecord]]
 
 
 @dataclass(frozen=True)
@@ -83,32 +84,18 @@ def take_in(
         ConfigError: If a setting does not fit a source.
     """
     for source in intake.sources(config):
-        _take_source(source, config, journal, staging, rejects, intake)
+        settings = reading_settings(source, config)
+        files, replaces = _delivery(source, settings, journal, intake)
+        if not files:
+            continue
+        rows = clean_source(source, config, _chunks(source, files, intake), rejects)
+        rows = journal.forgotten.remaining(source.name, source.kind, rows)
+        records = [record for _, record in files]
+        load = staging.add(source, records, rows, settings, replaces=replaces).load
+        staging.rejected(load.number, rejects.count(source.name))
+        logger.info("load=%d source=%s files=%d rows=%d", load.number, source.name, len(records),
+                    load.rows)  # fmt: skip
     return tuple(staging.loads)
-
-
-_Files = list[tuple[SourceFile, FileRecord]]
-
-
-def _take_source(
-    source: Source,
-    config: DataConfig,
-    journal: Journal,
-    staging: Staging,
-    rejects: Rejects,
-    intake: Intake,
-) -> None:
-    settings = reading_settings(source, config)
-    files, replaces = _delivery(source, settings, journal, intake)
-    if not files:
-        return
-    rows = clean_source(source, config, _chunks(source, files, intake), rejects)
-    rows = journal.forgotten.remaining(source.name, source.kind, rows)
-    records = [record for _, record in files]
-    load = staging.add(source, records, rows, settings, replaces=replaces).load
-    staging.rejected(load.number, rejects.count(source.name))
-    logger.info("load=%d source=%s files=%d rows=%d", load.number, source.name, len(records),
-                load.rows)  # fmt: skip
 
 
 def _chunks(source: Source, files: _Files, intake: Intake) -> Iterator[Chunk]:

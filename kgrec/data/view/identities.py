@@ -80,13 +80,8 @@ class Identities:
                 counts[1 + ids.cat.codes.to_numpy()], dtype=ids.dtype
             )
             return pd.Series(replaced, index=ids.index, name=ids.name)
-        codes, distinct = pd.factorize(ids)
-        at = replacement.index.get_indexer(pd.Index(distinct))
-        # Code -1 is a missing id, and stays one.
-        values = np.full(len(distinct) + 1, None, dtype=object)
-        values[:-1] = distinct
-        values[:-1][at >= 0] = replacement.to_numpy(dtype=object)[at[at >= 0]]
-        return pd.Series(values[codes], index=ids.index, dtype="str", name=ids.name)
+        counted = ids.map(replacement)
+        return counted.where(counted.notna(), ids).astype("str")
 
     def ids(self, label: NodeLabel) -> pd.Index:
         """Gives all ids of a label that are in a group, the ones that count among them."""

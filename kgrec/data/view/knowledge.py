@@ -23,6 +23,7 @@ from kgrec.data.view.facts import (
     redirected,
     vocabulary,
 )
+from kgrec.data.view.findings import note
 from kgrec.data.view.identities import Identities
 from kgrec.data.view.nodes import (
     NodeTable,
@@ -30,7 +31,6 @@ from kgrec.data.view.nodes import (
     loads_by_id,
     node_frames,
     read_nodes,
-    report_unused,
 )
 from kgrec.data.view.relations import (
     about_known,
@@ -124,7 +124,9 @@ def derive_knowledge(
     facts = _facts(stated, values, texts, node_ids, link, identities, config)
     same = same_as_tables(facts, link, identities)
     loads[NodeLabel.ENTITY] = entity_loads(facts, same, tables[NodeLabel.ENTITY])
-    report_unused(tables[NodeLabel.ENTITY], pd.Index(loads[NodeLabel.ENTITY].index))
+    for source, ids in tables[NodeLabel.ENTITY].ids.items():
+        unused = ~ids.isin(loads[NodeLabel.ENTITY].index)
+        note(source, "unused entity", unused, map(repr, ids[unused]), number=len(ids))
     nodes = node_frames(tables, loads, text_nodes(texts), values, identities)
     rules = {label: table.scaled for label, table in tables.items()}
     nodes, fitted_scales = scaled_numbers(nodes, rules, train_items, identities, scales or {})

@@ -220,13 +220,6 @@ def entity_loads(facts: pd.DataFrame, same: Sequence[RelationTable], table: Node
     return described.reindex(first_load.index).fillna(first_load)
 
 
-def report_unused(table: NodeTable, entities: pd.Index) -> None:
-    """Reports the entities of each table that are not among those of the graph."""
-    for source, ids in table.ids.items():
-        unused = ~ids.isin(entities)
-        note(source, "unused entity", unused, map(repr, ids[unused]), number=len(ids))
-
-
 def node_frames(
     tables: Mapping[NodeLabel, NodeTable],
     loads: Mapping[NodeLabel, pd.Series],

@@ -113,7 +113,9 @@ def scaled_numbers(
     identities: Identities,
     scales: Mapping[str, Scale],
 ) -> tuple[dict[NodeLabel, pd.DataFrame], dict[str, Scale]]:
-    """Adds the scaled twins `<name>_scaled` (float64) of numbers, fitted on train items or on all.
+    """Adds the scaled twins `<name>_scaled` (float64) of numbers.
+
+    They are fitted on the items of train, or on all users or entities.
 
     Args:
         nodes: The nodes.

@@ -181,19 +181,14 @@ def _held_out_counts(counts: Index, config: SplitConfig) -> tuple[Index, Index]:
     least_valid, least_test = one_each or config.valid > 0, one_each or config.test > 0
     valid, test = np.full_like(counts, least_valid), np.full_like(counts, least_test)
     if not one_each:
-        valid = np.maximum(valid, _rounded(counts, config.valid))
-        test = np.maximum(test, _rounded(counts, config.test))
+        valid = np.maximum(valid, np.floor(counts * config.valid + 0.5).astype(np.int64))
+        test = np.maximum(test, np.floor(counts * config.test + 0.5).astype(np.int64))
     # Rounded up, the two may ask for all a user has (3 of 3 at shares of .5 and .4): first valid
     # and then test gives back what train needs to keep one.
     valid = np.maximum(np.minimum(valid, counts - 1 - test), least_valid)
     test = np.maximum(np.minimum(test, counts - 1 - valid), least_test)
     enough = counts >= max(config.min_interactions, 1 + least_valid + least_test)
     return np.where(enough, valid, 0), np.where(enough, test, 0)
-
-
-def _rounded(counts: Index, share: float) -> Index:
-    rounded: Index = np.floor(counts * share + 0.5).astype(np.int64)
-    return rounded
 
 
 def _word(seed: int) -> np.uint64:
