@@ -78,7 +78,7 @@ def test_disliked_is_below_and_unknown_is_not() -> None:
         "last",
         3,
     )
-    liked, disliked = told_apart(pairs, 3.0)
+    liked, disliked = told_apart(pairs, 3.0, "buy")
     assert (liked["item"].tolist(), disliked["item"].tolist()) == ([1, 2], [0])
 
 

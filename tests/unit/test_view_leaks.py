@@ -6,7 +6,8 @@ import pytest
 from event_rows import Row, all_edges, config_of, view_of
 
 from kgrec.data.journal.events import NO_TIME
-from kgrec.data.view.splits import NEVER, HeldOut
+from kgrec.data.view.splits import NEVER, HeldOut, HeldOutIds
+from kgrec.schema import NodeLabel
 
 #: User 0 has items 0 to 3 at 10, 20, 30, 40; user 1 has two items, and so nothing held out.
 TARGETS = [
@@ -109,9 +110,11 @@ def test_rows_without_a_user_an_item_or_a_time() -> None:
 def test_a_global_cut_holds_without_a_user_too_and_series_are_read() -> None:
     held = HeldOut(np.array([3]), 5, np.full(2, NEVER), moments=(100, 200))
     time = pd.Series([99, 100, None], dtype="Int64")
-    absent, undated = np.full(3, -1), np.full(3, NO_TIME)
-    assert held.leaves(absent, absent, time).tolist() == [False, True, True]
-    assert held.leaves(absent, absent, time.astype("float64")).tolist() == [False, True, True]
+    ids = {label: np.array(["a", "b"], dtype=object) for label in NodeLabel}
+    nobody, by_ids = pd.Series([None] * 3, dtype="str"), HeldOutIds(held, ids)
+    assert by_ids.leaves(nobody, nobody, time).tolist() == [False, True, True]
+    assert by_ids.leaves(nobody, nobody, time.astype("float64")).tolist() == [False, True, True]
+    undated = np.full(3, NO_TIME)
     assert held.leaves(np.array([0, 0, 1]), np.array([3, 2, 2]), undated).tolist() == [True] * 3
     none = HeldOut(np.empty(0, np.int64), 0, np.empty(0, np.int64))
     assert none.leaves(np.array([-1]), np.array([-1]), np.array([NO_TIME])).tolist() == [False]

@@ -145,12 +145,14 @@ def _that_count(
     return earliest
 
 
-def told_apart(pairs: Pairs, least: float) -> tuple[Pairs, Pairs]:
-    """Gives the pairs that are liked and those that were rated below `least`.
+def told_apart(pairs: Pairs, least: float, name: str) -> tuple[Pairs, Pairs]:
+    """Gives the pairs of a behaviour that are liked and those that were rated below `least`.
 
     Without a rating a pair is not disliked.
     """
     disliked = pairs["rating"] < least
+    note(SOURCE, "{name} disliked", disliked, name=name, least=least)
+    note(SOURCE, "{name} unrated", np.isnan(pairs["rating"]), name=name, least=least)
     if not disliked.any():
         return pairs, pairs.take(disliked)
     return pairs.take(~disliked), pairs.take(disliked)
@@ -285,7 +287,9 @@ class BlockFolder:
                 nontargets[position] = pairs
                 continue
             if rule.min_rating is not None:
-                pairs, too_low = self._told_apart(pairs, position, rule.min_rating)
+                self.ratings.see(position, pairs["rating"])
+                name = self.behaviours.names[position]
+                pairs, too_low = told_apart(pairs, rule.min_rating, name)
                 disliked.append(too_low)
             liked.append(pairs)
         num_items = len(self.item_hash)
@@ -327,14 +331,6 @@ class BlockFolder:
         name = self.behaviours.names[position]
         note(SOURCE, "{name} again", len(events) - len(pairs), name=name, policy=policy)
         return pairs
-
-    def _told_apart(self, pairs: Pairs, position: int, least: float) -> tuple[Pairs, Pairs]:
-        self.ratings.see(position, pairs["rating"])
-        liked, disliked = told_apart(pairs, least)
-        name = self.behaviours.names[position]
-        note(SOURCE, "{name} disliked", len(disliked), name=name, least=least)
-        note(SOURCE, "{name} unrated", np.isnan(liked["rating"]), name=name, least=least)
-        return liked, disliked
 
     def _of_train(self, disliked: Pairs) -> Pairs:
         """Leaves out dislikes that a given split holds out."""

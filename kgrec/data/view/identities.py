@@ -13,28 +13,6 @@ from kgrec.data.view.findings import note
 from kgrec.data.view.rows import SourceRows, among
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
 
-
-def components(
-    left: npt.NDArray[np.integer[Any]], right: npt.NDArray[np.integer[Any]], size: int
-) -> npt.NDArray[np.int32]:
-    """Gives the number of the connected component of each node, int32 (size,).
-
-    Args:
-        left: One end of each edge (n,), from 0.
-        right: The other end (n,).
-        size: Number of nodes.
-    """
-    # SciPy takes a third of a second to import, which a run without anything new need not wait for.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    ones = np.ones(len(left), dtype=np.int8)
-    _, labels = connected_components(
-        coo_array((ones, (left, right)), shape=(size, size)), directed=False
-    )
-    return np.asarray(labels, dtype=np.int32)
-
-
 #: What `label` of a row may be, and the labels of its left and right.
 _ENDS: Mapping[str, tuple[NodeLabel, NodeLabel]] = {
     "User": (NodeLabel.USER, NodeLabel.USER),
@@ -132,6 +110,27 @@ def read_identities(
     for label, ids in (node_ids or {}).items():
         members = _without_strangers(members, label, ids)
     return Identities(_in_groups(members))
+
+
+def components(
+    left: npt.NDArray[np.integer[Any]], right: npt.NDArray[np.integer[Any]], size: int
+) -> npt.NDArray[np.int32]:
+    """Gives the number of the connected component of each node, int32 (size,).
+
+    Args:
+        left: One end of each edge (n,), from 0.
+        right: The other end (n,).
+        size: Number of nodes.
+    """
+    # SciPy takes a third of a second to import, which a run without anything new need not wait for.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ones = np.ones(len(left), dtype=np.int8)
+    _, labels = connected_components(
+        coo_array((ones, (left, right)), shape=(size, size)), directed=False
+    )
+    return np.asarray(labels, dtype=np.int32)
 
 
 def adopted(

@@ -113,7 +113,12 @@ def derive_knowledge(
     node_ids = {label: pd.Index(load.index, dtype="str") for label, load in loads.items()}
     values = one_spelling(pd.concat([table.values for table in tables.values()]))
     texts = read_texts(rows, held_out.moment)
-    stated = _stated(rows, config, held_out.moment)
+    stated_rows = {kind: rows.get(kind, ()) for kind in _STATED}
+    check_rules(config.relations, [table for tables in stated_rows.values() for table in tables])
+    stated = {
+        kind: read_stated(sources, config.relations, held_out.moment)
+        for kind, sources in stated_rows.items()
+    }
     if len(identities.ids(NodeLabel.ENTITY)):
         entity_ids = _named_entities(rows, stated, tables, values, texts, node_ids)
         identities = identities.among(NodeLabel.ENTITY, entity_ids)
@@ -132,15 +137,6 @@ def derive_knowledge(
     nodes, fitted_scales = scaled_numbers(nodes, rules, train_items, identities, scales or {})
     relations = sorted((*relation_tables(facts), *same), key=lambda table: table.key)
     return KnowledgeView(nodes, tuple(relations), fitted_scales)
-
-
-def _stated(rows: Rows, config: DataConfig, moment: int | None) -> dict[Kind, Stated]:
-    """Reads the stated facts of every kind."""
-    tables_of = {kind: rows.get(kind, ()) for kind in _STATED}
-    check_rules(config.relations, [table for tables in tables_of.values() for table in tables])
-    return {
-        kind: read_stated(tables, config.relations, moment) for kind, tables in tables_of.items()
-    }
 
 
 def _named_entities(

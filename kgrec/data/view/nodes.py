@@ -157,14 +157,7 @@ def _latest(rows: SourceRows) -> SourceRows:
     again = np.zeros(len(untimed), dtype=bool)
     again[untimed] = rows.frame[untimed].duplicated(["id", "load", "file"]).to_numpy()
     rows.refuse(again, "id", "every id once", "remove the repeated row, or give the rows times")
-    latest = newest(rows, ["id"])
-    note(
-        rows.source.name,
-        "older row",
-        len(rows.frame) - len(latest.frame),
-        how="are older than another one of their id",
-    )
-    return latest
+    return newest(rows, ["id"], "are older than another one of their id")
 
 
 def _cells(rows: SourceRows, column: str, kind: str) -> pd.Series:

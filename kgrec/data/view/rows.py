@@ -113,14 +113,15 @@ def standing(rows: SourceRows, keys: Sequence[str], before: int | None = None) -
     return rows.take(~is_taken_back & ~deleted)
 
 
-def newest(rows: SourceRows, keys: Sequence[str]) -> SourceRows:
+def newest(rows: SourceRows, keys: Sequence[str], how: str) -> SourceRows:
     """Keeps the newest row of each key: by time, then by load, file and row.
 
-    Rows without a time are older than those with one.
+    Rows without a time are older than those with one. `how` says what the others are, in a report.
     """
     times = rows.times()
     order = np.lexsort((rows.order(), np.where(np.isnan(times), -np.inf, times)))
     last = ~rows.frame.iloc[order].duplicated(list(keys), keep="last").to_numpy()
+    note(rows.source.name, "older row", ~last, how=how)
     return rows.take(np.sort(order[last]))
 
 

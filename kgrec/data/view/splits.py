@@ -36,6 +36,10 @@ NEVER = int(np.iinfo(np.int64).max)
 #: Kinds whose held-out pairs are later than what is known of the user.
 TEMPORAL = frozenset({"temporal_user", "temporal_global", "leave_last_out"})
 
+#: Rows that are looked up at a time, to need little memory.
+_ROWS = 1_000_000
+
+Codes = npt.NDArray[np.integer[Any]]
 Moments = tuple[int, int]
 _Parts = npt.NDArray[np.int8]
 
@@ -195,12 +199,6 @@ def _word(seed: int) -> np.uint64:
     return np.uint64(seed % 2**64)
 
 
-#: Rows that are looked up at a time, to need little memory.
-_ROWS = 1_000_000
-
-Codes = npt.NDArray[np.integer[Any]]
-
-
 @dataclass(frozen=True)
 class HeldOut:
     """The pairs of valid and test, and from when on nothing else may be known.
@@ -257,7 +255,7 @@ class HeldOut:
         user_from = np.minimum.reduce([part.user_from for part in parts])
         return cls(pairs, parts[0].num_items, user_from, parts[0].moments)
 
-    def leaves(self, user: Codes, item: Codes, time: Index | pd.Series) -> Mask:
+    def leaves(self, user: Codes, item: Codes, time: Index) -> Mask:
         """Marks rows that would tell of held-out interactions, and so must leave.
 
         These are rows of a held-out pair; with a split by time also rows of a user from the user's
@@ -267,22 +265,15 @@ class HeldOut:
         Args:
             user: Codes (n,), negative where a row has no user.
             item: Codes (n,), negative where a row has no item.
-            time: int64 (n,), seconds since 1970 UTC, or NO_TIME; in a series missing where
-                unknown.
+            time: int64 (n,), seconds since 1970 UTC, or NO_TIME.
 
         Returns:
             Mask (n,).
         """
-        times: Index = np.asarray(
-            time.astype("Int64").to_numpy(na_value=NO_TIME)
-            if isinstance(time, pd.Series)
-            else time,
-            dtype=np.int64,
-        )
         leaving = np.empty(len(user), dtype=np.bool_)
         for start in range(0, len(user), _ROWS):
             rows = slice(start, start + _ROWS)
-            leaving[rows] = self._leave(user[rows], item[rows], times[rows])
+            leaving[rows] = self._leave(user[rows], item[rows], time[rows])
         return leaving
 
     def _leave(self, user: Codes, item: Codes, time: Index) -> Mask:
@@ -314,7 +305,8 @@ class HeldOutIds:
         self.moment = None if held_out.moments is None else held_out.moments[0]
 
     def leaves(self, user: pd.Series, item: pd.Series, time: pd.Series) -> Mask:
-        """Marks rows as `HeldOut.leaves` does; ids (n,) are missing where a row has none."""
+        """Marks rows (n,) as `HeldOut.leaves` does; ids and times are missing where unknown."""
         users = self._users.get_indexer(pd.Index(user.fillna("")))
         items = self._items.get_indexer(pd.Index(item.fillna("")))
-        return self._held_out.leaves(users, items, time)
+        seconds = time.astype("Int64").to_numpy(na_value=NO_TIME)
+        return self._held_out.leaves(users, items, np.asarray(seconds, dtype=np.int64))

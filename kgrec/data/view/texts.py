@@ -41,14 +41,8 @@ def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: int | None) 
     for kind, (word, _, _) in _RELATIONS.items():
         keys = ["id"] if kind == "reviews" else ["id", "user", "item"]
         for rows in tables.get(kind, ()):
-            stood = standing(rows, ["id"], before)
-            latest = newest(stood, keys)
-            note(
-                rows.source.name,
-                "older row",
-                len(stood.frame) - len(latest.frame),
-                how="repeat another one or are older",
-            )
+            rows = standing(rows, ["id"], before)
+            latest = newest(rows, keys, "repeat another one or are older")
             frame, source = latest.frame, rows.source.name
             parts.append(
                 pd.DataFrame(
