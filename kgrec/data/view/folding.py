@@ -275,10 +275,8 @@ class BlockFolder:
             events = events.take(np.flatnonzero((events.user >= low) & (events.user < high)))
         events, bots = self._clean(events)
         gap = self.config.cleaning.session_gap
-        if gap is None:
-            session = np.zeros(len(events), dtype=np.int32)
-        else:
-            session = number_sessions(events, gap)
+        no_session = np.zeros(len(events), dtype=np.int32)
+        session = no_session if gap is None else number_sessions(events, gap)
 
         liked, disliked, nontargets = [], [], {}
         for position, rule in enumerate(self.behaviours.rules):
@@ -297,7 +295,11 @@ class BlockFolder:
         if not disliked:
             return Folded(targets, targets.take(np.empty(0, dtype=np.int64)), nontargets, bots)
         targets, known_dislikes = resolved(targets, united(disliked, num_items), num_items)
-        return Folded(targets, self._of_train(known_dislikes), nontargets, bots)
+        held_out = known_dislikes["split"] > TRAIN  # by a given split
+        note(SOURCE, "held out by its source", held_out)
+        if held_out.any():
+            known_dislikes = known_dislikes.take(~held_out)
+        return Folded(targets, known_dislikes, nontargets, bots)
 
     def _clean(self, events: Events) -> tuple[Events, npt.NDArray[np.int64]]:
         """Gives the events that count, sorted by user and item, and the users who were bots."""
@@ -331,9 +333,3 @@ class BlockFolder:
         name = self.behaviours.names[position]
         note(SOURCE, "{name} again", len(events) - len(pairs), name=name, policy=policy)
         return pairs
-
-    def _of_train(self, disliked: Pairs) -> Pairs:
-        """Leaves out dislikes that a given split holds out."""
-        held_out = disliked["split"] > TRAIN
-        note(SOURCE, "held out by its source", held_out)
-        return disliked.take(~held_out) if held_out.any() else disliked
