@@ -158,7 +158,7 @@ def test_cleaning_is_told(card: Card) -> None:
         "log", "interactions", 12, 2,
     )  # fmt: skip
     (finding,) = card.findings
-    assert (finding.rule, finding.count, finding.examples) == ("bad time", 2, ("log.csv:3:time",))
+    assert (finding.rule, finding.count, finding.examples) == ("bad time", 2, ["log.csv:3:time"])
 
 
 def test_new_users_and_times_that_run_backwards_are_cautions(card: Card) -> None:

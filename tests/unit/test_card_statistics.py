@@ -115,7 +115,7 @@ def test_slices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     whole, parts = EventStatistics(), EventStatistics()
     whole.add(events_of(told))
-    monkeypatch.setattr("kgrec.data.card.statistics._SLICE", 7)
+    monkeypatch.setattr("kgrec.data.card.statistics.SLICE", 7)
     parts.add(events_of(told))
     assert told_by(parts) == told_by(whole)
 

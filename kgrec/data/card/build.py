@@ -10,7 +10,6 @@ from kgrec.config import DataConfig
 from kgrec.data.card.card import (
     BehaviourSummary,
     Card,
-    FindingSummary,
     PropertySummary,
     RelationSummary,
     SourceSummary,
@@ -50,7 +49,8 @@ def build_card(
         seed: Of the pairs that are drawn to look for leaks.
     """
     size = {label: len(dataset.nodes.get(label, ())) for label in NodeLabel}
-    degrees = _train_degrees(dataset, size)
+    ends_in_train = zip((_USER, _ITEM), ends(dataset.interactions[Split.TRAIN]), strict=True)
+    degrees = {label: degrees_of(positions, size[label]) for label, positions in ends_in_train}
     splits = _splits(dataset, degrees, size)
     interactions = sum(map(len, dataset.interactions.values()))
     kind = None if config.split is None else config.split.kind
@@ -80,19 +80,9 @@ def build_card(
             for s in config.all_sources()
             if s.name in report.rows
         ),
-        findings=tuple(
-            FindingSummary(f.source, f.rule, f.effect, f.count, f.text, tuple(f.examples))
-            for f in report.findings
-        ),
+        findings=report.findings,
         cautions=find_cautions(dataset, splits, kind, seed),
     )
-
-
-def _train_degrees(
-    dataset: Dataset, size: dict[NodeLabel, int]
-) -> dict[NodeLabel, npt.NDArray[np.int64]]:
-    users, items = ends(dataset.interactions[Split.TRAIN])
-    return {_USER: degrees_of(users, size[_USER]), _ITEM: degrees_of(items, size[_ITEM])}
 
 
 def _splits(

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from kgrec.data.cleaning.report import Finding
+
 #: How sure a caution is: the target is in the data, it may be, or it is good to know.
 Level = Literal["leak", "suspect", "note"]
 
@@ -229,18 +231,6 @@ class SourceSummary:
 
 
 @dataclass(frozen=True)
-class FindingSummary:
-    """One rule that cleaning applied; see `kgrec.data.cleaning.report.Finding`."""
-
-    source: str
-    rule: str
-    effect: str
-    count: int
-    text: str
-    examples: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Card:
     """What the data is like, and what in it may mislead.
 
@@ -287,7 +277,7 @@ class Card:
     items_with_edges: int
     properties: tuple[PropertySummary, ...]
     sources: tuple[SourceSummary, ...]
-    findings: tuple[FindingSummary, ...]
+    findings: tuple[Finding, ...]
     cautions: tuple[Caution, ...]
 
     @property

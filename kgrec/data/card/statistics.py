@@ -12,7 +12,7 @@ from kgrec.data.journal.events import NO_TIME, Events
 Counts = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.integer]
 
-#: Edges that are looked at at once, so that no copy of all of them is made.
+#: Edges or events that are looked at at once, so that memory stays bounded however many come.
 SLICE = 1_000_000
 
 
@@ -79,8 +79,6 @@ def _top_share(ascending: Counts, share: float) -> float:
 
 
 _DAY = 86_400
-#: Events that are counted at once, so that memory stays bounded however many come.
-_SLICE = 1_000_000
 #: Ratings are counted one by one while all are halves from 0 to this.
 _MOST_RATING = 100
 
@@ -95,7 +93,7 @@ class BehaviourStatistics:
         without_rating: Those without a rating.
         first: Earliest time, seconds since 1970 UTC; None without any.
         last: Latest time.
-        days: Days since 1970 with events, ascending, int64 (d,).
+        days: Counts since 1970 with events, ascending, int64 (d,).
         day_counts: Events of each such day, int64 (d,).
         rating_sum: Sum of the ratings.
         halves: Events by twice their rating, int64; None once a rating is not a half.
@@ -187,8 +185,7 @@ class EventStatistics:
         """Counts the events of a part."""
         for name in events.behaviours:
             self.behaviours.setdefault(name, BehaviourStatistics())
-        for start in range(0, len(events), _SLICE):
-            part = slice(start, start + _SLICE)
+        for part in slices(len(events)):
             valid = ~events.deleted[part]
             self.deleted += len(valid) - int(valid.sum())
             self._count_ends(events.user[part][valid], events.item[part][valid])
@@ -208,8 +205,7 @@ class EventStatistics:
     ) -> None:
         """Counts interactions (n,) of one behaviour, where there are no events."""
         statistics = self.behaviours.setdefault(behaviour, BehaviourStatistics())
-        for start in range(0, len(user), _SLICE):
-            part = slice(start, start + _SLICE)
+        for part in slices(len(user)):
             self._count_ends(user[part], item[part])
             statistics.add(time[part], rating[part])
 
@@ -228,13 +224,11 @@ def _added(counts: Counts, positions: npt.NDArray[np.integer]) -> Counts:
     return counts
 
 
-Days = npt.NDArray[np.int64]
-
-#: Days up to which a unit is used.
+#: Counts up to which a unit is used.
 _UNITS = (("day", 92), ("week", 2 * 366), ("month", 20 * 366))
 #: Events at either end that may be left out if that halves what is shown: broken clocks.
 _STRAYS = 0.0005
-#: Days that are shown at most, the last ones.
+#: Counts that are shown at most, the last ones.
 _MOST_DAYS = 300 * 366
 
 
@@ -253,7 +247,8 @@ def timeline_of(statistics: EventStatistics) -> Timeline | None:
     first, last = _visible_range(days, counts)
     first = max(first, last - _MOST_DAYS)
     unit = next((unit for unit, most in _UNITS if last - first < most), "year")
-    periods = np.arange(_period(first, unit), _period(last, unit) + 1)
+    first_period, last_period = _periods(np.array([first, last]), unit)
+    periods = np.arange(first_period, last_period + 1)
     period_counts = {}
     for name, behaviour in timed.items():
         inside = (behaviour.days >= first) & (behaviour.days <= last)
@@ -264,7 +259,7 @@ def timeline_of(statistics: EventStatistics) -> Timeline | None:
     return Timeline(unit, _starts(periods, unit), period_counts, outside)
 
 
-def _visible_range(days: Days, counts: Days) -> tuple[int, int]:
+def _visible_range(days: Counts, counts: Counts) -> tuple[int, int]:
     """Gives the first and last day to show."""
     order = np.argsort(days, kind="stable")
     days, reached = days[order], np.cumsum(counts[order])
@@ -276,11 +271,7 @@ def _visible_range(days: Days, counts: Days) -> tuple[int, int]:
     return int(days[0]), int(days[-1])
 
 
-def _period(day: int, unit: str) -> int:
-    return int(_periods(np.array([day]), unit)[0])
-
-
-def _periods(days: Days, unit: str) -> Days:
+def _periods(days: Counts, unit: str) -> Counts:
     """Numbers the period that each day (n,) is in."""
     if unit == "day":
         return days
@@ -290,7 +281,7 @@ def _periods(days: Days, unit: str) -> Days:
     return days.astype("datetime64[D]").astype(f"datetime64[{code}]").astype(np.int64)
 
 
-def _starts(periods: Days, unit: str) -> tuple[str, ...]:
+def _starts(periods: Counts, unit: str) -> tuple[str, ...]:
     """Gives the first day of each period (n,)."""
     if unit == "week":
         return tuple((periods * 7 - 3).astype("datetime64[D]").astype(str).tolist())

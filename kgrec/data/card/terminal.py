@@ -1,6 +1,6 @@
 """The data card for a terminal, from 80 columns on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from rich.console import Group, RenderableType
@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from kgrec.data.card.card import Card, Caution, Degrees, FindingSummary, Level
+from kgrec.data.card.card import Card, Caution, Degrees, Level
 from kgrec.data.cleaning.report import Finding
 from kgrec.pages.numbers import moment, number, percent, share, short_number
 
@@ -36,7 +36,7 @@ def card_tables(card: Card) -> tuple[RenderableType, ...]:
         _degrees(card),
         _relations(card),
         _properties(card),
-        _findings(card),
+        findings_table(card.findings, _MOST_ROWS),
         _cautions(card.cautions),
     ]
     return tuple(Group(part, Text("")) for part in parts if part is not None)
@@ -142,13 +142,7 @@ def _properties(card: Card) -> RenderableType | None:
     return _with_rest(table, len(card.properties))
 
 
-def _findings(card: Card) -> RenderableType | None:
-    return findings_table(card.findings, _MOST_ROWS)
-
-
-def findings_table(
-    findings: Sequence[Finding | FindingSummary], most: int | None = None
-) -> RenderableType | None:
+def findings_table(findings: Sequence[Finding], most: int | None = None) -> RenderableType | None:
     """Gives what cleaning did, what was lost first; None if it did nothing.
 
     Args:
@@ -174,15 +168,13 @@ def _cautions(cautions: Sequence[Caution]) -> RenderableType:
             ("Cautions", "bold"),
             "\nnone: no relation, property or split was found to give held-out interactions away",
         )
-    return Group(Text("Cautions", "bold"), *_caution_lines(cautions))
-
-
-def _caution_lines(cautions: Iterable[Caution]) -> Iterator[RenderableType]:
+    parts: list[RenderableType] = [Text("Cautions", "bold")]
     for caution in cautions:
         name, style = _LEVELS[caution.level]
-        yield Text.assemble((f"{name}: ", style), (caution.subject, "bold"))
-        yield Padding(Text(caution.measured), (0, 0, 0, 2), expand=False)
-        yield Padding(Text(caution.advice, "dim"), (0, 0, 0, 2), expand=False)
+        parts.append(Text.assemble((f"{name}: ", style), (caution.subject, "bold")))
+        for text in (Text(caution.measured), Text(caution.advice, "dim")):
+            parts.append(Padding(text, (0, 0, 0, 2), expand=False))
+    return Group(*parts)
 
 
 def _table(title: str, first: str, *columns: str) -> Table:

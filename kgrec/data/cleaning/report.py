@@ -121,17 +121,9 @@ class Report:
 class _Unread(Report):
     """What findings go to that nobody collects: they are logged, so that none is silent."""
 
-    def add(
-        self,
-        source: str,
-        rule: str,
-        effect: Effect,
-        count: int,
-        text: str,
-        examples: Iterable[str] = (),
-    ) -> None:
+    def add(self, *finding: Any, **more: Any) -> None:
         """Logs a finding."""
-        super().add(source, rule, effect, count, text, examples)
+        super().add(*finding, **more)
         for finding in self.findings:
             logger.warning("%s", finding)
 

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from kgrec.errors import DataError
 from kgrec.files import write_text
@@ -204,44 +206,17 @@ _MEND = "move the folder away and ingest again"
 
 
 def _manifest(tree: dict[str, Any]) -> Manifest:
-    return Manifest(
-        loads=tuple(_load(record) for record in tree["loads"]),
-        ids={NodeLabel(label): tuple(names) for label, names in tree["ids"].items()},
-        graphs={
-            uri: GraphRecord(
-                record["version"],
-                record["settings"],
-                tuple(record["loads"]),
-                tuple(
-                    (name, EdgeKey(kind, head, tail), Role(role))
-                    for name, kind, head, tail, role in record["catalogue"]
-                ),
-                int(record["nodes"]),
-                int(record["edges"]),
-                _stamp(record["stamp"]),
-            )
-            for uri, record in tree["graphs"].items()
-        },
-        scales=tree["scales"],
-    )
-
-
-def _load(record: dict[str, Any]) -> LoadRecord:
-    load = {**record["load"], "files": tuple(record["load"]["files"])}
-    return LoadRecord(
-        Load(**load),
-        tuple(
-            FileRecord(file["origin"], file["content"], _stamp(file["stamp"]))
-            for file in record["files"]
-        ),
-        record["rows_in"],
-        record["settings"],
-        record["replaces"],
-        tuple(record["behaviours"]),
-        tuple(record["carries"]),
-        {NodeLabel(label): int(count) for label, count in record["new_ids"].items()},
-    )
-
-
-def _stamp(value: list[int] | None) -> tuple[int, ...] | None:
-    return None if value is None else tuple(value)
+    # A field that is lacking is damage, whatever its default: what no load names is swept.
+    for of, records in (
+        (Manifest, [tree]), (LoadRecord, tree["loads"]), (GraphRecord, tree["graphs"].values()),
+    ):  # fmt: skip
+        for record in records:
+            lacking = {part.name for part in fields(of)} - set(record)
+            if lacking:
+                raise KeyError(*sorted(lacking))
+    for record in tree["graphs"].values():
+        record["catalogue"] = [
+            (name, {"type": kind, "head": head, "tail": tail}, role)
+            for name, kind, head, tail, role in record["catalogue"]
+        ]
+    return TypeAdapter(Manifest).validate_python(tree)

@@ -8,7 +8,8 @@ import datetime
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -236,21 +237,16 @@ class _Groups:
             self._waiting = []
 
 
-class writing:  # noqa: N801 - reads as a clause: with writing(path)
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
     """Turns a full disk and the like into a DataError."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and not isinstance(error, DataError):
-            raise DataError(
-                f"cannot write the journal {self._folder}: {error.strerror or error}; nothing "
-                f"was loaded; make room, or set data.journal to another folder"
-            ) from error
+    try:
+        yield
+    except OSError as exc:
+        raise DataError(
+            f"cannot write the journal {folder}: {exc.strerror or exc}; nothing was loaded; make "
+            f"room, or set data.journal to another folder"
+        ) from exc
 
 
 def _write_rows(path: Path, tables: Iterable[pa.Table]) -> _Summary:
@@ -266,14 +262,11 @@ def _write_rows(path: Path, tables: Iterable[pa.Table]) -> _Summary:
 
 def _carried(table: pa.Table) -> set[str]:
     """Which columns that may be empty are not."""
-    columns = set()
-    if pc.any(pc.not_equal(table["time"], NO_TIME)).as_py():
-        columns.add("time")
-    for name in ("rating", "weight"):
-        if pc.any(pc.invert(pc.is_nan(table[name]))).as_py():
-            columns.add(name)
-    if pc.any(pc.not_equal(table["split"], NO_SPLIT)).as_py():
-        columns.add("split")
-    if pc.any(table["deleted"]).as_py():
-        columns.add("deleted")
-    return columns
+    filled = {
+        "time": pc.not_equal(table["time"], NO_TIME),
+        "rating": pc.invert(pc.is_nan(table["rating"])),
+        "weight": pc.invert(pc.is_nan(table["weight"])),
+        "split": pc.not_equal(table["split"], NO_SPLIT),
+        "deleted": table["deleted"],
+    }
+    return {name for name, rows in filled.items() if pc.any(rows).as_py()}

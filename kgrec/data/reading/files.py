@@ -215,12 +215,6 @@ def first_line(path: Path) -> bytes:
     return data.lstrip().splitlines()[0]
 
 
-def begins_with(path: Path, mark: bytes) -> bool:
-    """Whether the file, unpacked, begins with these bytes."""
-    with ByteStream(path) as stream:
-        return stream.read(len(mark)) == mark
-
-
 def listed(names: Sequence[str]) -> str:
     """Names for a message: quoted, long ones cut, the first twenty."""
     quoted = [repr(name if len(name) <= 60 else f"{name[:60]}…") for name in names[:_LISTED]]
