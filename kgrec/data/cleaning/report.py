@@ -121,9 +121,9 @@ class Report:
 class _Unread(Report):
     """What findings go to that nobody collects: they are logged, so that none is silent."""
 
-    def add(self, *finding: Any, **more: Any) -> None:
+    def add(self, *parts: Any, **named_parts: Any) -> None:
         """Logs a finding."""
-        super().add(*finding, **more)
+        super().add(*parts, **named_parts)
         for finding in self.findings:
             logger.warning("%s", finding)
 
