@@ -5,7 +5,7 @@ READY := .venv/.ready
 TOOLS := .venv/.tools
 # Processes that tests run in side by side; a file's tests stay in one of them (tests/conftest.py).
 WORKERS ?= 2
-PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Every process of the tests would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE

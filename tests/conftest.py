@@ -20,6 +20,7 @@ os.environ["JDK_JAVA_OPTIONS"] = (
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import neo4j
 import pytest
@@ -30,6 +31,9 @@ from kgrec.store.connect import open_store
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import neo4j_server
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
 
 DEFAULT = neo4j_server.DEFAULT_VERSION
 GIVEN_URI = os.environ.get("KGREC_TEST_NEO4J_URI")
@@ -60,17 +64,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, ["embedded", *servers], indirect=True)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadFileScheduling":
+    """Gives a group of tests to one process; a file's tests are always of one group."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Groups(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(Path(nodeid.split("::")[0]))
+
+    return Groups(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups tests by process, starts with the longest, and marks what needs Neo4j.
-
-    Where there is no Neo4j, what needs it is skipped.
-    """
+    """Starts with the longest; marks what needs Neo4j, and skips it where there is none."""
     places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(_group(item), len(places)))
+    items.sort(key=lambda item: places.get(_group(item.path), len(places)))
     begun: set[str] = set()
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
         if {"neo4j_uri", "mortal_server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.neo4j)
         if _is_repetition(item, begun):
@@ -79,9 +91,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=MISSING))
 
 
-def _group(item: pytest.Item) -> str:
+def _group(path: Path) -> str:
     """A file; the contract is one, so that one process starts a server of every version for it."""
-    return "contract" if item.path.parent.name == "contract" else item.path.stem
+    return "contract" if path.parent.name == "contract" else path.stem
 
 
 def _is_repetition(item: pytest.Item, begun: set[str]) -> bool:
@@ -100,7 +112,7 @@ def _is_repetition(item: pytest.Item, begun: set[str]) -> bool:
     version = next((str(x) for x in parameters if str(x).startswith("neo4j-")), None)
     if version is None:
         return False
-    if version != f"neo4j-{DEFAULT}" and _group(item) != "contract":
+    if version != f"neo4j-{DEFAULT}" and _group(item.path) != "contract":
         return True
     if item.get_closest_marker("first_on_servers") is None:
         return False
