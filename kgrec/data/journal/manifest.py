@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from kgrec.errors import DataError
 from kgrec.files import write_text
@@ -33,6 +33,8 @@ class Load:
         loaded_at: ISO 8601, UTC.
         undone: Whether it was taken back.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # what a load says counts, all of it
 
     number: int
     source: str
@@ -207,16 +209,19 @@ _MEND = "move the folder away and ingest again"
 
 def _manifest(tree: dict[str, Any]) -> Manifest:
     # A field that is lacking is damage, whatever its default: what no load names is swept.
-    for of, records in (
-        (Manifest, [tree]), (LoadRecord, tree["loads"]), (GraphRecord, tree["graphs"].values()),
-    ):  # fmt: skip
+    records_of = {
+        Manifest: [tree],
+        LoadRecord: tree["loads"],
+        GraphRecord: tree["graphs"].values(),
+    }
+    for kind, records in records_of.items():
         for record in records:
-            lacking = {part.name for part in fields(of)} - set(record)
+            lacking = {part.name for part in fields(kind)} - set(record)
             if lacking:
                 raise KeyError(*sorted(lacking))
     for record in tree["graphs"].values():
         record["catalogue"] = [
-            (name, {"type": kind, "head": head, "tail": tail}, role)
-            for name, kind, head, tail, role in record["catalogue"]
+            (name, {"type": edge_type, "head": head, "tail": tail}, role)
+            for name, edge_type, head, tail, role in record["catalogue"]
         ]
     return TypeAdapter(Manifest).validate_python(tree)
