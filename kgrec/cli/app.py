@@ -19,22 +19,18 @@ from kgrec import __version__
 from kgrec.cli.bench import bench
 from kgrec.cli.check import check
 from kgrec.cli.demo import demo
-from kgrec.cli.evaluate import evaluate
-from kgrec.cli.explain import explain
-from kgrec.cli.explore import explore
+from kgrec.cli.explore import explore, report
 from kgrec.cli.forget import forget
 from kgrec.cli.gan import gan
 from kgrec.cli.ingest import ingest
 from kgrec.cli.inspect import inspect
 from kgrec.cli.output import print_line
 from kgrec.cli.publish import publish
-from kgrec.cli.query import query
-from kgrec.cli.recommend import recommend, similar
+from kgrec.cli.query import query, status
+from kgrec.cli.recommend import explain, recommend, similar
 from kgrec.cli.refresh import refresh
-from kgrec.cli.report import report
 from kgrec.cli.resolve import resolve
-from kgrec.cli.status import status
-from kgrec.cli.train import train
+from kgrec.cli.train import evaluate, train
 from kgrec.errors import ConfigError, KgrecError
 
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.options import AsJson, ConfigFile, StoreUri, load_config
-from kgrec.cli.output import Reporter
+from kgrec.cli.output import Reporter, plain_table
 from kgrec.cli.steps import completed_by
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import NodeLabel
@@ -84,9 +84,9 @@ def _receipt_lines(receipt: Receipt) -> list[Table | str]:
     node_name = f"{receipt.target.label.lower()} {escape(receipt.target.id)}"
     if not receipt.was_present:
         return [f"{node_name} is not there; it was forgotten before"]
-    table = Table(box=None, pad_edge=False, title=f"forgotten: {node_name}", title_justify="left")
-    for name in ("place", "removed", "left", "where"):
-        table.add_column(name, justify="right" if name in ("removed", "left") else "left")
+    title = f"forgotten: {node_name}"
+    names = ("place", "removed", "left", "where")
+    table = plain_table(*names, right=["removed", "left"], title=title, title_style=None)
     for place in receipt.places:
         cells = (place.name, f"{place.removed:,}", f"{place.left:,}", escape(place.where))
         table.add_row(*cells)

@@ -1,9 +1,14 @@
 """`kgrec gan`: a generator of synthetic edges by itself, and its edges in a store."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from kgrec.cli.options import (
     AsJson,
@@ -15,13 +20,14 @@ from kgrec.cli.options import (
     store_config,
     with_store,
 )
-from kgrec.cli.output import Reporter
+from kgrec.cli.output import Reporter, plain_table
 from kgrec.errors import ConfigError
 from kgrec.files import atomic_file
 
 if TYPE_CHECKING:
     from kgrec.graph.data import GraphData
     from kgrec.graph.synthetic import SyntheticEdges
+
 
 gan = typer.Typer(
     name="gan",
@@ -50,7 +56,6 @@ def fit(
     changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
     settings = load_config(config, store, changes)
     with Reporter(as_json) as reporter:
-        from kgrec.cli.gan_view import measured_table, sentence
         from kgrec.cli.steps import bring_up_to_date, fetch
         from kgrec.training.augmenter import GanAugmenter
 
@@ -96,7 +101,6 @@ def sample(
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {out} is neither .parquet nor .csv; name it like edges.parquet")
     with Reporter(as_json) as reporter:
-        from kgrec.cli.gan_view import described_table
         from kgrec.cli.steps import fetch
         from kgrec.training.augmenter import GanAugmenter, read_augmenter_record
         from kgrec.training.directory import read_config
@@ -130,7 +134,7 @@ def sample(
         reporter.answer(summary, *blocks)
 
 
-def _id_pairs(edges: "SyntheticEdges", graph: "GraphData") -> list[tuple[str, str, float]]:
+def _id_pairs(edges: SyntheticEdges, graph: GraphData) -> list[tuple[str, str, float]]:
     from kgrec.schema import NodeLabel
 
     users, items = (graph.vocabularies[label].ids for label in (NodeLabel.USER, NodeLabel.ITEM))
@@ -138,7 +142,7 @@ def _id_pairs(edges: "SyntheticEdges", graph: "GraphData") -> list[tuple[str, st
     return [(users[u], items[i], weight) for u, i, weight in zip(*columns, strict=True)]
 
 
-def _write_file(path: Path, pairs: list[tuple[str, str, float]], edges: "SyntheticEdges") -> None:
+def _write_file(path: Path, pairs: list[tuple[str, str, float]], edges: SyntheticEdges) -> None:
     """Writes edges with their marks; the file appears whole or not at all."""
     import pandas as pd
 
@@ -160,7 +164,7 @@ def _mark(
     settings: Any,
     pairs: list[tuple[str, str, float]],
     run: str,
-    edges: "SyntheticEdges",
+    edges: SyntheticEdges,
     reporter: Reporter,
 ) -> int:
     from kgrec.store.connect import open_store
@@ -183,7 +187,6 @@ def report(
 ) -> None:
     """Say what was measured of a generator, and what the gate found if it was asked."""
     with Reporter(as_json) as reporter:
-        from kgrec.cli.gan_view import measured_table, proposals_table, sentence
         from kgrec.errors import RunError
         from kgrec.training.augmenter import read_augmenter_record
         from kgrec.training.directory import RECORD, read_record
@@ -221,7 +224,6 @@ def list_edges(
     with Reporter(as_json) as reporter:
         from dataclasses import asdict
 
-        from kgrec.cli.gan_view import pairs_table, runs_table
         from kgrec.store.connect import open_store
         from kgrec.store.synthetic import synthetic_pairs, synthetic_runs
 
@@ -261,3 +263,88 @@ def purge(
             {"store": settings.uri, "run": name, "deleted": num_deleted},
             f"{num_deleted:,} synthetic edges deleted from {settings.uri}",
         )
+
+
+#: Pairs of a run that are shown.
+_MAX_PAIRS = 20
+_MEASURED = ("precision", "auc", "popularity_distance", "degree_distance")
+
+
+def sentence(summary: Mapping[str, Any]) -> str:
+    """Says in a line how often the generators are right, and whether they collapsed."""
+    parts = []
+    for name in ("generator", "gan"):
+        report = summary.get(name)
+        if report is not None:
+            precision_text = f"{name} right {report['precision']['generator']:.1%}"
+            parts.append(precision_text + (", COLLAPSED" if report["collapsed"] else ""))
+    report = summary.get("gan") or summary.get("generator")
+    if report is None:
+        return "no generator learned"
+    scorer_precisions = {
+        name: value for name, value in report["precision"].items() if name != "generator"
+    }
+    best = max(scorer_precisions, key=lambda name: scorer_precisions[name])
+    parts.append(f"best scorer alone {best} {scorer_precisions[best]:.1%}")
+    parts.append(f"candidates hold {report['candidate_recall']:.0%}")
+    return "; ".join(parts)
+
+
+def measured_table(summary: Mapping[str, Any]) -> Table:
+    """Gives how each source did on hidden edges of users nobody learned from."""
+    numbers = ("precision", "AUC", "popularity", "degree", "items")
+    table = plain_table("source", *numbers, right=numbers, title="on hidden edges")
+    rows = dict(summary.get("generator", {}).get("sources", {}))
+    if "sources" in summary.get("gan", {}):
+        rows["gan"] = summary["gan"]["sources"]["generator"]
+    for name, row in sorted(rows.items(), key=lambda named_row: -named_row[1]["precision"]):
+        values = (row[key] for key in _MEASURED)
+        cells = ["-" if value is None else f"{value:.3f}" for value in values]
+        table.add_row(escape(name), *cells, f"{row['effective']:,.0f} of {row['distinct']:,}")
+    return table
+
+
+def proposals_table(proposals: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Gives what each source proposed for the whole graph."""
+    numbers = ("edges", "users", "items", "tail", "bits", "in valid")
+    table = plain_table("source", *numbers, right=numbers, title="proposed")
+    for name, row in proposals.items():
+        table.add_row(escape(name), *_cells(row))
+    return table
+
+
+def described_table(summary: Mapping[str, Any]) -> Table:
+    """Gives what one source proposed."""
+    return proposals_table({str(summary["source"]): summary})
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1%}"
+
+    counts = [f"{row[name]:,}" for name in ("edges", "users", "distinct")]
+    novelty = "-" if row["novelty"] is None else f"{row['novelty']:.1f}"
+    return [*counts, share(row["tail"]), novelty, share(row["proven"])]
+
+
+def runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """Gives the runs whose edges are in a store."""
+    numbers = ("edges", "users", "items", "proven", "seed")
+    table = plain_table("run", *numbers, "source", right=numbers, title="synthetic edges")
+    for run in runs:
+        counts = (f"{run[name]:,}" for name in ("edges", "users", "items", "proven"))
+        table.add_row(escape(run["run"]), *counts, str(run["seed"]), escape(run["source"]))
+    return table
+
+
+def pairs_table(name: str, pairs: Sequence[tuple[str, str, float]]) -> Table:
+    """Gives the first edges of a run."""
+    title = f"{len(pairs):,} synthetic edges of {name}"
+    if len(pairs) > _MAX_PAIRS:
+        title += f", the first {_MAX_PAIRS}; all with --json"
+    table = plain_table(
+        "user", "item", "weight", right=["weight"], title=escape(title), title_style=None
+    )
+    for user, item, weight in pairs[:_MAX_PAIRS]:
+        table.add_row(escape(user), escape(item), f"{weight:.3g}")
+    return table

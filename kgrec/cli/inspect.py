@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kgrec.cli.options import AsJson
-from kgrec.cli.output import Reporter
+from kgrec.cli.output import Reporter, plain_table
 from kgrec.config import StoreConfig
 from kgrec.errors import ConfigError
 
@@ -113,14 +113,15 @@ def _write(path: Path, text: str) -> None:
 
 
 def _labels(facts: GraphFacts) -> Table:
-    table = _table("label", "nodes", "properties")
+    table = plain_table("label", "nodes", "properties", right=["nodes"])
     for label in facts.labels:
         table.add_row(escape(label.name), f"{label.nodes:,}", _properties(label.properties))
     return table
 
 
 def _types(facts: GraphFacts) -> Table:
-    table = _table("relationship", "count", "a head", "a tail", "properties")
+    numbers = ("count", "a head", "a tail")
+    table = plain_table("relationship", *numbers, "properties", right=numbers)
     for kind in facts.types:
         ends = [facts.main_label(counts, kind.edges) or "…" for counts in (kind.heads, kind.tails)]
         means = [
@@ -141,11 +142,3 @@ def _properties(properties: Sequence[Property]) -> str:
         for property_facts in properties
     ]
     return escape(", ".join(words))
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in names:
-        numeric = name in {"nodes", "count", "a head", "a tail"}
-        table.add_column(f"[bold]{name}[/bold]", justify="right" if numeric else "left")
-    return table

@@ -5,13 +5,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from kgrec.files import write_text
@@ -30,6 +31,21 @@ def print_line(stream: TextIO, kind: str, text: str, style: str) -> None:
     """Writes one line `kind: text`, the kind styled on a terminal."""
     line = Text.assemble((f"{kind}:", style), " ", text)
     console_on(stream).print(line, soft_wrap=True)
+
+
+def plain_table(
+    *columns: str,
+    right: Collection[str] = (),
+    title: str | None = None,
+    title_style: str | None = "bold",
+) -> Table:
+    """Gives a table without rules; the columns named in `right` hold numbers."""
+    table = Table(
+        title=title, title_justify="left", title_style=title_style, box=None, pad_edge=False
+    )
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left")
+    return table
 
 
 class Reporter:

@@ -18,7 +18,7 @@ from kgrec.cli.options import (
     store_config,
     with_store,
 )
-from kgrec.cli.output import Reporter
+from kgrec.cli.output import Reporter, plain_table
 from kgrec.cli.steps import completed_by
 from kgrec.config import Config, StoreConfig
 from kgrec.errors import ConfigError
@@ -201,20 +201,14 @@ def _ids(path: Path | None) -> list[str] | None:
 def _table(published: list[Publication]) -> Table | str:
     if not published:
         return "nothing is published"
-    table = Table(box=None, pad_edge=False)
-    for name in ("publication", "state", "run", "created"):
-        table.add_column(name, header_style="bold")
-    for name in ("users", "recommended", "similar", "vectors"):
-        table.add_column(name, justify="right", header_style="bold")
+    numbers = ("users", "recommended", "similar", "vectors")
+    table = plain_table("publication", "state", "run", "created", *numbers, right=numbers)
     for publication in published:
         table.add_row(
             publication.id,
             publication.state.value,
             escape(publication.run),
             publication.created[:19].replace("T", " "),
-            *(
-                f"{publication.counts[name]:,}"
-                for name in ("users", "recommended", "similar", "vectors")
-            ),
+            *(f"{publication.counts[name]:,}" for name in numbers),
         )
     return table

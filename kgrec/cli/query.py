@@ -1,4 +1,4 @@
-"""`kgrec query`."""
+"""`kgrec query` and `kgrec status`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.options import AsJson, OptionalConfigFile, StoreUri, store_config
-from kgrec.cli.output import Reporter
+from kgrec.cli.output import Reporter, plain_table
 from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _description_json(query: Description) -> dict[str, Any]:
 
 
 def _catalogue(queries: list[Description]) -> Table:
-    table = Table("query", "parameters", "what it tells", box=None, pad_edge=False)
+    table = plain_table("query", "parameters", "what it tells")
     for query in queries:
         parameters = [
             f"{name}={_parameter_text(query.defaults[name])}" if name in query.defaults else name
@@ -139,10 +140,12 @@ def _table(result: QueryResult[Any]) -> Table | str:
     if not result:
         return "no rows"
     rows = result.to_dict()["rows"]
-    table = Table(box=None, pad_edge=False)
-    for column in result.columns:
-        numeric = all(isinstance(row[column], int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", header_style="bold")
+    numbers = [
+        column
+        for column in result.columns
+        if all(isinstance(row[column], int | float | None) for row in rows)
+    ]
+    table = plain_table(*result.columns, right=numbers)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     return table
@@ -165,3 +168,56 @@ def _part(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {part}" for key, part in value.items() if part is not None)
     return str(value)
+
+
+def status(
+    store: StoreUri = None, config: OptionalConfigFile = None, as_json: AsJson = False
+) -> None:
+    """Say what is in a store."""
+    settings = store_config(config, store)
+    with Reporter(as_json) as reporter:
+        from kgrec.graph.fetch import status
+        from kgrec.store.connect import open_store
+
+        with open_store(settings, read_only=True) as graph_store:
+            summary = status(graph_store)
+        loads = summary["loads"]
+        reporter.answer(
+            summary, _heading(summary), _counts(summary), *([_loads(loads)] if loads else [])
+        )
+
+
+def _heading(summary: dict[str, Any]) -> str:
+    version = f", version {summary['version']}" if summary["version"] else ""
+    return (
+        f"[bold]{summary['uri']}[/bold]  {summary['engine']} {summary['engine_version']}\n"
+        f"{summary['state']}{version}"
+    )
+
+
+def _counts(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    behaviours = {key: behaviour["count"] for key, behaviour in summary["behaviours"].items()}
+    for title, counts in (
+        ("nodes", summary["nodes"]),
+        ("interactions", summary["interactions"]),
+        ("behaviours", behaviours),
+        ("relations", summary["relations"]),
+        ("identities", summary["identities"]),
+    ):
+        if counts:
+            table.add_row(f"[bold]{title}[/bold]", "")
+        for name, count in sorted(counts.items(), key=lambda item: -item[1]):
+            table.add_row(f"  {escape(name)}", f"{count:,}")
+    return table
+
+
+def _loads(loads: list[dict[str, Any]]) -> Table:
+    names = ("", "source", "rows", "rejected", "when")
+    table = plain_table(*names, right=["", "rows", "rejected"], title="loads")
+    for load in loads:
+        cells = (load["number"], load["source"], load["rows"], load["rejected"], load["loaded_at"])
+        table.add_row(*(f"{x:,}" if isinstance(x, int) else escape(x) for x in cells))
+    return table

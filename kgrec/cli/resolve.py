@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.options import AsJson, ConfigFile, MaxBadRows, Overrides, load_config
-from kgrec.cli.output import Reporter
+from kgrec.cli.output import Reporter, plain_table
 from kgrec.config import Config
 
 if TYPE_CHECKING:
@@ -101,10 +101,7 @@ def _pairs_tables(waiting: pd.DataFrame, accepted: pd.DataFrame) -> list[Table |
     ):
         if not len(rows):
             continue
-        table = _table(title)
-        for name, justify in (("score", "right"), ("left", "left"), ("right", "left")):
-            table.add_column(name, justify=justify)  # type: ignore[arg-type]
-        table.add_column("method")
+        table = plain_table("score", "left", "right", "method", right=["score"], title=title)
         table.add_column("evidence", ratio=1)
         for row in rows.itertuples():
             table.add_row(
@@ -119,18 +116,12 @@ def _pairs_tables(waiting: pd.DataFrame, accepted: pd.DataFrame) -> list[Table |
 
 
 def _counts_table(counts: dict[str, dict[str, int]]) -> Table:
-    table = _table("pairs by method")
-    table.add_column("method")
     columns = {"accepted": "accepted", "waiting": "waiting", "yes": "said yes", "no": "said no"}
-    for title in columns.values():
-        table.add_column(title, justify="right")
+    titles = columns.values()
+    table = plain_table("method", *titles, right=titles, title="pairs by method")
     for method, row in counts.items():
         table.add_row(method or "none", *(f"{row[name]:,}" for name in columns))
     return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 
 def _node_cell(name: object, key: object) -> str:

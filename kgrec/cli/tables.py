@@ -11,6 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from kgrec.cli.output import plain_table
+
 if TYPE_CHECKING:
     from kgrec.auditing.audit import Audit
     from kgrec.evaluation.bootstrap import Interval
@@ -63,7 +65,7 @@ class _Compact:
 
 def recommendations_table(title: str, recommendations: Sequence[Recommendation]) -> Table:
     """Gives a ranked list with its reasons, and what each of these adds to the score."""
-    table = _table(title)
+    table = plain_table(title=title)
     table.add_column("", justify="right", style="dim", vertical="top")
     table.add_column("item", min_width=16)
     table.add_column("score", justify="right")
@@ -110,9 +112,8 @@ def audit_view(audit: Audit) -> RenderableType:
 
 def _variants_table(audit: Audit) -> Table:
     """Gives the graph's gain over no graph and over its edges shuffled, by cohort of users."""
-    table = _table("What the graph adds, by cohort of users")
-    table.add_column("users")
-    table.add_column("number", justify="right")
+    title = "What the graph adds, by cohort of users"
+    table = plain_table("users", "number", right=["number"], title=title)
     for baseline in ("no graph", "permuted"):
         for metric in ("NDCG@20", "Recall@20"):
             against = "no graph" if baseline == "no graph" else "shuffled"
@@ -131,11 +132,8 @@ def _relations_table(audit: Audit) -> Table:
     """Gives what each relation is worth, and how alike the items are that it brings together."""
     from kgrec.auditing.verdict import best_first
 
-    table = _table("Relations")
-    table.add_column("relation")
-    table.add_column("edges", justify="right")
-    table.add_column("worth in NDCG@20", justify="right")
-    table.add_column("items alike, to shuffled", justify="right")
+    numbers = ("edges", "worth in NDCG@20", "items alike, to shuffled")
+    table = plain_table("relation", *numbers, right=numbers, title="Relations")
     worth = audit.worth()
     gains = {name: interval.difference for name, interval in worth.items()}
     for name in best_first(audit.edges, gains):
@@ -159,7 +157,3 @@ def _alike(audit: Audit, name: str) -> str:
     if likeness is None or not likeness.enough:
         return "[dim]too few[/dim]"
     return likeness.words if likeness.alike else f"[red]{likeness.words}[/red]"
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
