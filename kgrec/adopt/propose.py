@@ -4,10 +4,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kgrec.adopt import words
-from kgrec.adopt.columns import item_columns, key_choice, key_type, numbers, title_choice
 from kgrec.adopt.facts import SAMPLE, GraphFacts, read_facts
 from kgrec.adopt.proposal import Choice, EntityChoice, InteractionChoice, Proposal, Role
-from kgrec.adopt.readings import Candidate, one_per_type, readings, roles, time_unit
+from kgrec.adopt.readings import (
+    Candidate,
+    item_columns,
+    key_choice,
+    key_type,
+    numbers,
+    one_per_type,
+    readings,
+    roles,
+    time_unit,
+    title_choice,
+)
 from kgrec.adopt.write import to_toml
 from kgrec.errors import DataError
 from kgrec.store.base import GraphStore

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kgrec.queries.results import TIMEOUT, QueryResult, ask
-from kgrec.queries.rows import Row
+from kgrec.queries.rows import ItemRow, Row
 from kgrec.queries.values import Names
 from kgrec.store.base import GraphStore
 
@@ -26,32 +26,26 @@ class PublicationRow(Row):
 
 
 @dataclass(frozen=True)
-class PublishedItem(Row):
+class PublishedItem(ItemRow):
     """A recommended item; `cold` marks what users get of whom nothing is known."""
 
-    id: str
-    title: str | None
     score: float
     rank: int
     cold: bool
 
 
 @dataclass(frozen=True)
-class PublishedSimilarItem(Row):
+class PublishedSimilarItem(ItemRow):
     """An item that the run finds like another one."""
 
-    id: str
-    title: str | None
     score: float
     rank: int
 
 
 @dataclass(frozen=True)
-class NearItem(Row):
+class NearItem(ItemRow):
     """An item near to a user by the network's vectors."""
 
-    id: str
-    title: str | None
     cosine: float
 
 

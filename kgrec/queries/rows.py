@@ -24,11 +24,17 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Interaction(Row):
-    """One training interaction of a user."""
+class ItemRow(Row):
+    """A row on an item."""
 
     id: str
     title: str | None
+
+
+@dataclass(frozen=True)
+class Interaction(ItemRow):
+    """One training interaction of a user."""
+
     rating: float | None
     time: float | None
 
@@ -78,60 +84,48 @@ class UserProfile(Row):
 
 
 @dataclass(frozen=True)
-class SimilarItem(Row):
+class SimilarItem(ItemRow):
     """An item that shares users with another; `cosine` sets the shared users against both."""
 
-    id: str
-    title: str | None
     shared: int
     cosine: float
 
 
 @dataclass(frozen=True)
-class AttributeSimilarItem(Row):
+class AttributeSimilarItem(ItemRow):
     """An item that shares attributes with another: how many, and their weight."""
 
-    id: str
-    title: str | None
     shared: int
     score: float
 
 
 @dataclass(frozen=True)
-class VectorSimilarItem(Row):
+class VectorSimilarItem(ItemRow):
     """An item whose text vector is like another's."""
 
-    id: str
-    title: str | None
     cosine: float
 
 
 @dataclass(frozen=True)
-class PopularItem(Row):
+class PopularItem(ItemRow):
     """An item and how many users interacted with it."""
 
-    id: str
-    title: str | None
     users: int
 
 
 @dataclass(frozen=True)
-class TrendingItem(Row):
+class TrendingItem(ItemRow):
     """An item's users in a window and in the one before; `score` is the difference in sigmas."""
 
-    id: str
-    title: str | None
     recent: int
     earlier: int
     score: float
 
 
 @dataclass(frozen=True)
-class NeighboursItem(Row):
+class NeighboursItem(ItemRow):
     """An item that a user's neighbours like; `weight` sums the items they share with the user."""
 
-    id: str
-    title: str | None
     weight: int
 
 

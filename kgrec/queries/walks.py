@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from typing import Any
 
 from kgrec.queries.results import TIMEOUT, GraphResult, SubgraphEdge, Walk, step_name
 from kgrec.queries.values import Names, Nodes, check_timeout, check_value
@@ -42,23 +43,29 @@ def random_walks(
     """
     query = "random_walks"
     limit = check_timeout(query, timeout)
-    starts = check_value(query, "nodes", nodes)
-    types = check_value(query, "relations", relations)
-    seed = check_value(query, "seed", seed)
-    length = check_value(query, "length", length)
-    walks_per_start = check_value(query, "walks", walks)
-    walk_starts = [(label, key, walk) for label, key in starts for walk in range(walks_per_start)]
+    parameters = _checked(
+        query, nodes=nodes, relations=relations, seed=seed, length=length, walks=walks
+    )
+    walk_starts = [
+        (label, key, walk)
+        for label, key in parameters["nodes"]
+        for walk in range(parameters["walks"])
+    ]
     walk_steps: list[list[Row]] = [[] for _ in walk_starts]
     alive = list(range(len(walk_starts)))
-    for step in range(length):
+    for step in range(parameters["length"]):
         rows = []
         for position in alive:
             start, steps = walk_starts[position], walk_steps[position]
             label, key = (steps[-1]["label"], steps[-1]["id"]) if steps else start[:2]
-            rows.append([position, label, key, draw(seed, *start, step)])
+            rows.append([position, label, key, draw(parameters["seed"], *start, step)])
         alive = []
         for low in range(0, len(rows), _BATCH):
-            params = {"steps": rows[low : low + _BATCH], "relations": types, "limit": _BATCH}
+            params = {
+                "steps": rows[low : low + _BATCH],
+                "relations": parameters["relations"],
+                "limit": _BATCH,
+            }
             for row in store.query(query, params, timeout=limit):
                 walk_steps[row["walk"]].append(row)
                 alive.append(row["walk"])
@@ -74,13 +81,6 @@ def random_walks(
         for (label, key, walk), steps in zip(walk_starts, walk_steps, strict=True)
         if steps
     )
-    parameters = {
-        "nodes": starts,
-        "seed": seed,
-        "length": length,
-        "walks": walks_per_start,
-        "relations": types,
-    }
     return GraphResult(query, parameters, Walk, walk_rows)
 
 
@@ -112,23 +112,23 @@ def subgraph(
     """
     query = "subgraph"
     limit = check_timeout(query, timeout)
-    starts = check_value(query, "nodes", nodes)
-    types = check_value(query, "relations", relations)
-    hops, max_nodes = check_value(query, "hops", hops), check_value(query, "per_hop", per_hop)
-    per_node = check_value(query, "per_node", per_node)
-    max_degree = check_value(query, "max_degree", max_degree)
+    parameters = _checked(
+        query, nodes=nodes, relations=relations, hops=hops, per_hop=per_hop, per_node=per_node,
+        max_degree=max_degree,
+    )  # fmt: skip
+    starts, per_node = parameters["nodes"], parameters["per_node"]
     visited: set[_Node] = {(label, key) for label, key in starts}
     frontier, edges = starts, dict[tuple[str, ...], SubgraphEdge]()
-    for hop in range(1, hops + 1):
+    for hop in range(1, parameters["hops"] + 1):
         params = {
             "nodes": frontier,
-            "relations": types,
-            "max_degree": None if hop == 1 else max_degree,
+            "relations": parameters["relations"],
+            "max_degree": None if hop == 1 else parameters["max_degree"],
             "per_node": per_node,
             "limit": max(len(frontier) * per_node, 1),
         }
         rows = store.query(query, params, timeout=limit)
-        new_nodes = _most_connected(rows, visited, max_nodes)
+        new_nodes = _most_connected(rows, visited, parameters["per_hop"])
         visited |= set(new_nodes)
         for row in rows:
             head, tail = _ends(row)
@@ -137,11 +137,11 @@ def subgraph(
         frontier = [list(node) for node in new_nodes]
         if not frontier:
             break
-    parameters = {
-        "nodes": starts, "hops": hops, "relations": types, "max_degree": max_degree,
-        "per_node": per_node, "per_hop": max_nodes,
-    }  # fmt: skip
     return GraphResult(query, parameters, SubgraphEdge, tuple(edges.values()))
+
+
+def _checked(query: str, **values: Any) -> dict[str, Any]:
+    return {name: check_value(query, name, value) for name, value in values.items()}
 
 
 def _most_connected(rows: list[Row], visited: set[_Node], max_nodes: int) -> list[_Node]:
