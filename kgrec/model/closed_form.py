@@ -65,6 +65,7 @@ def refuse_scaled(tensors: Mapping[str, Tensor]) -> None:
         raise RunError(_SCALED.format("an item_scale that is not 1"))
 
 
+@dataclass(eq=False, repr=False)
 class ClosedForm(ItemToItem, kind="ClosedForm"):
     """Scores x B with B = I - P diag(P)⁻¹, one ridge regression for each item.
 
@@ -88,28 +89,14 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         models for collaborative filtering with side-information", RecSys 2020.
     """
 
+    history: Incidence
+    relations: Sequence[RelationRows]
     relation_weights: Mapping[str, float]
-
-    def __init__(
-        self,
-        history: Incidence,
-        relations: Sequence[RelationRows],
-        relation_weights: Mapping[str, float],
-        ridge: float,
-        weights: Tensor,
-        diagonal: Tensor,
-        entry_weights: Tensor | None = None,
-        refinements: Refinements = Refinements(),
-    ) -> None:
-        self.history = history
-        self.relations = tuple(relations)
-        self.relation_weights = dict(relation_weights)
-        self.ridge = ridge
-        self.weights = weights
-        self.diagonal = diagonal
-        self.entry_weights = entry_weights
-        self.refinements = refinements
-        self._check_shapes()
+    ridge: float
+    weights: Tensor
+    diagonal: Tensor
+    entry_weights: Tensor | None = None
+    refinements: Refinements = Refinements()
 
     @classmethod
     def fit(
@@ -225,17 +212,12 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history, relations, B and the diagonal of P."""
-        tensors = {
-            "pointer": self.history.pointer,
-            "columns": self.history.columns,
-            "weights": self.weights,
-            "diagonal": self.diagonal,
-        }
+        tensors = self.history.tensors()
+        tensors |= {"weights": self.weights, "diagonal": self.diagonal}
         if self.entry_weights is not None:
             tensors["entry_weights"] = self.entry_weights
         for number, relation in enumerate(self.relations):
-            tensors[f"relation.{number}.pointer"] = relation.rows.pointer
-            tensors[f"relation.{number}.columns"] = relation.rows.columns
+            tensors |= relation.rows.tensors(f"relation.{number}.")
         values = {
             "relation_names": [r.name for r in self.relations],
             "relations_by_user": [r.by_user for r in self.relations],
@@ -250,23 +232,13 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         """Makes the scorer that `state` described."""
         refuse_scaled(tensors)
         n = len(tensors["weights"])
+        named = zip(values["relation_names"], values["relations_by_user"], strict=True)
         relations = [
-            RelationRows(
-                name,
-                Incidence(
-                    tensors[f"relation.{number}.pointer"],
-                    tensors[f"relation.{number}.columns"],
-                    n,
-                ),
-                by_user,
-            )
-            for number, (name, by_user) in enumerate(
-                zip(values["relation_names"], values["relations_by_user"], strict=True)
-            )
+            RelationRows(name, Incidence.from_tensors(tensors, n, f"relation.{number}."), by_user)
+            for number, (name, by_user) in enumerate(named)
         ]
-        history = Incidence(tensors["pointer"], tensors["columns"], n)
         return cls(
-            history,
+            Incidence.from_tensors(tensors, n),
             relations,
             values["relation_weights"],
             values["ridge"],

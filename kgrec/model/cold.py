@@ -46,6 +46,10 @@ class Completion:
             )
 
 
+#: The tensors of `Completion` that are saved, under their own names.
+_SAVED = ("warm", "cold", "weights", "bias")
+
+
 class ColdCompletion(Wrapping, kind="ColdCompletion"):
     """A scorer whose cold items' scores are completed from its warm ones.
 
@@ -185,22 +189,15 @@ class ColdCompletion(Wrapping, kind="ColdCompletion"):
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the wrapped scorer's state and the completion."""
         tensors, values = described(self.scorer)
-        own = {
-            "warm": self.completion.warm,
-            "cold": self.completion.cold,
-            "weights": self.completion.weights,
-            "bias": self.completion.bias,
-        }
-        inner = {f"scorer/{key}": tensor for key, tensor in tensors.items()}
-        return inner | own, values | {"own_weight": self.completion.own_weight}
+        tensors = {f"scorer/{key}": tensor for key, tensor in tensors.items()}
+        tensors |= {name: getattr(self.completion, name) for name in _SAVED}
+        return tensors, values | {"own_weight": self.completion.own_weight}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
-        completion = Completion(
-            tensors["warm"], tensors["cold"], tensors["weights"], tensors["bias"],
-            values["own_weight"],
-        )  # fmt: skip
+        saved = {name: tensors[name] for name in _SAVED}
+        completion = Completion(**saved, own_weight=values["own_weight"])
         return cls(from_description(under("scorer", tensors), values), completion)
 
 

@@ -46,6 +46,10 @@ class Profiles:
             )
 
 
+#: The tensors of `Profiles` that are saved, under their own names.
+_SAVED = ("cold", "factors", "directions", "base")
+
+
 class ColdUsers(Wrapping, kind="ColdUsers"):
     """A scorer whose cold users' scores are expected from what is known of them.
 
@@ -142,23 +146,13 @@ class ColdUsers(Wrapping, kind="ColdUsers"):
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the wrapped scorer's state and the profiles."""
         tensors, values = described(self.scorer)
-        own = {
-            "cold": self.profiles.cold,
-            "factors": self.profiles.factors,
-            "directions": self.profiles.directions,
-            "base": self.profiles.base,
-        }
-        inner = {f"scorer/{key}": tensor for key, tensor in tensors.items()}
-        return inner | own, values | {"views": list(self.profiles.views)}
+        tensors = {f"scorer/{key}": tensor for key, tensor in tensors.items()}
+        tensors |= {name: getattr(self.profiles, name) for name in _SAVED}
+        return tensors, values | {"views": list(self.profiles.views)}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
-        profiles = Profiles(
-            tensors["cold"],
-            tensors["factors"],
-            tensors["directions"],
-            tensors["base"],
-            tuple(values["views"]),
-        )
+        saved = {name: tensors[name] for name in _SAVED}
+        profiles = Profiles(**saved, views=tuple(values["views"]))
         return cls(from_description(under("scorer", tensors), values), profiles)

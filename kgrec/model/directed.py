@@ -1,7 +1,7 @@
 """A ridge regression from what a user did to what the user did next."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ _LONGEST = 500
 _PAIRS_AT_ONCE = 2_000_000
 
 
+@dataclass(eq=False, repr=False)
 class DirectedRidge(ItemToItem, kind="DirectedRidge"):
     """Scores x B, with B learned from every interaction and what came before it.
 
@@ -35,19 +36,13 @@ class DirectedRidge(ItemToItem, kind="DirectedRidge"):
     """
 
     relation_weights = NO_WEIGHTS
+    saved_tensors = ("weights", "entry_weights")
+    saved_values = ("recency",)
 
-    def __init__(
-        self,
-        history: Incidence,
-        weights: Tensor,
-        entry_weights: Tensor,
-        recency: float | None = None,
-    ) -> None:
-        self.history = history
-        self.weights = weights
-        self.entry_weights = entry_weights
-        self.recency = recency
-        self._check_shapes()
+    history: Incidence
+    weights: Tensor
+    entry_weights: Tensor
+    recency: float | None = None
 
     @classmethod
     def fit(
@@ -91,24 +86,6 @@ class DirectedRidge(ItemToItem, kind="DirectedRidge"):
         assert counts is not None
         weights = take_square(self.weights, graph.items)
         return DirectedRidge(graph.history, weights, counts, self.recency)
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives history and weights."""
-        tensors = {
-            "pointer": self.history.pointer,
-            "columns": self.history.columns,
-            "weights": self.weights,
-        }
-        if self.entry_weights is not None:
-            tensors["entry_weights"] = self.entry_weights
-        return tensors, {"recency": self.recency}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described."""
-        weights = tensors["weights"]
-        history = Incidence(tensors["pointer"], tensors["columns"], len(weights))
-        return cls(history, weights, tensors["entry_weights"], values.get("recency"))
 
 
 def _moments(

@@ -1,7 +1,7 @@
 """EASE: the item-item ridge regression that most recommenders do not beat."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -69,6 +69,7 @@ def ease_weights(gram: Tensor, ridge: float, *, overwrite: bool = False) -> Tens
     return solve_ease(gram, ridge, overwrite=overwrite)[0]
 
 
+@dataclass(eq=False, repr=False)
 class Ease(ItemToItem, kind="Ease"):
     """Scores x B of users' binary histories x, with B from `ease_weights`.
 
@@ -81,11 +82,10 @@ class Ease(ItemToItem, kind="Ease"):
     """
 
     relation_weights = NO_WEIGHTS
+    saved_tensors = ("weights",)
 
-    def __init__(self, history: Incidence, weights: Tensor) -> None:
-        self.history = history
-        self.weights = weights
-        self._check_shapes()
+    history: Incidence
+    weights: Tensor
 
     @classmethod
     def fit(
@@ -113,18 +113,3 @@ class Ease(ItemToItem, kind="Ease"):
         dtype = torch.float64 if num_items <= DOUBLE_UP_TO else torch.float32
         weights = ease_weights(history.gram(dtype=dtype), ridge, overwrite=True)
         return cls(history, weights.float())
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives history and weights."""
-        tensors = {
-            "pointer": self.history.pointer,
-            "columns": self.history.columns,
-            "weights": self.weights,
-        }
-        return tensors, {}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:  # noqa: ARG003
-        """Makes the scorer that `state` described."""
-        weights = tensors["weights"]
-        return cls(Incidence(tensors["pointer"], tensors["columns"], len(weights)), weights)

@@ -1,6 +1,7 @@
 """Scorers of a trained network: embeddings, and what each edge adds to them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -17,7 +18,41 @@ from kgrec.model.scorer import Contributions, Scorer
 _TO_USER = "rev_INTERACTED"
 
 
-class PropagationScorer(Scorer, kind="PropagationScorer"):
+class Embeddings(Scorer):
+    """What scorers of users' and items' embeddings share.
+
+    Attributes:
+        user_embedding: (U, d), normalised and over the temperature if the score is a cosine.
+        item_embedding: (I, d).
+        item_bias: (I,), added to every user's products.
+    """
+
+    user_embedding: Tensor
+    item_embedding: Tensor
+    item_bias: Tensor
+
+    def score(self, user_indices: Tensor) -> Tensor:
+        """Gives cosines over the temperature, or inner products, plus b, (B, num_items) float32."""
+        user = self.user_embedding[user_indices.to(self.user_embedding.device)]
+        return torch.addmm(self.item_bias, user, self.item_embedding.T)
+
+    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
+        """Gives its users' and items' embeddings."""
+        return [(self.user_embedding, self.item_embedding)]
+
+    def item_likeness(self, item_indices: Tensor) -> Tensor:
+        """Gives the cosines of items (B,) with all, (B, num_items)."""
+        return cosines(self.item_embedding, item_indices)
+
+    def to(self, device: torch.device) -> Self:
+        """The same scorer on a device."""
+        tensors, values = self.state()
+        return self.from_state(
+            {name: tensor.to(device) for name, tensor in tensors.items()}, values
+        )
+
+
+class PropagationScorer(Embeddings, kind="PropagationScorer"):
     """Scores by the embeddings of linear propagation, which add up over edges.
 
     Every embedding is exactly its node's own part and its incoming edges':
@@ -54,9 +89,7 @@ class PropagationScorer(Scorer, kind="PropagationScorer"):
         self.item_bias = tensors["item_bias"]
         self.relation_names = tuple(values["relation_names"])
         self.temperature: float | None = values["temperature"]
-        self.history = Incidence(
-            tensors["history_pointer"], tensors["history_columns"], int(values["num_items"])
-        )
+        self.history = Incidence.from_tensors(tensors, int(values["num_items"]), "history_")
         num_scored = self.num_users + self.num_items
         self.message = self.network.message()
         self.own = self.network.x[:num_scored] / (self.network.num_layers + 1)
@@ -91,8 +124,7 @@ class PropagationScorer(Scorer, kind="PropagationScorer"):
             "norm": encoder.adjacency.norm[rows.edge],
             "relation_weight": encoder.relation_weights().detach().clone(),
             "item_bias": network.item_bias().detach().clone(),
-            "history_pointer": history.pointer,
-            "history_columns": history.columns,
+            **history.tensors("history_"),
         }
         if network.text is not None:
             tensors["project"] = network.project.detach().clone()
@@ -105,11 +137,6 @@ class PropagationScorer(Scorer, kind="PropagationScorer"):
             "num_layers": encoder.num_layers,
         }
         return cls(tensors, values)
-
-    def score(self, user_indices: Tensor) -> Tensor:
-        """Gives cosines over the temperature, or inner products, plus b, (B, num_items)."""
-        user = self.user_embedding[user_indices.to(self.own.device)]
-        return torch.addmm(self.item_bias, user, self.item_embedding.T)
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes exactly, with the two norms of the cosine held."""
@@ -145,14 +172,6 @@ class PropagationScorer(Scorer, kind="PropagationScorer"):
         """Takes off what the items bring to the user's embedding, its norm held."""
         taken_off = self.item_embedding @ self.brought_by(user_index, items)
         return self.score(torch.tensor([user_index]))[0] - taken_off
-
-    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
-        """Gives its users' and items' embeddings."""
-        return [(self.user_embedding, self.item_embedding)]
-
-    def item_likeness(self, item_indices: Tensor) -> Tensor:
-        """Gives the cosines of items (B,) with all, (B, num_items)."""
-        return cosines(self.item_embedding, item_indices)
 
     def _by_relation(self, user_index: int, items: Tensor) -> Tensor:
         """What each relation brings to the items' embeddings: (k, 1 + R), first the own part."""
@@ -198,28 +217,17 @@ class PropagationScorer(Scorer, kind="PropagationScorer"):
         _, values = self.state()
         tensors = network.tensors() | {
             "item_bias": self.popularity * torch.log1p(counts),
-            "history_pointer": graph.history.pointer,
-            "history_columns": graph.history.columns,
+            **graph.history.tensors("history_"),
         }
         if self.project is not None:
             tensors["project"] = self.project
         sizes = {"num_users": new.num_users, "num_items": new.num_items}
         return PropagationScorer(tensors, values | sizes)
 
-    def to(self, device: torch.device) -> Self:
-        """The same scorer on a device."""
-        tensors, values = self.state()
-        return self.from_state(
-            {name: tensor.to(device) for name, tensor in tensors.items()}, values
-        )
-
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the network, the bias and the history."""
-        tensors = self.network.tensors() | {
-            "item_bias": self.item_bias,
-            "history_pointer": self.history.pointer,
-            "history_columns": self.history.columns,
-        }
+        tensors = self.network.tensors() | self.history.tensors("history_")
+        tensors["item_bias"] = self.item_bias
         if self.project is not None:
             tensors["project"] = self.project
         values = {
@@ -238,29 +246,20 @@ class PropagationScorer(Scorer, kind="PropagationScorer"):
         return cls(tensors, values)
 
 
-class EmbeddingScorer(Scorer, kind="EmbeddingScorer"):
+@dataclass(eq=False, repr=False)
+class EmbeddingScorer(Embeddings, kind="EmbeddingScorer"):
     """Scores by embeddings alone, for encoders whose embeddings do not add up over edges.
 
     An attention score is no sum over items or relations: everything is left in `rest`.
 
     Attributes:
-        user_embedding: (U, d), normalised and over the temperature if the score is a cosine.
-        item_embedding: (I, d).
-        item_bias: (I,), added to every user's products.
         history: The training items of each user.
     """
 
-    def __init__(
-        self,
-        user_embedding: Tensor,
-        item_embedding: Tensor,
-        item_bias: Tensor,
-        history: Incidence,
-    ) -> None:
-        self.user_embedding = user_embedding
-        self.item_embedding = item_embedding
-        self.item_bias = item_bias
-        self.history = history
+    user_embedding: Tensor
+    item_embedding: Tensor
+    item_bias: Tensor
+    history: Incidence
 
     @classmethod
     @torch.no_grad()
@@ -275,19 +274,6 @@ class EmbeddingScorer(Scorer, kind="EmbeddingScorer"):
         bias = network.item_bias()
         return cls(user.detach().clone(), item.detach().clone(), bias.detach().clone(), history)
 
-    def score(self, user_indices: Tensor) -> Tensor:
-        """Gives inner products plus b, (B, num_items) float32."""
-        user = self.user_embedding[user_indices.to(self.user_embedding.device)]
-        return torch.addmm(self.item_bias, user, self.item_embedding.T)
-
-    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
-        """Gives its users' and items' embeddings."""
-        return [(self.user_embedding, self.item_embedding)]
-
-    def item_likeness(self, item_indices: Tensor) -> Tensor:
-        """Gives the cosines of items (B,) with all, (B, num_items)."""
-        return cosines(self.item_embedding, item_indices)
-
     def folded(self, graph: NewGraph) -> "EmbeddingScorer":
         """Old nodes keep their embeddings; new ones have none, and all their products are 0."""
         return EmbeddingScorer(
@@ -297,28 +283,20 @@ class EmbeddingScorer(Scorer, kind="EmbeddingScorer"):
             graph.history,
         )
 
-    def to(self, device: torch.device) -> Self:
-        """The same scorer on a device."""
-        tensors, values = self.state()
-        return self.from_state(
-            {name: tensor.to(device) for name, tensor in tensors.items()}, values
-        )
-
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the embeddings and the history."""
         return {
             "user_embedding": self.user_embedding,
             "item_embedding": self.item_embedding,
             "item_bias": self.item_bias,
-            "history_pointer": self.history.pointer,
-            "history_columns": self.history.columns,
+            **self.history.tensors("history_"),
         }, {}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """Makes the scorer that `state` described."""
         item = tensors["item_embedding"]
-        history = Incidence(tensors["history_pointer"], tensors["history_columns"], len(item))
+        history = Incidence.from_tensors(tensors, len(item), "history_")
         return cls(tensors["user_embedding"], item, tensors["item_bias"], history)
 
 

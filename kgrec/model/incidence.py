@@ -4,7 +4,7 @@ Plain tensors instead of torch's sparse layouts: those warn that they are in bet
 things needed here (rows of users, counts of pairs) are gathers and sums.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -87,6 +87,17 @@ class Incidence:
     def to(self, device: torch.device) -> "Incidence":
         """The same matrix on a device."""
         return Incidence(self.pointer.to(device), self.columns.to(device), self.num_columns)
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """Gives the arrays as a run's file names them, behind a prefix."""
+        return {f"{prefix}pointer": self.pointer, f"{prefix}columns": self.columns}
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], num_columns: int, prefix: str = ""
+    ) -> "Incidence":
+        """Makes the matrix whose `tensors` are among these."""
+        return cls(tensors[f"{prefix}pointer"], tensors[f"{prefix}columns"], num_columns)
 
     def transposed(self) -> "Incidence":
         """The same matrix by columns."""

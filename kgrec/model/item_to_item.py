@@ -23,7 +23,7 @@ class ItemToItem(FromHistory):
     weights: Tensor
     entry_weights: Tensor | None = None
 
-    def _check_shapes(self) -> None:
+    def __post_init__(self) -> None:
         expected = (self.history.num_columns, self.history.num_columns)
         if self.weights.shape != expected:
             raise ShapeError(

@@ -1,6 +1,7 @@
 """ItemKNN: the nearest items by shrunk cosine of who took them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -18,6 +19,7 @@ _CELLS_AT_ONCE = 25_000_000
 _DENSE_UP_TO = 4_000
 
 
+@dataclass(eq=False, repr=False)
 class ItemKNN(FromHistory, kind="ItemKNN"):
     """Scores an item by its similarity to those of the user's items that are its neighbours.
 
@@ -35,14 +37,15 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
 
     relation_weights = NO_WEIGHTS
 
-    def __init__(self, history: Incidence, influence: Incidence, similarity: Tensor) -> None:
-        self.history = history
-        self.influence = influence
-        self.similarity = similarity
+    history: Incidence
+    influence: Incidence
+    similarity: Tensor
+
+    def __post_init__(self) -> None:
         self._dense: Tensor | None = None
-        if history.num_columns <= _DENSE_UP_TO:
-            self._dense = similarity.new_zeros(history.num_columns, history.num_columns)
-            self._dense[influence.rows, influence.columns] = similarity
+        if self.num_items <= _DENSE_UP_TO:
+            self._dense = self.similarity.new_zeros(self.num_items, self.num_items)
+            self._dense[self.influence.rows, self.influence.columns] = self.similarity
 
     @classmethod
     def fit(
@@ -121,21 +124,15 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history, neighbourhoods and similarities."""
-        tensors = {
-            "pointer": self.history.pointer,
-            "columns": self.history.columns,
-            "influence_pointer": self.influence.pointer,
-            "influence_columns": self.influence.columns,
-            "similarity": self.similarity,
-        }
-        return tensors, {}
+        influence = self.influence.tensors("influence_")
+        return self.history.tensors() | influence | {"similarity": self.similarity}, {}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """Makes the scorer that `state` described."""
         num_items = len(tensors["influence_pointer"]) - 1
         return cls(
-            Incidence(tensors["pointer"], tensors["columns"], num_items),
-            Incidence(tensors["influence_pointer"], tensors["influence_columns"], num_items),
+            Incidence.from_tensors(tensors, num_items),
+            Incidence.from_tensors(tensors, num_items, "influence_"),
             tensors["similarity"],
         )

@@ -57,10 +57,9 @@ class Popularity(FromHistory, kind="Popularity"):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the history; the counts follow from it."""
-        tensors = {"pointer": self.history.pointer, "columns": self.history.columns}
-        return tensors, {"num_items": self.num_items}
+        return self.history.tensors(), {"num_items": self.num_items}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
-        return cls(Incidence(tensors["pointer"], tensors["columns"], values["num_items"]))
+        return cls(Incidence.from_tensors(tensors, values["num_items"]))

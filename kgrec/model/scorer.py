@@ -6,7 +6,7 @@ version of its graph, and how it is saved. Nothing elsewhere lists the models.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -241,7 +241,36 @@ class Scorer(ABC):
 
 
 class FromHistory(Scorer):
-    """What scorers share that know nothing of a user but the history: others may be asked about."""
+    """What scorers share that know nothing of a user but the history: others may be asked about.
+
+    Attributes:
+        saved_tensors: Names of the tensors that are saved beside the history, of which the first
+            has a row for each item; a class that names none says itself how it is saved.
+        saved_values: Names of the values likewise; `__init__` takes all of them by name.
+    """
+
+    saved_tensors: ClassVar[tuple[str, ...]] = ()
+    saved_values: ClassVar[tuple[str, ...]] = ()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Gives the history and what the class names."""
+        if not self.saved_tensors:
+            return super().state()
+        tensors = {name: getattr(self, name) for name in self.saved_tensors}
+        values = {name: getattr(self, name) for name in self.saved_values}
+        return self.history.tensors() | tensors, values
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
+        """Makes the scorer that `state` described; values that the file lacks get defaults."""
+        if not cls.saved_tensors:
+            return super().from_state(tensors, values)
+        make: Callable[..., Self] = cls
+        return make(
+            history=Incidence.from_tensors(tensors, len(tensors[cls.saved_tensors[0]])),
+            **{name: tensors[name] for name in cls.saved_tensors},
+            **{name: values[name] for name in cls.saved_values if name in values},
+        )
 
     def over(self, history: Incidence) -> Self:
         """Gives the same scorer for other users; raises ShapeError if it is of other items."""

@@ -1,7 +1,7 @@
 """The closed form for catalogues too large for a dense inverse."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -15,7 +15,11 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Contributions, FromHistory
 from kgrec.model.sparse_inverse import sparse_gram, sparse_inverse
 
+#: The tensors that are saved under their own names.
+_SAVED = ("weights", "hubs", "hub_columns", "diagonal")
 
+
+@dataclass(eq=False, repr=False)
 class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
     """Scores x B with B = I - P diag(P)⁻¹ where P approximates G⁻¹ on few cells a column.
 
@@ -39,25 +43,17 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         NeurIPS 2019, arXiv:1910.09645.
     """
 
-    def __init__(
-        self,
-        history: Incidence,
-        relation_names: Sequence[str],
-        influence: Incidence,
-        weights: Tensor,
-        hubs: Tensor,
-        hub_columns: Tensor,
-        diagonal: Tensor,
-    ) -> None:
-        self.history = history
-        self.relation_names = tuple(relation_names)
-        self.influence = influence
-        self.weights = weights
-        self.hubs = hubs
-        self.hub_columns = hub_columns
-        self.diagonal = diagonal
-        self._place = torch.full_like(diagonal, -1, dtype=torch.int64)
-        self._place[hubs] = torch.arange(len(hubs), device=hubs.device)
+    history: Incidence
+    relation_names: Sequence[str]
+    influence: Incidence
+    weights: Tensor
+    hubs: Tensor
+    hub_columns: Tensor
+    diagonal: Tensor
+
+    def __post_init__(self) -> None:
+        self._place = torch.full_like(self.diagonal, -1, dtype=torch.int64)
+        self._place[self.hubs] = torch.arange(len(self.hubs), device=self.hubs.device)
 
     @classmethod
     def fit(
@@ -120,7 +116,7 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         columns = inverse.hub_columns
         columns[inverse.hubs, torch.arange(len(head), device=head.device)] = 0.0
         weights = inverse.values.neg_().div_(inverse.diagonal[inverse.pattern.columns])
-        names = [r.name for r in used]
+        names = tuple(r.name for r in used)
         return cls(
             history, names, inverse.pattern, weights, inverse.hubs, columns, inverse.diagonal
         )
@@ -193,16 +189,8 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history, the cells of B and the hubs' columns of P."""
-        tensors = {
-            "pointer": self.history.pointer,
-            "columns": self.history.columns,
-            "influence_pointer": self.influence.pointer,
-            "influence_columns": self.influence.columns,
-            "weights": self.weights,
-            "hubs": self.hubs,
-            "hub_columns": self.hub_columns,
-            "diagonal": self.diagonal,
-        }
+        tensors = {name: getattr(self, name) for name in _SAVED}
+        tensors |= self.history.tensors() | self.influence.tensors("influence_")
         return tensors, {"relation_names": list(self.relation_names)}
 
     @classmethod
@@ -211,13 +199,10 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         refuse_scaled(tensors)
         n = len(tensors["diagonal"])
         return cls(
-            Incidence(tensors["pointer"], tensors["columns"], n),
-            values["relation_names"],
-            Incidence(tensors["influence_pointer"], tensors["influence_columns"], n),
-            tensors["weights"],
-            tensors["hubs"],
-            tensors["hub_columns"],
-            tensors["diagonal"],
+            Incidence.from_tensors(tensors, n),
+            tuple(values["relation_names"]),
+            Incidence.from_tensors(tensors, n, "influence_"),
+            **{name: tensors[name] for name in _SAVED},
         )
 
 

@@ -1,7 +1,8 @@
 """Weighted matrix factorisation by alternating least squares."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from kgrec.model.scorer import NO_WEIGHTS, Contributions, FromHistory
 _CELLS_AT_ONCE = 200_000
 
 
+@dataclass(eq=False, repr=False)
 class WeightedMF(FromHistory, kind="WeightedMF"):
     """Scores x_uᵀ y_j, with x_u solved from the user's items whenever it is asked for.
 
@@ -36,15 +38,16 @@ class WeightedMF(FromHistory, kind="WeightedMF"):
     """
 
     relation_weights = NO_WEIGHTS
+    saved_tensors = ("item_factors",)
+    saved_values = ("unobserved", "ridge")
 
-    def __init__(
-        self, history: Incidence, item_factors: Tensor, unobserved: float, ridge: float
-    ) -> None:
-        self.history = history
-        self.item_factors = item_factors
-        self.unobserved = unobserved
-        self.ridge = ridge
-        self._bound = _bound(item_factors, unobserved, ridge)
+    history: Incidence
+    item_factors: Tensor
+    unobserved: float
+    ridge: float
+
+    def __post_init__(self) -> None:
+        self._bound = _bound(self.item_factors, self.unobserved, self.ridge)
 
     @classmethod
     def fit(
@@ -109,21 +112,6 @@ class WeightedMF(FromHistory, kind="WeightedMF"):
         """Keeps the items' factors, zero for new ones; users are solved from what they have."""
         item = take_rows(self.item_factors, graph.items)
         return WeightedMF(graph.history, item, self.unobserved, self.ridge)
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives the history and the item factors."""
-        return {
-            "pointer": self.history.pointer,
-            "columns": self.history.columns,
-            "item_factors": self.item_factors,
-        }, {"unobserved": self.unobserved, "ridge": self.ridge}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described."""
-        item = tensors["item_factors"]
-        history = Incidence(tensors["pointer"], tensors["columns"], len(item))
-        return cls(history, item, values["unobserved"], values["ridge"])
 
 
 def _bound(factors: Tensor, unobserved: float, ridge: float) -> Tensor:
