@@ -1,7 +1,7 @@
 """EASE with the graph's relations and behaviours as weighted extra rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import torch
@@ -91,7 +91,7 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
 
     history: Incidence
     relations: Sequence[RelationRows]
-    relation_weights: Mapping[str, float]
+    relation_weights: Mapping[str, float] = field()  # required, unlike a Scorer's
     ridge: float
     weights: Tensor
     diagonal: Tensor
