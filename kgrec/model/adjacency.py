@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
+from kgrec.model.incidence import pointer_of
 from kgrec.model.segments import Groups, Rows, group_entries, relation_products
 
 
@@ -37,6 +38,14 @@ def symmetric_norm(edge_index: Tensor, edge_type: Tensor, num_nodes: int) -> Ten
         degrees.append(count[key])
     norm: Tensor = (degrees[0] * degrees[1]).to(torch.float32).rsqrt()
     return norm
+
+
+def ordered(*keys: Tensor) -> Tensor:
+    """Gives the order (n,) int64 by the last of some keys (n,), equal ones by the key before it."""
+    order = torch.argsort(keys[0], stable=True)
+    for key in keys[1:]:
+        order = order[torch.argsort(key[order], stable=True)]
+    return order
 
 
 class RelationAdjacency:
@@ -75,10 +84,7 @@ class RelationAdjacency:
         source, target = edge_index
         # Half the bytes of int64, which are read with every product.
         self._dtype = torch.int32 if max(len(edge_type), num_nodes) < 2**31 else torch.int64
-        order = torch.argsort(source, stable=True)
-        for key in (edge_type, target):
-            order = order[torch.argsort(key[order], stable=True)]
-        self._by_target = self._rows(target, source, order)
+        self._by_target = self._rows(target, source, ordered(source, edge_type, target))
         self._by_source: dict[int, Rows] = {}  # of the edges to the first so many targets
         self._groups: dict[int, Groups] = {}  # of the same
 
@@ -144,8 +150,7 @@ class RelationAdjacency:
         return out
 
     def _rows(self, row: Tensor, index: Tensor, order: Tensor) -> Rows:
-        pointer = torch.zeros(self.num_nodes + 1, dtype=torch.int64, device=row.device)
-        torch.cumsum(torch.bincount(row[order], minlength=self.num_nodes), 0, out=pointer[1:])
+        pointer = pointer_of(torch.bincount(row[order], minlength=self.num_nodes))
         return Rows(pointer.to(self._dtype), index[order].to(self._dtype), order.to(self._dtype))
 
     def _sources(self, num_targets: int) -> Rows:
@@ -153,8 +158,7 @@ class RelationAdjacency:
         if num_targets not in self._by_source:
             source, target = self._edge_index
             edges = torch.nonzero(target < num_targets).squeeze(1)
-            order = edges[torch.argsort(target[edges], stable=True)]
-            order = order[torch.argsort(source[order], stable=True)]
+            order = edges[ordered(target[edges], source[edges])]
             self._by_source[num_targets] = self._rows(source, target, order)
         return self._by_source[num_targets]
 

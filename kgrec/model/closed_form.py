@@ -11,7 +11,13 @@ from torch.nn import functional
 from kgrec.errors import RunError, ShapeError
 from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
 from kgrec.model.folding import NewGraph, take_rows, take_square
-from kgrec.model.gram import RelationRows, kernel_gram, user_weights, weighted_gram
+from kgrec.model.gram import (
+    RelationRows,
+    kernel_gram,
+    used_relations,
+    user_weights,
+    weighted_gram,
+)
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import ItemToItem, recency_weights
 from kgrec.model.scorer import Contributions
@@ -123,15 +129,8 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
             ShapeError: If a relation's rows are over another number of items, or ranks are missing.
             ConfigError: If λ is not positive or too small.
         """
-        used = [r for r in relations if relation_weights.get(r.name, 0.0) > 0]
-        num_items = history.num_columns
-        for relation in used:
-            if relation.rows.num_columns != num_items:
-                raise ShapeError(
-                    f"relation {relation.name} has rows over {relation.rows.num_columns} items, "
-                    f"expected {num_items}; build them from the same graph"
-                )
-        dtype = torch.float64 if num_items <= DOUBLE_UP_TO else torch.float32
+        used = used_relations(history, relations, relation_weights)
+        dtype = torch.float64 if history.num_columns <= DOUBLE_UP_TO else torch.float32
         entry_weights = None
         if refinements.recency is not None:
             entry_weights = recency_weights(history, _require_ranks(ranks), refinements.recency)
@@ -232,10 +231,10 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         """Makes the scorer that `state` described."""
         refuse_scaled(tensors)
         n = len(tensors["weights"])
-        named = zip(values["relation_names"], values["relations_by_user"], strict=True)
+        sources = zip(values["relation_names"], values["relations_by_user"], strict=True)
         relations = [
             RelationRows(name, Incidence.from_tensors(tensors, n, f"relation.{number}."), by_user)
-            for number, (name, by_user) in enumerate(named)
+            for number, (name, by_user) in enumerate(sources)
         ]
         return cls(
             Incidence.from_tensors(tensors, n),

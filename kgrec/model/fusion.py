@@ -1,6 +1,7 @@
 """Several scorers as one: scores standardised, weighted and summed."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import reduce
 from typing import Any, Self
 
@@ -191,15 +192,13 @@ def _affine(part: Contributions, scale: Tensor, shift: Tensor) -> Contributions:
         names = ("self", *names)
         by_relation = torch.cat([torch.zeros_like(by_relation[:, :1]), by_relation], dim=1)
     by_relation[:, names.index("self")] -= scale * shift
-    return Contributions(
+    return replace(
+        part,
         score=(part.score - shift) * scale,
-        own_items=part.own_items,
         by_item=part.by_item * scale,
         rest=(part.rest - shift) * scale,
         relation_names=names,
         by_relation=by_relation,
-        exact=part.exact,
-        relations_exact=part.relations_exact,
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kgrec.model.incidence import Incidence, parts_of
+from kgrec.errors import ShapeError
+from kgrec.model.incidence import Incidence, parts_of, pointer_of
 
 #: Pairs that `kernel_gram` holds at once; about 100 MB of working memory.
 _PAIRS_AT_ONCE = 2_000_000
@@ -40,6 +41,40 @@ def user_weights(activity: Tensor, exponent: Tensor | float) -> Tensor:
     return weight
 
 
+def used_relations(
+    history: Incidence, relations: Sequence[RelationRows], relation_weights: Mapping[str, float]
+) -> list[RelationRows]:
+    """Gives the relations of positive weight.
+
+    Raises:
+        ShapeError: If the rows of one of them are over another number of items than the history.
+    """
+    used = [r for r in relations if relation_weights.get(r.name, 0.0) > 0]
+    for relation in used:
+        if relation.rows.num_columns != history.num_columns:
+            raise ShapeError(
+                f"relation {relation.name} has rows over {relation.rows.num_columns} items, "
+                f"expected {history.num_columns}; build them from the same graph"
+            )
+    return used
+
+
+def stacked_rows(
+    history: Incidence,
+    row_weight: Tensor,
+    relations: Sequence[RelationRows],
+    relation_weights: Mapping[str, float],
+) -> tuple[Incidence, Tensor]:
+    """Gives all rows under each other, and each row's weight (m,), of the dtype of `row_weight`."""
+    parts = [history, *(relation.rows for relation in relations)]
+    pointer = pointer_of(torch.cat([part.lengths for part in parts]))
+    columns = torch.cat([part.columns for part in parts])
+    weights = [
+        row_weight.new_full((r.rows.num_rows,), float(relation_weights[r.name])) for r in relations
+    ]
+    return Incidence(pointer, columns, history.num_columns), torch.cat([row_weight, *weights])
+
+
 def weighted_gram(
     history: Incidence,
     relations: Sequence[RelationRows],
@@ -56,20 +91,11 @@ def weighted_gram(
         dtype: Of the result.
         row_weight: The diagonal of D, (num_users,); None is 1 each.
     """
-    parts = [history, *(relation.rows for relation in relations)]
-    pointer = torch.cat([p.lengths for p in parts]).cumsum(0)
-    stacked = Incidence(
-        torch.cat([pointer.new_zeros(1), pointer]),
-        torch.cat([p.columns for p in parts]),
-        history.num_columns,
-    )
     if row_weight is None:
-        row_weight = torch.ones(history.num_rows, dtype=dtype, device=history.device)
-    weights = [row_weight.to(history.device, dtype)]
-    for relation in relations:
-        weight = float(relation_weights[relation.name])
-        weights.append(weights[0].new_full((relation.rows.num_rows,), weight))
-    return stacked.gram(torch.cat(weights), dtype)
+        row_weight = torch.ones(history.num_rows)
+    row_weight = row_weight.to(history.device, dtype)
+    rows, weights = stacked_rows(history, row_weight, relations, relation_weights)
+    return rows.gram(weights, dtype)
 
 
 def kernel_gram(

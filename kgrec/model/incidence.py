@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kgrec.errors import ShapeError
 
@@ -58,9 +59,7 @@ class Incidence:
                 )
         pairs = torch.unique(row_index.long() * num_columns + column_index.long())
         lengths = torch.bincount(pairs // max(num_columns, 1), minlength=num_rows)
-        pointer = torch.zeros(num_rows + 1, dtype=torch.int64, device=pairs.device)
-        torch.cumsum(lengths, 0, out=pointer[1:])
-        return cls(pointer, pairs % max(num_columns, 1), num_columns)
+        return cls(pointer_of(lengths), pairs % max(num_columns, 1), num_columns)
 
     @property
     def num_rows(self) -> int:
@@ -188,6 +187,11 @@ class Incidence:
                 values = torch.repeat_interleave(row_weight[rows[part]].to(dtype), lengths)
             gram.index_add_(0, cells, values)
         return gram.view(stop - start, self.num_columns)
+
+
+def pointer_of(lengths: Tensor) -> Tensor:
+    """Gives where rows of these lengths (n,) int64 start in one sequence, and its end, (n + 1,)."""
+    return functional.pad(lengths.cumsum(0), (1, 0))
 
 
 def parts_of(costs: Tensor, limit: int) -> Iterator[slice]:

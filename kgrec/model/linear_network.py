@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
-from kgrec.model.adjacency import symmetric_norm
+from kgrec.model.adjacency import ordered, symmetric_norm
+from kgrec.model.incidence import pointer_of
 from kgrec.model.segments import sum_rows
 
 #: The tensors of a network, as they are named in a run.
@@ -78,11 +79,8 @@ class LinearNetwork:
         if norm is None:
             norm = symmetric_norm(edge_index, edge_type, len(x))
         source, target = edge_index
-        order = torch.argsort(source, stable=True)
-        for key in (edge_type, target):
-            order = order[torch.argsort(key[order], stable=True)]
-        pointer = torch.zeros(len(x) + 1, dtype=torch.int64, device=x.device)
-        torch.cumsum(torch.bincount(target, minlength=len(x)), 0, out=pointer[1:])
+        order = ordered(source, edge_type, target)
+        pointer = pointer_of(torch.bincount(target, minlength=len(x)))
         pointer, source = _small(pointer, source[order])
         kind = narrow(edge_type[order])
         return cls(x, pointer, source, kind, norm[order], relation_weight, num_layers)

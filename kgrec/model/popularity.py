@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kgrec.model.folding import NewGraph
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import NO_WEIGHTS, Contributions, FromHistory
+from kgrec.model.scorer import NO_WEIGHTS, FromHistory
 
 
 class Popularity(FromHistory, kind="Popularity"):
@@ -45,11 +45,6 @@ class Popularity(FromHistory, kind="Popularity"):
                 f"{self.num_users - 1}; take indices from the graph's vocabulary"
             )
         return self.item_score.repeat(len(user_indices), 1)
-
-    def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
-        """Gives everything to `rest` and to "self": popularity knows nothing of the user."""
-        score = self.item_score[item_indices.to(self.item_score.device)]
-        return self.unexplained(user_index, score)
 
     def folded(self, graph: NewGraph) -> "Popularity":
         """Counts the new graph's users."""

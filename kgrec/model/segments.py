@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kgrec.model.incidence import pointer_of
+
 #: Groups that the gradient of the weights holds at once on the CPU: (4096, 64) float32 is 1 MiB,
 #: which a core's cache keeps.
 _GROUPS_AT_ONCE = 4096
@@ -85,8 +87,7 @@ def group_entries(row: Tensor, relation: Tensor, num_relations: int, dtype: torc
         dtype: Of the groups' pointer and rows: that of the index they are used with.
     """
     group, counts = torch.unique_consecutive(row * num_relations + relation, return_counts=True)
-    pointer = torch.zeros(len(group) + 1, dtype=torch.int64, device=row.device)
-    torch.cumsum(counts, 0, out=pointer[1:])
+    pointer = pointer_of(counts)
     step = _GROUPS_AT_ONCE if row.device.type == "cpu" else _GROUPS_AT_ONCE_GPU
     ends = [*range(0, len(group), step), len(group)]
     starts = pointer[torch.tensor(ends, device=row.device)].tolist()
@@ -152,8 +153,7 @@ class _SumSampled(torch.autograd.Function):
         row = torch.repeat_interleave(pointer.diff())  # (e,)
         if ctx.needs_input_grad[0]:
             order = torch.argsort(index, stable=True)
-            turned = torch.zeros(len(x) + 1, dtype=torch.int64, device=x.device)
-            torch.cumsum(torch.bincount(index, minlength=len(x)), 0, out=turned[1:])
+            turned = pointer_of(torch.bincount(index, minlength=len(x)))
             values = (weight.index_select(0, relation) * factor).index_select(0, order)
             grad_x = sum_rows(turned, row.index_select(0, order), grad, values)
         if ctx.needs_input_grad[1]:

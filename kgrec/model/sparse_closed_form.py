@@ -10,7 +10,7 @@ from torch import Tensor
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.closed_form import refuse_scaled
 from kgrec.model.folding import NewGraph, is_identity, moved_to, take_rows
-from kgrec.model.gram import RelationRows
+from kgrec.model.gram import RelationRows, stacked_rows, used_relations
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Contributions, FromHistory
 from kgrec.model.sparse_inverse import sparse_gram, sparse_inverse
@@ -89,8 +89,8 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
             ShapeError: If relations or user weights do not match the history.
             ConfigError: If a setting is out of range, or λ too small.
         """
-        used = [r for r in relations if relation_weights.get(r.name, 0.0) > 0]
-        _refuse(history, used, user_weight, ridge, dropout, (neighbours, hubs, fan_out))
+        used = used_relations(history, relations, relation_weights)
+        _refuse(history, user_weight, ridge, dropout, (neighbours, hubs, fan_out))
         n = history.num_columns
         own = history.lengths.new_ones(history.num_rows).float()
         own = own if user_weight is None else user_weight.to(own)
@@ -99,7 +99,7 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         extra = ridge + dropout / (1 - dropout) * counted
         popularity = torch.bincount(history.columns, minlength=n)
         head = popularity.argsort(descending=True, stable=True)[: min(hubs, n)]
-        rows, row_weight = _stacked(history, own, used, relation_weights)
+        rows, row_weight = stacked_rows(history, own, used, relation_weights)
         gram = sparse_gram(
             rows,
             row_weight,
@@ -206,40 +206,13 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         )
 
 
-def _stacked(
-    history: Incidence,
-    user_weight: Tensor,
-    relations: Sequence[RelationRows],
-    relation_weights: Mapping[str, float],
-) -> tuple[Incidence, Tensor]:
-    """Gives all rows under each other, and each row's weight (m,) float32."""
-    parts = [history, *(r.rows for r in relations)]
-    pointer = torch.cat([p.lengths for p in parts]).cumsum(0)
-    stacked = Incidence(
-        torch.cat([pointer.new_zeros(1), pointer]),
-        torch.cat([p.columns for p in parts]),
-        history.num_columns,
-    )
-    weights = [
-        user_weight.new_full((r.rows.num_rows,), float(relation_weights[r.name])) for r in relations
-    ]
-    return stacked, torch.cat([user_weight, *weights])
-
-
 def _refuse(
     history: Incidence,
-    relations: Sequence[RelationRows],
     user_weight: Tensor | None,
     ridge: float,
     dropout: float,
     sizes: tuple[int, int, int],
 ) -> None:
-    for relation in relations:
-        if relation.rows.num_columns != history.num_columns:
-            raise ShapeError(
-                f"relation {relation.name} has rows over {relation.rows.num_columns} items, "
-                f"expected {history.num_columns}; build them from the same graph"
-            )
     if user_weight is not None and user_weight.shape != (history.num_rows,):
         raise ShapeError(
             f"user_weight has shape {tuple(user_weight.shape)}, expected "

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, pointer_of
 
 #: Pairs that are sorted at once; about 400 MB of working memory.
 _PAIRS_AT_ONCE = 4_000_000
@@ -106,7 +106,7 @@ def _blocks(
     n = rows.num_columns
     by_item = rows.transposed()
     reach = rows.lengths * (rows.lengths <= fan_out)  # (m,)
-    ends = torch.cat([reach.new_zeros(1), reach[by_item.columns].cumsum(0)])[by_item.pointer]
+    ends = pointer_of(reach[by_item.columns])[by_item.pointer]
     start = 0
     while start < n:
         bound = int(ends[start]) + limit
@@ -269,6 +269,5 @@ def _symmetric(row: Tensor, column: Tensor, value: Tensor, n: int) -> tuple[Inci
     unique, counts = torch.unique_consecutive(keys, return_counts=True)
     segment = torch.repeat_interleave(torch.arange(len(unique), device=row.device), counts)
     sums = torch.zeros(len(unique), device=row.device).index_add_(0, segment, doubled)
-    pointer = torch.zeros(n + 1, dtype=torch.int64, device=row.device)
-    torch.cumsum(torch.bincount(unique // n, minlength=n), 0, out=pointer[1:])
+    pointer = pointer_of(torch.bincount(unique // n, minlength=n))
     return Incidence(pointer, unique % n, n), sums / counts

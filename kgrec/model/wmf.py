@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kgrec.errors import ConfigError
 from kgrec.model.folding import NewGraph, take_rows
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, pointer_of
 from kgrec.model.scorer import NO_WEIGHTS, Contributions, FromHistory
 
 #: Entries (rows times longest row) whose factors are gathered at once.
@@ -92,8 +92,7 @@ class WeightedMF(FromHistory, kind="WeightedMF"):
     def user_factors(self, user_indices: Tensor) -> Tensor:
         """Gives x_u (B, d) float32 of users (B,) int64."""
         items, lengths = self.history.take(user_indices)
-        pointer = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        rows = Incidence(pointer, items, self.num_items)
+        rows = Incidence(pointer_of(lengths), items, self.num_items)
         return _solve(rows, self.item_factors, self._bound)
 
     def score(self, user_indices: Tensor) -> Tensor:
