@@ -90,7 +90,7 @@ def fetch(config: Config, reporter: Reporter) -> GraphData:
 
 def write_vectors(config: Config, graph: GraphData, reporter: Reporter) -> None:
     """Writes the text vectors to the nodes, where queries by vector find them."""
-    from kgrec.graph.vectors import write_text_vectors
+    from kgrec.graph.texts import write_text_vectors
     from kgrec.store.connect import open_store
 
     with reporter.step("vectors") as notes, open_store(config.store) as store:

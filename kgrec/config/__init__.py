@@ -195,16 +195,7 @@ class Config(Settings):
             ConfigError: If the file is missing or not TOML, or a key is unknown or out of range.
         """
         path = Path(path)
-        try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as exc:
-            raise ConfigError(
-                f"no config at {path}: {exc.strerror}; expected a TOML file; see docs/config.md"
-            ) from exc
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"{path} is not TOML: {exc}; mend that line") from exc
-        for override in overrides:
-            _apply(tree, override)
+        tree = read_tree(path, overrides, "config", "a TOML file; see docs/config.md")
         return cls.build(tree, base=path.parent, source=str(path))
 
     @classmethod
@@ -258,6 +249,31 @@ def _server(uri: str) -> str:
     """Gives host and port of an address, however it is written."""
     host = uri.partition("://")[2].lower().partition("?")[0].rstrip("/")
     return host if ":" in host.rpartition("]")[2] else f"{host}:7687"
+
+
+def read_tree(
+    path: Path, overrides: tuple[str, ...], content: str, expected: str
+) -> dict[str, Any]:
+    """Reads a TOML file and applies `section.key=value` strings.
+
+    Args:
+        path: The file.
+        overrides: What wins over the file.
+        content: What the file is, for the message where there is none.
+        expected: Likewise, what it should be.
+
+    Raises:
+        ConfigError: If the file is missing or not TOML, or an override is no such string.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"no {content} at {path}: {exc.strerror}; expected {expected}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path} is not TOML: {exc}; mend that line") from exc
+    for override in overrides:
+        _apply(tree, override)
+    return tree
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

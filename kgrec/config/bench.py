@@ -1,12 +1,11 @@
 """Settings of a benchmark: the usual ones and a section [bench]."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from kgrec.config import _apply, _explain
+from kgrec.config import _explain, read_tree
 from kgrec.config.base import Settings
 from kgrec.errors import ConfigError
 
@@ -122,17 +121,8 @@ def read_bench(
             out of range.
     """
     path = Path(path)
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise ConfigError(
-            f"no benchmark at {path}: {exc.strerror}; expected a TOML file such as "
-            f"benchmarks/ml-100k.toml"
-        ) from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path} is not TOML: {exc}; mend that line") from exc
-    for override in overrides:
-        _apply(tree, override)
+    expected = "a TOML file such as benchmarks/ml-100k.toml"
+    tree = read_tree(path, overrides, "benchmark", expected)
     section = tree.pop("bench", None)
     if not isinstance(section, dict):
         raise ConfigError(f"{path} has no section [bench]; give at least its name")

@@ -1,6 +1,7 @@
 """Settings of earlier versions: what replaces each, for who still names it."""
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from kgrec.errors import ConfigError
@@ -48,7 +49,7 @@ def without_removed(tree: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str,
         what was dropped; of a value that is gone `name = value`.
     """
     leaves = list(_removals(tree))
-    trimmed = _copied(tree)
+    trimmed = deepcopy(dict(tree))
     for path, _, _ in leaves:
         *sections, last = path
         section = trimmed
@@ -84,10 +85,3 @@ def _value(tree: Any, path: list[str]) -> Any:
     for name in path:
         tree = tree[name]
     return tree
-
-
-def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _copied(value) if isinstance(value, Mapping) else value
-        for name, value in tree.items()
-    }

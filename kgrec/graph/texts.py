@@ -6,7 +6,6 @@ Reviews and queries are told by their own words, but nobody else by theirs: item
 them through the graph.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from kgrec.config import TextConfig
 from kgrec.data.cache import user_cache
 from kgrec.graph.data import GraphData, IndexArray
 from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel, Role
+from kgrec.store.base import GraphStore
 from kgrec.text.encoder import encode_texts
 from kgrec.text.templates import (
     Link,
@@ -31,9 +31,10 @@ from kgrec.text.templates import (
 )
 from kgrec.text.whiten import Whitening as TextSpace
 
-__all__ = ["TextSpace", "display_names", "node_texts", "text_features", "text_space"]
-
-logger = logging.getLogger(__name__)
+__all__ = [
+    "TextSpace", "display_names", "node_texts", "text_features", "text_space",
+    "write_text_vectors",
+]  # fmt: skip
 
 #: Neighbours told in a text, for each relation and direction.
 NEIGHBOURS_TOLD = 4
@@ -296,3 +297,29 @@ def _histories(graph: GraphData, titles: Sequence[str | None], most: int) -> lis
         if title is not None and len(histories[user]) < most:
             histories[user].append(title)
     return [tuple(history) for history in histories]
+
+
+def write_text_vectors(graph: GraphData, config: TextConfig, store: GraphStore) -> dict[str, int]:
+    """Writes the whitened text vector of every node that has a text, and indexes them.
+
+    Args:
+        graph: The graph as the store holds it.
+        config: How to encode; encoded texts come from the cache.
+        store: Open for writing.
+
+    Returns:
+        How many vectors each label got.
+
+    Raises:
+        ConfigError: If the encoder cannot be loaded.
+        StoreError: If the store refuses.
+    """
+    counts = {}
+    for label, matrix in text_features(graph, config).items():
+        rows = np.flatnonzero(matrix.any(axis=1))
+        if len(rows):
+            ids = graph.vocabularies[NodeLabel(label)].ids
+            store.write_vectors(label, [ids[row] for row in rows], matrix[rows])
+        counts[str(label)] = len(rows)
+    store.checkpoint()
+    return counts

@@ -15,21 +15,22 @@ from scipy import sparse
 
 from kgrec.config import ResolutionConfig, TextConfig
 from kgrec.resolution.distance import edit_similarity
-from kgrec.resolution.evidence import Evidence, name_property, shared_properties
-from kgrec.resolution.exact import Matches, equal_aliases, equal_keys, equal_names, joined
-from kgrec.resolution.grams import cosines, gram_matrix, similar_rows
-from kgrec.resolution.names import objects
-from kgrec.resolution.scoring import (
+from kgrec.resolution.evidence import (
     ALSO_CALLED,
     EQUAL_NAME,
+    Evidence,
     Method,
+    name_property,
     name_similarity,
     scores,
+    shared_properties,
     similar_name,
     similar_text,
 )
+from kgrec.resolution.exact import Matches, equal_aliases, equal_keys, equal_names, joined
+from kgrec.resolution.grams import cosines, gram_matrix, similar_rows, similar_texts
+from kgrec.resolution.names import objects
 from kgrec.resolution.sides import Comparison
-from kgrec.resolution.vectors import similar_texts
 
 Index = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -18,7 +18,7 @@ from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
-from kgrec.model.likeness import Likeness
+from kgrec.model.kernels import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.training.checkpoint import load_tensors, save_tensors

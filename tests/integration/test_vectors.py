@@ -8,8 +8,7 @@ from tiny import build_tiny
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
 from kgrec.graph.fetch import fetch_graph
-from kgrec.graph.texts import text_features
-from kgrec.graph.vectors import write_text_vectors
+from kgrec.graph.texts import text_features, write_text_vectors
 from kgrec.ingestion import write_dataset
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store

@@ -14,7 +14,7 @@ from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import recency_weights
 from kgrec.model.itemknn import ItemKNN
-from kgrec.model.likeness import Likeness
+from kgrec.model.kernels import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import FromHistory
 from kgrec.model.sparse_closed_form import SparseClosedForm

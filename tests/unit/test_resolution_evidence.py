@@ -8,17 +8,19 @@ from catalogues import precision_and_recall
 from kgrec.config import ResolutionConfig
 from kgrec.errors import ConfigError
 from kgrec.resolution.evidence import (
+    EQUAL_NAME,
+    MOST,
     NUMBERS_DIFFER,
     PLURAL_DIFFERS,
     REMARK_ALONE,
     REMARKS_DIFFER,
     Evidence,
     Property,
+    scores,
     shared_properties,
 )
 from kgrec.resolution.exact import equal_aliases, equal_keys, equal_names
 from kgrec.resolution.resolve import Identities, choose
-from kgrec.resolution.scoring import EQUAL_NAME, MOST, scores
 from kgrec.resolution.sides import Comparison, Side
 from kgrec.schema import NodeLabel
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from kgrec.resolution import grams
 from kgrec.resolution.distance import MAX_LENGTH, edit_similarity
-from kgrec.resolution.grams import cosines, gram_matrix, similar_rows
+from kgrec.resolution.grams import cosines, gram_matrix, nearest_rows, similar_rows
 from kgrec.resolution.names import Name, Names, key_form, normal_form, objects, parse_name
-from kgrec.resolution.vectors import nearest_rows
 
 NAN = float("nan")
 
@@ -158,7 +157,7 @@ def test_nearest_vectors_are_those_of_brute_force(
     a, b = (rng.normal(size=(size, 8)).astype(np.float32) for size in (40, 30))
     b = a if same else b
     a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
-    monkeypatch.setattr("kgrec.resolution.vectors._CELLS", 200)
+    monkeypatch.setattr("kgrec.resolution.grams._CELLS", 200)
     found = nearest_rows(a, b, 3, 0.3, same=same)
     table = a @ b.T
     for at in range(len(a)):
