@@ -8,10 +8,13 @@ may read. About 200 bytes an edge: up to some 20 million edges on a machine with
 
 import importlib.metadata
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import kglite
 import numpy as np
@@ -22,12 +25,61 @@ from kgrec.files import stamp_of
 from kgrec.schema import DISPLAY_PROPERTY, EdgeKey, NodeLabel
 from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, GraphStore, Row
 from kgrec.store.blocks import EDGE_BLOCK, edge_block
-from kgrec.store.lease import Lease
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is kept, and files are opened anew
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
 #: Edges that the engine is given at once; their ends are strings, some 150 bytes an edge.
 CHUNK_ROWS = 1_000_000
+
+
+class Lease:
+    """The right to write a file, as the engine's own, without opening the file again.
+
+    The engine gives its lease with `open` alone, which reads the whole graph. It is a lock of the
+    operating system on `<file>.lock`, with a note of the holder beside it; whoever kept the graph
+    in memory takes the same lock here.
+
+    Args:
+        path: The graph's file.
+    """
+
+    #: Whether leases can be taken here.
+    possible = fcntl is not None
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Takes it.
+
+        Raises:
+            StoreBusy: If another process writes the file.
+        """
+        file = self._path.with_name(f"{self._path.name}.lock").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            file.close()
+            raise StoreBusy(
+                f"{self._path} is being written by another process; only one may write an "
+                f"embedded graph; wait for it to end, or use Neo4j for several writers"
+            ) from exc
+        self._file = file
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        note = self._path.with_name(f"{self._path.name}.lock-owner")
+        note.write_text(f"pid={os.getpid()}\nsince={now}\n", encoding="utf-8")
+
+    def give_back(self) -> None:
+        """Gives it back; safe to call twice."""
+        if self._file is not None:
+            self._file.close()  # which unlocks
+            self._file = None
 
 
 class EmbeddedStore(GraphStore):
@@ -222,29 +274,21 @@ class EmbeddedStore(GraphStore):
             self._graph.__exit__(StoreError, StoreError("released"), None)
 
 
-class _engine_errors:  # noqa: N801 - reads as a clause: with _engine_errors(...)
+@contextmanager
+def _engine_errors(action: str) -> Iterator[None]:
     """Turns the engine's errors into kgrec's."""
-
-    def __init__(self, action: str) -> None:
-        self._action = action
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: object,
-    ) -> None:
-        if isinstance(error, kglite.WriterLeaseHeldError):
-            raise StoreBusy(f"{self._action}: {_one_line(error)}") from error
-        if isinstance(error, kglite.CypherTimeoutError):
-            raise QueryTimedOut(f"{self._action}: {TOOK_TOO_LONG}") from error
-        if isinstance(error, kglite.ReadOnlyError):
-            raise StoreError(f"the query does more than read: {self._action}") from error
-        if isinstance(error, kglite.KgError | ValueError) and not isinstance(error, StoreError):
-            raise QueryFailed(f"the embedded store refused: {self._action}: {error}") from error
+    try:
+        yield
+    except kglite.WriterLeaseHeldError as exc:
+        raise StoreBusy(f"{action}: {_one_line(exc)}") from exc
+    except kglite.CypherTimeoutError as exc:
+        raise QueryTimedOut(f"{action}: {TOOK_TOO_LONG}") from exc
+    except kglite.ReadOnlyError as exc:
+        raise StoreError(f"the query does more than read: {action}") from exc
+    except StoreError:
+        raise
+    except (kglite.KgError, ValueError) as exc:
+        raise QueryFailed(f"the embedded store refused: {action}: {exc}") from exc
 
 
 def _open(path: Path, read_only: bool) -> Any:
