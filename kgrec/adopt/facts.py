@@ -154,7 +154,7 @@ def read_facts(
     types = _names(store, "inspect_types", notes)
     types = [name for name in types if not name.lower().startswith("kgrec_")]
     unique = _unique(store, notes)
-    tell = on_name or _ignore
+    tell = on_name or (lambda _: None)  # there may be no progress bar
     labels_with_nodes = []
     for name in labels:
         nodes = store.read("inspect_label_count", names={"label": quoted(name)})[0]["nodes"]
@@ -182,10 +182,6 @@ def read_facts(
         )
     types_with_edges.sort(key=lambda kind: (-kind.edges, kind.name))
     return GraphFacts(store.uri, facts.labels, tuple(types_with_edges), tuple(notes))
-
-
-def _ignore(name: str) -> None:
-    """Stands in for a progress bar."""
 
 
 def _names(store: GraphStore, statement: str, notes: list[str]) -> list[str]:

@@ -1,10 +1,21 @@
-"""What the names of a graph may mean: for a person to read, and for settings to be made from.
+"""What the names of a graph may mean, for a person to read and as settings.
 
-Every choice says why it was made and what else there was, and one that rests on little says so.
+Every choice says why it was made and what else there was, and one that rests on little says so. As
+settings it is a TOML file with the reasons as comments, which loads as it stands.
 """
 
-from dataclasses import dataclass
+import json
+import textwrap
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Literal
+
+from kgrec.config import Config
+
+#: Where a proposal keeps kgrec's own graph; how wide its comments are.
+_STORE = "embedded:kgrec.kgl"
+_WIDTH = 96
 
 Role = Literal["target", "evidence", "negative"]
 Direction = Literal["out", "in"]
@@ -92,3 +103,135 @@ class Proposal:
         choices = [self.interactions[0].type, self.user_key, self.item_key]
         choices += [entity.key for entity in self.entities]
         return tuple(choice.unsure for choice in choices if choice.unsure)
+
+
+def to_toml(proposal: Proposal, uri: str, database: str = "neo4j") -> str:
+    """Gives the text of a settings file.
+
+    Args:
+        proposal: What the names mean.
+        uri: Address of the graph, without credentials.
+        database: Its database.
+
+    Raises:
+        ConfigError: If the names do not make settings: two things would have one label.
+    """
+    lines = [
+        f"# Proposed by kgrec inspect for {uri}; correct what is wrong.",
+        *(line for doubt in proposal.unsure() for line in _comment(f"UNSURE: {doubt}")),
+        "",
+        "[store]  # kgrec's own graph; nothing is written to the one below except by kgrec publish",
+        f"uri = {_value(_STORE)}",
+        "",
+        "[adopt]  # KGREC_SOURCE_USER and KGREC_SOURCE_PASSWORD come from the environment",
+        f"uri = {_value(uri)}",
+        f"database = {_value(database)}",
+        "other_labels = false",
+        *_users(proposal),
+        *_items(proposal),
+        *(line for choice in proposal.interactions for line in _interaction(choice)),
+        *_entities(proposal),
+        *_relations(proposal),
+        "",
+        "[data]",
+        f"split = {{ kind = {_value(_split(proposal))} }}",
+        "",
+    ]
+    text = "\n".join(lines)
+    Config.build(tomllib.loads(text), source="the proposal")
+    return text
+
+
+def _users(proposal: Proposal) -> list[str]:
+    return [
+        "",
+        "[adopt.user]",
+        *_choice("label", proposal.user),
+        *_choice("key", proposal.user_key),
+        f"key_type = {_value(proposal.key_types[0])}",
+        *_list("properties", proposal.user_properties),
+    ]
+
+
+def _items(proposal: Proposal) -> list[str]:
+    return [
+        "",
+        "[adopt.item]",
+        *_choice("label", proposal.item),
+        *_choice("key", proposal.item_key),
+        f"key_type = {_value(proposal.key_types[1])}",
+        *([] if proposal.item_title is None else _choice("title", proposal.item_title)),
+        *_list("properties", proposal.item_properties),
+        *_list("text", proposal.item_text),
+        *_list("attributes", proposal.item_attributes),
+    ]
+
+
+def _interaction(choice: InteractionChoice) -> list[str]:
+    lines = ["", "[[adopt.interactions]]", *_choice("type", choice.type)]
+    if choice.direction == "in":
+        lines.append('direction = "in"')
+    if choice.role != "target":
+        lines.append(f"role = {_value(choice.role)}")
+    for name in ("rating", "weight", "time"):
+        property_name = getattr(choice, name)
+        if property_name is not None:
+            lines.append(f"{name} = {_value(property_name)}")
+    if choice.rating is not None and choice.role == "target":
+        lines.append("# min_rating = 3  # lower ones are known dislikes")
+    if choice.time_unit != "s":
+        lines.append(f"time_format = {{ unit = {_value(choice.time_unit)} }}")
+    return lines
+
+
+def _entities(proposal: Proposal) -> list[str]:
+    lines = []
+    for entity in proposal.entities:
+        lines += ["", "[[adopt.entities]]", f"label = {_value(entity.label)}"]
+        lines += [*_choice("key", entity.key), *_list("properties", entity.properties)]
+    return lines
+
+
+def _relations(proposal: Proposal) -> list[str]:
+    relation_names = ", ".join(proposal.relations) or "none"
+    lines = [
+        "",
+        "[adopt.relations]",
+        *_comment(f"all other types between these labels: {relation_names}"),
+    ]
+    return lines + [
+        line for omission in proposal.left_out for line in _comment(f"not taken: {omission}")
+    ]
+
+
+def _choice(name: str, choice: Choice) -> list[str]:
+    alternatives = ", ".join(
+        f"{alternative} ({score})" for alternative, score in choice.alternatives
+    )
+    also = f"; else {alternatives}" if alternatives else ""
+    why = f"{name}, {choice.score:.2f} of 1: {'; '.join(choice.reasons)}{also}"
+    return [*_comment(why), f"{name} = {_value(choice.name)}"]
+
+
+def _comment(text: str) -> list[str]:
+    lines = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [f"# {line}" for line in lines]
+
+
+def _list(name: str, values: Iterable[str]) -> list[str]:
+    items = ", ".join(map(_value, values))
+    return [f"{name} = [{items}]"] if items else []
+
+
+def _value(text: str) -> str:
+    """A basic string of TOML; names have no character that JSON and TOML write differently."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _split(proposal: Proposal) -> str:
+    return "random" if proposal.interactions[0].time is None else "temporal_user"
+
+
+def to_json(proposal: Proposal) -> Mapping[str, object]:
+    """Gives a proposal as plain values."""
+    return {**asdict(proposal), "unsure": list(proposal.unsure())}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kgrec.adopt import words
 from kgrec.adopt.facts import SAMPLE, GraphFacts, read_facts
-from kgrec.adopt.proposal import Choice, EntityChoice, InteractionChoice, Proposal, Role
+from kgrec.adopt.proposal import Choice, EntityChoice, InteractionChoice, Proposal, Role, to_toml
 from kgrec.adopt.readings import (
     Candidate,
     item_columns,
@@ -18,7 +18,6 @@ from kgrec.adopt.readings import (
     time_unit,
     title_choice,
 )
-from kgrec.adopt.write import to_toml
 from kgrec.errors import DataError
 from kgrec.store.base import GraphStore
 

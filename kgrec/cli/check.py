@@ -49,12 +49,7 @@ def check(
             notes.append(f"{sum(report.rows.values()):,} rows of {len(report.rows):,} sources")
         with reporter.step("card") as notes:
             card = build_card(
-                dataset,
-                report,
-                settings.data,
-                events,
-                name=config.stem,
-                seed=settings.seed,
+                dataset, report, settings.data, events, name=config.stem, seed=settings.seed
             )
             notes.append(f"cautions: {len(card.cautions)}")
         if html is not None:

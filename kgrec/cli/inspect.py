@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,7 +49,7 @@ def inspect(
         raise ConfigError(f"--out {out} exists already; give another name, or remove it")
     with Reporter(as_json) as reporter:
         from kgrec.adopt import propose
-        from kgrec.adopt.write import to_json
+        from kgrec.adopt.proposal import to_json
         from kgrec.progress import progress_bar
 
         with (
@@ -82,8 +81,7 @@ def inspect(
         reporter.answer(answer, _labels(facts), "", _types(facts), "", ending)
 
 
-@contextmanager
-def _open_adopted(uri: str, database: str) -> Iterator[GraphStore]:
+def _open_adopted(uri: str, database: str) -> GraphStore:
     """Opens the graph to look at it, as the user who reads sources if there is one."""
     from kgrec.store.connect import NEO4J_SCHEMES, open_store
 
@@ -95,10 +93,7 @@ def _open_adopted(uri: str, database: str) -> Iterator[GraphStore]:
         )
     reader = {name: os.environ.get(f"KGREC_SOURCE_{name.upper()}") for name in ("user", "password")}
     credentials = reader if any(reader.values()) else {}
-    with open_store(
-        StoreConfig(uri=uri, database=database), read_only=True, **credentials
-    ) as graph_store:
-        yield graph_store
+    return open_store(StoreConfig(uri=uri, database=database), read_only=True, **credentials)
 
 
 def _write(path: Path, text: str) -> None:

@@ -95,16 +95,10 @@ def _publish(
     settings, naming = _graph(config_settings, uri)
     step = reporter.step("publish")
     with step as notes, completed_by("publish"), open_store(settings) as graph_store:
-        progress = not reporter.as_json
         report = publish(
-            run,
-            graph_store,
-            top=top,
-            similar=similar,
-            users=users,
-            naming=naming,
-            progress=progress,
-        )
+            run, graph_store, top=top, similar=similar, users=users, naming=naming,
+            progress=not reporter.as_json,
+        )  # fmt: skip
         publication = report.publication
         notes.append(graph_store.uri)
         notes.append("written" if report.changed else "already up to date")
@@ -160,14 +154,7 @@ def _retire(name: str, settings: StoreConfig, naming: Naming, reporter: Reporter
         retired = retire(graph_store, publication_id, naming=naming, progress=not reporter.as_json)
         remaining = publications(graph_store)
         notes.append(f"{retired.id} is taken back")
-    reporter.answer(
-        {
-            "store": settings.uri,
-            "retired": retired.to_dict(),
-            "publications": [publication.to_dict() for publication in remaining],
-        },
-        _table(remaining),
-    )
+    _answer(settings, remaining, reporter, retired=retired.to_dict())
 
 
 def _list(settings: StoreConfig, reporter: Reporter) -> None:
@@ -176,12 +163,15 @@ def _list(settings: StoreConfig, reporter: Reporter) -> None:
 
     with open_store(settings, read_only=True) as graph_store:
         published = publications(graph_store)
+    _answer(settings, published, reporter)
+
+
+def _answer(
+    settings: StoreConfig, published: list[Publication], reporter: Reporter, **fields: object
+) -> None:
+    publications = [publication.to_dict() for publication in published]
     reporter.answer(
-        {
-            "store": settings.uri,
-            "publications": [publication.to_dict() for publication in published],
-        },
-        _table(published),
+        {"store": settings.uri, **fields, "publications": publications}, _table(published)
     )
 
 

@@ -48,7 +48,10 @@ def query(
     with Reporter(as_json) as reporter:
         if name is None:
             descriptions = [describe(query_name) for query_name in sorted(QUERIES)]
-            described_queries = [_description_json(query_name) for query_name in descriptions]
+            described_queries = [
+                {key: value for key, value in vars(description).items() if key != "is_graph"}
+                for description in descriptions
+            ]
             reporter.answer({"queries": described_queries}, _catalogue(descriptions))
             return
         if name not in QUERIES:
@@ -113,16 +116,6 @@ def _usage(description: Description) -> list[str]:
 
 def _parameter_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _description_json(query: Description) -> dict[str, Any]:
-    return {
-        "name": query.name,
-        "purpose": query.purpose,
-        "parameters": list(query.parameters),
-        "defaults": dict(query.defaults),
-        "columns": list(query.columns),
-    }
 
 
 def _catalogue(queries: list[Description]) -> Table:

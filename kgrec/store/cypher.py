@@ -111,17 +111,11 @@ class Statement:
         for name, text in (names or {}).items():
             if not _QUOTED.fullmatch(text):
                 raise SchemaError(f"statement {self.name}: {name} is not in back-ticks: {text!r}")
-        values = {
-            name: value
-            for replacement in (names or {}, *replacements)
-            for name, value in replacement.items()
-        }
-        unused_replacements = [
-            replacement
-            for replacement in replacements
-            if not replacement.keys() & self.placeholders
-        ]
-        if unused_replacements or not self.placeholders <= values.keys():
+        values = dict(names or {})
+        for replacement in replacements:
+            values |= replacement
+        has_unused = any(not replacement.keys() & self.placeholders for replacement in replacements)
+        if has_unused or not self.placeholders <= values.keys():
             raise SchemaError(
                 f"statement {self.name} has the placeholders {sorted(self.placeholders)}, "
                 f"got {sorted(values)}; give a key for type, head, tail and a label for label"

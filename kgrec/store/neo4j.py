@@ -30,13 +30,7 @@ from neo4j.exceptions import (
 from kgrec.errors import ConfigError, QueryFailed, QueryTimedOut, StoreError, StoreUnavailable
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, GraphStore, Row
-from kgrec.store.blocks import (
-    EDGE_BLOCK,
-    edge_batches,
-    edge_block,
-    node_batches,
-    record_batches,
-)
+from kgrec.store.blocks import EDGE_BLOCK, edge_batches, edge_block, node_batches, record_batches
 from kgrec.store.connect import NEO4J_SCHEMES
 from kgrec.store.records import record_tables
 from kgrec.store.state import LOADING
@@ -130,7 +124,7 @@ class Neo4jStore(GraphStore):
         statement = self._statement(name)
         heads, tails = self._index_of_node(key.head), self._index_of_node(key.tail)
         try:
-            with self._session() as session:
+            with _read_session(self._driver, self._place) as session:
                 result = session.run(statement.fill(key), statement.bind(params))
                 for rows in record_batches(result, EDGE_BLOCK):
                     block = edge_block(rows, properties)
@@ -183,9 +177,6 @@ class Neo4jStore(GraphStore):
             )
         except (DriverError, Neo4jError) as exc:
             raise self._place.error(exc, query.text.splitlines()[0]) from exc
-
-    def _session(self) -> neo4j.Session:
-        return _read_session(self._driver, self._place)
 
     def _bulk_nodes(
         self, label: NodeLabel, frame: pd.DataFrame, on_rows: Callable[[int], None]

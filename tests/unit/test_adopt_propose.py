@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kgrec.adopt.facts import Degrees, GraphFacts, Label, Property, RelationshipType
+from kgrec.adopt.proposal import to_toml
 from kgrec.adopt.propose import propose
-from kgrec.adopt.write import to_toml
 from kgrec.config import AdoptConfig, Config
 from kgrec.errors import DataError
 
