@@ -216,6 +216,14 @@ class TestFit:
         gains = 1 / np.log2([3, 4, 4])
         assert found.per_user["ndcg@3"].tolist() == pytest.approx(gains.tolist())
 
+    def test_without_looks_there_is_no_value_on_valid(
+        self, graph: GraphData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        silent = DRIVER.replace('"valid_history": history', '"valid_history": []')
+        self.use(monkeypatch, tmp_path, silent)
+        choices = dict(fit_hopwise("LightGCN", graph, 7, tmp_path / "work").choices)
+        assert (choices["history"], choices["valid_ndcg@20"]) == ([], None)
+
     def test_tells_the_driver_all_it_needs(self, graph: GraphData, tmp_path: Path) -> None:
         work = tmp_path / "work"
         fit_hopwise("KGIN", graph, 7, work, epochs=3, settings={"learning_rate": 0.5})
