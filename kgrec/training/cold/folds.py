@@ -196,7 +196,7 @@ def user_mix(kernel: Tensor, warm: Tensor, cold: Tensor, settings: ColdUserSetti
 
 @dataclass(frozen=True, eq=False)
 class UserFold:
-    """Warm users of the sample, some of them matrix for cold."""
+    """Warm users of the sample, some of them taken for cold."""
 
     warm: Tensor  # (w,), places in the sample
     cold: Tensor  # (c,)
