@@ -12,6 +12,7 @@
     │   └── QueryFailed                          a statement failed
     │       └── QueryTimedOut (TimeoutError)     it took longer than it was given
     ├── RunError                            a run directory is damaged or of another graph
+    ├── PartFailed                          a part that is not kgrec's own fails, or is no part
     ├── NotFittedError      (RuntimeError)  a scorer is asked before it was fitted
     └── TrainingDiverged    (ArithmeticError)  the loss is no longer finite
 
@@ -69,6 +70,10 @@ class QueryTimedOut(QueryFailed, TimeoutError):  # noqa: N818
 
 class RunError(KgrecError):
     """A run directory is incomplete, damaged, or made for another graph version."""
+
+
+class PartFailed(KgrecError):  # noqa: N818
+    """A part that is not kgrec's own raises an error, or gives what cannot be scores."""
 
 
 class NotFittedError(KgrecError, RuntimeError):

@@ -17,6 +17,7 @@ from kgrec.explanation.reasons import (
     explain_scores,
     fetch_connections,
 )
+from kgrec.model.scorer import check_numbers
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
@@ -213,6 +214,7 @@ class Recommender:
     def _top(self, scores: Tensor, k: int) -> list[tuple[int, float]]:
         # A stable sort puts equals in the order of their indices, hence of their ids.
         order = torch.sort(scores, descending=True, stable=True)
+        check_numbers(order.values[:k], "the run")
         pairs = zip(order.indices[:k].tolist(), order.values[:k].tolist(), strict=True)
         return [(index, score) for index, score in pairs if score > -torch.inf]
 

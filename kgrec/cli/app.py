@@ -104,7 +104,7 @@ def _import_own(module: str) -> None:
     """Imports what the caller named; this is the only way in for code that is not kgrec's."""
     try:
         import_module(module)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # a module that exits with 0 would pass for done
         is_dotted = all(word.isidentifier() for word in module.split("."))
         is_missing = not is_dotted or (
             isinstance(exc, ModuleNotFoundError) and f"{module}.".startswith(f"{exc.name}.")

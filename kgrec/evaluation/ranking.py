@@ -8,11 +8,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kgrec.errors import ConfigError, DataError, ShapeError, TrainingDiverged
+from kgrec.errors import ConfigError, DataError, ShapeError
 from kgrec.evaluation.metrics import FloatArray, ranking_metrics
 from kgrec.graph.data import GraphData, IndexArray, Interactions
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Scorer
+from kgrec.model.scorer import Scorer, check_numbers
 from kgrec.progress import progress_bar
 from kgrec.schema import Role, Split
 
@@ -212,11 +212,7 @@ class RankingTask:
             relevant = _cells(self.truth, rows, scores)
             scores[relevant] = just_below(scores[relevant])
             top = scores.topk(min(k, self.num_items), dim=1)
-            if bool(top.values.isnan().any()):  # topk puts NaN first, so none hides behind the cut
-                raise TrainingDiverged(
-                    f"scores for {self.split!s}, users {block.start} to {block.stop - 1}, are "
-                    f"not numbers; lower training.learning_rate and train again"
-                )
+            check_numbers(top.values, f"{self.split!s}, users {block.start} to {block.stop - 1},")
             index = top.indices.cpu().numpy()
             real = (top.values > -torch.inf).cpu().numpy()
             keys = rows[:, None].numpy() * self.num_items + index

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from kgrec.errors import NotFittedError, RunError, ShapeError
+from kgrec.errors import NotFittedError, RunError, ShapeError, TrainingDiverged
 from kgrec.model.incidence import Incidence
 from kgrec.model.kinds import register_kind
 
@@ -237,6 +237,21 @@ class Scorer(ABC):
             rest=score,
             relation_names=(relation,),
             by_relation=score[:, None],
+        )
+
+
+def check_numbers(best: Tensor, whose: str) -> None:
+    """Raises TrainingDiverged where a score is not a number, which sorts before all others.
+
+    Args:
+        best: The best scores of each list, as `topk` or a descending sort gives them.
+        whose: Whose scores they are, in words.
+    """
+    bad = best.isnan().any(dim=-1)
+    if bad.any():
+        raise TrainingDiverged(
+            f"scores of {whose} are not numbers, in {int(bad.sum())} of {bad.numel()} lists; expected "
+            f"numbers; train again with a lower training.learning_rate, or mend your own part"
         )
 
 

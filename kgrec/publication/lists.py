@@ -20,6 +20,7 @@ from torch import Tensor
 
 from kgrec.adopt import OWN, Naming
 from kgrec.errors import StoreError
+from kgrec.model.scorer import check_numbers
 from kgrec.publication.versions import (
     HEADS,
     Publication,
@@ -114,7 +115,9 @@ def block_size(num_items: int) -> int:
 def _top(scores: Tensor, heads: Tensor, k: int, cold: Tensor) -> TopLists:
     """Gives the k best of each row (B, I), as a stable sort would, which sorts them all."""
     k = min(k, scores.shape[1])
-    least = scores.topk(k, dim=1).values[:, -1:]  # (B, 1)
+    best = scores.topk(k, dim=1).values  # (B, k)
+    check_numbers(best, "the run")
+    least = best[:, -1:]
     # All that is as good as the k-th takes part: equals come in the order of their indices.
     row, column = torch.nonzero((scores >= least) & (scores > -torch.inf), as_tuple=True)
     value = scores[row, column]

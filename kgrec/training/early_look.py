@@ -21,6 +21,7 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.training.fitting import Fitting
 from kgrec.training.fusion_search import search_fusion
 from kgrec.training.inner_split import history_of
+from kgrec.training.own_parts import failures_of
 from kgrec.training.part import Part
 from kgrec.vocabulary import Vocabulary
 
@@ -65,7 +66,8 @@ def parts_to_leave_out(fitting: Fitting, parts: Sequence[Part]) -> list[str]:
         for name, scorer in fitting.parts.items()
     }
     for part in parts:
-        trials[part.name] = part.trial_fit(fitting, history)
+        with failures_of(part, "trial_fit"):
+            trials[part.name] = part.trial_fit(fitting, history)
     fusion, value = search_fusion(trials, RankingTask(sample, Split.VALID))
     names = [part.name for part in parts if not fusion.part_weights[part.name]]
     weights = fusion.part_weights

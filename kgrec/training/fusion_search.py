@@ -15,7 +15,7 @@ from kgrec.evaluation.metrics import ranking_metrics
 from kgrec.evaluation.ranking import RankingTask, just_below
 from kgrec.model.fusion import Fusion, moments
 from kgrec.model.incidence import Incidence
-from kgrec.model.scorer import Scorer
+from kgrec.model.scorer import Scorer, check_numbers
 from kgrec.training.climbing import Axis, climb, leave_out
 from kgrec.training.part import all_parts
 
@@ -106,6 +106,7 @@ def _block(parts: Mapping[str, Scorer], task: RankingTask, rows: slice) -> _Bloc
     full, deviation = {}, {}
     for name, part in parts.items():
         scores = part.score(users).float().cpu()
+        check_numbers(scores, f"part {name}")
         spread, mean = moments(scores)
         full[name], deviation[name] = (scores - mean) / spread, spread
         ranked = full[name].clone()

@@ -86,17 +86,28 @@ class Part(ABC):
         )
 
     def run(self, fitting: "Fitting") -> "Scorer":
-        """Searches, unless that was done before, and fits."""
+        """Searches, unless that was done before, and fits.
+
+        Raises:
+            PartFailed: If the part is not kgrec's own, and fails or fits what is no scorer.
+        """
+        from kgrec.training.own_parts import check_scorer, failures_of
+
         with (
             fitting.timed(self.name),
             progress_bar(f"{self.title}: search", None, enabled=fitting.progress) as advance,
         ):
             settings = None
             if self.settings_type is not None:
-                settings = fitting.search_once(
-                    self.name, self.settings_type, lambda: self.search(fitting, advance)
-                )
-            return self.fit(fitting, settings, advance)
+                with failures_of(self, "search"):
+                    settings = fitting.search_once(
+                        self.name, self.settings_type, lambda: self.search(fitting, advance)
+                    )
+            with failures_of(self, "fit"):
+                scorer = self.fit(fitting, settings, advance)
+            if not registry.is_built_in(self.name):
+                check_scorer(self, scorer, fitting, saved=fitting.work is not None)
+            return scorer
 
 
 def register_part(part: Part) -> None:
@@ -142,10 +153,13 @@ def fit_part(fitting: "Fitting", part: Part) -> "Scorer | None":
 
 
 def _can_be_fitted(fitting: "Fitting", part: Part) -> bool:
+    from kgrec.training.own_parts import failures_of
+
     has_times = fitting.choices.temporal and fitting.ranks is not None
     if not part.is_enabled(fitting.config) or (part.needs_times and not has_times):
         return False
-    return part.applies(fitting)
+    with failures_of(part, "applies"):
+        return part.applies(fitting)
 
 
 def fit_parts(fitting: "Fitting") -> "dict[str, Scorer]":
