@@ -244,14 +244,13 @@ def check_numbers(best: Tensor, whose: str) -> None:
     """Raises TrainingDiverged where a score is not a number, which sorts before all others.
 
     Args:
-        best: (..., k), the best scores of lists as `topk` gives them.
-        whose: Whose scores they are, in words.
+        best: (..., k), the best scores of lists as `topk` gives them; `whose` says it in words.
     """
     bad = best.isnan().any(dim=-1)
     if bad.any():
         raise TrainingDiverged(
-            f"scores of {whose} are no numbers, in {int(bad.sum())} of {bad.numel()} lists; lower "
-            f"training.learning_rate and train again, or mend the part of your own"
+            f"scores of {whose} are not numbers, in {int(bad.sum())} of {bad.numel()} lists; lower "
+            f"training.learning_rate and train again, or mend your own part"
         )
 
 

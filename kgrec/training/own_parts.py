@@ -58,7 +58,8 @@ def check_scorer(part: "Part", scorer: object, fitting: "Fitting", *, saved: boo
             another scorer comes back from its state.
         RunError: If its class cannot be saved.
     """
-    users = torch.linspace(0, fitting.graph.num_users - 1, _MOST_USERS).long().unique()
+    num_users = fitting.graph.num_users
+    users = torch.arange(0, num_users, max(1, num_users // _MOST_USERS))[:_MOST_USERS]
     shape = (len(users), fitting.graph.num_items)
     if not isinstance(scorer, Scorer):
         raise _failure(part, f"fit gave {type(scorer).__name__}", "a kgrec.Scorer")

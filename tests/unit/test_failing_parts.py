@@ -190,14 +190,14 @@ def test_numbers_that_are_none_of_users_who_were_not_looked_at_end_the_training(
     settings = {"data": {"interactions": "x.csv"}, "fusion": {"network": False}, **overrides}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kgrec.training.own_parts._MOST_USERS", 4)
-        with pytest.raises(TrainingDiverged, match="scores of part mine are no numbers, in 24 of"):
+        with pytest.raises(TrainingDiverged, match="scores of part mine are not numbers, in 24 of"):
             fit(Config.build(settings, base=Path()), graph, progress=False)
     assert graph.held_out[Split.VALID].user_index.max() == 23
 
 
 def test_lists_with_what_is_no_number_are_refused() -> None:
     check_numbers(torch.tensor([[1.0, -torch.inf]]), "the run")
-    with pytest.raises(TrainingDiverged, match="scores of the run are no numbers, in 1 of 2 list"):
+    with pytest.raises(TrainingDiverged, match="scores of the run are not numbers, in 1 of 2 list"):
         check_numbers(torch.tensor([[torch.nan, 1.0], [2.0, 1.0]]), "the run")
     with pytest.raises(TrainingDiverged, match="in 1 of 1 lists"):
         check_numbers(torch.tensor([torch.nan, 1.0]), "the run")
