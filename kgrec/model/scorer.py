@@ -241,11 +241,7 @@ class Scorer(ABC):
 
 
 def check_numbers(best: Tensor, whose: str) -> None:
-    """Raises TrainingDiverged where a score is not a number, which sorts before all others.
-
-    Args:
-        best: (..., k), the best scores of lists as `topk` gives them; `whose` says it in words.
-    """
+    """Raises TrainingDiverged if one of the best scores (..., k) of lists is not a number."""
     bad = best.isnan().any(dim=-1)
     if bad.any():
         raise TrainingDiverged(
