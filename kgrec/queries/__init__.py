@@ -21,15 +21,19 @@ from kgrec.queries.catalogue import (
     schema_summary,
     sparse_nodes,
 )
-from kgrec.queries.items import (
+from kgrec.queries.nodes import (
     candidates,
+    co_interacted,
     item_neighbourhood,
+    paths,
     popular,
     shared_entities,
     similar_by_attributes,
     similar_by_vector,
     similar_items,
     trending,
+    user_history,
+    user_profile,
 )
 from kgrec.queries.publishing import (
     publications,
@@ -38,7 +42,6 @@ from kgrec.queries.publishing import (
     recommend_filtered,
 )
 from kgrec.queries.results import GraphResult, QueryResult
-from kgrec.queries.users import co_interacted, paths, user_history, user_profile
 from kgrec.queries.walks import random_walks, subgraph
 from kgrec.queries.weights import relation_weights
 

@@ -1,6 +1,8 @@
 """Queries on the graph as a whole."""
 
-from kgrec.queries.results import TIMEOUT, QueryResult, ask
+from typing import Unpack
+
+from kgrec.queries.results import TIMEOUT, Page, QueryResult, ask
 from kgrec.queries.rows import (
     AttributeStatistic,
     CatalogueRow,
@@ -14,51 +16,31 @@ from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 
 
-def schema_summary(
-    store: GraphStore, *, skip: int = 0, limit: int = 200, timeout: float | None = TIMEOUT
-) -> QueryResult[TypeSummary]:
+def schema_summary(store: GraphStore, **page: Unpack[Page]) -> QueryResult[TypeSummary]:
     """Gives the relationship types that a model may learn from, the largest first.
 
     Args:
         store: Open for reading.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take; None leaves it to the store.
+        **page: See `Page`.
     """
-    return ask(store, "schema_summary", TypeSummary, timeout, skip=skip, limit=limit)
+    return ask(store, "schema_summary", TypeSummary, **page)
 
 
 def attribute_statistics(
-    store: GraphStore,
-    *,
-    relations: Names = (),
-    skip: int = 0,
-    limit: int = 50,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, *, relations: Names = (), **page: Unpack[Page]
 ) -> QueryResult[AttributeStatistic]:
     """Gives the attributes of most items.
 
     Args:
         store: Open for reading.
         relations: Only these relations; all without any.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
-    return ask(
-        store, "attribute_statistics", AttributeStatistic, timeout,
-        relations=relations, skip=skip, limit=limit,
-    )  # fmt: skip
+    return ask(store, "attribute_statistics", AttributeStatistic, relations=relations, **page)
 
 
 def sparse_nodes(
-    store: GraphStore,
-    *,
-    label: NodeLabel | str = "User",
-    at_most: int = 5,
-    skip: int = 0,
-    limit: int = 50,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, *, label: NodeLabel | str = "User", at_most: int = 5, **page: Unpack[Page]
 ) -> QueryResult[QuietNode]:
     """Gives users or items with few training interactions, the fewest first.
 
@@ -66,34 +48,22 @@ def sparse_nodes(
         store: Open for reading.
         label: User or Item.
         at_most: Most interactions of a sparse node; it has at least one.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
-    return ask(
-        store, "sparse_nodes", QuietNode, timeout,
-        label=label, at_most=at_most, skip=skip, limit=limit,
-    )  # fmt: skip
+    return ask(store, "sparse_nodes", QuietNode, label=label, at_most=at_most, **page)
 
 
 def cold_nodes(
-    store: GraphStore,
-    *,
-    label: NodeLabel | str = "Item",
-    skip: int = 0,
-    limit: int = 50,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, *, label: NodeLabel | str = "Item", **page: Unpack[Page]
 ) -> QueryResult[QuietNode]:
     """Gives users or items without training interactions, those with most relations first.
 
     Args:
         store: Open for reading.
         label: User or Item.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
-    return ask(store, "cold_nodes", QuietNode, timeout, label=label, skip=skip, limit=limit)
+    return ask(store, "cold_nodes", QuietNode, label=label, **page)
 
 
 def relations(store: GraphStore, *, timeout: float | None = TIMEOUT) -> QueryResult[CatalogueRow]:
@@ -103,7 +73,7 @@ def relations(store: GraphStore, *, timeout: float | None = TIMEOUT) -> QueryRes
         store: Open for reading.
         timeout: Seconds it may take.
     """
-    return ask(store, "relations", CatalogueRow, timeout)
+    return ask(store, "relations", CatalogueRow, timeout=timeout)
 
 
 def loads(store: GraphStore, *, timeout: float | None = TIMEOUT) -> QueryResult[LoadRow]:
@@ -113,7 +83,7 @@ def loads(store: GraphStore, *, timeout: float | None = TIMEOUT) -> QueryResult[
         store: Open for reading.
         timeout: Seconds it may take.
     """
-    return ask(store, "loads", LoadRow, timeout)
+    return ask(store, "loads", LoadRow, timeout=timeout)
 
 
 def graph_state(store: GraphStore, *, timeout: float | None = TIMEOUT) -> QueryResult[StateRow]:
@@ -123,4 +93,4 @@ def graph_state(store: GraphStore, *, timeout: float | None = TIMEOUT) -> QueryR
         store: Open for reading.
         timeout: Seconds it may take.
     """
-    return ask(store, "graph_state", StateRow, timeout)
+    return ask(store, "graph_state", StateRow, timeout=timeout)

@@ -9,7 +9,7 @@ from kgrec.queries import QUERIES
 from kgrec.store.cypher import load_statements
 
 #: Parameters of the functions that are none of the query.
-_OF_THE_CALL = ("store", "timeout")
+_OF_THE_CALL = {"store", "timeout", "page"}
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,22 @@ class Description:
 def describe(name: str) -> Description:
     """Describes a query; raises KeyError if there is none."""
     function = QUERIES[name]
-    parameters = inspect.signature(function).parameters.values()
-    query_parameters = [parameter for parameter in parameters if parameter.name not in _OF_THE_CALL]
+    signature = inspect.signature(function).parameters
+    types = get_type_hints(function)
+    page = get_type_hints(*get_args(types["page"])) if "page" in types else {}
     statement = load_statements("embedded")[name]
+    names = [key for key in (*signature, *page) if key not in _OF_THE_CALL]
+    if page:
+        names.sort(key=statement.parameters.index)
     defaults = {
-        p.name: p.default for p in query_parameters if p.default is not inspect.Parameter.empty
+        **statement.defaults,
+        **{key: p.default for key, p in signature.items() if p.default not in (p.empty, (), None)},
     }
-    result = get_type_hints(function)["return"]
-    (row_type,) = get_args(result)
     return Description(
         name,
         (inspect.getdoc(function) or statement.purpose).splitlines()[0],
-        tuple(parameter.name for parameter in query_parameters),
-        {
-            key: statement.defaults[key] if value in ((), None) else value
-            for key, value in defaults.items()
-        },
-        tuple(field.name for field in fields(row_type)),
-        hasattr(result, "to_networkx"),
+        tuple(names),
+        {key: defaults[key] for key in names if key in defaults},
+        tuple(field.name for field in fields(*get_args(types["return"]))),
+        hasattr(types["return"], "to_networkx"),
     )

@@ -1,11 +1,10 @@
 """Queries on what `kgrec publish` has written; all of them see the current publication alone."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
-from kgrec.queries.results import TIMEOUT, QueryResult, ask
+from kgrec.queries.results import Filters, Page, QueryResult, ask
 from kgrec.queries.rows import ItemRow, Row
-from kgrec.queries.values import Names
 from kgrec.store.base import GraphStore
 
 
@@ -49,30 +48,18 @@ class NearItem(ItemRow):
     cosine: float
 
 
-def publications(
-    store: GraphStore, *, skip: int = 0, limit: int = 100, timeout: float | None = TIMEOUT
-) -> QueryResult[PublicationRow]:
+def publications(store: GraphStore, **page: Unpack[Page]) -> QueryResult[PublicationRow]:
     """Gives what of runs is in the graph, the latest first.
 
     Args:
         store: Open for reading.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take; None leaves it to the store.
+        **page: See `Page`.
     """
-    return ask(store, "publications", PublicationRow, timeout, skip=skip, limit=limit)
+    return ask(store, "publications", PublicationRow, **page)
 
 
 def published_recommendations(
-    store: GraphStore,
-    user: str,
-    *,
-    attributes: Mapping[str, Names] | Sequence[tuple[str, Names]] = (),
-    ranges: Mapping[str, tuple[float | None, float | None]] | None = None,
-    available: str | None = None,
-    skip: int = 0,
-    limit: int = 20,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, user: str, **page: Unpack[Filters]
 ) -> QueryResult[PublishedItem]:
     """Gives what is recommended to a user and meets all constraints, the best first.
 
@@ -81,54 +68,26 @@ def published_recommendations(
     Args:
         store: Open for reading.
         user: Id of the user.
-        attributes: Ids by relation; an item has at least one of them in every relation named.
-        ranges: By property `(low, high)`, both ends included, None for an open one; an item
-            without the property is out.
-        available: A property that must be true, or a number above zero.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Filters`.
     """
-    return ask(
-        store, "published_recommendations", PublishedItem, timeout,
-        user=user, attributes=attributes, ranges=ranges or {}, available=available, skip=skip,
-        limit=limit,
-    )  # fmt: skip
+    return ask(store, "published_recommendations", PublishedItem, user=user, **page)
 
 
 def published_similar(
-    store: GraphStore,
-    item: str,
-    *,
-    skip: int = 0,
-    limit: int = 20,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, item: str, **page: Unpack[Page]
 ) -> QueryResult[PublishedSimilarItem]:
     """Gives the items that the published run finds like an item, the closest first.
 
     Args:
         store: Open for reading.
         item: Id of the item.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
-    return ask(
-        store, "published_similar", PublishedSimilarItem, timeout, item=item, skip=skip, limit=limit
-    )
+    return ask(store, "published_similar", PublishedSimilarItem, item=item, **page)
 
 
 def recommend_filtered(
-    store: GraphStore,
-    user: str,
-    *,
-    attributes: Mapping[str, Names] | Sequence[tuple[str, Names]] = (),
-    ranges: Mapping[str, tuple[float | None, float | None]] | None = None,
-    available: str | None = None,
-    fetch: int = 500,
-    skip: int = 0,
-    limit: int = 20,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, user: str, *, fetch: int = 500, **page: Unpack[Filters]
 ) -> QueryResult[NearItem]:
     """Gives the items nearest to a user by the published vectors that meet all constraints.
 
@@ -139,17 +98,7 @@ def recommend_filtered(
     Args:
         store: Open for reading.
         user: Id of the user.
-        attributes: Ids by relation; an item has at least one of them in every relation named.
-        ranges: By property `(low, high)`, both ends included, None for an open one; an item
-            without the property is out.
-        available: A property that must be true, or a number above zero.
         fetch: Items to look at.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Filters`.
     """
-    return ask(
-        store, "recommend_filtered", NearItem, timeout,
-        user=user, attributes=attributes, ranges=ranges or {}, available=available, fetch=fetch,
-        skip=skip, limit=limit,
-    )  # fmt: skip
+    return ask(store, "recommend_filtered", NearItem, user=user, fetch=fetch, **page)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
 from kgrec.queries.rows import Row
-from kgrec.queries.values import check_timeout, check_value
+from kgrec.queries.values import Names, check_timeout, check_value
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.cypher import get_statement
@@ -66,7 +66,7 @@ class Path(GraphRow):
 
     def edges(self, parameters: Mapping[str, Any]) -> Iterator[GraphEdge]:  # noqa: ARG002
         """Gives the edges in their order."""
-        return _chain(self.labels, self.ids, self.names, self.steps)
+        return _chain(self)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Walk(GraphRow):
 
     def edges(self, parameters: Mapping[str, Any]) -> Iterator[GraphEdge]:  # noqa: ARG002
         """Gives the edges in their order."""
-        return _chain(self.labels, self.ids, self.names, self.steps)
+        return _chain(self)
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,9 @@ class SubgraphEdge(GraphRow):
         )
 
 
-def _chain(
-    labels: tuple[str, ...],
-    ids: tuple[str, ...],
-    names: tuple[str | None, ...],
-    steps: tuple[str, ...],
-) -> Iterator[GraphEdge]:
-    nodes = list(zip(labels, ids, names, strict=True))
-    for near, far, step in zip(nodes, nodes[1:], steps, strict=False):
+def _chain(row: Path | Walk) -> Iterator[GraphEdge]:
+    nodes = list(zip(row.labels, row.ids, row.names, strict=True))
+    for near, far, step in zip(nodes, nodes[1:], row.steps, strict=False):
         kind = step.removeprefix(_AGAINST)
         yield (near, far, kind) if kind == step else (far, near, kind)
 
@@ -198,34 +193,61 @@ class GraphResult(QueryResult[G], Generic[G]):
 TIMEOUT = 30.0
 
 
+class Page(TypedDict, total=False):
+    """What of its rows a query gives; the default of `limit` is that of its statement.
+
+    Attributes:
+        skip: Rows to leave out, 0 unless said otherwise.
+        limit: Rows to give at most.
+        timeout: Seconds it may take, `TIMEOUT` unless said otherwise; None leaves it to the store.
+    """
+
+    skip: int
+    limit: int
+    timeout: float | None
+
+
+class Filters(Page, total=False):
+    """What an item must be to be among the rows, and what of these a query gives.
+
+    Attributes:
+        attributes: Ids by relation; an item has at least one of them in every relation named.
+        ranges: By property `(low, high)`, both ends included, None for an open one; an item
+            without the property is out.
+        available: A property that must be true, or a number above zero.
+    """
+
+    attributes: Mapping[str, Names] | Sequence[tuple[str, Names]]
+    ranges: Mapping[str, tuple[float | None, float | None]] | None
+    available: str | None
+
+
 def ask(
-    store: GraphStore, query: str, row_type: type[R], timeout: float | None, **values: Any
+    store: GraphStore,
+    query: str,
+    row_type: type[R],
+    *,
+    timeout: float | None = TIMEOUT,
+    **values: Any,
 ) -> QueryResult[R]:
     """Checks the parameters, runs the statement and gives its rows.
 
     Raises:
         ConfigError: If a parameter is of another kind or out of range.
+        SchemaError: If the query has no such parameter.
         QueryTimedOut: If it takes longer than `timeout` seconds.
         StoreError: If the store refuses.
     """
     limit = check_timeout(query, timeout)
-    params = check_values(store, query, values)
+    statement = get_statement(store.capabilities.engine, query)
+    params = {
+        name: check_value(query, name, value, optional=statement.defaults.get(name, "") is None)
+        for name, value in statement.bind(values).items()
+    }
     rows = tuple(row_type.of(row) for row in store.query(query, params, timeout=limit))
     return QueryResult(query, params, row_type, rows)
 
 
-def ask_graph(
-    store: GraphStore, query: str, row_type: type[G], timeout: float | None, **values: Any
-) -> GraphResult[G]:
+def ask_graph(store: GraphStore, query: str, row_type: type[G], **values: Any) -> GraphResult[G]:
     """Asks a query whose rows are pieces of a graph; see `ask`."""
-    result = ask(store, query, row_type, timeout, **values)
-    return GraphResult(result.query, result.parameters, row_type, result.rows)
-
-
-def check_values(store: GraphStore, query: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Gives parameters as the statement takes them; None only where that is the default."""
-    defaults = get_statement(store.capabilities.engine, query).defaults
-    return {
-        name: check_value(query, name, value, optional=defaults.get(name, "") is None)
-        for name, value in values.items()
-    }
+    return GraphResult(**vars(ask(store, query, row_type, **values)))

@@ -172,7 +172,7 @@ def _attributes(value: Any) -> list[list[Any]]:
 
 def _ranges(value: Any) -> list[list[Any]]:
     ranges = []
-    for name, (low, high) in _pairs(value):
+    for name, (low, high) in _pairs({} if value is None else value):
         ends = [None if end is None else _number(end) for end in (low, high)]
         ranges.append([_text(name), *ends])
     return ranges

@@ -1,15 +1,28 @@
-"""Queries on an item, and on many items."""
+"""Queries on a user, on an item, and on many items."""
 
-from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 from kgrec.errors import ConfigError, StoreError
-from kgrec.queries.results import TIMEOUT, GraphResult, Neighbour, QueryResult, ask, ask_graph
+from kgrec.queries.results import (
+    TIMEOUT,
+    Filters,
+    GraphResult,
+    Neighbour,
+    Page,
+    Path,
+    QueryResult,
+    ask,
+    ask_graph,
+)
 from kgrec.queries.rows import (
     AttributeSimilarItem,
+    Interaction,
+    NeighboursItem,
     PopularItem,
     SharedEntity,
     SimilarItem,
     TrendingItem,
+    UserProfile,
     VectorSimilarItem,
 )
 from kgrec.queries.values import Names, Weights, check_value
@@ -19,14 +32,81 @@ from kgrec.store.base import GraphStore
 _VECTOR_INDEX = f"kgrec_{NodeLabel.ITEM}_embedding"
 
 
-def item_neighbourhood(
+def user_history(store: GraphStore, user: str, **page: Unpack[Page]) -> QueryResult[Interaction]:
+    """Gives a user's training interactions, the latest first.
+
+    Args:
+        store: Open for reading.
+        user: Id of the user.
+        **page: See `Page`.
+    """
+    return ask(store, "user_history", Interaction, user=user, **page)
+
+
+def user_profile(
+    store: GraphStore, user: str, *, limit: int = 5, timeout: float | None = TIMEOUT
+) -> QueryResult[UserProfile]:
+    """Gives one row on a user: counts, times, own properties, the items' most frequent attributes.
+
+    Args:
+        store: Open for reading.
+        user: Id of the user.
+        limit: Attributes a relation at most.
+        timeout: Seconds it may take.
+    """
+    return ask(store, "user_profile", UserProfile, user=user, limit=limit, timeout=timeout)
+
+
+def co_interacted(
+    store: GraphStore, user: str, *, neighbours: int = 100, **page: Unpack[Page]
+) -> QueryResult[NeighboursItem]:
+    """Gives the items new to a user that the users who share most items with them like.
+
+    Args:
+        store: Open for reading.
+        user: Id of the user.
+        neighbours: How many other users are asked.
+        **page: See `Page`.
+    """
+    return ask(store, "co_interacted", NeighboursItem, user=user, neighbours=neighbours, **page)
+
+
+def paths(
     store: GraphStore,
+    user: str,
     item: str,
     *,
-    relations: Names = (),
-    skip: int = 0,
-    limit: int = 50,
-    timeout: float | None = TIMEOUT,
+    hops: int = 3,
+    weights: Weights = (),
+    max_degree: int = 100,
+    **page: Unpack[Page],
+) -> GraphResult[Path]:
+    """Gives the best simple paths of 2 to `hops` steps from a user to an item.
+
+    A path's score is the product of its steps' weights, over the product of its inner nodes'
+    degrees: relations that matter, through nodes that are special. The degree of an entity is
+    the number of its relation edges, that of a user or item one more than its interactions.
+
+    Args:
+        store: Open for reading.
+        user: Id of the user.
+        item: Id of the item.
+        hops: Most steps, 2 to 4.
+        weights: By directed relation, as `relation_weights` gives them; 1 where there is none.
+            Steps whose weight is 0 are not taken.
+        max_degree: Inner nodes of a higher degree are not entered, and so many of the user's own
+            edges are followed, to the nodes of the lowest degree. The work grows with its third
+            power at worst.
+        **page: See `Page`.
+    """
+    return ask_graph(
+        store, "paths", Path,
+        user=user, item=item, hops=hops, weights=weights, max_degree=max_degree, **page,
+    )  # fmt: skip
+
+
+def item_neighbourhood(
+    store: GraphStore, item: str, *, relations: Names = (), **page: Unpack[Page]
 ) -> GraphResult[Neighbour]:
     """Gives the entities and items around an item, by relation.
 
@@ -34,34 +114,20 @@ def item_neighbourhood(
         store: Open for reading.
         item: Id of the item.
         relations: Only these relations; all without any.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take; None leaves it to the store.
+        **page: See `Page`.
     """
-    return ask_graph(
-        store, "item_neighbourhood", Neighbour, timeout,
-        item=item, relations=relations, skip=skip, limit=limit,
-    )  # fmt: skip
+    return ask_graph(store, "item_neighbourhood", Neighbour, item=item, relations=relations, **page)
 
 
-def similar_items(
-    store: GraphStore,
-    item: str,
-    *,
-    skip: int = 0,
-    limit: int = 20,
-    timeout: float | None = TIMEOUT,
-) -> QueryResult[SimilarItem]:
+def similar_items(store: GraphStore, item: str, **page: Unpack[Page]) -> QueryResult[SimilarItem]:
     """Gives the items that share users with an item, by the cosine of their users.
 
     Args:
         store: Open for reading.
         item: Id of the item.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
-    return ask(store, "similar_items", SimilarItem, timeout, item=item, skip=skip, limit=limit)
+    return ask(store, "similar_items", SimilarItem, item=item, **page)
 
 
 def similar_by_attributes(
@@ -70,9 +136,7 @@ def similar_by_attributes(
     *,
     weights: Weights = (),
     max_degree: int = 1000,
-    skip: int = 0,
-    limit: int = 20,
-    timeout: float | None = TIMEOUT,
+    **page: Unpack[Page],
 ) -> QueryResult[AttributeSimilarItem]:
     """Gives the items that share attributes with an item, weighed by relation and rarity.
 
@@ -85,23 +149,16 @@ def similar_by_attributes(
         item: Id of the item.
         weights: By directed relation, as `relation_weights` gives them; 1 where there is none.
         max_degree: Attributes with more such edges are left out: they tell little and cost most.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
     return ask(
-        store, "similar_by_attributes", AttributeSimilarItem, timeout,
-        item=item, weights=weights, max_degree=max_degree, skip=skip, limit=limit,
+        store, "similar_by_attributes", AttributeSimilarItem,
+        item=item, weights=weights, max_degree=max_degree, **page,
     )  # fmt: skip
 
 
 def similar_by_vector(
-    store: GraphStore,
-    item: str,
-    *,
-    skip: int = 0,
-    limit: int = 20,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, item: str, **page: Unpack[Page]
 ) -> QueryResult[VectorSimilarItem]:
     """Gives the items with the most similar text vectors.
 
@@ -112,16 +169,12 @@ def similar_by_vector(
     Args:
         store: Open for reading; its items have vectors (`text.write_to_store`).
         item: Id of the item.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
 
     Raises:
         StoreError: If the store has no vectors of items.
     """
-    result = ask(
-        store, "similar_by_vector", VectorSimilarItem, timeout, item=item, skip=skip, limit=limit
-    )
+    result = ask(store, "similar_by_vector", VectorSimilarItem, item=item, **page)
     if not result and not _has_vectors(store):
         raise StoreError(
             f"{store.uri} has no text vectors of items; set text.write_to_store = true and run "
@@ -138,13 +191,7 @@ def _has_vectors(store: GraphStore) -> bool:
 
 
 def shared_entities(
-    store: GraphStore,
-    own: Names,
-    item: str,
-    *,
-    skip: int = 0,
-    limit: int = 50,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, own: Names, item: str, **page: Unpack[Page]
 ) -> QueryResult[SharedEntity]:
     """Gives how own items are connected to an item: by one entity, or directly.
 
@@ -152,49 +199,31 @@ def shared_entities(
         store: Open for reading.
         own: Ids of the own items.
         item: Id of the item.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
-    return ask(
-        store, "shared_entities", SharedEntity, timeout,
-        own=own, item=item, skip=skip, limit=limit,
-    )  # fmt: skip
+    return ask(store, "shared_entities", SharedEntity, own=own, item=item, **page)
 
 
 def candidates(
     store: GraphStore,
     *,
-    attributes: Mapping[str, Names] | Sequence[tuple[str, Names]] = (),
-    ranges: Mapping[str, tuple[float | None, float | None]] | None = None,
-    available: str | None = None,
     user: str | None = None,
     unseen: bool = True,
     undisliked: bool = True,
-    skip: int = 0,
-    limit: int = 50,
-    timeout: float | None = TIMEOUT,
+    **page: Unpack[Filters],
 ) -> QueryResult[PopularItem]:
     """Gives the items that meet all constraints, the most popular first.
 
     Args:
         store: Open for reading.
-        attributes: Ids by relation; an item has at least one of them in every relation named.
-        ranges: By property `(low, high)`, both ends included, None for an open one; an item
-            without the property is out.
-        available: A property that must be true, or a number above zero.
         user: Whose interactions count for the next two.
         unseen: Whether items of the user's training interactions are out.
         undisliked: Whether items that a negative behaviour of the user names are out.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Filters`.
     """
     return ask(
-        store, "candidates", PopularItem, timeout,
-        attributes=attributes, ranges=ranges or {}, available=available, user=user, unseen=unseen,
-        undisliked=undisliked, skip=skip, limit=limit,
-    )  # fmt: skip
+        store, "candidates", PopularItem, user=user, unseen=unseen, undisliked=undisliked, **page
+    )
 
 
 def popular(
@@ -202,9 +231,7 @@ def popular(
     *,
     since: float | None = None,
     until: float | None = None,
-    skip: int = 0,
-    limit: int = 20,
-    timeout: float | None = TIMEOUT,
+    **page: Unpack[Page],
 ) -> QueryResult[PopularItem]:
     """Gives the items with the most training interactions.
 
@@ -212,23 +239,13 @@ def popular(
         store: Open for reading.
         since: Only interactions from here on, seconds since 1970 UTC.
         until: Only interactions before.
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
-    return ask(
-        store, "popular", PopularItem, timeout, since=since, until=until, skip=skip, limit=limit
-    )
+    return ask(store, "popular", PopularItem, since=since, until=until, **page)
 
 
 def trending(
-    store: GraphStore,
-    since: float,
-    until: float,
-    *,
-    skip: int = 0,
-    limit: int = 20,
-    timeout: float | None = TIMEOUT,
+    store: GraphStore, since: float, until: float, **page: Unpack[Page]
 ) -> QueryResult[TrendingItem]:
     """Gives the items with more interactions in a window than in the window before it.
 
@@ -239,16 +256,12 @@ def trending(
         store: Open for reading.
         since: Where the window begins, seconds since 1970 UTC.
         until: Where it ends. (In Cypher, `before` says where the window before begins.)
-        skip: Rows to leave out.
-        limit: Rows to give at most.
-        timeout: Seconds it may take.
+        **page: See `Page`.
     """
     since, until = check_value("trending", "since", since), check_value("trending", "until", until)
     if not since < until:
         raise ConfigError(
             f"query trending: since={since} is not before until={until}; give a window of time"
         )
-    return ask(
-        store, "trending", TrendingItem, timeout,
-        since=since, until=until, before=since - (until - since), skip=skip, limit=limit,
-    )  # fmt: skip
+    before = since - (until - since)
+    return ask(store, "trending", TrendingItem, since=since, until=until, before=before, **page)
