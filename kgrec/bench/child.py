@@ -1,25 +1,74 @@
-"""The process of one fit: `python -m kgrec.bench.child ORDER.json`.
+"""The process of one fit, `python -m kgrec.bench.child ORDER.json`: starting it, and what it does.
 
 A process of its own makes its seconds and its memory its own: nothing is warm, and nothing that
 another model left behind is counted.
 """
 
+import os
 import shutil
+import signal
+import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kgrec.bench.fits import Fit, Order, PerUser, Row, write_result
+from kgrec.bench.fits import Fit, Order, write_result
 from kgrec.bench.machine import origin, own_peak_memory_mb
-from kgrec.bench.peer import Job, PeerFit, count_parameters
+from kgrec.bench.peer import Job, count_parameters
 from kgrec.bench.peers import find_peer
 from kgrec.bench.protocol import judge
 from kgrec.config import Config
 from kgrec.errors import KgrecError, RunError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.store.connect import open_store
+
+#: Carries out an order; gives None, or why there is no result.
+Launch = Callable[[Order], str | None]
+
+#: A fit is ended after so many times the minutes that peers may train.
+PATIENCE = 3.0
+
+
+def launch_process(order: Order) -> str | None:
+    """Carries out an order in a process of its own.
+
+    What the process says goes to `log.txt` in the order's folder.
+
+    Returns:
+        None, or why it failed: its last line, the signal that ended it, or that it took too long.
+    """
+    path = order.write()
+    log = order.folder / "log.txt"
+    # -P: the folder this is run in must not stand in for the package that runs.
+    command = [sys.executable, "-P", "-m", "kgrec.bench.child", str(path)]
+    quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **quiet}
+        )
+        try:
+            code = process.wait(timeout=60 * PATIENCE * order.minutes)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return f"ended after {PATIENCE * order.minutes:g} minutes"
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    return None if code == 0 else _reason(code, log)
+
+
+def _reason(code: int, log: Path) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = ", which often means that memory ran out" if name == "SIGKILL" else ""
+        return f"killed by {name}{hint}"
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    words = [line.strip() for line in lines if line.strip()]
+    return words[-1] if words else f"exit code {code}, without a word"
 
 
 def carry_out(order: Order) -> None:
@@ -47,7 +96,18 @@ def carry_out(order: Order) -> None:
     peer_fit = peer.fit(job)
     seconds = time.perf_counter() - started
     peak = own_peak_memory_mb()
-    rows, users = _judge(peer_fit, job, cold=order.cold)
+    rows, users = {}, {}
+    for name, scorer in {"": peer_fit.scorer, **peer_fit.parts}.items():
+        parameters = peer_fit.parameters.get(name)
+        rows[name], users[name] = judge(
+            scorer,
+            graph,
+            job.final,
+            k=config.evaluation.k,
+            block_size=config.evaluation.block_size,
+            cold=order.cold,
+            parameters=count_parameters(scorer) if parameters is None else parameters,
+        )
     fit = Fit.of(
         order,
         origin(),
@@ -59,30 +119,6 @@ def carry_out(order: Order) -> None:
     )
     write_result(order.folder, fit, users)
     shutil.rmtree(work, ignore_errors=True)
-
-
-def _judge(peer_fit: PeerFit, job: Job, *, cold: bool) -> tuple[dict[str, Row], dict[str, PerUser]]:
-    rows, users = {}, {}
-    evaluation = job.config.evaluation
-    for name, scorer in {"": peer_fit.scorer, **peer_fit.parts}.items():
-        metrics = judge(
-            scorer,
-            job.graph,
-            job.final,
-            k=evaluation.k,
-            block_size=evaluation.block_size,
-            cold=cold,
-        )
-        parameters = peer_fit.parameters.get(name)
-        rows[name] = Row(
-            metrics=dict(metrics.metrics),
-            cohorts={cohort: dict(values) for cohort, values in metrics.cohorts.items()},
-            valid=dict(metrics.valid),
-            score_seconds=metrics.score_seconds,
-            parameters=count_parameters(scorer) if parameters is None else parameters,
-        )
-        users[name] = PerUser(metrics.users, metrics.per_user)
-    return rows, users
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

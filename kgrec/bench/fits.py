@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from kgrec import __version__
 from kgrec.errors import DataError, RunError
@@ -26,8 +26,7 @@ _LAYOUT = 2
 _ROOMS = ("text", "graph", "model", "evaluation", "augment", "training")
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(BaseModel):
     """What a child process is told to do.
 
     Attributes:
@@ -46,36 +45,37 @@ class Order:
         command: What gave the order.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     model: str
     settings: str
     seed: int
-    config: Mapping[str, Any]
+    config: dict[str, Any]
     version: str
     refit: bool
     minutes: float
     cold: bool
     folder: Path
     sections: tuple[str, ...] | None = None
-    split: Mapping[str, Any] = field(default_factory=dict)
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    split: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     command: str = ""
 
     @property
     def key(self) -> str:
         """A hash of all that the result depends on: equal keys, equal results."""
-        apart = ("config", "folder", "split", "changes", "command")
-        about = {name: value for name, value in asdict(self).items() if name not in apart}
+        about = self.model_dump(exclude={"config", "folder", "split", "changes", "command"})
         about["config"] = self._read("evaluation")
         about["code"] = code() if self.sections is None else None
         about["kgrec"], about["layout"] = __version__, _LAYOUT
-        return _digest(about)
+        return digest(about)
 
     @property
     def variant(self) -> str:
         """A hash of what `settings` leave out: kgrec's code and settings; empty if none is read."""
         if self.sections == ():
             return ""
-        return _digest([self._read(), code() if self.sections is None else None])
+        return digest([self._read(), code() if self.sections is None else None])
 
     def _read(self, *more: str) -> dict[str, Any]:
         """The sections of the settings that change the result."""
@@ -87,16 +87,13 @@ class Order:
     def write(self) -> Path:
         """Writes the order into its folder, which is made; gives the file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / _ORDER, {**asdict(self), "folder": str(self.folder)})
+        write_json(self.folder / _ORDER, self.model_dump(mode="json"))
         return self.folder / _ORDER
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Reads an order; raises RunError if the file is missing or damaged."""
-        values = read_json(path)
-        sections = values["sections"]
-        values["sections"] = None if sections is None else tuple(sections)
-        return cls(**{**values, "folder": Path(values["folder"])})
+        return cls.model_validate(read_json(path))
 
 
 class Row(BaseModel):
@@ -121,7 +118,7 @@ class Row(BaseModel):
     @property
     def digest(self) -> str:
         """A hash of the metrics: of two rows with the same one, users had the same lists."""
-        return _digest(self.metrics)
+        return digest(self.metrics)
 
 
 class Fit(BaseModel):
@@ -186,16 +183,11 @@ class Fit(BaseModel):
             **measured: The other attributes.
         """
         choices = measured.pop("choices", {})
+        same = {"model", "seed", "settings", "split", "refit", "changes", "command"}
         return cls(
-            model=order.model,
-            seed=order.seed,
-            settings=order.settings,
+            **order.model_dump(include=same),
             variant=order.variant,
             key=order.key,
-            split=dict(order.split),
-            refit=order.refit,
-            changes=dict(order.changes),
-            command=order.command,
             choices=_plain(choices),
             looks=best_looks(choices),
             **about,
@@ -213,14 +205,20 @@ class Fit(BaseModel):
         Raises:
             DataError: If it is something else.
         """
-        try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as exc:
-            reason = exc.errors()[0]["msg"] if isinstance(exc, ValidationError) else exc
-            raise DataError(
-                f"{path} is no fit of a benchmark ({reason}); expected what `kgrec bench` wrote; "
-                f"move it away, or give another --out"
-            ) from exc
+        fit: Self = read_checked(path, TypeAdapter(cls), "is no fit of a benchmark")
+        return fit
+
+
+def read_checked(path: Path, kind: TypeAdapter[Any], trouble: str = "cannot be read") -> Any:
+    """Reads a JSON file of one kind; raises DataError with the trouble if it is something else."""
+    try:
+        return kind.validate_json(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        reason = exc.errors()[0]["msg"] if isinstance(exc, ValidationError) else exc
+        raise DataError(
+            f"{path} {trouble} ({reason}); expected what `kgrec bench` wrote; move it away, or "
+            f"give another --out"
+        ) from exc
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +296,8 @@ def code() -> str:
     return total.hexdigest()[:16]
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """Gives a short hash of JSON values."""
     text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,8 +1,8 @@
 """The protocol: what is measured of a fitted scorer, the same for all."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kgrec.bench.fits import PerUser, Row
 from kgrec.errors import DataError
 from kgrec.evaluation.cohorts import cohort_metrics, distinct_counts, tail_items, tail_recall
 from kgrec.evaluation.metrics import FloatArray, ranking_metrics
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.data import GraphData, IndexArray, Interactions
+from kgrec.graph.data import GraphData, IndexArray
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Split
 
@@ -27,27 +28,6 @@ _TIMED_SECONDS = 60.0
 _COLD_INTERACTIONS = 5
 
 
-@dataclass(frozen=True, eq=False)
-class Accuracy:
-    """What a scorer did on test.
-
-    Attributes:
-        users: (n,) int64, the judged users.
-        per_user: Per metric one number a user, (n,) float64; NaN for users whom it is not of.
-        metrics: Their means, and `coverage@k` of the longest list.
-        cohorts: As `cohort_metrics`.
-        valid: `recall@20` and `ndcg@20` on valid; empty where models learned from it.
-        score_seconds: Seconds to score all items for all users of the graph.
-    """
-
-    users: IndexArray
-    per_user: Mapping[str, FloatArray]
-    metrics: Mapping[str, float]
-    cohorts: Mapping[str, Mapping[str, float | int]]
-    valid: Mapping[str, float]
-    score_seconds: float
-
-
 def judge(
     scorer: Scorer,
     graph: GraphData,
@@ -56,7 +36,8 @@ def judge(
     k: Sequence[int] = (10, 20),
     block_size: int = 1024,
     cold: bool = False,
-) -> Accuracy:
+    parameters: int = 0,
+) -> tuple[Row, PerUser]:
     """Ranks all items for every user with test items; train and valid are masked.
 
     `tail_recall@k` counts only items outside the most popular fifth of the items with training
@@ -71,6 +52,7 @@ def judge(
         k: List lengths.
         block_size: Users scored at once.
         cold: Whether cold and warm items are also judged apart.
+        parameters: The scorer's learned numbers.
 
     Raises:
         DataError: If the graph has no test interactions.
@@ -89,14 +71,14 @@ def judge(
     metrics = {name: _mean(values) for name, values in per_user.items()}
     listed = np.unique(ranking.items[ranking.items >= 0])
     metrics[f"coverage@{longest}"] = len(listed) / graph.num_items
-    return Accuracy(
-        users=task.users,
-        per_user=per_user,
+    row = Row(
         metrics=metrics,
         cohorts=cohort_metrics(task, ranking, training_graph.train, k),
         valid=_valid(scorer, graph, block_size) if training_graph is graph else {},
         score_seconds=seconds_to_score(scorer, block_size),
+        parameters=parameters,
     )
+    return row, PerUser(task.users, per_user)
 
 
 def _mean(values: FloatArray) -> float:
@@ -137,21 +119,15 @@ def _of_cold(
     block_size: int,
 ) -> dict[str, FloatArray]:
     """Gives the metrics of cold and of warm items in the order of `users`, NaN without any."""
-    test = graph.held_out[Split.TEST]
-    warm = (
-        distinct_counts(
-            training_graph.train.item_index, training_graph.train.user_index, graph.num_items
-        )
-        > 0
-    )
+    train, test = training_graph.train, graph.held_out[Split.TEST]
+    warm = distinct_counts(train.item_index, train.user_index, graph.num_items) > 0
     num_held_out = distinct_counts(test.item_index, test.user_index, graph.num_items)
     cold = ~warm & (num_held_out >= _COLD_INTERACTIONS)
-    of_warm = _subset(test, warm[test.item_index])
-    of_cold = _subset(test, cold[test.item_index])
+    of_warm, of_cold = test.take(warm[test.item_index]), test.take(cold[test.item_index])
     # Ranking asks a scorer for its size and its scores, nothing else.
     among = cast(Scorer, _Among(scorer, cold))
     # What a user also took of the warm ones is no mistake in a list that is asked for cold ones.
-    masked = replace(graph, train=_joined(graph.train, of_warm))
+    masked = replace(graph, held_out={Split.VALID: of_warm}).with_valid()
     out: dict[str, FloatArray] = {}
     for prefix, ranker, ranked, truth in (
         ("cold", among, graph, of_cold),
@@ -169,17 +145,6 @@ def _of_cold(
             matrix[:, np.searchsorted(users, task.users)] = [values[name] for name in names]
         out |= {f"{prefix}_{name}": row for name, row in zip(names, matrix, strict=True)}
     return out
-
-
-def _subset(part: Interactions, mask: npt.NDArray[np.bool_]) -> Interactions:
-    return Interactions(part.user_index[mask], part.item_index[mask])
-
-
-def _joined(first: Interactions, second: Interactions) -> Interactions:
-    return Interactions(
-        np.concatenate([first.user_index, second.user_index]),
-        np.concatenate([first.item_index, second.item_index]),
-    )
 
 
 class _Among:

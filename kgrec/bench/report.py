@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from kgrec.bench.differences import digests_of, row_label
 from kgrec.bench.fits import Fit, Row
 from kgrec.bench.peers import REFERENCE
-from kgrec.bench.reaching import GOAL, seconds_to_reach
-from kgrec.bench.results import Results, counted
+from kgrec.bench.results import Results, counted, digests_of, row_label
+
+#: How long a model takes to become as good as this one, by this metric on valid, is reported.
+_GOAL, _GOAL_METRIC = "ease", "ndcg@20"
 
 #: What is the same for every row, in words.
 PROTOCOL = (
@@ -135,12 +136,42 @@ def _add_costs(row: Report, fits: Sequence[Fit]) -> None:
 
 
 def _add_seconds_to_goal(rows: Sequence[Report], by_model: Mapping[str, Mapping[int, Fit]]) -> None:
-    goals = {seed: fit for seed, fit in by_model.get(GOAL, {}).items() if fit.error is None}
+    goals = {seed: fit for seed, fit in by_model.get(_GOAL, {}).items() if fit.error is None}
     for row in rows:
         fits = by_model.get(row["model"], {})
         pairs = [(fits[seed], goals[seed]) for seed in row["seeds"] if fits and seed in goals]
         if pairs:
             row["seconds"]["to_ease"] = spread([seconds_to_reach(*pair) for pair in pairs])
+
+
+def seconds_to_reach(fit: Fit, goal: Fit) -> float | None:
+    """Gives the seconds of training until NDCG@20 on valid is at least the goal's.
+
+    Of a model that trained by epochs, and only once, these are the seconds of training until the
+    first look at valid that is good enough, the looks themselves not counted; of a model made of
+    parts, those until the first part that is good enough alone was fitted, its search included; of
+    any other all its seconds, searches and looks included.
+
+    Args:
+        fit: The model's.
+        goal: Of the same split.
+
+    Returns:
+        Seconds; None if the goal was not reached, or valid was learned from.
+    """
+    aim = goal.rows[""].valid.get(_GOAL_METRIC)
+    if aim is None:
+        return None
+    if fit.looks:
+        return next((seconds for seconds, accuracy in fit.looks if accuracy >= aim), None)
+    total = 0.0
+    for step, seconds in fit.choices.get("seconds", {}).items():  # in the order of fitting
+        total += float(seconds)
+        alone = fit.rows[step].valid.get(_GOAL_METRIC) if step in fit.rows else None
+        if alone is not None and alone >= aim:
+            return total
+    accuracy = fit.rows[""].valid.get(_GOAL_METRIC)
+    return fit.train_seconds if accuracy is not None and accuracy >= aim else None
 
 
 def _spread_by_name(rows: Sequence[Mapping[str, float | None]]) -> dict[str, Report]:

@@ -5,13 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgrec.bench.differences import Difference, compare
+from kgrec.bench.child import Launch, launch_process
 from kgrec.bench.fits import Fit, Order, PerUser, read_result, read_users
-from kgrec.bench.launch import Launch, launch_process
 from kgrec.bench.machine import origin
 from kgrec.bench.peer import Peer
 from kgrec.bench.peers import PEERS, find_peer
-from kgrec.bench.results import add_fit, counted, keep_only, read_results, write_differences
+from kgrec.bench.results import (
+    Difference,
+    add_fit,
+    compare,
+    counted,
+    keep_only,
+    read_results,
+    write_differences,
+)
 from kgrec.bench.sets import SplitStore, fill
 from kgrec.config.bench import BenchConfig
 

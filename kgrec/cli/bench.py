@@ -95,7 +95,7 @@ def bench(
         bench_mode(bench_settings, fit_settings, data=data, work=work, out=out, as_json=as_json)
         return
     with Reporter(as_json) as reporter:
-        from kgrec.bench import launch
+        from kgrec.bench import child
         from kgrec.bench.run import run_fits
         from kgrec.data.cache import user_cache
 
@@ -110,7 +110,7 @@ def bench(
                 only=only or (),
                 fresh=fresh,
                 command=_command(),
-                launch=launch.launch_process,
+                launch=child.launch_process,
                 tell=_silent if as_json else _tell,
             )
             audit_parts = _audit(out, splits[0], reporter) if audit else []

@@ -10,11 +10,10 @@ import pytest
 import torch
 from graphs import make_graph
 
-from kgrec.bench.differences import difference
 from kgrec.bench.fits import Fit, PerUser, Row, best_looks
 from kgrec.bench.protocol import judge, seconds_to_score
-from kgrec.bench.reaching import seconds_to_reach
-from kgrec.bench.report import spread
+from kgrec.bench.report import seconds_to_reach, spread
+from kgrec.bench.results import difference
 from kgrec.bench.sets import amazon_book
 from kgrec.config.bench import BenchConfig, read_bench
 from kgrec.errors import ConfigError, DataError
@@ -70,9 +69,9 @@ def test_the_head_is_a_fifth_of_the_items_with_interactions() -> None:
 def test_metrics_by_hand() -> None:
     graph = make_graph(SIZES, TRAIN, test=[(3, 1), (3, 5), (4, 0), (4, 2), (5, 0)])
     scorer = best_first([], [], [], [5, 9, 1], [3, 4, 2, 0], [9, 8, 7])
-    judged = judge(scorer, graph, graph, k=(2, 3))  # type: ignore[arg-type]
-    assert judged.users.tolist() == [3, 4, 5]
-    per_user = {name: values.tolist() for name, values in judged.per_user.items()}
+    row, users = judge(scorer, graph, graph, k=(2, 3))  # type: ignore[arg-type]
+    assert users.users.tolist() == [3, 4, 5]
+    per_user = {name: values.tolist() for name, values in users.metrics.items()}
     # User 3 finds 5 at rank 1 and 1 at rank 3 (nothing of theirs is between), user 4 finds 2 at
     # rank 3, user 5 nothing.
     assert per_user["mrr@2"] == [1.0, 0.0, 0.0]
@@ -83,19 +82,19 @@ def test_metrics_by_hand() -> None:
     # 0 is the head: user 4's tail is item 2, user 5 has no tail item and does not count.
     assert per_user["tail_recall@3"][:2] == [1.0, 1.0]
     assert np.isnan(per_user["tail_recall@3"][2])
-    assert judged.metrics["tail_recall@3"] == 1.0
-    assert judged.metrics["mrr@3"] == pytest.approx((1 + 1 / 3) / 3)
+    assert row.metrics["tail_recall@3"] == 1.0
+    assert row.metrics["mrr@3"] == pytest.approx((1 + 1 / 3) / 3)
     # Lists: 5 9 1; 3 4 2; 9 8 7.
-    assert judged.metrics["coverage@3"] == 8 / 10
-    assert judged.cohorts["users/0"]["num_users"] == 2
-    assert judged.cohorts["users/0"]["recall@3"] == 0.25
-    assert judged.valid == {}  # there is none
+    assert row.metrics["coverage@3"] == 8 / 10
+    assert row.cohorts["users/0"]["num_users"] == 2
+    assert row.cohorts["users/0"]["recall@3"] == 0.25
+    assert row.valid == {}  # there is none
 
 
 def test_tail_recall_looks_at_the_list_of_all_items() -> None:
     graph = make_graph(SIZES, TRAIN, test=[(4, 2), (4, 3)])
     scorer = best_first([], [], [], [], [0, 2, 1, 3], [])
-    per_user = judge(scorer, graph, graph, k=(2,)).per_user  # type: ignore[arg-type]
+    per_user = judge(scorer, graph, graph, k=(2,))[1].metrics  # type: ignore[arg-type]
     assert per_user["tail_recall@2"].tolist() == [0.5]  # head items take places in the list
 
 
@@ -104,11 +103,11 @@ def test_cold_items_are_ranked_among_themselves() -> None:
     test = [(user, item) for user in range(5) for item in (5, 6)] + [(5, 7), (5, 1)]
     graph = make_graph(SIZES, TRAIN, test=test)
     scorer = best_first(*([[0, 1, 2, 3, 4, 7, 6, 5]] * 6))
-    judged = judge(scorer, graph, graph, k=(1,), cold=True)  # type: ignore[arg-type]
-    assert judged.per_user["cold_recall@1"][:5].tolist() == [0.5] * 5  # 6 of {5, 6}
-    assert np.isnan(judged.per_user["cold_recall@1"][5])
-    assert judged.metrics["cold_ndcg@1"] == 1.0
-    assert judged.metrics["recall@1"] == pytest.approx(1 / 6 * 0.5 * 0)  # a warm one is first
+    row, users = judge(scorer, graph, graph, k=(1,), cold=True)  # type: ignore[arg-type]
+    assert users.metrics["cold_recall@1"][:5].tolist() == [0.5] * 5  # 6 of {5, 6}
+    assert np.isnan(users.metrics["cold_recall@1"][5])
+    assert row.metrics["cold_ndcg@1"] == 1.0
+    assert row.metrics["recall@1"] == pytest.approx(1 / 6 * 0.5 * 0)  # a warm one is first
 
 
 def test_cold_and_warm_items_are_judged_apart_among_all() -> None:
@@ -116,13 +115,13 @@ def test_cold_and_warm_items_are_judged_apart_among_all() -> None:
     test = [(user, item) for user in range(5) for item in (5, 6)] + [(4, 1), (5, 2)]
     graph = make_graph(SIZES, TRAIN, test=test)
     scorer = best_first(*([[7, 5, 1, 2, 6]] * 6))
-    per_user = judge(scorer, graph, graph, k=(2,), cold=True).per_user  # type: ignore[arg-type]
+    per_user = judge(scorer, graph, graph, k=(2,), cold=True)[1].metrics  # type: ignore[arg-type]
     # User 4's lists: 7 5, of {5, 6}; warm item 1 would be masked there, and is third.
     assert per_user["cold_all_recall@2"][4] == 0.5
     assert np.isnan(per_user["cold_all_recall@2"][5])
     assert per_user["warm_recall@2"][4:].tolist() == [0.0, 0.0]
     lifted = best_first(*([[1, 2, 5, 6]] * 6))
-    per_user = judge(lifted, graph, graph, k=(2,), cold=True).per_user  # type: ignore[arg-type]
+    per_user = judge(lifted, graph, graph, k=(2,), cold=True)[1].metrics  # type: ignore[arg-type]
     # Of users 4 and 5, items 1 and 2 are new; what user 4 took of the warm ones is masked.
     assert per_user["warm_recall@2"][4:].tolist() == [1.0, 1.0]
     assert per_user["cold_all_ndcg@2"][4] == pytest.approx((1 / np.log2(3)) / (1 + 1 / np.log2(3)))
@@ -130,18 +129,18 @@ def test_cold_and_warm_items_are_judged_apart_among_all() -> None:
 
 def test_without_cold_items_the_cold_metrics_are_of_nobody() -> None:
     graph = make_graph(SIZES, TRAIN, test=[(4, 2)])
-    judged = judge(best_first(*([[]] * 6)), graph, graph, k=(1,), cold=True)  # type: ignore[arg-type]
-    assert np.isnan(judged.metrics["cold_recall@1"])
+    row, _ = judge(best_first(*([[]] * 6)), graph, graph, k=(1,), cold=True)  # type: ignore[arg-type]
+    assert np.isnan(row.metrics["cold_recall@1"])
 
 
 def test_valid_is_judged_unless_it_was_learned() -> None:
     graph = make_graph(SIZES, TRAIN, valid=[(4, 0)], test=[(4, 2)])
     joined = graph.with_valid()
     first = best_first(*([[0, 2]] * 6))
-    assert judge(first, graph, graph).valid == {"recall@20": 1.0, "ndcg@20": 1.0}  # type: ignore[arg-type]
-    judged = judge(first, graph, joined, k=(1,))  # type: ignore[arg-type]
-    assert judged.valid == {}
-    assert judged.metrics["recall@1"] == 1.0  # the valid pair is masked on the way to test
+    assert judge(first, graph, graph)[0].valid == {"recall@20": 1.0, "ndcg@20": 1.0}  # type: ignore[arg-type]
+    row, _ = judge(first, graph, joined, k=(1,))  # type: ignore[arg-type]
+    assert row.valid == {}
+    assert row.metrics["recall@1"] == 1.0  # the valid pair is masked on the way to test
 
 
 def test_with_valid_joins_and_leaves_the_original_alone() -> None:
@@ -164,13 +163,13 @@ def test_scoring_is_timed_block_by_block_and_scaled_up() -> None:
     assert scorer.asked == [[0, 1]]
 
 
-def row(users: list[int], values: list[float]) -> PerUser:
+def per_user(users: list[int], values: list[float]) -> PerUser:
     return PerUser(np.array(users), {"ndcg@20": np.array(values)})
 
 
 def test_a_user_of_several_seeds_is_one_user() -> None:
-    zero = row([1, 2], [0.0, 0.0])
-    pairs = [(row([1, 2], [1.0, 0.5]), zero), (row([1, 2], [0.0, 0.5]), zero)]
+    zero = per_user([1, 2], [0.0, 0.0])
+    pairs = [(per_user([1, 2], [1.0, 0.5]), zero), (per_user([1, 2], [0.0, 0.5]), zero)]
     found = difference(pairs, "ndcg@20")
     assert found is not None
     # Both users' means are 0.5, so no draw of users can differ; four users would have.
@@ -178,11 +177,11 @@ def test_a_user_of_several_seeds_is_one_user() -> None:
 
 
 def test_users_whom_a_metric_is_not_of_do_not_count() -> None:
-    zero = row([1, 2], [0.0, np.nan])
-    found = difference([(row([1, 2], [0.25, np.nan]), zero)], "ndcg@20")
+    zero = per_user([1, 2], [0.0, np.nan])
+    found = difference([(per_user([1, 2], [0.25, np.nan]), zero)], "ndcg@20")
     assert found is not None
     assert found.difference == 0.25
-    assert difference([(row([1], [np.nan]), row([1], [np.nan]))], "ndcg@20") is None
+    assert difference([(per_user([1], [np.nan]), per_user([1], [np.nan]))], "ndcg@20") is None
 
 
 def test_spread_is_of_a_sample() -> None:

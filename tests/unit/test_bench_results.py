@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kgrec.bench.differences import Difference, compare
 from kgrec.bench.fits import Fit, PerUser, Row
 from kgrec.bench.pages import to_markdown
 from kgrec.bench.report import build_report, row_status
 from kgrec.bench.results import (
+    Difference,
     Results,
     add_fit,
+    compare,
     fit_path,
     keep_only,
     read_results,

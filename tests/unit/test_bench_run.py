@@ -14,10 +14,9 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from kgrec.bench import launch, peers_kgrec
-from kgrec.bench.child import carry_out, main
+from kgrec.bench import child, peers_kgrec
+from kgrec.bench.child import _reason, carry_out, launch_process, main
 from kgrec.bench.fits import Fit, Order, read_result
-from kgrec.bench.launch import _reason, launch_process
 from kgrec.bench.pages import to_markdown
 from kgrec.bench.peer import Job, Peer, PeerFit
 from kgrec.bench.peers import PEERS
@@ -109,7 +108,7 @@ def answered(sample: Path, folder: Path, *options: str) -> dict[str, Any]:
     arguments = ["--config", str(sample / "sample.toml"), "--data", str(sample), "--json"]
     arguments += ["--work", str(folder / "work"), "--out", str(folder / "out"), *options]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "launch_process", here)
+        patch.setattr(child, "launch_process", here)
         patch.setattr(sys, "argv", ["kgrec", "bench", *arguments])
         _texts.__wrapped__(patch)  # type: ignore[attr-defined]
         result = CliRunner().invoke(app, arguments, catch_exceptions=False)
