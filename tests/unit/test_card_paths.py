@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.data.card import paths
-from kgrec.data.card.sample import Pairs, Sample, contains, draw_sample, ends
+from kgrec.data.card.sample import Sample, contains, draw_sample, ends
 from kgrec.data.tables import Dataset
 from kgrec.schema import Split
 
@@ -43,8 +43,9 @@ def worlds(draw: st.DrawFn) -> tuple[Dataset, Sample]:
     return dataset, sample
 
 
-def told(pairs: Pairs) -> list[Pair]:
-    return list(zip(pairs.user.tolist(), pairs.item.tolist(), strict=True))
+def told(sample: Sample) -> list[list[Pair]]:
+    """The held-out, the control and the train pairs."""
+    return [list(zip(sample.user.tolist(), items, strict=True)) for items in sample.items.tolist()]
 
 
 def edges(dataset: Dataset, name: str) -> set[Pair]:
@@ -64,7 +65,7 @@ def test_coverage_is_that_of_following_every_path(world: tuple[Dataset, Sample |
         return
     rng = np.random.default_rng(0)
     train = set(zip(*(e.tolist() for e in ends(dataset.interactions[Split.TRAIN])), strict=True))
-    sorts = [told(sample.held_out), told(sample.control), told(sample.train)]
+    sorts = told(sample)
     hidden = [item for _, item in sorts[2]]
 
     def count(paths_of: Callable[[int, int, int], int]) -> paths.Coverage:
@@ -113,7 +114,7 @@ def test_coverage_is_that_of_following_every_path(world: tuple[Dataset, Sample |
         (user, item)
         for user, entity in wrote
         for other, item in led
-        if entity == other and user in set(sample.held_out.user.tolist())
+        if entity == other and user in set(sample.user.tolist())
     }
     joined = paths.over_entity(
         ends(frame(dataset, "wrote")), ends(frame(dataset, "of")), (USERS, ENTITIES), sample, rng
@@ -136,17 +137,17 @@ def test_a_sample_is_what_it_says() -> None:
     sample = draw_sample(dataset, np.random.default_rng(0))
     assert sample is not None
     train, test = set(tastes.train), set(tastes.test)
-    assert set(told(sample.held_out)) == test
-    assert set(told(sample.train)) <= train
-    assert not set(told(sample.control)) & (train | test)
-    assert sample.held_out.user.tolist() == sample.control.user.tolist()
-    assert sample.held_out.user.tolist() == sample.train.user.tolist()
+    held_out, control, seen = told(sample)
+    assert set(held_out) == test
+    assert set(seen) <= train
+    assert not set(control) & (train | test)
     assert len(sample.own) == len(train)
     # Controls are as popular as what they stand beside.
     degree = np.bincount([item for _, item in tastes.train], minlength=NUM_ITEMS)
-    ratio = degree[sample.control.item].mean() / degree[sample.held_out.item].mean()
+    popularity, of_control, _ = degree[sample.items].mean(axis=1)
+    ratio = of_control / popularity
     assert ratio == pytest.approx(1, abs=0.12)
-    assert degree[sample.held_out.item].mean() > 1.2 * degree.mean()
+    assert popularity > 1.2 * degree.mean()
 
 
 def test_the_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,11 +155,11 @@ def test_the_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kgrec.data.card.sample.MOST_PAIRS", 100)
     sample = draw_sample(dataset, np.random.default_rng(0))
     assert sample is not None
-    assert len(sample.held_out) == 100
+    assert len(sample) == 100
     monkeypatch.setattr("kgrec.data.card.sample.MOST_OWN", 7 * TRAIN)
     sample = draw_sample(dataset, np.random.default_rng(0))
     assert sample is not None
-    assert len(np.unique(sample.held_out.user)) == 7
+    assert len(np.unique(sample.user)) == 7
     assert len(sample.own) == 7 * TRAIN
 
 

@@ -8,6 +8,7 @@ it is only if it knows what is held out; worse, if it was made from train.
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def relation_cautions(
     dataset: Dataset, sample: Sample | None, rng: np.random.Generator
 ) -> Iterator[Caution]:
     """Looks at every relation and behaviour, and at the paths of two over an entity."""
-    if sample is None or len(sample.held_out) < FEWEST_PAIRS:
+    if sample is None or len(sample) < FEWEST_PAIRS:
         return
     size = {label: len(frame) for label, frame in dataset.nodes.items()}
     for table in dataset.relations:
@@ -138,13 +139,13 @@ def _path_caution(table: RelationTable, coverage: Coverage) -> Iterator[Caution]
     }[frozenset(labels)]
     measured = f"{does} {_shares(coverage)}"
     far = exceeds(coverage.above_control, coverage.below_control, 2.0)
-    if far and exceeds(coverage.above_train, coverage.below_train, _BEYOND_TRAIN):
+    if far and exceeds(coverage.above_seen, coverage.below_seen, _BEYOND_TRAIN):
         yield _caution(
             "leak",
             f"relation {table.name}",
             measured,
             f"More such paths lead to the held-out pair than to the user's train pair "
-            f"{coverage.above_train:,} times, fewer {coverage.below_train:,} times: as if it was "
+            f"{coverage.above_seen:,} times, fewer {coverage.below_seen:,} times: as if it was "
             f"made from what is held out. Make it from what was known before the cut, or drop it "
             f"under [data.relations].",
             coverage,
@@ -154,7 +155,7 @@ def _path_caution(table: RelationTable, coverage: Coverage) -> Iterator[Caution]
         and exceeds(coverage.above_control, coverage.below_control, _FAR_MORE)
         and coverage.held_out >= _SUSPECT_SHARE * coverage.pairs
         # Made from train alone, it knows train pairs better.
-        and not exceeds(coverage.below_train, coverage.above_train, _BEYOND_TRAIN)
+        and not exceeds(coverage.below_seen, coverage.above_seen, _BEYOND_TRAIN)
     ):
         yield _caution(
             "suspect",
@@ -175,12 +176,12 @@ def _entity_caution(
         return
     news = paths.reached - paths.reached_train
     sure = paths.reached_held_out >= _FEW_OTHERS * news or exceeds(
-        coverage.above_train, coverage.below_train, _BEYOND_TRAIN
+        coverage.above_seen, coverage.below_seen, _BEYOND_TRAIN
     )
     # Once reviews and searches of held-out pairs are gone, they know train pairs better.
     if not sure and (
         coverage.held_out < _SUSPECT_SHARE * coverage.pairs
-        or coverage.below_train > coverage.above_train
+        or coverage.below_seen > coverage.above_seen
     ):
         return
     num_others = paths.reached - paths.reached_held_out - paths.reached_train
@@ -208,26 +209,18 @@ def _shares(coverage: Coverage) -> str:
         f"{coverage.held_out:,} of {coverage.pairs:,} held-out pairs "
         f"({coverage.held_out / coverage.pairs:.1%}); of {coverage.control:,} "
         f"({coverage.control / coverage.pairs:.1%}) with a random item as popular, so "
-        f"{coverage.held_out / control:.0f} times as often as at random; and of {coverage.train:,} "
-        f"train pairs ({coverage.train / coverage.pairs:.1%})"
+        f"{coverage.held_out / control:.0f} times as often as at random; and of {coverage.seen:,} "
+        f"train pairs ({coverage.seen / coverage.pairs:.1%})"
     )
 
 
 def _caution(
     level: Level, subject: str, measured: str, advice: str, coverage: Coverage, **numbers: int
 ) -> Caution:
-    shares = {
-        "pairs": coverage.pairs,
-        "held_out": coverage.held_out,
-        "control": coverage.control,
-        "seen": coverage.train,
-        "above_control": coverage.above_control,
-        "below_control": coverage.below_control,
-        "above_seen": coverage.above_train,
-        "below_seen": coverage.below_train,
-        "lift": coverage.held_out / max(coverage.control, 1),
-    }
-    return Caution(level, subject, f"{measured}.", advice, {**shares, **numbers})
+    lift = coverage.held_out / max(coverage.control, 1)
+    return Caution(
+        level, subject, f"{measured}.", advice, {**asdict(coverage), "lift": lift, **numbers}
+    )
 
 
 def _joined(dataset: Dataset) -> Iterator[tuple[RelationTable, RelationTable]]:

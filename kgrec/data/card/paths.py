@@ -1,11 +1,11 @@
 """Which pairs of a user and an item a relation connects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from kgrec.data.card.sample import Index, Mask, Pairs, Sample, contains, edge_keys, ends
+from kgrec.data.card.sample import Index, Mask, Sample, contains, edge_keys, ends
 from kgrec.data.card.statistics import degrees_of
 
 #: Neighbours of one node that are followed, about; others are left out at random.
@@ -25,27 +25,28 @@ class Coverage:
         pairs: Rows.
         held_out: Rows whose held-out pair is connected.
         control: Rows whose pair of the user and a random item as popular is.
-        train: Rows whose train pair is.
+        seen: Rows whose train pair is.
         above_control: Rows where more paths connect the held-out pair than the control pair.
         below_control: Rows where fewer do.
-        above_train: Rows where more paths connect the held-out pair than the train pair.
-        below_train: Rows where fewer do.
+        above_seen: Rows where more paths connect the held-out pair than the train pair.
+        below_seen: Rows where fewer do.
     """
 
     pairs: int
     held_out: int
     control: int
-    train: int
+    seen: int
     above_control: int
     below_control: int
-    above_train: int
-    below_train: int
+    above_seen: int
+    below_seen: int
 
     @classmethod
-    def of(cls, held_out: Index, control: Index, train: Index) -> "Coverage":
-        """Compares numbers of paths, all (rows,)."""
-        tests = (held_out, control, train, held_out > control, held_out < control)
-        counts = (np.count_nonzero(x) for x in (*tests, held_out > train, held_out < train))
+    def of(cls, paths: Index | Mask) -> "Coverage":
+        """Compares numbers of paths (3, rows), of pairs as in `Sample.items`."""
+        held_out, control, seen = paths.astype(np.int64)
+        tests = (held_out, control, seen, held_out > control, held_out < control)
+        counts = (np.count_nonzero(x) for x in (*tests, held_out > seen, held_out < seen))
         return cls(len(held_out), *map(int, counts))
 
 
@@ -92,17 +93,14 @@ def neighbours(
 def through_items(edges: pd.DataFrame, sample: Sample, rng: np.random.Generator) -> Coverage:
     """Covers pairs whose item is an edge away, either way, from another train item of the user."""
     head, tail = ends(edges)
-    sorts = (sample.held_out, sample.control, sample.train)
-    near = neighbours(
-        [(head, tail), (tail, head)], _marked(sample.num_items, *(p.item for p in sorts)), rng
-    )
-    counts = []
-    for pairs in sorts:
-        row, neighbour = near.of(pairs.item)
-        in_history = contains(sample.own, pairs.user[row] * sample.num_items + neighbour)
-        in_history &= (neighbour != pairs.item[row]) & (neighbour != sample.train.item[row])
-        counts.append(_counts(row[in_history], len(pairs)))
-    return Coverage.of(*counts)
+    near = neighbours([(head, tail), (tail, head)], _marked(sample.num_items, sample.items), rng)
+    paths = []
+    for items in sample.items:
+        row, neighbour = near.of(items)
+        in_history = contains(sample.own, sample.user[row] * sample.num_items + neighbour)
+        in_history &= (neighbour != items[row]) & (neighbour != sample.items[2, row])
+        paths.append(_counts(row[in_history], len(sample)))
+    return Coverage.of(np.stack(paths))
 
 
 def through_users(
@@ -114,24 +112,19 @@ def through_users(
 ) -> Coverage:
     """Covers pairs whose item is in the train of another user an edge away, either way."""
     head, tail = ends(edges)
-    near = neighbours([(head, tail), (tail, head)], _marked(num_users, sample.held_out.user), rng)
-    row, neighbour = near.of(sample.held_out.user)  # the three sorts have the same users
-    apart = neighbour != sample.held_out.user[row]
+    near = neighbours([(head, tail), (tail, head)], _marked(num_users, sample.user), rng)
+    row, neighbour = near.of(sample.user)
+    apart = neighbour != sample.user[row]
     row, neighbour = row[apart], neighbour[apart]
-    sorts = (sample.held_out, sample.control, sample.train)
-    keys = [neighbour * sample.num_items + pairs.item[row] for pairs in sorts]
-    in_train = _among(train, np.concatenate(keys), num_users, sample.num_items)
-    per_sort = np.split(in_train, len(sorts))
-    return Coverage.of(*(_counts(row[part], len(sample.held_out)) for part in per_sort))
+    keys = neighbour * sample.num_items + sample.items[:, row]
+    in_train = _among(train, keys, num_users, sample.num_items)
+    return Coverage.of(np.stack([_counts(row[part], len(sample)) for part in in_train]))
 
 
 def direct(edges: pd.DataFrame, sample: Sample, num_users: int, *, turned: bool) -> Coverage:
     """Covers pairs that are edges themselves; `turned` where the item is the head."""
     frame = edges.rename(columns={"head": "tail", "tail": "head"}) if turned else edges
-    sorts = (sample.held_out, sample.control, sample.train)
-    keys = np.concatenate([sample.keys(pairs) for pairs in sorts])
-    in_edges = np.split(_among(frame, keys, num_users, sample.num_items), len(sorts))
-    return Coverage.of(*(part.astype(np.int64) for part in in_edges))
+    return Coverage.of(_among(frame, sample.keys, num_users, sample.num_items))
 
 
 def through_entities(
@@ -141,22 +134,22 @@ def through_entities(
     rng: np.random.Generator,
 ) -> Coverage:
     """Covers pairs whose item shares an entity with another train item of the user."""
-    sorts, own = _profiles(sample)
-    items = [own % sample.num_items, *(pairs.item for pairs in sorts)]
-    near = neighbours([item_to_entity], _marked(sample.num_items, *items), rng)
-    row, entity = near.of(own % sample.num_items)
-    user = own[row] // sample.num_items
-    keys, counts = np.unique(user * num_entities + entity, return_counts=True)
-    hidden_row, hidden = near.of(sorts[2].item)
+    sample = _first_users(sample)
+    user, item = np.divmod(sample.own, sample.num_items)
+    marked = _marked(sample.num_items, item) | _marked(sample.num_items, sample.items)
+    near = neighbours([item_to_entity], marked, rng)
+    row, entity = near.of(item)
+    keys, counts = np.unique(user[row] * num_entities + entity, return_counts=True)
+    hidden_row, hidden = near.of(sample.items[2])
     hidden_keys = np.unique(hidden_row * num_entities + hidden)
-    path_counts = []
-    for pairs in sorts:
-        row, entity = near.of(pairs.item)
-        shared = _counted(keys, counts, pairs.user[row] * num_entities + entity)
+    paths = []
+    for items in sample.items:
+        row, entity = near.of(items)
+        shared = _counted(keys, counts, sample.user[row] * num_entities + entity)
         # The train item of the row goes unseen, so its entities count once less.
         shared -= contains(hidden_keys, row * num_entities + entity)
-        path_counts.append(_counts(row, len(pairs), shared))
-    return Coverage.of(*path_counts)
+        paths.append(_counts(row, len(sample), shared))
+    return Coverage.of(np.stack(paths))
 
 
 @dataclass(frozen=True)
@@ -193,7 +186,7 @@ def over_entity(
         rng: Draws among the neighbours of a node that has too many.
     """
     num_users, num_entities = sizes
-    users = np.unique(sample.held_out.user)
+    users = np.unique(sample.user)
     first = neighbours([user_to_entity], _marked(num_users, users), rng)
     row, entity = first.of(users)
     if not len(row):
@@ -203,27 +196,25 @@ def over_entity(
     if not len(path):
         return None
     reached = np.unique(users[row][path] * sample.num_items + item)
-    sorts = (sample.held_out, sample.control, sample.train)
-    covered = [contains(reached, sample.keys(pairs)).astype(np.int64) for pairs in sorts]
     return EntityPaths(
-        Coverage.of(*covered),
+        Coverage.of(contains(reached, sample.keys)),
         len(reached),
         int(contains(sample.held_out_keys, reached).sum()),
         int(contains(sample.own, reached).sum()),
     )
 
 
-def _profiles(sample: Sample) -> tuple[tuple[Pairs, Pairs, Pairs], Index]:
-    """Gives the pairs and train keys of the first users that are not too many to follow."""
-    users, first = np.unique(sample.held_out.user, return_index=True)
+def _first_users(sample: Sample) -> Sample:
+    """Keeps the rows and train keys of the first users that are not too many to follow."""
+    users, first = np.unique(sample.user, return_index=True)
     users = users[np.argsort(first)]  # in the order in which they were drawn
-    bounds = [np.searchsorted(sample.own, (users + end) * sample.num_items) for end in (0, 1)]
-    fits = np.cumsum(bounds[1] - bounds[0]) <= _MOST_PROFILE
+    begin, end = (np.searchsorted(sample.own, (users + k) * sample.num_items) for k in (0, 1))
+    fits = np.cumsum(end - begin) <= _MOST_PROFILE
     fits[:1] = True
-    profile_users = np.sort(users[fits])
-    rows = np.flatnonzero(contains(profile_users, sample.held_out.user))
-    sorts = (sample.held_out.take(rows), sample.control.take(rows), sample.train.take(rows))
-    return sorts, sample.own[contains(profile_users, sample.own // sample.num_items)]
+    profiled = np.sort(users[fits])
+    rows = contains(profiled, sample.user)
+    own = sample.own[contains(profiled, sample.own // sample.num_items)]
+    return replace(sample, user=sample.user[rows], items=sample.items[:, rows], own=own)
 
 
 def _counted(ascending: Index, counts: Index, values: Index) -> Index:
@@ -235,7 +226,7 @@ def _counted(ascending: Index, counts: Index, values: Index) -> Index:
 
 
 def _among(edges: pd.DataFrame, keys: Index, num_heads: int, num_tails: int) -> Mask:
-    """Tells which keys (n,), `head * num_tails + tail`, are edges."""
+    """Tells which keys, `head * num_tails + tail` in any shape, are edges."""
     unique_keys = np.unique(keys)
     heads = _marked(num_heads, unique_keys // num_tails)
     tails = _marked(num_tails, unique_keys % num_tails)
@@ -246,10 +237,9 @@ def _among(edges: pd.DataFrame, keys: Index, num_heads: int, num_tails: int) -> 
     return np.asarray(present[np.searchsorted(unique_keys, keys)])
 
 
-def _marked(size: int, *nodes: Index) -> Mask:
+def _marked(size: int, nodes: Index) -> Mask:
     marked = np.zeros(size, bool)
-    for index in nodes:
-        marked[index] = True
+    marked[nodes] = True
     return marked
 
 

@@ -23,44 +23,31 @@ _TRIES = 8
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Users and items, both int64 (n,)."""
-
-    user: Index
-    item: Index
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    def take(self, where: Mask | Index) -> "Pairs":
-        """The pairs of a mask or of positions."""
-        return Pairs(self.user[where], self.item[where])
-
-
-@dataclass(frozen=True)
 class Sample:
-    """What is compared; row by row the three are of the same user.
+    """What is compared: pairs of a user with three items each.
 
     Attributes:
-        held_out: Drawn from valid and test.
-        control: The user with a random item that is about as popular in train and that the user
-            does not know.
-        train: The user with one of their train items.
+        user: int64 (n,).
+        items: int64 (3, n): one drawn from the user's valid and test; a random one that is about as
+            popular in train and that the user does not know; one of the user's train items.
         own: All train interactions of these users as `user * num_items + item`, ascending.
         held_out_keys: All held-out ones of theirs, likewise.
         num_items: Items there are.
     """
 
-    held_out: Pairs
-    control: Pairs
-    train: Pairs
+    user: Index
+    items: Index
     own: Index
     held_out_keys: Index
     num_items: int
 
-    def keys(self, pairs: Pairs) -> Index:
-        """The pairs as `user * num_items + item`."""
-        return pairs.user * self.num_items + pairs.item
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def keys(self) -> Index:
+        """The pairs as `user * num_items + item`, int64 (3, n)."""
+        return self.user * self.num_items + self.items
 
 
 def draw_sample(dataset: Dataset, rng: np.random.Generator) -> Sample | None:
@@ -70,28 +57,27 @@ def draw_sample(dataset: Dataset, rng: np.random.Generator) -> Sample | None:
         dataset.interactions[s] for s in (Split.VALID, Split.TEST) if s in dataset.interactions
     ]
     num_users, num_items = (len(dataset.nodes[x]) for x in (NodeLabel.USER, NodeLabel.ITEM))
-    history = degrees_of(ends(train)[0], num_users)
-    pairs = _some(held_frames, rng)
-    pairs = pairs.take(history[pairs.user] >= 2)
-    pairs = pairs.take(_within_budget(pairs.user, history))
-    if not len(pairs):
+    history, popularity = (
+        degrees_of(positions, size)
+        for positions, size in zip(ends(train), (num_users, num_items), strict=True)
+    )
+    user, item = _some(held_frames, rng)
+    enough = history[user] >= 2
+    user, item = user[enough], item[enough]
+    affordable = _within_budget(user, history)
+    user, item = user[affordable], item[affordable]
+    if not len(user):
         return None
     users = np.zeros(num_users, bool)
-    users[pairs.user] = True
+    users[user] = True
     own = _keys([train], users, num_items)
     held_out = _keys(held_frames, users, num_items)
-    control = _controls(pairs, degrees_of(ends(train)[1], num_items), own, held_out, rng)
-    starts = np.searchsorted(own, pairs.user * num_items)
-    train_items = own[starts + rng.integers(0, history[pairs.user])] % num_items
+    control = _controls(user, item, popularity, np.union1d(own, held_out), rng)
+    starts = np.searchsorted(own, user * num_items)
+    train_items = own[starts + rng.integers(0, history[user])] % num_items
     has_control = control >= 0
-    return Sample(
-        pairs.take(has_control),
-        Pairs(pairs.user, control).take(has_control),
-        Pairs(pairs.user, train_items).take(has_control),
-        own,
-        held_out,
-        num_items,
-    )
+    items = np.stack([item, control, train_items])[:, has_control]
+    return Sample(user[has_control], items, own, held_out, num_items)
 
 
 def ends(edges: pd.DataFrame) -> tuple[Positions, Positions]:
@@ -100,9 +86,9 @@ def ends(edges: pd.DataFrame) -> tuple[Positions, Positions]:
 
 
 def contains(ascending: Index, values: Index) -> Mask:
-    """Tells which values (n,) occur among ascending ones (m,)."""
+    """Tells which values, of any shape, occur among ascending ones (m,)."""
     if not len(ascending):
-        return np.zeros(len(values), bool)
+        return np.zeros(values.shape, bool)
     places = np.searchsorted(ascending, values)
     return np.asarray(ascending[np.minimum(places, len(ascending) - 1)] == values)
 
@@ -124,18 +110,18 @@ def _keys(frames: list[pd.DataFrame], users: Mask, num_items: int) -> Index:
     return np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
 
 
-def _some(frames: list[pd.DataFrame], rng: np.random.Generator) -> Pairs:
-    """Draws rows of all frames alike, in random order."""
+def _some(frames: list[pd.DataFrame], rng: np.random.Generator) -> Index:
+    """Draws heads and tails, int64 (2, n), of all frames' rows alike, in random order."""
     sizes = [len(frame) for frame in frames]
     rows = rng.choice(sum(sizes), min(sum(sizes), MOST_PAIRS), replace=False)
-    user, item = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    pairs = np.empty((2, len(rows)), np.int64)
     start = 0
     for frame, size in zip(frames, sizes, strict=True):
         here = (rows >= start) & (rows < start + size)
-        for end, out in zip(ends(frame), (user, item), strict=True):
-            out[here] = end[rows[here] - start]
+        for end, values in enumerate(ends(frame)):
+            pairs[end, here] = values[rows[here] - start]
         start += size
-    return Pairs(user, item)
+    return pairs
 
 
 def _within_budget(user: Index, history: Index) -> Mask:
@@ -148,7 +134,7 @@ def _within_budget(user: Index, history: Index) -> Mask:
 
 
 def _controls(
-    pairs: Pairs, popularity: Index, own: Index, held_out: Index, rng: np.random.Generator
+    user: Index, item: Index, popularity: Index, interacted: Index, rng: np.random.Generator
 ) -> Index:
     """Draws per pair an item of about the same rank by popularity; -1 where none is unknown."""
     num_items = len(popularity)
@@ -156,12 +142,11 @@ def _controls(
     rank = np.empty(num_items, np.int64)
     rank[by_rank] = np.arange(num_items)
     width = min(max(25, num_items // 100), num_items)
-    low = np.clip(rank[pairs.item] - width // 2, 0, num_items - width)
-    control = np.full(len(pairs), -1)
+    low = np.clip(rank[item] - width // 2, 0, num_items - width)
+    control = np.full(len(user), -1)
     for _ in range(_TRIES):
         open_ = np.flatnonzero(control < 0)
         candidates = by_rank[low[open_] + rng.integers(0, width, len(open_))]
-        keys = pairs.user[open_] * num_items + candidates
-        interacted = contains(own, keys) | contains(held_out, keys)
-        control[open_[~interacted]] = candidates[~interacted]
+        unknown = ~contains(interacted, user[open_] * num_items + candidates)
+        control[open_[unknown]] = candidates[unknown]
     return control
