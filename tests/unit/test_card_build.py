@@ -125,7 +125,7 @@ def test_behaviours_are_counted_after_folding_where_nobody_counted_before(card: 
 
 def test_events_are_preferred_where_somebody_counted_them() -> None:
     events = EventStatistics()
-    events.count("buy", np.arange(4), np.zeros(4, int), np.full(4, NO_TIME), np.full(4, np.nan))
+    events.count("buy", np.arange(4), np.full(4, NO_TIME), np.full(4, np.nan))
     counted = build_card(dataset(), report(), config(), events)
     assert not counted.folded
     assert [(b.name, b.events, b.edges) for b in counted.behaviours] == [

@@ -20,9 +20,13 @@ from card_cases import (
 )
 
 from kgrec.data.card.card import Caution, SplitSummary
-from kgrec.data.card.holdout import order_cautions, unseen_cautions
+from kgrec.data.card.holdout import (
+    order_cautions,
+    popularity_cautions,
+    rank_correlations,
+    unseen_cautions,
+)
 from kgrec.data.card.leaks import exceeds, find_cautions, relation_cautions
-from kgrec.data.card.popularity import popularity_cautions, rank_correlations
 from kgrec.data.card.sample import draw_sample
 from kgrec.data.tables import Dataset
 from kgrec.schema import Role

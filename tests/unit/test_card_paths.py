@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.data.card import paths
-from kgrec.data.card.sample import Sample, contains, draw_sample, ends
+from kgrec.data.card.sample import Sample, contains, draw_sample
+from kgrec.data.card.statistics import ends
 from kgrec.data.tables import Dataset
 from kgrec.schema import Split
 

@@ -15,10 +15,16 @@ from kgrec.data.card.card import (
     SourceSummary,
     SplitSummary,
 )
-from kgrec.data.card.holdout import times_of
 from kgrec.data.card.leaks import find_cautions
-from kgrec.data.card.sample import ends
-from kgrec.data.card.statistics import EventStatistics, degrees_of, iso, summarise, timeline_of
+from kgrec.data.card.statistics import (
+    EventStatistics,
+    degrees_of,
+    ends,
+    iso,
+    summarise,
+    timeline_of,
+    times_of,
+)
 from kgrec.data.cleaning.report import Report
 from kgrec.data.journal.events import NO_TIME
 from kgrec.data.tables import Dataset, RelationTable
@@ -102,8 +108,11 @@ def _splits(
         new = {label: int((mask & (train[label] == 0)).sum()) for label, mask in active.items()}
         times = times_of(frame)
         known_times = times[times != NO_TIME]
-        sampled_times = known_times[:: max(-(-len(known_times) // _MOST_TIMES), 1)]
-        early, late = np.percentile(sampled_times, (5, 95)) if len(sampled_times) else (None, None)
+        first = early = late = last = None
+        if len(known_times):
+            sampled_times = known_times[:: -(-len(known_times) // _MOST_TIMES)]
+            first, last = known_times.min(), known_times.max()
+            early, late = np.percentile(sampled_times, (5, 95))
         summaries.append(
             SplitSummary(
                 split=str(split),
@@ -113,10 +122,10 @@ def _splits(
                 new_users=new[_USER],
                 new_items=new[_ITEM],
                 without_time=len(frame) - len(known_times),
-                first=iso(known_times.min()) if len(known_times) else None,
-                early=None if early is None else iso(early),
-                late=None if late is None else iso(late),
-                last=iso(known_times.max()) if len(known_times) else None,
+                first=iso(first),
+                early=iso(early),
+                late=iso(late),
+                last=iso(last),
             )
         )
     return tuple(summaries)
@@ -135,7 +144,7 @@ def _folded(dataset: Dataset, config: DataConfig) -> EventStatistics:
             if "rating" in frame
             else np.full(len(frame), np.nan)
         )
-        statistics.count(name, *ends(frame), times_of(frame), rating)
+        statistics.count(name, ends(frame)[0], times_of(frame), rating)
     return statistics
 
 
@@ -160,8 +169,8 @@ def _behaviours(
             edges.get(name),
             statistics.without_time,
             statistics.without_rating,
-            None if statistics.first is None else iso(statistics.first),
-            None if statistics.last is None else iso(statistics.last),
+            iso(statistics.first),
+            iso(statistics.last),
             statistics.rating_sum / rated if rated else None,
             statistics.ratings(),
         )
@@ -224,14 +233,5 @@ def _properties(dataset: Dataset) -> Iterator[PropertySummary]:
                 continue
             values = column.to_numpy(dtype=np.float64, na_value=np.nan)
             values = values[~np.isnan(values)]
-            if not len(values):
-                yield PropertySummary(*common, "number", *counts)
-                continue
-            yield PropertySummary(
-                *common,
-                "number",
-                *counts,
-                float(values.min()),
-                float(np.median(values)),
-                float(values.max()),
-            )
+            spread = (values.min(), np.median(values), values.max()) if len(values) else ()
+            yield PropertySummary(*common, "number", *counts, *map(float, spread))

@@ -13,7 +13,7 @@ from dataclasses import asdict
 import numpy as np
 
 from kgrec.data.card.card import LEVELS, Caution, Level, SplitSummary
-from kgrec.data.card.holdout import order_cautions, unseen_cautions
+from kgrec.data.card.holdout import SURE, order_cautions, popularity_cautions, unseen_cautions
 from kgrec.data.card.paths import (
     Coverage,
     EntityPaths,
@@ -23,15 +23,13 @@ from kgrec.data.card.paths import (
     through_items,
     through_users,
 )
-from kgrec.data.card.popularity import popularity_cautions
-from kgrec.data.card.sample import Sample, draw_sample, ends
+from kgrec.data.card.sample import Sample, draw_sample
+from kgrec.data.card.statistics import ends
 from kgrec.data.tables import Dataset, RelationTable
 from kgrec.schema import NodeLabel, Role, Split
 
 #: Fewer held-out pairs than this tell nothing.
 FEWEST_PAIRS = 30
-#: Standard errors beyond which a difference is no accident.
-_SURE = 4.0
 #: How many times as often as at random counts as far more than chance.
 _FAR_MORE = 5.0
 #: How many times as often as fewer paths than the train pair's counts as knowing the held-out one.
@@ -112,7 +110,7 @@ def exceeds(above: int, below: int, times: float) -> bool:
         times: The least ratio.
     """
     error = math.sqrt(above + below)
-    sure = error > 0 and (above - below) / error >= _SURE
+    sure = error > 0 and (above - below) / error >= SURE
     return sure and above >= times * below
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kgrec.data.card.sample import Index, Mask, Sample, contains, edge_keys, ends
-from kgrec.data.card.statistics import degrees_of
+from kgrec.data.card.sample import Index, Mask, Sample, contains, edge_keys
+from kgrec.data.card.statistics import degrees_of, ends
 
 #: Neighbours of one node that are followed, about; others are left out at random.
 MOST_NEIGHBOURS = 100

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kgrec.data.card.statistics import Positions, degrees_of, slices
+from kgrec.data.card.statistics import degrees_of, ends, slices
 from kgrec.data.tables import Dataset
 from kgrec.schema import NodeLabel, Split
 
@@ -78,11 +78,6 @@ def draw_sample(dataset: Dataset, rng: np.random.Generator) -> Sample | None:
     has_control = control >= 0
     items = np.stack([item, control, train_items])[:, has_control]
     return Sample(user[has_control], items, own, held_out, num_items)
-
-
-def ends(edges: pd.DataFrame) -> tuple[Positions, Positions]:
-    """Gives heads and tails, both (n,), as they are."""
-    return edges["head"].to_numpy(), edges["tail"].to_numpy()
 
 
 def contains(ascending: Index, values: Index) -> Mask:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from kgrec.data.card.card import Bin, Degrees, Timeline
 from kgrec.data.journal.events import NO_TIME, Events
@@ -14,6 +15,23 @@ Positions = npt.NDArray[np.integer]
 
 #: Edges or events that are looked at at once, so that memory stays bounded however many come.
 SLICE = 1_000_000
+
+
+def ends(edges: pd.DataFrame) -> tuple[Positions, Positions]:
+    """Gives heads and tails, both (n,), as they are."""
+    return edges["head"].to_numpy(), edges["tail"].to_numpy()
+
+
+def times_of(edges: pd.DataFrame) -> Counts:
+    """Gives the times of edges (n,) in seconds since 1970 UTC, NO_TIME where unknown."""
+    if "time" not in edges:
+        return np.full(len(edges), NO_TIME)
+    column = edges["time"]
+    if pd.api.types.is_integer_dtype(column.dtype) and not column.hasnans:
+        return column.to_numpy(dtype=np.int64)
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    missing = np.isnan(values)
+    return np.where(missing, NO_TIME, np.where(missing, 0, values).astype(np.int64))
 
 
 def slices(length: int) -> Iterator[slice]:
@@ -153,7 +171,7 @@ class BehaviourStatistics:
 class EventStatistics:
     """Counts events as they pass; adding them in parts, in any order, gives the same.
 
-    Memory grows with the users, the items and the distinct days, never with the events.
+    Memory grows with the users and the distinct days, never with the events.
 
     Attributes:
         behaviours: What was counted, by the behaviour's name, in the order of the settings.
@@ -164,7 +182,6 @@ class EventStatistics:
         self.behaviours: dict[str, BehaviourStatistics] = {}
         self.deleted = 0
         self._per_user = np.zeros(0, np.int64)
-        self._per_item = np.zeros(0, np.int64)
 
     @property
     def events(self) -> int:
@@ -176,11 +193,6 @@ class EventStatistics:
         """Events of each user that has any, int64."""
         return self._per_user[self._per_user > 0]
 
-    @property
-    def per_item(self) -> Counts:
-        """Events of each item that has any, int64."""
-        return self._per_item[self._per_item > 0]
-
     def add(self, events: Events) -> None:
         """Counts the events of a part."""
         for name in events.behaviours:
@@ -188,7 +200,7 @@ class EventStatistics:
         for part in slices(len(events)):
             valid = ~events.deleted[part]
             self.deleted += len(valid) - int(valid.sum())
-            self._count_ends(events.user[part][valid], events.item[part][valid])
+            self._per_user = _added(self._per_user, events.user[part][valid])
             behaviour = events.behaviour[part]
             for number, name in enumerate(events.behaviours):
                 own = valid & (behaviour == number)
@@ -196,25 +208,16 @@ class EventStatistics:
                     self.behaviours[name].add(events.time[part][own], events.rating[part][own])
 
     def count(
-        self,
-        behaviour: str,
-        user: npt.NDArray[np.integer],
-        item: npt.NDArray[np.integer],
-        time: Counts,
-        rating: npt.NDArray[np.float64],
+        self, behaviour: str, user: Positions, time: Counts, rating: npt.NDArray[np.float64]
     ) -> None:
         """Counts interactions (n,) of one behaviour, where there are no events."""
         statistics = self.behaviours.setdefault(behaviour, BehaviourStatistics())
         for part in slices(len(user)):
-            self._count_ends(user[part], item[part])
+            self._per_user = _added(self._per_user, user[part])
             statistics.add(time[part], rating[part])
 
-    def _count_ends(self, user: npt.NDArray[np.integer], item: npt.NDArray[np.integer]) -> None:
-        self._per_user = _added(self._per_user, user)
-        self._per_item = _added(self._per_item, item)
 
-
-def _added(counts: Counts, positions: npt.NDArray[np.integer]) -> Counts:
+def _added(counts: Counts, positions: Positions) -> Counts:
     """Adds one at each position (n,), in place where there is room."""
     if len(positions):
         lacking = int(positions.max()) + 1 - len(counts)
@@ -232,9 +235,9 @@ _STRAYS = 0.0005
 _MOST_DAYS = 300 * 366
 
 
-def iso(seconds: float) -> str:
-    """Writes a time as ISO 8601, UTC."""
-    return f"{np.datetime64(int(seconds), 's')}Z"
+def iso(seconds: float | None) -> str | None:
+    """Writes a time as ISO 8601, UTC; None stays None."""
+    return None if seconds is None else f"{np.datetime64(int(seconds), 's')}Z"
 
 
 def timeline_of(statistics: EventStatistics) -> Timeline | None:

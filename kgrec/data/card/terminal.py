@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kgrec.data.card.card import Card, Caution, Degrees, Level
 from kgrec.data.cleaning.report import Finding
-from kgrec.pages.numbers import moment, number, percent, share, short_number
+from kgrec.pages.numbers import fixed, moment, number, percent, share, short_number
 
 #: Relations, properties and findings that are shown; the page and JSON have more.
 _MOST_ROWS = 30
@@ -87,12 +87,11 @@ def _behaviours(card: Card) -> RenderableType | None:
     if timeline is not None:
         table.add_column(f"{timeline.starts[0]} …, by {timeline.unit}", no_wrap=True, style="cyan")
     for b in card.behaviours:
-        rated = None if b.events is None else b.events - (b.without_rating or 0)
         sparkline = () if timeline is None else (spark(timeline.counts.get(b.name, ())),)
         table.add_row(
             Text(b.name), b.role, number(b.events),
-            share(b.without_time or 0, b.events or 0), share(rated or 0, b.events or 0),
-            "–" if b.mean_rating is None else f"{b.mean_rating:.2f}", *sparkline,
+            share(b.without_time, b.events), share(b.rated, b.events), fixed(b.mean_rating, 2),
+            *sparkline,
         )  # fmt: skip
     return table
 
