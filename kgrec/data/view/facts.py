@@ -1,7 +1,8 @@
 """Facts: stated ones by their rules, and which item or entity each end is."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ FACT_COLUMNS = [
 FACT_KEYS = FACT_COLUMNS[:5]
 _STATED_COLUMNS = {
     "relation": "str", "head": "str", "tail": "str", "weight": "float64", "time": "float64",
-    "load": "int64", "source": "int32", "at": "int64",
+    "load": "int64", "source": "str", "at": "int64",
 }  # fmt: skip
 
 
@@ -35,12 +36,12 @@ class Stated:
     """The facts that the sources of one kind state.
 
     Attributes:
-        tables: The rows that stand, by source.
-        frame: FACT_COLUMNS but for the labels of the ends, `source` (position in `tables`) and `at`
+        tables: The rows that stand, by the source's name.
+        frame: FACT_COLUMNS but for the labels of the ends, `source` (its name, a category) and `at`
             (position in the rows of the source).
     """
 
-    tables: Sequence[SourceRows]
+    tables: Mapping[str, SourceRows]
     frame: pd.DataFrame
 
 
@@ -83,9 +84,7 @@ def check_rules(rules: Mapping[str, RelationRule], tables: Iterable[SourceRows])
 
 
 def read_stated(
-    tables: Sequence[SourceRows],
-    rules: Mapping[str, RelationRule],
-    before: int | None,
+    tables: Sequence[SourceRows], rules: Mapping[str, RelationRule], before: int | None
 ) -> Stated:
     """Reads the rows of one kind that stand, with the rules for relations.
 
@@ -94,45 +93,33 @@ def read_stated(
         rules: By the name of a relation in the data.
         before: Rows of this moment or later leave; None keeps all.
     """
-    sources: list[SourceRows] = []
+    sources = {
+        rows.source.name: standing(rows, ["head", "relation", "tail"], before) for rows in tables
+    }
+    names = pd.CategoricalDtype(list(sources))  # sources come in the order of the settings
     parts = []
-    for position, rows in enumerate(tables):
-        rows = standing(rows, ["head", "relation", "tail"], before)
-        sources.append(rows)
+    for name, rows in sources.items():
         frame = pd.DataFrame(
             {
-                **{name: rows.texts(name) for name in ("relation", "head", "tail")},
+                **{column: rows.texts(column) for column in ("relation", "head", "tail")},
                 "weight": rows.numbers("weight"),
                 "time": rows.times(),
                 "load": rows.frame["load"].to_numpy(np.int64),
-                "source": np.int32(position),
+                "source": pd.Categorical([name], dtype=names).repeat(len(rows.frame)),
                 "at": np.arange(len(rows.frame)),
             }
         )
-        parts.append(_ruled(frame, rules, rows.source.name))
+        parts.append(_ruled(frame, rules, name))
     return Stated(sources, stacked(parts, _STATED_COLUMNS))
 
 
-def by_source(
-    facts: pd.DataFrame, tables: Sequence[SourceRows]
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Gives the stated facts of each source, with its name."""
-    for position, rows in facts.groupby("source"):
-        yield tables[int(str(position))].source.name, rows
-
-
-def between(
-    frame: pd.DataFrame,
-    label: NodeLabel,
-    ids: pd.Index,
-    tables: Sequence[SourceRows],
-) -> pd.DataFrame:
+def between(frame: pd.DataFrame, label: NodeLabel, ids: pd.Index) -> pd.DataFrame:
     """Keeps the stated edges whose ends are both known nodes of a label."""
     position = np.int8(LABELS.index(label))
     is_known = among(frame["head"], ids) & among(frame["tail"], ids)
-    for name, edges in by_source(frame[~is_known], tables):
+    for name, edges in frame[~is_known].groupby("source", observed=True):
         examples = (f"{head!r} to {tail!r}" for head, tail in edges[["head", "tail"]].values)
-        note(name, "unknown end", len(edges), examples, label=label.lower())
+        note(str(name), "unknown end", len(edges), examples, label=label.lower())
     return frame[is_known].assign(head_label=position, tail_label=position)
 
 
@@ -142,12 +129,8 @@ def _ruled(frame: pd.DataFrame, rules: Mapping[str, RelationRule], source: str) 
     applied = [rules.get(str(name), RelationRule()) for name in names]
     turned = np.array([rule.inverse for rule in applied], dtype=bool)[codes]
     dropped = np.array([rule.drop for rule in applied], dtype=bool)[codes]
-    note(
-        source,
-        "dropped relation",
-        dropped,
-        sorted(str(name) for name, rule in zip(names, applied, strict=True) if rule.drop),
-    )
+    examples = sorted(str(name) for name, rule in zip(names, applied, strict=True) if rule.drop)
+    note(source, "dropped relation", dropped, examples)
     called = [rule.name or str(name) for name, rule in zip(names, applied, strict=True)]
     frame = frame.assign(relation=pd.Series(called, dtype="str").array.take(codes))
     if turned.any():
@@ -163,94 +146,92 @@ def _listed(names: Sequence[str], most: int = 30) -> str:
 
 @dataclass(frozen=True)
 class Link:
-    """Which entities are items.
+    """Which entities are items, and which ids count for others.
 
     Attributes:
+        identities: Which ids count for others.
         pairs: Columns `item` and `entity`, both the ids that count, no repeats.
         entities: The ids of all entities that are linked, whether or not they count.
     """
 
+    identities: Identities
     pairs: pd.DataFrame
     entities: pd.Index
 
+    @classmethod
+    def read(cls, tables: Sequence[SourceRows], items: pd.Index, identities: Identities) -> Self:
+        """Reads which entity is which item, and adds what the identities say of it.
 
-def read_link(tables: Sequence[SourceRows], items: pd.Index, identities: Identities) -> Link:
-    """Reads which entity is which item, and adds what the identities say of it.
+        Args:
+            tables: Rows by source.
+            items: All known item ids.
+            identities: Which ids count for others.
 
-    Args:
-        tables: Rows by source.
-        items: All known item ids.
-        identities: Which ids count for others.
+        Raises:
+            DataError: If a source links no known item.
+        """
+        parts = [pd.DataFrame({"item": [], "entity": []}, dtype="str")]
+        for rows in tables:
+            link = standing(rows, ["item", "entity"]).frame[["item", "entity"]]
+            link = link.drop_duplicates()
+            is_known = among(link["item"], items)
+            if len(link) and not is_known.any():
+                raise DataError(
+                    f"{rows.source.name} links no known item: {link['item'].iloc[0]!r} and "
+                    f"{len(link) - 1:,} others are in neither the interactions nor the item table; "
+                    f"check that it belongs to this data"
+                )
+            note(rows.source.name, "unknown item", ~is_known, map(repr, link["item"][~is_known]))
+            parts.append(link[is_known])
+        links = pd.concat(parts, ignore_index=True)
+        pairs = links.assign(
+            item=identities.canonical(NodeLabel.ITEM, links["item"]),
+            entity=identities.canonical(NodeLabel.ENTITY, links["entity"]),
+        )
+        pairs = pd.concat([pairs, identities.links], ignore_index=True).drop_duplicates()
+        members = identities.ids(NodeLabel.ENTITY)
+        counted = identities.canonical(NodeLabel.ENTITY, members.to_series())
+        linked = members[among(counted, pd.Index(pairs["entity"].unique()))]
+        entities = pd.Index(links["entity"].unique(), dtype="str").union(linked, sort=False)
+        return cls(identities, pairs, entities)
 
-    Raises:
-        DataError: If a source links no known item.
-    """
-    parts = [pd.DataFrame({"item": [], "entity": []}, dtype="str")]
-    for rows in tables:
-        link = standing(rows, ["item", "entity"]).frame[["item", "entity"]]
-        link = link.drop_duplicates()
-        is_known = among(link["item"], items)
-        if len(link) and not is_known.any():
-            raise DataError(
-                f"{rows.source.name} links no known item: {link['item'].iloc[0]!r} and "
-                f"{len(link) - 1:,} others are in neither the interactions nor the item table; "
-                f"check that it belongs to this data"
-            )
-        note(rows.source.name, "unknown item", ~is_known, map(repr, link["item"][~is_known]))
-        parts.append(link[is_known])
-    links = pd.concat(parts, ignore_index=True)
-    pairs = pd.DataFrame(
-        {
-            "item": identities.canonical(NodeLabel.ITEM, links["item"]),
-            "entity": identities.canonical(NodeLabel.ENTITY, links["entity"]),
-        }
-    )
-    pairs = pd.concat([pairs, identities.links], ignore_index=True).drop_duplicates()
-    members = identities.ids(NodeLabel.ENTITY)
-    counted = identities.canonical(NodeLabel.ENTITY, members.to_series())
-    linked = members[among(counted, pd.Index(pairs["entity"].unique()))]
-    return Link(pairs, pd.Index(links["entity"].unique(), dtype="str").union(linked, sort=False))
+    def encoded(self, ids: pd.CategoricalDtype) -> Self:
+        """The same with ids as categories."""
+        return replace(self, pairs=self.pairs.apply(encoded, terms=ids))
 
+    def recognised(self, frame: pd.DataFrame, items: pd.Index) -> pd.DataFrame:
+        """Tells items from entities: an id that names an item and is not linked is that item."""
+        labels = {}
+        for end in ("head", "tail"):
+            is_item = among(frame[end], items) & ~among(frame[end], self.entities)
+            labels[f"{end}_label"] = np.where(is_item, ITEM, ENTITY).astype(np.int8)
+        return frame.assign(**labels)
 
-def recognised(frame: pd.DataFrame, items: pd.Index, link: Link) -> pd.DataFrame:
-    """Tells items from entities: an id that names an item and is not linked is that item."""
-    labels = {}
-    for end in ("head", "tail"):
-        is_item = among(frame[end], items) & ~among(frame[end], link.entities)
-        labels[f"{end}_label"] = np.where(is_item, ITEM, ENTITY).astype(np.int8)
-    return frame.assign(**labels)
+    def redirected(
+        self, frame: pd.DataFrame, ends: Sequence[str] = ("head", "tail")
+    ) -> pd.DataFrame:
+        """Puts the ids that count in the place of others, and items in that of linked entities.
 
+        A fact about an entity of several items (two releases of one film) speaks of each.
 
-def redirected(frame: pd.DataFrame, link: Link, identities: Identities) -> pd.DataFrame:
-    """Puts the ids that count in the place of others, and items in the place of linked entities.
-
-    A fact about an entity of several items (two releases of one film) speaks of each.
-
-    Args:
-        frame: Columns `head`, `head_label`, `tail`, `tail_label` and any others; ids are str, or
-            categories as those of `link`.
-        link: Which entities are items.
-        identities: Which ids count for others.
-    """
-    for end in ("head", "tail"):
-        frame = redirected_end(frame, end, f"{end}_label", link, identities)
-    return frame
-
-
-def redirected_end(
-    frame: pd.DataFrame, end: str, label: str, link: Link, identities: Identities
-) -> pd.DataFrame:
-    """Does what `redirected` does for one end, given its columns of ids and labels."""
-    ids, labels = frame[end], frame[label].to_numpy()
-    for position, name in enumerate(LABELS):
-        if len(identities.ids(name)) and (labels == position).any():
-            ids = ids.where(labels != position, identities.canonical(name, ids))
-    frame = frame.assign(**{end: ids})
-    if link.pairs.empty:
+        Args:
+            frame: For each end a column of ids and one of labels (`head_label`), and any others;
+                ids are str, or categories as those of the pairs.
+            ends: Names of the columns of ids.
+        """
+        for end in ends:
+            ids, labels = frame[end], frame[f"{end}_label"].to_numpy()
+            for position, name in enumerate(LABELS):
+                if len(self.identities.ids(name)) and (labels == position).any():
+                    counted = self.identities.canonical(name, ids)
+                    ids = ids.where(labels != position, counted)
+            frame = frame.assign(**{end: ids})
+            if self.pairs.empty:
+                continue
+            entity = ids.where(labels == ENTITY, None)
+            frame = frame.assign(entity=entity).merge(self.pairs, on="entity", how="left")
+            is_linked = frame["item"].notna()
+            frame[end] = frame["item"].where(is_linked, frame[end])
+            frame[f"{end}_label"] = np.where(is_linked, ITEM, frame[f"{end}_label"]).astype(np.int8)
+            frame = frame.drop(columns=["entity", "item"])
         return frame
-    entity = frame[end].where(labels == ENTITY, None)
-    frame = frame.assign(entity=entity).merge(link.pairs, on="entity", how="left")
-    is_linked = frame["item"].notna()
-    frame[end] = frame["item"].where(is_linked, frame[end])
-    frame[label] = np.where(is_linked, ITEM, frame[label]).astype(np.int8)
-    return frame.drop(columns=["entity", "item"])

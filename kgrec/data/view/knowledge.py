@@ -1,7 +1,7 @@
 """Everything that is known besides interactions: nodes with properties, and facts about them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -17,10 +17,7 @@ from kgrec.data.view.facts import (
     check_rules,
     encoded,
     facts_frame,
-    read_link,
     read_stated,
-    recognised,
-    redirected,
     vocabulary,
 )
 from kgrec.data.view.findings import note
@@ -122,12 +119,12 @@ def derive_knowledge(
     if len(identities.ids(NodeLabel.ENTITY)):
         entity_ids = _named_entities(rows, stated, tables, values, texts, node_ids)
         identities = identities.among(NodeLabel.ENTITY, entity_ids)
-    link = read_link(rows.get("link", ()), node_ids[NodeLabel.ITEM], identities)
+    link = Link.read(rows.get("link", ()), node_ids[NodeLabel.ITEM], identities)
     texts = kept_texts(
         texts, node_ids[NodeLabel.USER], node_ids[NodeLabel.ITEM], identities, held_out
     )
-    facts = _facts(stated, values, texts, node_ids, link, identities, config)
-    same = same_as_tables(facts, link, identities)
+    facts = _facts(stated, values, texts, node_ids, link, config)
+    same = same_as_tables(facts, link)
     loads[NodeLabel.ENTITY] = entity_loads(facts, same, tables[NodeLabel.ENTITY])
     for source, ids in tables[NodeLabel.ENTITY].ids.items():
         unused = ~ids.isin(loads[NodeLabel.ENTITY].index)
@@ -151,7 +148,7 @@ def _named_entities(
     triples = stated["triples"].frame
     ends = pd.concat([triples["head"], triples["tail"]])
     ends = ends[~among(ends, node_ids[NodeLabel.ITEM])]
-    with Report():  # `read_link` says it
+    with Report():  # `Link.read` says it
         linked = [
             standing(link, ["item", "entity"]).frame["entity"] for link in rows.get("link", ())
         ]
@@ -166,7 +163,6 @@ def _facts(
     texts: pd.DataFrame,
     node_ids: Mapping[NodeLabel, pd.Index],
     link: Link,
-    identities: Identities,
     config: DataConfig,
 ) -> pd.DataFrame:
     """Joins the facts of all kinds, each once and between the ids that count."""
@@ -175,30 +171,29 @@ def _facts(
     frames = [attributes, *of_texts, *frame_of.values()]
     ids = vocabulary(
         [frame[end] for frame in frames for end in ("head", "tail")]
-        + [link.pairs["item"], link.pairs["entity"], identities.members["id"]]
+        + [link.pairs["item"], link.pairs["entity"], link.identities.members["id"]]
     )
     names = vocabulary([frame["relation"] for frame in frames])
-    link = replace(link, pairs=link.pairs.apply(encoded, terms=ids))
+    link = link.encoded(ids)
 
     def ready(frame: pd.DataFrame) -> pd.DataFrame:
         types = {"relation": names, "head": ids, "tail": ids}
         return frame.assign(**{name: encoded(frame[name], kind) for name, kind in types.items()})
 
-    attributes = redirected(ready(attributes), link, identities)
+    attributes = link.redirected(ready(attributes))
     # What entities are like is told of those only that something else speaks of.
     of_entities = (attributes["head_label"] == ENTITY).to_numpy()
     parts = [attributes[~of_entities]]
-    parts += [redirected(ready(edges), link, identities) for edges in of_texts]
+    parts += [link.redirected(ready(edges)) for edges in of_texts]
     mentioned = entities_of(pd.concat(parts))
 
-    triples, tables = ready(frame_of["triples"]), stated["triples"].tables
-    triples = recognised(triples, node_ids[NodeLabel.ITEM], link)
-    triples = once(redirected(triples, link, identities), tables, "triples")
+    triples = link.recognised(ready(frame_of["triples"]), node_ids[NodeLabel.ITEM])
+    triples = once(link.redirected(triples), "triples")
+    tables = stated["triples"].tables
     parts.append(about_known(triples, tables, mentioned, config.unknown_triples))
     for kind, label in _BETWEEN.items():
-        tables = stated[kind].tables
-        edges = between(ready(frame_of[kind]), label, node_ids[label], tables)
-        parts.append(once(redirected(edges, link, identities), tables, "edges"))
+        edges = between(ready(frame_of[kind]), label, node_ids[label])
+        parts.append(once(link.redirected(edges), "edges"))
     parts.append(occurring(pd.concat(parts), attributes[of_entities]))
     return without_hubs(merged(parts), config.cleaning.max_fan_out)
 

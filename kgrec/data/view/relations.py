@@ -1,6 +1,6 @@
 """Facts into relation tables: each counted once, about something known, none too common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 import numpy as np
@@ -15,38 +15,34 @@ from kgrec.data.view.facts import (
     ITEM,
     LABELS,
     Link,
-    by_source,
-    redirected_end,
 )
 from kgrec.data.view.findings import note
-from kgrec.data.view.identities import Identities, components
+from kgrec.data.view.identities import components
 from kgrec.data.view.rows import SourceRows, among
 from kgrec.errors import DataError
 from kgrec.schema import SAME_AS, EdgeKey, Role, relation_type
 
 
-def once(frame: pd.DataFrame, tables: Sequence[SourceRows], noun: str) -> pd.DataFrame:
+def once(frame: pd.DataFrame, noun: str) -> pd.DataFrame:
     """Keeps the newest of stated facts that are the same, and none that joins a node to itself.
 
     Args:
         frame: As `kgrec.data.view.facts.Stated` has it, with the labels of the ends.
-        tables: The sources they are from.
         noun: What the rows are called, e.g. "triples".
     """
     facts = _newest(frame)
     unique = facts["source"].value_counts()
-    for name, rows in by_source(frame, tables):
-        repeats = len(rows) - unique.get(rows["source"].iloc[0], 0)
-        note(name, "repeated", repeats, number=len(rows), noun=noun)
+    for name, rows in frame.groupby("source", observed=True):
+        note(str(name), "repeated", len(rows) - unique[name], number=len(rows), noun=noun)
     loops = (facts["head"] == facts["tail"]) & (facts["head_label"] == facts["tail_label"])
-    for name, rows in by_source(facts[loops], tables):
-        note(name, "self loop", len(rows), map(repr, rows["head"]), noun=noun)
+    for name, rows in facts[loops].groupby("source", observed=True):
+        note(str(name), "self loop", len(rows), map(repr, rows["head"]), noun=noun)
     return facts[~loops.to_numpy()].reset_index(drop=True)
 
 
 def about_known(
     frame: pd.DataFrame,
-    tables: Sequence[SourceRows],
+    tables: Mapping[str, SourceRows],
     entities: pd.Index,
     unknown: Literal["error", "drop"],
 ) -> pd.DataFrame:
@@ -54,28 +50,25 @@ def about_known(
 
     Args:
         frame: As for `once`.
-        tables: The sources they are from.
+        tables: The sources they are from, by name.
         entities: Entities that are as good as items: attributes and texts name them.
         unknown: What to do with the others.
 
     Raises:
         DataError: If there are others and `unknown` is "error".
     """
-    if frame.empty:
-        return frame
-    stray = ~_connected(frame, entities)
-    if not stray.any():
+    if frame.empty or not (stray := ~_connected(frame, entities)).any():
         return frame
     if unknown == "error":
         first = frame[stray].sort_values(["source", "at"]).iloc[0]
-        where = tables[int(first["source"])].where(int(first["at"]))
+        where = tables[first["source"]].where(int(first["at"]))
         raise DataError(
             f"{where}: nothing connects ({first['head']}, {first['relation']}, {first['tail']}) to "
             f"an item; {stray.sum():,} of {len(frame):,} triples are so; set "
             f'data.unknown_triples = "drop" to leave them out, or check data.link'
         )
-    for name, rows in by_source(frame.assign(stray=stray), tables):
-        note(name, "about nothing known", rows["stray"], number=len(rows))
+    for name, rows in frame.assign(stray=stray).groupby("source", observed=True):
+        note(str(name), "about nothing known", rows["stray"], number=len(rows))
     return frame[~stray].reset_index(drop=True)
 
 
@@ -162,22 +155,19 @@ def relation_tables(facts: pd.DataFrame) -> tuple[RelationTable, ...]:
     return tuple(sorted(tables, key=lambda table: table.key))
 
 
-def same_as_tables(
-    facts: pd.DataFrame, link: Link, identities: Identities
-) -> tuple[RelationTable, ...]:
+def same_as_tables(facts: pd.DataFrame, link: Link) -> tuple[RelationTable, ...]:
     """Joins each node that another one counts for to that one.
 
     Args:
         facts: All facts; an entity that none of them names is no node.
-        link: Which entities are items.
-        identities: The groups.
+        link: Which entities are items, and the groups.
     """
-    members = identities.members
+    members = link.identities.members
     numbers = members["label"].map({label: number for number, label in enumerate(LABELS)})
     edges = members[["id", "score", "load"]].assign(
         head_label=numbers.astype(np.int8), tail=members["id"], tail_label=numbers.astype(np.int8)
     )
-    edges = redirected_end(edges, "tail", "tail_label", link, identities)
+    edges = link.redirected(edges, ["tail"])
     itself = (edges["id"] == edges["tail"]) & (edges["head_label"] == edges["tail_label"])
     absent = (edges["tail_label"] == ENTITY) & ~among(edges["tail"], entities_of(facts))
     edges = edges[~(itself | absent).to_numpy(dtype=bool)].rename(columns={"id": "head"})
