@@ -71,6 +71,9 @@ SYNTHETIC = "SYNTHETIC"
 #: A target that was rated below its behaviour's `min_rating`.
 DISLIKED = "DISLIKED"
 
+#: Types of kgrec's own edges, which no relation can have.
+OWN_TYPES = frozenset({*INTERACTION_TYPES.values(), "RECOMMENDED", "SIMILAR", SYNTHETIC, SAME_AS})
+
 #: What an edge may carry: the rating (of the event that counts), its time in seconds since 1970
 #: UTC, the folded weight, the number of events, the user's session it last fell into, the score of
 #: an identity, and the number of the load that it is from.
@@ -139,12 +142,7 @@ def relation_type(name: str) -> str:
             f"relation {name!r} gives no relationship type; expected a name with Latin letters or "
             f"digits, at most 63 of them; rename it under [data.relations]"
         )
-    if kind in INTERACTION_TYPES.values() or kind in {
-        "RECOMMENDED",
-        "SIMILAR",
-        SYNTHETIC,
-        SAME_AS,
-    }:
+    if kind in OWN_TYPES:
         raise SchemaError(
             f"relation {name!r} would become {kind}, which kgrec keeps for its own edges; "
             f"rename it under [data.relations]"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from kgrec.config.base import Settings
 from kgrec.config.sources import TimeFormat
-from kgrec.schema import INTERACTION_TYPES, Split, literal, quoted
+from kgrec.schema import literal, quoted
 
 
 def _name(name: str) -> str:
@@ -198,8 +198,3 @@ def _repeated(names: Iterable[str]) -> str | None:
             return name
         seen.add(name)
     return None
-
-
-#: Types that a relation of kgrec's own graph cannot have.
-TAKEN_TYPES = frozenset({*(INTERACTION_TYPES[split] for split in Split), "RECOMMENDED", "SIMILAR",
-                         "SYNTHETIC", "SAME_AS"})  # fmt: skip

@@ -5,11 +5,10 @@ anything, so settings load where the graph cannot be reached.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kgrec.config.adopt import (
-    TAKEN_TYPES,
     AdoptConfig,
     AdoptedEntities,
     AdoptedInteraction,
@@ -18,7 +17,7 @@ from kgrec.config.adopt import (
 )
 from kgrec.config.behaviours import Behaviour
 from kgrec.config.sources import PropertyRule, Source
-from kgrec.schema import RESERVED_PROPERTIES, literal, quoted
+from kgrec.schema import OWN_TYPES, RESERVED_PROPERTIES, literal, quoted
 
 #: Begins the names of the sources that are made here.
 PREFIX = "adopt-"
@@ -39,7 +38,11 @@ def with_adopted(data: Mapping[str, Any], adopt: AdoptConfig) -> dict[str, Any]:
 
     Doing it again changes nothing, so saved settings can be read.
     """
-    own = [source for source in data.get("sources", ()) if not _is_adopted(source)]
+    own = [
+        source
+        for source in data.get("sources", ())
+        if not (isinstance(source, Mapping) and str(source.get("name", "")).startswith(PREFIX))
+    ]
     behaviours = {
         interaction.behaviour(): Behaviour(
             role=interaction.role, min_rating=interaction.min_rating
@@ -62,26 +65,32 @@ def sources(adopt: AdoptConfig) -> tuple[Source, ...]:
         _nodes(adopt, adopt.item, "items"),
         _nodes(adopt, adopt.user, "users"),
         *_entities(adopt),
-        _relations(adopt),
-        _between_users(adopt),
+        *_relations(adopt),
     )
 
 
-def _is_adopted(source: object) -> bool:
-    return isinstance(source, Mapping) and str(source.get("name", "")).startswith(PREFIX)
-
-
-def _source(adopt: AdoptConfig, name: str, kind: str, cypher: Sequence[str], **more: Any) -> Source:
+def _source(
+    adopt: AdoptConfig,
+    name: str,
+    kind: str,
+    pattern: str,
+    columns: Columns,
+    conditions: Iterable[str] = (),
+    **settings: Any,
+) -> Source:
     """Each reading is all that the graph holds, so it takes the place of the one before."""
+    where = " AND ".join(conditions)
+    returned = ", ".join(f"{expression} AS {column}" for expression, column in columns)
+    lines = [f"MATCH {pattern}", *([f"WHERE {where}"] if where else []), f"RETURN {returned}"]
     return Source.model_validate(
         {
             "name": f"{PREFIX}{name}"[:64],
             "kind": kind,
             "uri": adopt.uri,
             "database": adopt.database,
-            "cypher": "\n".join(cypher),
+            "cypher": "\n".join(lines),
             "replace": True,
-            **more,
+            **settings,
         }
     )
 
@@ -93,15 +102,13 @@ def _interactions(adopt: AdoptConfig, interaction: AdoptedInteraction) -> Source
         property_name = getattr(interaction, name)
         if property_name is not None:
             columns.append((_property("x", property_name), name))
+    users, items = (quoted(nodes.label) for nodes in (adopt.user, adopt.item))
     return _source(
         adopt,
         f"interactions-{interaction.behaviour()}",
         "interactions",
-        [
-            f"MATCH (u:{quoted(adopt.user.label)}){left}[x:{quoted(interaction.type)}]{right}"
-            f"(i:{quoted(adopt.item.label)})",
-            _returned(columns),
-        ],
+        f"(u:{users}){left}[x:{quoted(interaction.type)}]{right}(i:{items})",
+        columns,
         behaviour=interaction.behaviour(),
         time=interaction.time_format,
     )
@@ -110,97 +117,70 @@ def _interactions(adopt: AdoptConfig, interaction: AdoptedInteraction) -> Source
 def _nodes(adopt: AdoptConfig, nodes: AdoptedUsers, kind: str) -> Source:
     columns = [(_text("n", nodes.key), "id")]
     rules: dict[str, PropertyRule] = {}
-    column_names = {"id"}
     if isinstance(nodes, AdoptedItems):
         if nodes.title is not None:
             columns.append((_property("n", nodes.title), "title"))
-            column_names.add("title")
-        for kind_of_rule, names in (("text", nodes.text), ("attribute", nodes.attributes)):
-            for column in _add_columns(columns, names, column_names):
-                rules[column] = PropertyRule.model_validate({"as": kind_of_rule})
-    list(_add_columns(columns, nodes.properties, column_names))
-    match = f"MATCH (n:{quoted(nodes.label)})"
-    return _source(adopt, kind, kind, [match, _returned(columns)], properties=rules)
+        for rule, names in (("text", nodes.text), ("attribute", nodes.attributes)):
+            for column in _add_columns(columns, names):
+                rules[column] = PropertyRule.model_validate({"as": rule})
+    _add_columns(columns, nodes.properties)
+    return _source(adopt, kind, kind, f"(n:{quoted(nodes.label)})", columns, properties=rules)
 
 
 def _entities(adopt: AdoptConfig) -> Iterator[Source]:
     before = [adopt.user.label, adopt.item.label]
     for number, entities in enumerate(adopt.entities, 1):
-        columns = [
-            (_entity_id("n", entities), "id"),
-            (_property("n", entities.name or entities.key), "name"),
-        ]
-        list(_add_columns(columns, entities.properties, {"id", "name"}))
+        name = _property("n", entities.name or entities.key)
+        columns = [(_entity_id("n", entities), "id"), (name, "name")]
+        _add_columns(columns, entities.properties)
         yield _source(
             adopt,
             f"entities-{number}",
             "entities",
-            [
-                f"MATCH (n:{quoted(entities.label)})",
-                _where(_none_of("n", before)),
-                _returned(columns),
-            ],
+            f"(n:{quoted(entities.label)})",
+            columns,
+            _none_of("n", before),
             may_be_empty=True,
         )
         before.append(entities.label)
     if adopt.other_labels:
         fallback = ", ".join(_property("n", name) for name in FALLBACK_NAMES)
+        columns = [(_fallback_id("n"), "id"), (f"toString(coalesce({fallback}))", "name")]
+        others = [*_none_of("n", before), _not_ours("n")]
         yield _source(
-            adopt,
-            "entities-others",
-            "entities",
-            [
-                "MATCH (n)",
-                _where([*_none_of("n", before), *_not_ours("n")]),
-                _returned([(_fallback_id("n"), "id"), (f"toString(coalesce({fallback}))", "name")]),
-            ],
-            may_be_empty=True,
+            adopt, "entities-others", "entities", "(n)", columns, others, may_be_empty=True
         )
 
 
-def _relations(adopt: AdoptConfig) -> Source:
-    conditions = _type_conditions(adopt)
+def _relations(adopt: AdoptConfig) -> Iterator[Source]:
+    """Those between items and entities, and those between users."""
+    rules = adopt.relations
+    # Neither interactions nor what is excluded, and nothing that kgrec wrote.
+    types = ["NOT toLower(type(r)) STARTS WITH 'kgrec_'"]
+    if not rules.include:
+        left_out = [*(interaction.type for interaction in adopt.interactions), *rules.exclude]
+        types.insert(0, f"NOT type(r) IN [{', '.join(map(literal, left_out))}]")
+    edge = f"[r{':' * bool(rules.include)}{'|'.join(map(quoted, rules.include))}]"
+    names = {kind: f"GRAPH_{kind}" for kind in sorted(OWN_TYPES)} | rules.rename
+    cases = [f"WHEN {literal(kind)} THEN {literal(name)}" for kind, name in names.items()]
+    relation = (f"CASE type(r) {' '.join(cases)} ELSE type(r) END", "relation")
+
+    conditions = [*types]
     for end in ("a", "b"):
         conditions += _none_of(end, [adopt.user.label])
         if adopt.other_labels:
-            conditions += _not_ours(end)
+            conditions.append(_not_ours(end))
         else:
             labels = [adopt.item.label, *(entities.label for entities in adopt.entities)]
             conditions.append(f"({' OR '.join(f'{end}:{quoted(label)}' for label in labels)})")
-    columns = [
-        (_end_id("a", adopt), "head"),
-        (_relation_name(adopt.relations.rename), "relation"),
-        (_end_id("b", adopt), "tail"),
-    ]
-    text = [f"MATCH (a)-[r{_kinds(adopt)}]->(b)", _where(conditions), _returned(columns)]
-    return _source(adopt, "relations", "triples", text, may_be_empty=True)
+    columns = [(_end_id("a", adopt), "head"), relation, (_end_id("b", adopt), "tail")]
+    pattern = f"(a)-{edge}->(b)"
+    yield _source(adopt, "relations", "triples", pattern, columns, conditions, may_be_empty=True)
 
-
-def _between_users(adopt: AdoptConfig) -> Source:
     label, key = quoted(adopt.user.label), adopt.user.key
-    columns = [
-        (_text("a", key), "head"),
-        (_relation_name(adopt.relations.rename), "relation"),
-        (_text("b", key), "tail"),
-    ]
-    text = [
-        f"MATCH (a:{label})-[r{_kinds(adopt)}]->(b:{label})",
-        _where(_type_conditions(adopt)),
-        _returned(columns),
-    ]
-    return _source(adopt, "social", "social", text, may_be_empty=True)
-
-
-def _kinds(adopt: AdoptConfig) -> str:
-    return ":" * bool(adopt.relations.include) + "|".join(map(quoted, adopt.relations.include))
-
-
-def _type_conditions(adopt: AdoptConfig) -> list[str]:
-    """Neither interactions nor what is excluded, and nothing that kgrec wrote."""
-    types = [interaction.type for interaction in adopt.interactions]
-    left_out = ", ".join(map(literal, [*types, *adopt.relations.exclude]))
-    listed = [] if adopt.relations.include else [f"NOT type(r) IN [{left_out}]"]
-    return [*listed, "NOT toLower(type(r)) STARTS WITH 'kgrec_'"]
+    columns = [(_text("a", key), "head"), relation, (_text("b", key), "tail")]
+    pattern = f"(a:{label})-{edge}->(b:{label})"
+    yield _source(adopt, "social", "social", pattern, columns, types, may_be_empty=True)
 
 
 def _end_id(end: str, adopt: AdoptConfig) -> str:
@@ -220,33 +200,28 @@ def _fallback_id(node: str) -> str:
     return f"head(labels({node})) + ':' + toString(coalesce({keys}))"
 
 
-def _relation_name(rename: Mapping[str, str]) -> str:
-    names = {kind: f"GRAPH_{kind}" for kind in sorted(TAKEN_TYPES)} | dict(rename)
-    cases = [f"WHEN {literal(kind)} THEN {literal(name)}" for kind, name in names.items()]
-    return f"CASE type(r) {' '.join(cases)} ELSE type(r) END"
-
-
 def _none_of(node: str, labels: Iterable[str]) -> list[str]:
     return [f"NOT {node}:{quoted(label)}" for label in labels]
 
 
-def _not_ours(node: str) -> list[str]:
+def _not_ours(node: str) -> str:
     """What kgrec keeps in the graph about what it published is no data."""
-    return [f"NOT any(label IN labels({node}) WHERE toLower(label) STARTS WITH 'kgrec')"]
+    return f"NOT any(label IN labels({node}) WHERE toLower(label) STARTS WITH 'kgrec')"
 
 
-def _add_columns(columns: Columns, names: Sequence[str], column_names: set[str]) -> Iterator[str]:
+def _add_columns(columns: Columns, names: Iterable[str]) -> list[str]:
     """Adds properties to the columns, each under a name that is free; gives these names."""
+    added = []
     for name in names:
         column = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:50]
         if not _COLUMN.fullmatch(column) or column in _RESERVED:
             column = f"graph_{column}".rstrip("_")
         plain, number = column, 2
-        while column in column_names:
+        while column in {present for _, present in columns}:
             column, number = f"{plain}_{number}", number + 1
-        column_names.add(column)
         columns.append((_property("n", name), column))
-        yield column
+        added.append(column)
+    return added
 
 
 def _property(variable: str, name: str) -> str:
@@ -255,11 +230,3 @@ def _property(variable: str, name: str) -> str:
 
 def _text(variable: str, key: str) -> str:
     return f"toString({_property(variable, key)})"
-
-
-def _where(conditions: Sequence[str]) -> str:
-    return f"WHERE {' AND '.join(conditions)}"
-
-
-def _returned(columns: Columns) -> str:
-    return f"RETURN {', '.join(f'{expression} AS {name}' for expression, name in columns)}"
