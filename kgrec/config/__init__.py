@@ -16,17 +16,21 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from kgrec import registry
-from kgrec.config.adopt import (
-    AdoptConfig,
-    AdoptedEntities,
-    AdoptedInteraction,
-    AdoptedItems,
-    AdoptedRelations,
-    AdoptedUsers,
-)
+from kgrec.config.adopt import AdoptConfig
 from kgrec.config.adopted import with_adopted
 from kgrec.config.base import PartConfig, Settings
-from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
+from kgrec.config.data import (
+    NODE_KINDS,
+    Behaviour,
+    CleaningConfig,
+    DataConfig,
+    Kind,
+    PropertyRule,
+    RelationRule,
+    Source,
+    SplitConfig,
+    TimeFormat,
+)
 from kgrec.config.removals import refuse_removed
 from kgrec.config.sections import (
     AdversarialConfig,
@@ -39,39 +43,22 @@ from kgrec.config.sections import (
     ModelConfig,
     ResolutionConfig,
     SearchConfig,
-    SourcePair,
     StoreConfig,
     TextConfig,
     TrainingConfig,
-)
-from kgrec.config.sources import (
-    NODE_KINDS,
-    DataConfig,
-    Kind,
-    PropertyRule,
-    RelationRule,
-    Source,
-    TimeFormat,
 )
 from kgrec.errors import ConfigError
 
 __all__ = [
     "NODE_KINDS",
     "AdoptConfig",
-    "AdoptedEntities",
-    "AdoptedInteraction",
-    "AdoptedItems",
-    "AdoptedRelations",
-    "AdoptedUsers",
     "AdversarialConfig",
     "AugmentConfig",
     "Behaviour",
     "CleaningConfig",
-    "ColdConfig",
     "Config",
     "DataConfig",
     "DefenceConfig",
-    "EvaluationConfig",
     "FusionConfig",
     "GanConfig",
     "Kind",
@@ -79,9 +66,7 @@ __all__ = [
     "PropertyRule",
     "RelationRule",
     "ResolutionConfig",
-    "SearchConfig",
     "Source",
-    "SourcePair",
     "SplitConfig",
     "StoreConfig",
     "TextConfig",

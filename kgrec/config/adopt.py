@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from kgrec.config.base import Settings
-from kgrec.config.sources import TimeFormat
+from kgrec.config.data import TimeFormat
 from kgrec.schema import literal, quoted
 
 

@@ -15,8 +15,7 @@ from kgrec.config.adopt import (
     AdoptedItems,
     AdoptedUsers,
 )
-from kgrec.config.behaviours import Behaviour
-from kgrec.config.sources import PropertyRule, Source
+from kgrec.config.data import Behaviour, PropertyRule, Source
 from kgrec.schema import OWN_TYPES, RESERVED_PROPERTIES, literal, quoted
 
 #: Begins the names of the sources that are made here.

@@ -22,6 +22,8 @@ REMOVED_VALUES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+_ABSENT = object()
+
 
 def refuse_removed(tree: Mapping[str, Any], source: str) -> None:
     """Refuses settings that name what is gone.
@@ -63,25 +65,19 @@ def _removals(tree: Mapping[str, Any]) -> Iterator[tuple[list[str], str, str]]:
     """Path, dotted name and replacement of each gone setting that a tree names."""
     for name, instead in REMOVED.items():
         path = name.split(".")
-        if _names(tree, path):
+        if _value(tree, path) is not _ABSENT:
             yield path, name, instead
     for name, values in REMOVED_VALUES.items():
         path = name.split(".")
-        if _names(tree, path):
-            value = _value(tree, path)
-            if isinstance(value, str) and value in values:
-                yield path, f"{name} = {value}", values[value]
-
-
-def _names(tree: Any, path: list[str]) -> bool:
-    for name in path:
-        if not isinstance(tree, Mapping) or name not in tree:
-            return False
-        tree = tree[name]
-    return True
+        value = _value(tree, path)
+        if isinstance(value, str) and value in values:
+            yield path, f"{name} = {value}", values[value]
 
 
 def _value(tree: Any, path: list[str]) -> Any:
+    """What a tree holds at a path, or `_ABSENT`."""
     for name in path:
+        if not isinstance(tree, Mapping) or name not in tree:
+            return _ABSENT
         tree = tree[name]
     return tree

@@ -1,12 +1,13 @@
-"""Where data comes from: sources, and what becomes of their columns and relations."""
+"""Where data comes from, and what becomes of its columns, relations and interactions."""
 
+import datetime
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from kgrec.config.base import Settings
-from kgrec.config.behaviours import Behaviour, CleaningConfig, SplitConfig
 from kgrec.schema import Split
 
 Kind = Literal[
@@ -16,6 +17,13 @@ Kind = Literal[
 
 #: Kinds whose rows describe nodes, and so may have properties.
 NODE_KINDS = frozenset({"items", "users", "entities"})
+
+#: Short names of the usual files, by the kind of source that each is.
+_SHORT_NAMES: Mapping[str, Kind] = {
+    "interactions": "interactions", "train": "interactions", "valid": "interactions",
+    "test": "interactions", "items": "items", "users": "users", "entities": "entities",
+    "triples": "triples", "link": "link",
+}  # fmt: skip
 
 
 class RelationRule(Settings):
@@ -145,6 +153,125 @@ class Source(Settings):
         return self
 
 
+def _seconds(value: object) -> object:
+    """A TOML date or date-time as seconds since 1970 UTC; without a zone it is UTC."""
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        value = datetime.datetime.combine(value, datetime.time())
+    if isinstance(value, datetime.datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        return int(aware.timestamp())
+    return value
+
+
+Moment = Annotated[int, BeforeValidator(_seconds)]
+
+
+class SplitConfig(Settings):
+    """How one set of interactions becomes train, valid and test.
+
+    Every choice depends on the seed and the ids of the row alone (or on the user's own rows), so
+    that new rows of some users leave the split of all others as it was.
+
+    Attributes:
+        kind: `random` draws per user; `temporal_user` takes each user's latest; `temporal_global`
+            cuts at one moment; `leave_last_out` takes the last and the one before; `cold_item`
+            and `cold_user` hold out all interactions of drawn items or users.
+        valid: Share of the interactions (of the items, of the users) for validation.
+        test: Share of the interactions (of the items, of the users) for test.
+        warm: `cold_item` and `cold_user` only: share of the other interactions that goes to valid,
+            and as much again to test. Without them nothing held out tells how well what is not cold
+            is served, and the weights of a fusion, found on valid, are found on cold ones alone.
+        valid_from: `temporal_global` only: the moment from which on interactions are valid's, a
+            date-time or seconds since 1970 UTC; None finds it from the shares.
+        test_from: The same for test's.
+        min_interactions: Users with fewer keep everything in train (except for `temporal_global`,
+            where that would put the future into train, and the cold ones).
+    """
+
+    kind: Literal[
+        "random", "temporal_user", "temporal_global", "leave_last_out", "cold_item", "cold_user"
+    ] = "random"
+    valid: float = Field(0.1, ge=0, lt=1)
+    test: float = Field(0.1, ge=0, lt=1)
+    warm: float = Field(0.0, ge=0, lt=0.5)
+    valid_from: Moment | None = None
+    test_from: Moment | None = None
+    min_interactions: int = Field(3, ge=1)
+
+    @model_validator(mode="after")
+    def _moments_belong_to_a_global_cut(self) -> Self:
+        moments = [at for at in (self.valid_from, self.test_from) if at is not None]
+        if moments and self.kind != "temporal_global":
+            raise ValueError("valid_from and test_from go with kind = 'temporal_global'")
+        if len(moments) == 1:
+            raise ValueError("give both valid_from and test_from, or neither")
+        if moments != sorted(moments):
+            raise ValueError("valid_from must not be later than test_from")
+        return self
+
+    @model_validator(mode="after")
+    def _warm_belongs_to_cold_ones(self) -> Self:
+        if self.warm and self.kind not in ("cold_item", "cold_user"):
+            raise ValueError("warm goes with kind = 'cold_item' or 'cold_user'")
+        return self
+
+
+class Behaviour(Settings):
+    """One kind of interaction.
+
+    Attributes:
+        role: `target` is what is recommended for, `evidence` speaks for an item, `negative`
+            against it.
+        values: What the data calls it; None is its own name.
+        weight: Of a row that brings no weight of its own.
+        min_rating: A target rated lower is a known dislike.
+        duplicates: What becomes of several events of one user and item; None is the cleaning's.
+    """
+
+    role: Literal["target", "evidence", "negative"] = "target"
+    values: tuple[str, ...] | None = None
+    weight: float = Field(1.0, gt=0)
+    min_rating: float | None = None
+    duplicates: Literal["first", "last", "sum", "max"] | None = None
+
+
+class CleaningConfig(Settings):
+    """What is mended, left out or refused; all of it is reported.
+
+    Attributes:
+        max_bad_rows: How many rows of a source may be unusable: a number, or a share like "0.5%".
+        case: Whether ids keep their case.
+        rating_range: Ratings outside are bad rows.
+        duplicates: Several events of one user and item: the first or last by time, the sum of
+            their weights, or the greatest.
+        user_core: Users with fewer target items are left out, and so on with `item_core` until
+            nobody is (k-core).
+        item_core: Items with fewer users likewise.
+        max_per_day: Users with more events on one day (UTC) are taken for bots and left out.
+        max_per_user: A user's earlier events beyond so many are left out.
+        max_fan_out: Entities with more edges of one relation say little and lose these edges.
+        session_gap: Minutes of silence after which a user's next event opens a session; None makes
+            no sessions.
+    """
+
+    max_bad_rows: str = Field("0", pattern=r"^\d+(\.\d+)?%?$")
+    case: Literal["keep", "lower"] = "keep"
+    rating_range: tuple[float, float] | None = None
+    duplicates: Literal["first", "last", "sum", "max"] = "last"
+    user_core: int = Field(1, ge=1)
+    item_core: int = Field(1, ge=1)
+    max_per_day: int | None = Field(None, ge=1)
+    max_per_user: int | None = Field(None, ge=1)
+    max_fan_out: int | None = Field(None, ge=1)
+    session_gap: float | None = Field(None, gt=0)
+
+    def bad_rows_allowed(self, rows: int) -> int:
+        """Gives how many of so many rows may be bad."""
+        if self.max_bad_rows.endswith("%"):
+            return int(rows * float(self.max_bad_rows[:-1]) / 100)
+        return int(float(self.max_bad_rows))
+
+
 class DataConfig(Settings):
     """The data: short names for the usual files, `sources` for any number of anything.
 
@@ -226,33 +353,17 @@ class DataConfig(Settings):
 
     def all_sources(self) -> tuple[Source, ...]:
         """Gives every source, the short names spelt out first; such a file is all there is."""
-        short: list[Source] = []
-        if self.interactions is not None:
-            short.append(
-                Source(
-                    name="interactions", kind="interactions", path=self.interactions, replace=True
-                )
-            )
-        for split in Split:
-            path = getattr(self, split.value)
-            if path is not None:
-                short.append(
-                    Source(
-                        name=split.value, kind="interactions", path=path, split=split, replace=True
-                    )
-                )
         lists = {
             column: PropertyRule(kind="attribute", relation=relation, split="auto")
             for column, relation in self.item_lists.items()
         }
-        kinds: tuple[Kind, ...] = ("items", "users", "entities", "triples", "link")
-        for kind in kinds:
-            path = getattr(self, kind)
-            if path is not None:
-                rules = lists if kind == "items" else {}
-                short.append(
-                    Source(name=kind, kind=kind, path=path, properties=rules, replace=True)
-                )
+        settings: dict[str, dict[str, Any]] = {split: {"split": split} for split in Split}
+        settings["items"] = {"properties": lists}
+        short = [
+            Source(name=name, kind=kind, path=path, replace=True, **settings.get(name, {}))
+            for name, kind in _SHORT_NAMES.items()
+            if (path := getattr(self, name)) is not None
+        ]
         return (*short, *self.sources)
 
     def all_behaviours(self) -> dict[str, Behaviour]:
