@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from kgrec import registry
 from kgrec.config.adopt import AdoptConfig
 from kgrec.config.adopted import with_adopted
-from kgrec.config.base import PartConfig, Settings
+from kgrec.config.base import PartConfig, Settings, TimeFormat
 from kgrec.config.data import (
     NODE_KINDS,
     Behaviour,
@@ -29,7 +29,6 @@ from kgrec.config.data import (
     RelationRule,
     Source,
     SplitConfig,
-    TimeFormat,
 )
 from kgrec.config.removals import refuse_removed
 from kgrec.config.sections import (

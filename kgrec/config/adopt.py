@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from kgrec.config.base import Settings
-from kgrec.config.data import TimeFormat
+from kgrec.config.base import Settings, TimeFormat
 from kgrec.schema import literal, quoted
 
 

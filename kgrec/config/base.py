@@ -1,8 +1,9 @@
-"""What all sections of the settings are."""
+"""What all sections of the settings are, and how times stand in them."""
 
-from typing import TYPE_CHECKING, ClassVar, Self
+import datetime
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 if TYPE_CHECKING:
     from kgrec.config import Config
@@ -35,3 +36,30 @@ class PartConfig(Settings):
             return cls()
         assert isinstance(settings, cls)
         return settings
+
+
+class TimeFormat(Settings):
+    """How a column of times is written.
+
+    Attributes:
+        unit: Of a number since 1970.
+        zone: Zone of times that name none, for example `Europe/Berlin`.
+        format: `strptime` format; None reads numbers and ISO 8601.
+    """
+
+    unit: Literal["s", "ms", "us", "ns"] = "s"
+    zone: str = "UTC"
+    format: str | None = None
+
+
+def _seconds(value: object) -> object:
+    """A TOML date or date-time as seconds since 1970 UTC; without a zone it is UTC."""
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        value = datetime.datetime.combine(value, datetime.time())
+    if isinstance(value, datetime.datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        return int(aware.timestamp())
+    return value
+
+
+Moment = Annotated[int, BeforeValidator(_seconds)]

@@ -1,13 +1,12 @@
 """Where data comes from, and what becomes of its columns, relations and interactions."""
 
-import datetime
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from kgrec.config.base import Settings
+from kgrec.config.base import Moment, Settings, TimeFormat
 from kgrec.schema import Split
 
 Kind = Literal[
@@ -39,20 +38,6 @@ class RelationRule(Settings):
     name: str | None = None
     inverse: bool = False
     drop: bool = False
-
-
-class TimeFormat(Settings):
-    """How a column of times is written.
-
-    Attributes:
-        unit: Of a number since 1970.
-        zone: Zone of times that name none, for example `Europe/Berlin`.
-        format: `strptime` format; None reads numbers and ISO 8601.
-    """
-
-    unit: Literal["s", "ms", "us", "ns"] = "s"
-    zone: str = "UTC"
-    format: str | None = None
 
 
 class PropertyRule(Settings):
@@ -151,19 +136,6 @@ class Source(Settings):
         if self.kind != "interactions" and (self.behaviour or self.split):
             raise ValueError(f"source {self.name!r}: behaviour and split go with interactions")
         return self
-
-
-def _seconds(value: object) -> object:
-    """A TOML date or date-time as seconds since 1970 UTC; without a zone it is UTC."""
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        value = datetime.datetime.combine(value, datetime.time())
-    if isinstance(value, datetime.datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
-        return int(aware.timestamp())
-    return value
-
-
-Moment = Annotated[int, BeforeValidator(_seconds)]
 
 
 class SplitConfig(Settings):
