@@ -60,8 +60,8 @@ def generate(seed: int = 0) -> Generated:
     kinds = np.concatenate(
         [np.zeros(len(user)), np.ones(len(user)), 2 + 2 * kind, 3 + 2 * kind]
     ).astype(np.int64)
-    names = ["INTERACTED", "rev_INTERACTED"]
-    names += [name for n in range(RELATIONS) for name in (f"FACT_{n}", f"rev_FACT_{n}")]
+    names = ("INTERACTED", "rev_INTERACTED")
+    names += tuple(name for n in range(RELATIONS) for name in (f"FACT_{n}", f"rev_FACT_{n}"))
     edges = torch.from_numpy(np.stack([source, target]))
     members = {}
     for number in range(3):
@@ -69,16 +69,7 @@ def generate(seed: int = 0) -> Generated:
         x = torch.randn(USERS + ITEMS + ENTITIES, 64, generator=generator) * 0.1
         weight = torch.rand(len(names), generator=generator) + 0.5
         linear = LinearNetwork.of_edges(x, edges, torch.from_numpy(kinds), weight, 2)
-        tensors = linear.tensors() | {
-            "item_bias": torch.zeros(ITEMS),
-            "history_pointer": history.pointer,
-            "history_columns": history.columns,
-        }
-        values = {
-            "relation_names": names, "temperature": 0.1, "num_users": USERS,
-            "num_items": ITEMS, "num_layers": 2,
-        }  # fmt: skip
-        members[str(number)] = PropagationScorer(tensors, values)
+        members[str(number)] = PropagationScorer(linear, torch.zeros(ITEMS), history, names, 0.1)
     parts = {
         "network": Fusion(members, dict.fromkeys(members, 1 / 3)),
         "popularity": Popularity(history),

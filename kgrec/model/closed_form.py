@@ -95,6 +95,9 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         models for collaborative filtering with side-information", RecSys 2020.
     """
 
+    saved_tensors = ("weights", "diagonal", "entry_weights")
+    saved_values = ("relations", "relation_weights", "ridge", "refinements")
+
     history: Incidence
     relations: Sequence[RelationRows]
     relation_weights: Mapping[str, float] = field()  # required, unlike a Scorer's
@@ -137,16 +140,8 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         gram = _gram(history, used, relation_weights, dtype, refinements, ranks)
         weights, diagonal = solve_ease(gram, ridge, overwrite=True)
         used_weights = {r.name: float(relation_weights[r.name]) for r in used}
-        return cls(
-            history,
-            used,
-            used_weights,
-            ridge,
-            weights.float(),
-            diagonal.float(),
-            entry_weights,
-            refinements,
-        )
+        solved = weights.float(), diagonal.float()
+        return cls(history, used, used_weights, ridge, *solved, entry_weights, refinements)
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes exactly by own items, to first order by relation.
@@ -198,33 +193,26 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
         """Keeps what was learned of items; the user's input is the new graph's."""
         rows = {relation.name: relation for relation in graph.find_relations()}
         relations = [rows[relation.name] for relation in self.relations if relation.name in rows]
-        return ClosedForm(
-            graph.history,
-            relations,
-            {relation.name: self.relation_weights[relation.name] for relation in relations},
-            self.ridge,
-            take_square(self.weights, graph.items),
-            take_rows(self.diagonal, graph.items, 1.0 / self.ridge),
-            graph.entry_weights(self.refinements.recency),
-            self.refinements,
+        return replace(
+            self,
+            history=graph.history,
+            relations=relations,
+            relation_weights={each.name: self.relation_weights[each.name] for each in relations},
+            weights=take_square(self.weights, graph.items),
+            diagonal=take_rows(self.diagonal, graph.items, 1.0 / self.ridge),
+            entry_weights=graph.entry_weights(self.refinements.recency),
         )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives history, relations, B and the diagonal of P."""
-        tensors = self.history.tensors()
-        tensors |= {"weights": self.weights, "diagonal": self.diagonal}
-        if self.entry_weights is not None:
-            tensors["entry_weights"] = self.entry_weights
-        for number, relation in enumerate(self.relations):
+        tensors, values = super().state()
+        for number, relation in enumerate(values.pop("relations")):
             tensors |= relation.rows.tensors(f"relation.{number}.")
-        values = {
-            "relation_names": [r.name for r in self.relations],
-            "relations_by_user": [r.by_user for r in self.relations],
-            "relation_weights": self.relation_weights,
-            "ridge": self.ridge,
-            "refinements": asdict(self.refinements),
+        names = {
+            "relation_names": [relation.name for relation in self.relations],
+            "relations_by_user": [relation.by_user for relation in self.relations],
         }
-        return tensors, values
+        return tensors, names | values | {"refinements": asdict(self.refinements)}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
@@ -236,16 +224,9 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
             RelationRows(name, Incidence.from_tensors(tensors, n, f"relation.{number}."), by_user)
             for number, (name, by_user) in enumerate(sources)
         ]
-        return cls(
-            Incidence.from_tensors(tensors, n),
-            relations,
-            values["relation_weights"],
-            values["ridge"],
-            tensors["weights"],
-            tensors["diagonal"],
-            tensors.get("entry_weights"),
-            Refinements.from_saved(values["refinements"]),
-        )
+        refinements = Refinements.from_saved(values["refinements"])
+        made_of = {"relations": relations, "refinements": refinements}
+        return super().from_state(tensors, {**values, **made_of})
 
 
 def _multiply(rows: Incidence, dense: Tensor) -> Tensor:

@@ -1,8 +1,6 @@
 """Scores for items that nobody has met yet: read off the items that are like them in content."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -10,8 +8,8 @@ from torch import Tensor
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.folding import NewGraph, moved_to
 from kgrec.model.fusion import moments
-from kgrec.model.kinds import described, from_description, under
-from kgrec.model.scorer import Contributions, Scorer, Wrapping
+from kgrec.model.scorer import Contributions, Scorer
+from kgrec.model.wrapping import Wrapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +44,6 @@ class Completion:
             )
 
 
-#: The tensors of `Completion` that are saved, under their own names.
-_SAVED = ("warm", "cold", "weights", "bias")
-
-
 class ColdCompletion(Wrapping, kind="ColdCompletion"):
     """A scorer whose cold items' scores are completed from its warm ones.
 
@@ -71,17 +65,15 @@ class ColdCompletion(Wrapping, kind="ColdCompletion"):
         the place of factors.
     """
 
+    changes_type = Completion
+
     def __init__(self, scorer: Scorer, completion: Completion) -> None:
-        super().__init__(scorer)
+        super().__init__(scorer, completion)
         self.completion = completion
         self._is_warm = torch.zeros(scorer.num_items, dtype=torch.int64)
         self._is_warm[completion.warm] = torch.arange(1, len(completion.warm) + 1)
         self._cold_place = torch.full((scorer.num_items,), -1)
         self._cold_place[completion.cold] = torch.arange(len(completion.cold))
-
-    def rewrapped(self, scorer: Scorer) -> "ColdCompletion":
-        """Completes the same items of another scorer."""
-        return ColdCompletion(scorer, self.completion)
 
     def replaces(self, user_index: int, item_index: int) -> bool:  # noqa: ARG002
         """Whether the item is cold."""
@@ -185,20 +177,6 @@ class ColdCompletion(Wrapping, kind="ColdCompletion"):
             bias=old.bias[cold_stays],
         )
         return ColdCompletion(self.scorer.folded(graph), completion)
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives the wrapped scorer's state and the completion."""
-        tensors, values = described(self.scorer)
-        tensors = {f"scorer/{key}": tensor for key, tensor in tensors.items()}
-        tensors |= {name: getattr(self.completion, name) for name in _SAVED}
-        return tensors, values | {"own_weight": self.completion.own_weight}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described."""
-        saved = {name: tensors[name] for name in _SAVED}
-        completion = Completion(**saved, own_weight=values["own_weight"])
-        return cls(from_description(under("scorer", tensors), values), completion)
 
 
 def kernel_ridge(kernel: Tensor, across: Tensor, noise: Tensor) -> Tensor:

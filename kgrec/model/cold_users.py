@@ -1,16 +1,14 @@
 """Scores for users who have done nothing yet: read off the users who are like them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
 from kgrec.model.folding import NewGraph, moved_to, take_rows
-from kgrec.model.kinds import described, from_description, under
-from kgrec.model.scorer import Contributions, Scorer, Wrapping
+from kgrec.model.scorer import Contributions, Scorer
+from kgrec.model.wrapping import Wrapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +44,6 @@ class Profiles:
             )
 
 
-#: The tensors of `Profiles` that are saved, under their own names.
-_SAVED = ("cold", "factors", "directions", "base")
-
-
 class ColdUsers(Wrapping, kind="ColdUsers"):
     """A scorer whose cold users' scores are expected from what is known of them.
 
@@ -65,20 +59,18 @@ class ColdUsers(Wrapping, kind="ColdUsers"):
         ShapeError: If the profiles are of another catalogue.
     """
 
+    changes_type = Profiles
+
     def __init__(self, scorer: Scorer, profiles: Profiles) -> None:
         if len(profiles.base) != scorer.num_items:
             raise ShapeError(
                 f"profiles over {len(profiles.base)} items, but the scorer has {scorer.num_items}; "
                 f"both must be fitted on one graph"
             )
-        super().__init__(scorer)
+        super().__init__(scorer, profiles)
         self.profiles = profiles
         self._place = torch.full((scorer.num_users,), -1)
         self._place[profiles.cold] = torch.arange(len(profiles.cold))
-
-    def rewrapped(self, scorer: Scorer) -> "ColdUsers":
-        """Expects the same of the cold users around another scorer."""
-        return ColdUsers(scorer, self.profiles)
 
     def replaces(self, user_index: int, item_index: int = 0) -> bool:  # noqa: ARG002
         """Whether the user is cold."""
@@ -142,17 +134,3 @@ class ColdUsers(Wrapping, kind="ColdUsers"):
             base=take_rows(old.base, graph.items, float(old.base.min())),
         )
         return ColdUsers(self.scorer.folded(graph), profiles)
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives the wrapped scorer's state and the profiles."""
-        tensors, values = described(self.scorer)
-        tensors = {f"scorer/{key}": tensor for key, tensor in tensors.items()}
-        tensors |= {name: getattr(self.profiles, name) for name in _SAVED}
-        return tensors, values | {"views": list(self.profiles.views)}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described."""
-        saved = {name: tensors[name] for name in _SAVED}
-        profiles = Profiles(**saved, views=tuple(values["views"]))
-        return cls(from_description(under("scorer", tensors), values), profiles)

@@ -1,7 +1,7 @@
 """Scorers of a trained network: embeddings, and what each edge adds to them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -26,6 +26,8 @@ class Embeddings(Scorer):
         item_embedding: (I, d).
         item_bias: (I,), added to every user's products.
     """
+
+    history_prefix = "history_"
 
     user_embedding: Tensor
     item_embedding: Tensor
@@ -52,6 +54,7 @@ class Embeddings(Scorer):
         )
 
 
+@dataclass(eq=False, repr=False)
 class PropagationScorer(Embeddings, kind="PropagationScorer"):
     """Scores by the embeddings of linear propagation, which add up over edges.
 
@@ -66,30 +69,36 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
 
     Attributes:
         network: All that was trained: X, edges, norms, relation weights and L.
+        item_bias: (I,), b.
+        history: The training items of each user.
+        relation_names: The directed relations.
+        temperature: τ; None scores by the inner product instead of the cosine.
+        popularity: β, the bias is b = β log(1 + popularity).
+        project: W, (c, d), what makes X of the texts of nodes to come; None without texts.
         own: s of users and items, (U + I, d).
         message: y of all nodes, (N, d).
         pointer: int32 (N + 1,), the incoming edges of each node.
         source: int32 (E,), where they come from.
         edge_type: int16 (E,), their relation.
         weight: (E,), a_e.
-        item_bias: (I,), b.
-        relation_names: The directed relations.
-        history: The training items of each user.
-        temperature: τ; None scores by the inner product instead of the cosine.
-        project: W, (c, d), what makes X of the texts of nodes to come; None without texts.
-        popularity: β, the bias is b = β log(1 + popularity).
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        self.project = tensors.get("project")
-        self.popularity = float(values.get("popularity", 0.0))
-        self.network = LinearNetwork.from_tensors(tensors, int(values["num_layers"]))
+    saved_tensors = ("item_bias", "project")
+    saved_values = (
+        "relation_names", "temperature", "popularity", "num_users", "num_items", "network",
+    )  # fmt: skip
+
+    network: LinearNetwork
+    item_bias: Tensor
+    history: Incidence
+    relation_names: tuple[str, ...]
+    temperature: float | None
+    popularity: float = 0.0
+    project: Tensor | None = None
+
+    def __post_init__(self) -> None:
         self.pointer, self.source = self.network.pointer, self.network.source
         self.edge_type, self.weight = self.network.kind, self.network.weight
-        self.item_bias = tensors["item_bias"]
-        self.relation_names = tuple(values["relation_names"])
-        self.temperature: float | None = values["temperature"]
-        self.history = Incidence.from_tensors(tensors, int(values["num_items"]), "history_")
         num_scored = self.num_users + self.num_items
         self.message = self.network.message()
         self.own = self.network.x[:num_scored] / (self.network.num_layers + 1)
@@ -116,27 +125,24 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
         encoder = network.encoder
         assert isinstance(encoder, RelationPropagation)
         rows = encoder.adjacency.by_target
-        tensors = {
-            "x": network.features().detach().clone(),
-            "pointer": rows.pointer,
-            "source": rows.index,
-            "kind": narrow(encoder.adjacency.edge_type[rows.edge]),
-            "norm": encoder.adjacency.norm[rows.edge],
-            "relation_weight": encoder.relation_weights().detach().clone(),
-            "item_bias": network.item_bias().detach().clone(),
-            **history.tensors("history_"),
-        }
-        if network.text is not None:
-            tensors["project"] = network.project.detach().clone()
-        values = {
-            "relation_names": list(graph.relation_names),
-            "temperature": temperature,
-            "popularity": float(network.popularity),
-            "num_users": graph.num_users,
-            "num_items": graph.num_items,
-            "num_layers": encoder.num_layers,
-        }
-        return cls(tensors, values)
+        linear = LinearNetwork(
+            network.features().detach().clone(),
+            rows.pointer,
+            rows.index,
+            narrow(encoder.adjacency.edge_type[rows.edge]),
+            encoder.adjacency.norm[rows.edge],
+            encoder.relation_weights().detach().clone(),
+            encoder.num_layers,
+        )
+        return cls(
+            linear,
+            network.item_bias().detach().clone(),
+            history,
+            graph.relation_names,
+            temperature,
+            float(network.popularity),
+            None if network.text is None else network.project.detach().clone(),
+        )
 
     def contributions(self, user_index: int, item_indices: Tensor) -> Contributions:
         """Decomposes exactly, with the two norms of the cosine held."""
@@ -146,7 +152,7 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
         parts = self.weight[edges, None] * self.message[self.source[edges]]  # (e, d)
         by_edge = target @ (parts / self.user_norm[user_index]).T  # (k, e)
         own_items = self.history.row(user_index)  # (h,)
-        from_items = self.edge_type[edges] == self._relation(_TO_USER)
+        from_items = self.edge_type[edges] == self.relation_names.index(_TO_USER)
         place = torch.searchsorted(own_items, self.source[edges][from_items] - self.num_users)
         by_item = target.new_zeros(len(items), len(own_items))
         by_item.index_add_(1, place, by_edge[:, from_items])
@@ -160,17 +166,13 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
             by_relation=self._by_relation(user_index, items),
         )
 
-    def brought_by(self, user_index: int, own_items: Tensor) -> Tensor:
-        """Gives what some own items bring to the user's embedding, (d,)."""
-        edges = slice(int(self.pointer[user_index]), int(self.pointer[user_index + 1]))
-        is_own = self.edge_type[edges] == self._relation(_TO_USER)
-        is_own &= torch.isin(self.source[edges], own_items.to(self.source) + self.num_users)
-        message = self.weight[edges][is_own] @ self.message[self.source[edges][is_own]]
-        return message / self.user_norm[user_index]
-
     def without(self, user_index: int, items: Tensor) -> Tensor:
         """Takes off what the items bring to the user's embedding, its norm held."""
-        taken_off = self.item_embedding @ self.brought_by(user_index, items)
+        edges = slice(int(self.pointer[user_index]), int(self.pointer[user_index + 1]))
+        is_own = self.edge_type[edges] == self.relation_names.index(_TO_USER)
+        is_own &= torch.isin(self.source[edges], items.to(self.source) + self.num_users)
+        message = self.weight[edges][is_own] @ self.message[self.source[edges][is_own]]
+        taken_off = self.item_embedding @ (message / self.user_norm[user_index])
         return self.score(torch.tensor([user_index]))[0] - taken_off
 
     def _by_relation(self, user_index: int, items: Tensor) -> Tensor:
@@ -186,9 +188,6 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
         out /= self.item_norm[items, None]
         out[:, 0] += self.item_bias[items]
         return out
-
-    def _relation(self, name: str) -> int:
-        return self.relation_names.index(name)
 
     def folded(self, graph: NewGraph) -> "PropagationScorer":
         """Runs the trained network over the new graph, with its degrees.
@@ -214,36 +213,23 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
             self.network.num_layers,
         )
         counts = torch.bincount(graph.history.columns, minlength=new.num_items).float()
-        _, values = self.state()
-        tensors = network.tensors() | {
-            "item_bias": self.popularity * torch.log1p(counts),
-            **graph.history.tensors("history_"),
-        }
-        if self.project is not None:
-            tensors["project"] = self.project
-        sizes = {"num_users": new.num_users, "num_items": new.num_items}
-        return PropagationScorer(tensors, values | sizes)
+        bias = self.popularity * torch.log1p(counts)
+        return replace(self, network=network, item_bias=bias, history=graph.history)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Gives the network, the bias and the history."""
-        tensors = self.network.tensors() | self.history.tensors("history_")
-        tensors["item_bias"] = self.item_bias
-        if self.project is not None:
-            tensors["project"] = self.project
-        values = {
-            "relation_names": list(self.relation_names),
-            "temperature": self.temperature,
-            "popularity": self.popularity,
-            "num_users": self.num_users,
-            "num_items": self.num_items,
-            "num_layers": self.network.num_layers,
-        }
-        return tensors, values
+        tensors, values = super().state()
+        network = values.pop("network")
+        return tensors | network.tensors(), values | {"num_layers": network.num_layers}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
         """Makes the scorer that `state` described."""
-        return cls(tensors, values)
+        made_of = {
+            "network": LinearNetwork.from_tensors(tensors, int(values["num_layers"])),
+            "relation_names": tuple(values["relation_names"]),
+        }
+        return super().from_state(tensors, {**values, **made_of})
 
 
 @dataclass(eq=False, repr=False)
@@ -255,6 +241,8 @@ class EmbeddingScorer(Embeddings, kind="EmbeddingScorer"):
     Attributes:
         history: The training items of each user.
     """
+
+    saved_tensors = ("item_embedding", "user_embedding", "item_bias")
 
     user_embedding: Tensor
     item_embedding: Tensor
@@ -282,22 +270,6 @@ class EmbeddingScorer(Embeddings, kind="EmbeddingScorer"):
             take_rows(self.item_bias, graph.items),
             graph.history,
         )
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives the embeddings and the history."""
-        return {
-            "user_embedding": self.user_embedding,
-            "item_embedding": self.item_embedding,
-            "item_bias": self.item_bias,
-            **self.history.tensors("history_"),
-        }, {}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:  # noqa: ARG003
-        """Makes the scorer that `state` described."""
-        item = tensors["item_embedding"]
-        history = Incidence.from_tensors(tensors, len(item), "history_")
-        return cls(tensors["user_embedding"], item, tensors["item_bias"], history)
 
 
 def cosines(embedding: Tensor, rows: Tensor) -> Tensor:

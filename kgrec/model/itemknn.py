@@ -1,8 +1,7 @@
 """ItemKNN: the nearest items by shrunk cosine of who took them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -36,6 +35,7 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
     """
 
     relation_weights = NO_WEIGHTS
+    saved_tensors = ("influence", "similarity")
 
     history: Incidence
     influence: Incidence
@@ -121,18 +121,3 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
             row[self.influence.columns[start:stop]] = self.similarity[start:stop]
         by_item = rows[:, items].mT  # (k, h)
         return self.by_own_items(user_index, by_item)
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives history, neighbourhoods and similarities."""
-        influence = self.influence.tensors("influence_")
-        return self.history.tensors() | influence | {"similarity": self.similarity}, {}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:  # noqa: ARG003
-        """Makes the scorer that `state` described."""
-        num_items = len(tensors["influence_pointer"]) - 1
-        return cls(
-            Incidence.from_tensors(tensors, num_items),
-            Incidence.from_tensors(tensors, num_items, "influence_"),
-            tensors["similarity"],
-        )

@@ -6,7 +6,7 @@ version of its graph, and how it is saved. Nothing elsewhere lists the models.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -81,6 +81,12 @@ class Scorer(ABC):
     scores, and what it cannot do, being saved among it, raises an error that says so.
 
     Attributes:
+        saved_tensors: Names of the tensors and of the incidences over items that are saved beside
+            the history; the first has a row for each item, or `num_items` is a value. What is None
+            is left out. A class that names none says itself how it is saved.
+        saved_values: Names of the values likewise; `__init__` takes all of them by name, but not
+            the numbers of users and items, which follow from the history.
+        history_prefix: What the history's tensors are called by.
         history: The training items of each user, (num_users, num_items).
         parts: The scorers that it adds up, by name; none but in a fusion.
         part_weights: Their weights.
@@ -89,6 +95,9 @@ class Scorer(ABC):
     """
 
     kind: ClassVar[str] = ""
+    saved_tensors: ClassVar[tuple[str, ...]] = ()
+    saved_values: ClassVar[tuple[str, ...]] = ()
+    history_prefix: ClassVar[str] = ""
     history: Incidence
     parts: Mapping[str, "Scorer"] = MappingProxyType({})
     part_weights: Mapping[str, float] = NO_WEIGHTS
@@ -130,18 +139,47 @@ class Scorer(ABC):
         Raises:
             RunError: If scorers of this class cannot be saved.
         """
-        raise RunError(
-            f"a {type(self).__name__} cannot be saved; expected a class with a kind and the "
-            f"methods `state` and `from_state`"
-        )
+        if not self.saved_tensors:
+            raise RunError(
+                f"a {type(self).__name__} cannot be saved; expected a class with a kind and the "
+                f"methods `state` and `from_state`"
+            )
+        tensors = self.history.tensors(self.history_prefix)
+        for name in self.saved_tensors:
+            value = getattr(self, name)
+            if isinstance(value, Incidence):
+                tensors |= value.tensors(f"{name}_")
+            elif value is not None:
+                tensors[name] = value
+        return tensors, {name: plain(getattr(self, name)) for name in self.saved_values}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described; raises RunError likewise."""
-        raise RunError(
-            f"a {cls.__name__} cannot be read from {len(tensors)} tensors and {len(values)} "
-            f"values; expected a class with the methods `state` and `from_state`"
-        )
+        """Makes the scorer that `state` described; what is not there gets its default.
+
+        Raises:
+            RunError: If scorers of this class cannot be saved.
+        """
+        if not cls.saved_tensors:
+            raise RunError(
+                f"a {cls.__name__} cannot be read from {len(tensors)} tensors and {len(values)} "
+                f"values; expected a class with the methods `state` and `from_state`"
+            )
+        first = cls.saved_tensors[0]
+        rows = tensors[first] if first in tensors else tensors[f"{first}_pointer"][1:]
+        num_items = int(values.get("num_items", len(rows)))
+        arguments: dict[str, Any] = {
+            "history": Incidence.from_tensors(tensors, num_items, cls.history_prefix)
+        }
+        for name in cls.saved_tensors:
+            if name in tensors:
+                arguments[name] = tensors[name]
+            elif f"{name}_pointer" in tensors:
+                arguments[name] = Incidence.from_tensors(tensors, num_items, f"{name}_")
+        for name in cls.saved_values:
+            if name in values and name not in ("num_users", "num_items"):
+                arguments[name] = values[name]
+        return cls(**arguments)
 
     def over(self, history: Incidence) -> Self:
         """Gives the same scorer for other users; what it learned of items stays.
@@ -240,6 +278,11 @@ class Scorer(ABC):
         )
 
 
+def plain(value: Any) -> Any:
+    """What JSON gives back of a value: it has no tuples."""
+    return list(value) if isinstance(value, tuple) else value
+
+
 def check_numbers(best: Tensor, whose: str) -> None:
     """Raises TrainingDiverged if one of the best scores (..., k) of lists is not a number."""
     bad = best.isnan().any(dim=-1)
@@ -251,36 +294,7 @@ def check_numbers(best: Tensor, whose: str) -> None:
 
 
 class FromHistory(Scorer):
-    """What scorers share that know nothing of a user but the history: others may be asked about.
-
-    Attributes:
-        saved_tensors: Names of the tensors that are saved beside the history, of which the first
-            has a row for each item; a class that names none says itself how it is saved.
-        saved_values: Names of the values likewise; `__init__` takes all of them by name.
-    """
-
-    saved_tensors: ClassVar[tuple[str, ...]] = ()
-    saved_values: ClassVar[tuple[str, ...]] = ()
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives the history and what the class names."""
-        if not self.saved_tensors:
-            return super().state()
-        tensors = {name: getattr(self, name) for name in self.saved_tensors}
-        values = {name: getattr(self, name) for name in self.saved_values}
-        return self.history.tensors() | tensors, values
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described; values that the file lacks get defaults."""
-        if not cls.saved_tensors:
-            return super().from_state(tensors, values)
-        make: Callable[..., Self] = cls
-        return make(
-            history=Incidence.from_tensors(tensors, len(tensors[cls.saved_tensors[0]])),
-            **{name: tensors[name] for name in cls.saved_tensors},
-            **{name: values[name] for name in cls.saved_values if name in values},
-        )
+    """What scorers share that know nothing of a user but the history: others may be asked about."""
 
     def over(self, history: Incidence) -> Self:
         """Gives the same scorer for other users; raises ShapeError if it is of other items."""
@@ -299,48 +313,3 @@ class FromHistory(Scorer):
         remaining = own[~torch.isin(own, items)]
         history = Incidence(torch.tensor([0, len(remaining)]), remaining, self.num_items)
         return self.over(history).score(torch.tensor([0]))[0]
-
-
-class Wrapping(Scorer):
-    """What scorers share that stand around another and change some of its scores.
-
-    Attributes:
-        scorer: The wrapped scorer.
-    """
-
-    def __init__(self, scorer: Scorer) -> None:
-        self.scorer = scorer
-        self.history = scorer.history
-        self.parts, self.part_weights = scorer.parts, scorer.part_weights
-        self.relation_weights = scorer.relation_weights
-
-    @abstractmethod
-    def rewrapped(self, scorer: Scorer) -> Self:
-        """Gives the same changes around another scorer of the same users and items."""
-
-    @abstractmethod
-    def replaces(self, user_index: int, item_index: int) -> bool:
-        """Whether it gives this score itself, instead of the wrapped scorer's."""
-
-    @property
-    def innermost(self) -> Scorer:
-        """The scorer that all wrappings stand around."""
-        return self.scorer.innermost
-
-    def leaves(self, user_index: int, item_index: int) -> tuple[list[Leaf], float]:
-        """Gives those of the wrapped scorer where its score stays, else this as one model."""
-        if self.replaces(user_index, item_index):
-            return super().leaves(user_index, item_index)
-        return self.scorer.leaves(user_index, item_index)
-
-    def embeddings(self) -> list[tuple[Tensor, Tensor]]:
-        """Gives those of the wrapped scorer."""
-        return self.scorer.embeddings()
-
-    def item_likeness(self, item_indices: Tensor) -> Tensor:
-        """Gives what the wrapped scorer says."""
-        return self.scorer.item_likeness(item_indices)
-
-    def profile_views(self, user_index: int) -> tuple[str, ...]:
-        """Names those of the wrapped scorer."""
-        return self.scorer.profile_views(user_index)

@@ -15,9 +15,6 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Contributions, FromHistory
 from kgrec.model.sparse_inverse import sparse_gram, sparse_inverse
 
-#: The tensors that are saved under their own names.
-_SAVED = ("weights", "hubs", "hub_columns", "diagonal")
-
 
 @dataclass(eq=False, repr=False)
 class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
@@ -43,8 +40,11 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         NeurIPS 2019, arXiv:1910.09645.
     """
 
+    saved_tensors = ("diagonal", "influence", "weights", "hubs", "hub_columns")
+    saved_values = ("relation_names",)
+
     history: Incidence
-    relation_names: Sequence[str]
+    relation_names: tuple[str, ...]
     influence: Incidence
     weights: Tensor
     hubs: Tensor
@@ -177,33 +177,17 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
             weights = weights[there][order]
             stays = moved[hubs] >= 0
             hubs, columns = moved[hubs[stays]], take_rows(columns[:, stays], graph.items)
+        diagonal = take_rows(self.diagonal, graph.items, 1.0)
         return SparseClosedForm(
-            graph.history,
-            self.relation_names,
-            influence,
-            weights,
-            hubs,
-            columns,
-            take_rows(self.diagonal, graph.items, 1.0),
+            graph.history, self.relation_names, influence, weights, hubs, columns, diagonal
         )
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives history, the cells of B and the hubs' columns of P."""
-        tensors = {name: getattr(self, name) for name in _SAVED}
-        tensors |= self.history.tensors() | self.influence.tensors("influence_")
-        return tensors, {"relation_names": list(self.relation_names)}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described."""
+        """Makes the scorer that `state` described; not one that scales scores by popularity."""
         refuse_scaled(tensors)
-        n = len(tensors["diagonal"])
-        return cls(
-            Incidence.from_tensors(tensors, n),
-            tuple(values["relation_names"]),
-            Incidence.from_tensors(tensors, n, "influence_"),
-            **{name: tensors[name] for name in _SAVED},
-        )
+        names = tuple(values["relation_names"])
+        return super().from_state(tensors, {**values, "relation_names": names})
 
 
 def _refuse(

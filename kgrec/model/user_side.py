@@ -1,7 +1,7 @@
 """EASE seen from the other side: users explained by users."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import NO_WEIGHTS, Contributions, Scorer
 
 
+@dataclass(eq=False, repr=False)
 class UserSide(Scorer, kind="UserSide"):
     """Scores Wᵀ X: what a user would take from what each other user took.
 
@@ -31,19 +32,16 @@ class UserSide(Scorer, kind="UserSide"):
     """
 
     relation_weights = NO_WEIGHTS
+    saved_tensors = ("weights", "diagonal", "item_weight")
+    saved_values = ("num_items",)
 
-    def __init__(
-        self,
-        history: Incidence,
-        weights: Tensor,
-        diagonal: Tensor | None = None,
-        item_weight: Tensor | None = None,
-    ) -> None:
-        self.history = history
-        self.weights = weights
-        self.diagonal = diagonal
-        self.item_weight = item_weight
-        self._users = history.transposed()
+    history: Incidence
+    weights: Tensor
+    diagonal: Tensor | None = None
+    item_weight: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        self._users = self.history.transposed()
 
     @classmethod
     def fit(
@@ -115,23 +113,6 @@ class UserSide(Scorer, kind="UserSide"):
             counted = take_rows(counted, graph.items, float(counted.max()))
         return UserSide(graph.history, weights, diagonal, counted)
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives history and weights."""
-        tensors = {
-            "pointer": self.history.pointer,
-            "columns": self.history.columns,
-            "weights": self.weights,
-        }
-        if self.diagonal is not None and self.item_weight is not None:
-            tensors |= {"diagonal": self.diagonal, "item_weight": self.item_weight}
-        return tensors, {"num_items": self.num_items}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described."""
-        history = Incidence(tensors["pointer"], tensors["columns"], int(values["num_items"]))
-        return cls(history, tensors["weights"], tensors.get("diagonal"), tensors.get("item_weight"))
-
 
 def _beside(old: Incidence, counted: Tensor, graph: NewGraph, users: Tensor) -> Tensor:
     """Gives Σ_j d_j x_vj x_uj of old users v and users u (k,) of the new graph, (U, k)."""
@@ -141,6 +122,4 @@ def _beside(old: Incidence, counted: Tensor, graph: NewGraph, users: Tensor) -> 
     there = place >= 0
     item_weights = torch.zeros(old.num_columns, len(users))
     item_weights[place[there], row[there]] = counted[place[there]]
-    return torch.nn.functional.embedding_bag(
-        old.columns, item_weights, old.pointer[:-1], mode="sum"
-    )
+    return functional.embedding_bag(old.columns, item_weights, old.pointer[:-1], mode="sum")

@@ -26,7 +26,8 @@ from kgrec.graph.texts import display_names, text_space
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.network import GraphTensors
-from kgrec.model.scorer import Scorer, Wrapping
+from kgrec.model.scorer import Scorer
+from kgrec.model.wrapping import Wrapping
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
 from kgrec.training.cold.folds import completion_weights
 from kgrec.training.cold.settings import ColdSettings, summed_kernel

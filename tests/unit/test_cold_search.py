@@ -17,7 +17,8 @@ from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.model.cold import ColdCompletion, Completion
 from kgrec.model.ease import Ease
 from kgrec.model.fusion import Fusion
-from kgrec.model.scorer import Scorer, Wrapping
+from kgrec.model.scorer import Scorer
+from kgrec.model.wrapping import Wrapping
 from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.training import fit as fit_module
 from kgrec.training.cold import completing

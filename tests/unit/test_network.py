@@ -219,7 +219,7 @@ def test_attention_is_that_of_torch_geometric() -> None:
         torch.autograd.grad(wanted, learned, direction),
         strict=True,
     ):
-        torch.testing.assert_close(gradient, oracle, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(gradient, oracle, rtol=1e-5, atol=1e-5)
 
 
 def test_hidden_edges_have_no_attention() -> None:
