@@ -197,7 +197,7 @@ class ClosedForm(ItemToItem, kind="ClosedForm"):
             self,
             history=graph.history,
             relations=relations,
-            relation_weights={each.name: self.relation_weights[each.name] for each in relations},
+            relation_weights={r.name: self.relation_weights[r.name] for r in relations},
             weights=take_square(self.weights, graph.items),
             diagonal=take_rows(self.diagonal, graph.items, 1.0 / self.ridge),
             entry_weights=graph.entry_weights(self.refinements.recency),
