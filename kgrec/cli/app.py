@@ -17,20 +17,17 @@ import typer
 
 from kgrec import __version__
 from kgrec.cli.bench import bench
-from kgrec.cli.check import check
+from kgrec.cli.data import check, ingest, resolve
 from kgrec.cli.demo import demo
 from kgrec.cli.explore import explore, report
-from kgrec.cli.forget import forget
 from kgrec.cli.gan import gan
-from kgrec.cli.ingest import ingest
 from kgrec.cli.inspect import inspect
 from kgrec.cli.output import print_line
 from kgrec.cli.publish import publish
 from kgrec.cli.query import query, status
 from kgrec.cli.recommend import explain, recommend, similar
-from kgrec.cli.refresh import refresh
-from kgrec.cli.resolve import resolve
 from kgrec.cli.train import evaluate, train
+from kgrec.cli.upkeep import forget, refresh
 from kgrec.errors import ConfigError, KgrecError
 
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130

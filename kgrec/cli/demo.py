@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +27,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Show everything on MovieLens-100k: data, ingest, text, train, evaluate, recommend."""
-    with Reporter(as_json) as reporter, ExitStack() as stack:
+    with Reporter(as_json) as reporter:
         from kgrec.cli.recommend import open_recommender
         from kgrec.cli.steps import bring_up_to_date, evaluate_run, fetch, train_run
         from kgrec.cli.tables import evaluation_tables, recommendations_table
@@ -47,7 +46,7 @@ def demo(
         report = evaluate_run(trained_run, graph, Split.TEST, k, floors=True, reporter=reporter)
         user, history = typical_user(graph, trained_run.names[NodeLabel.ITEM])
         with reporter.step("recommend") as notes:
-            recommender = open_recommender(trained_run, settings.store.uri, reporter, stack)
+            recommender = open_recommender(trained_run, settings.store.uri, reporter)
             recommendations = recommender.recommend(user, max(k))
             notes.append(f"for user {user}, who has {len(history)} films")
         picture = run_dir / "training.png"

@@ -63,7 +63,7 @@ def fit(
         graph = fetch(settings, reporter)
         with reporter.step("fit") as notes:
             augmenter = GanAugmenter.fit(graph, settings, out, progress=not as_json)
-            notes.append(sentence(augmenter.record.learned))
+            notes.append(_sentence(augmenter.record.learned))
         reporter.answer(
             {
                 "generator": str(out),
@@ -73,7 +73,7 @@ def fit(
                 "seconds": reporter.seconds,
                 "picture": str(out / "augment.png"),
             },
-            measured_table(augmenter.record.learned),
+            _measured_table(augmenter.record.learned),
             f"generator {out}, picture {out / 'augment.png'}",
             f"next: kgrec gan sample --from {out}",
         )
@@ -119,7 +119,7 @@ def sample(
             "source": source,
             "seed": edges.seed,
         }
-        blocks: list[Any] = [described_table(summary)]
+        blocks: list[Any] = [_proposals_table({source: summary})]
         if out is not None:
             _write_file(out, pairs, edges)
             summary["file"] = str(out)
@@ -204,9 +204,9 @@ def report(
             summary = {"learned": read_augmenter_record(directory).learned}
         blocks: list[Any] = []
         if summary["learned"]:
-            blocks += [measured_table(summary["learned"]), sentence(summary["learned"])]
+            blocks += [_measured_table(summary["learned"]), _sentence(summary["learned"])]
         if summary.get("proposals"):
-            blocks += ["", proposals_table(summary["proposals"])]
+            blocks += ["", _proposals_table(summary["proposals"])]
         if summary.get("words"):
             blocks += ["", summary["words"]]
         reporter.answer(summary, *blocks, f"picture {directory / 'augment.png'}")
@@ -234,9 +234,9 @@ def list_edges(
         summary: dict[str, Any] = {"store": settings.uri, "runs": run_summaries}
         if name is not None:
             summary["pairs"] = [list(pair) for pair in pairs]
-            reporter.answer(summary, pairs_table(name, pairs))
+            reporter.answer(summary, _pairs_table(name, pairs))
         else:
-            reporter.answer(summary, runs_table(run_summaries))
+            reporter.answer(summary, _runs_table(run_summaries))
 
 
 @gan.command()
@@ -270,7 +270,7 @@ _MAX_PAIRS = 20
 _MEASURED = ("precision", "auc", "popularity_distance", "degree_distance")
 
 
-def sentence(summary: Mapping[str, Any]) -> str:
+def _sentence(summary: Mapping[str, Any]) -> str:
     """Says in a line how often the generators are right, and whether they collapsed."""
     parts = []
     for name in ("generator", "gan"):
@@ -290,61 +290,54 @@ def sentence(summary: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def measured_table(summary: Mapping[str, Any]) -> Table:
+def _measured_table(summary: Mapping[str, Any]) -> Table:
     """Gives how each source did on hidden edges of users nobody learned from."""
     numbers = ("precision", "AUC", "popularity", "degree", "items")
-    table = plain_table("source", *numbers, right=numbers, title="on hidden edges")
-    rows = dict(summary.get("generator", {}).get("sources", {}))
+    sources = dict(summary.get("generator", {}).get("sources", {}))
     if "sources" in summary.get("gan", {}):
-        rows["gan"] = summary["gan"]["sources"]["generator"]
-    for name, row in sorted(rows.items(), key=lambda named_row: -named_row[1]["precision"]):
-        values = (row[key] for key in _MEASURED)
-        cells = ["-" if value is None else f"{value:.3f}" for value in values]
-        table.add_row(escape(name), *cells, f"{row['effective']:,.0f} of {row['distinct']:,}")
-    return table
+        sources["gan"] = summary["gan"]["sources"]["generator"]
+    rows = [
+        (
+            name,
+            *(_number(measured[key], ".3f") for key in _MEASURED),
+            f"{measured['effective']:,.0f} of {measured['distinct']:,}",
+        )
+        for name, measured in sorted(sources.items(), key=lambda item: -item[1]["precision"])
+    ]
+    return plain_table("source", *numbers, rows=rows, right=numbers, title="on hidden edges")
 
 
-def proposals_table(proposals: Mapping[str, Mapping[str, Any]]) -> Table:
+def _proposals_table(proposals: Mapping[str, Mapping[str, Any]]) -> Table:
     """Gives what each source proposed for the whole graph."""
     numbers = ("edges", "users", "items", "tail", "bits", "in valid")
-    table = plain_table("source", *numbers, right=numbers, title="proposed")
-    for name, row in proposals.items():
-        table.add_row(escape(name), *_cells(row))
-    return table
+    rows = [
+        (
+            name, row["edges"], row["users"], row["distinct"], _number(row["tail"], ".1%"),
+            _number(row["novelty"], ".1f"), _number(row["proven"], ".1%"),
+        )
+        for name, row in proposals.items()
+    ]  # fmt: skip
+    return plain_table("source", *numbers, rows=rows, right=numbers, title="proposed")
 
 
-def described_table(summary: Mapping[str, Any]) -> Table:
-    """Gives what one source proposed."""
-    return proposals_table({str(summary["source"]): summary})
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    def share(value: float | None) -> str:
-        return "-" if value is None else f"{value:.1%}"
-
-    counts = [f"{row[name]:,}" for name in ("edges", "users", "distinct")]
-    novelty = "-" if row["novelty"] is None else f"{row['novelty']:.1f}"
-    return [*counts, share(row["tail"]), novelty, share(row["proven"])]
-
-
-def runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+def _runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
     """Gives the runs whose edges are in a store."""
     numbers = ("edges", "users", "items", "proven", "seed")
-    table = plain_table("run", *numbers, "source", right=numbers, title="synthetic edges")
-    for run in runs:
-        counts = (f"{run[name]:,}" for name in ("edges", "users", "items", "proven"))
-        table.add_row(escape(run["run"]), *counts, str(run["seed"]), escape(run["source"]))
-    return table
+    columns = ("run", *numbers, "source")
+    rows = [[run[name] for name in columns[:5]] + [str(run["seed"]), run["source"]] for run in runs]
+    return plain_table(*columns, rows=rows, right=numbers, title="synthetic edges")
 
 
-def pairs_table(name: str, pairs: Sequence[tuple[str, str, float]]) -> Table:
+def _pairs_table(name: str, pairs: Sequence[tuple[str, str, float]]) -> Table:
     """Gives the first edges of a run."""
     title = f"{len(pairs):,} synthetic edges of {name}"
     if len(pairs) > _MAX_PAIRS:
         title += f", the first {_MAX_PAIRS}; all with --json"
-    table = plain_table(
-        "user", "item", "weight", right=["weight"], title=escape(title), title_style=None
+    rows = [(user, item, f"{weight:.3g}") for user, item, weight in pairs[:_MAX_PAIRS]]
+    return plain_table(
+        "user", "item", "weight", rows=rows, right=["weight"], title=escape(title), title_style=None
     )
-    for user, item, weight in pairs[:_MAX_PAIRS]:
-        table.add_row(escape(user), escape(item), f"{weight:.3g}")
-    return table

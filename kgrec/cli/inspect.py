@@ -108,24 +108,21 @@ def _write(path: Path, text: str) -> None:
 
 
 def _labels(facts: GraphFacts) -> Table:
-    table = plain_table("label", "nodes", "properties", right=["nodes"])
-    for label in facts.labels:
-        table.add_row(escape(label.name), f"{label.nodes:,}", _properties(label.properties))
-    return table
+    rows = [(label.name, label.nodes, _properties(label.properties)) for label in facts.labels]
+    return plain_table("label", "nodes", "properties", rows=rows, right=["nodes"])
 
 
 def _types(facts: GraphFacts) -> Table:
-    numbers = ("count", "a head", "a tail")
-    table = plain_table("relationship", *numbers, "properties", right=numbers)
+    numbers, rows = ("count", "a head", "a tail"), []
     for kind in facts.types:
         ends = [facts.main_label(counts, kind.edges) or "…" for counts in (kind.heads, kind.tails)]
         means = [
             "" if degrees is None else f"{degrees.mean:.1f}"
             for degrees in (kind.outgoing, kind.incoming)
         ]
-        shape = escape(f"(:{ends[0]})-[:{kind.name}]->(:{ends[1]})")
-        table.add_row(shape, f"{kind.edges:,}", *means, _properties(kind.properties))
-    return table
+        shape = f"(:{ends[0]})-[:{kind.name}]->(:{ends[1]})"
+        rows.append((shape, kind.edges, *means, _properties(kind.properties)))
+    return plain_table("relationship", *numbers, "properties", rows=rows, right=numbers)
 
 
 def _properties(properties: Sequence[Property]) -> str:
@@ -136,4 +133,4 @@ def _properties(properties: Sequence[Property]) -> str:
         + ("?" if property_facts.present < 1 else "")
         for property_facts in properties
     ]
-    return escape(", ".join(words))
+    return ", ".join(words)

@@ -5,14 +5,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from numbers import Integral
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kgrec.files import write_text
@@ -34,21 +34,30 @@ def print_line(stream: TextIO, kind: str, text: str, style: str) -> None:
 
 
 def plain_table(
-    *columns: str,
+    *columns: str | Column,
+    rows: Iterable[Iterable[Any]] = (),
     right: Collection[str] = (),
     title: str | None = None,
     title_style: str | None = "bold",
 ) -> Table:
-    """Gives a table without rules; the columns named in `right` hold numbers."""
+    """Gives a table without rules; the columns named in `right` hold numbers.
+
+    Text in a cell stands for itself, without markup; whole numbers are told in groups of three.
+    """
     table = Table(
-        title=title, title_justify="left", title_style=title_style, box=None, pad_edge=False
-    )
-    for name in columns:
-        table.add_column(name, justify="right" if name in right else "left")
+        *(
+            Column(name, justify="right") if isinstance(name, str) and name in right else name
+            for name in columns
+        ),
+        title=title, title_justify="left", title_style=title_style, box=None, pad_edge=False,
+    )  # fmt: skip
+    for row in rows:
+        cells = (f"{cell:,}" if isinstance(cell, Integral) else cell for cell in row)
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
     return table
 
 
-class Reporter:
+class Reporter(ExitStack):
     """What a command says; as a context manager it keeps stdout for the answer alone.
 
     Args:
@@ -59,22 +68,14 @@ class Reporter:
     """
 
     def __init__(self, as_json: bool) -> None:
+        super().__init__()
         self.as_json = as_json
         self.seconds: dict[str, float] = {}
         self._stdout = sys.stdout
-        self._redirect = redirect_stdout(sys.stderr)
 
     def __enter__(self) -> Self:
-        self._redirect.__enter__()
+        self.enter_context(redirect_stdout(sys.stderr))
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._redirect.__exit__(kind, error, trace)
 
     @contextmanager
     def step(self, name: str) -> Iterator[list[str]]:

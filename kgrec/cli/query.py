@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from kgrec.cli.options import AsJson, OptionalConfigFile, StoreUri, store_config
 from kgrec.cli.output import Reporter, plain_table
@@ -119,14 +120,14 @@ def _parameter_text(value: Any) -> str:
 
 
 def _catalogue(queries: list[Description]) -> Table:
-    table = plain_table("query", "parameters", "what it tells")
+    rows = []
     for query in queries:
         parameters = [
             f"{name}={_parameter_text(query.defaults[name])}" if name in query.defaults else name
             for name in query.parameters
         ]
-        table.add_row(f"[bold]{query.name}[/bold]", "\n".join(parameters), query.purpose)
-    return table
+        rows.append((Text(query.name, "bold"), "\n".join(parameters), query.purpose))
+    return plain_table("query", "parameters", "what it tells", rows=rows)
 
 
 def _table(result: QueryResult[Any]) -> Table | str:
@@ -138,22 +139,18 @@ def _table(result: QueryResult[Any]) -> Table | str:
         for column in result.columns
         if all(isinstance(row[column], int | float | None) for row in rows)
     ]
-    table = plain_table(*result.columns, right=numbers)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    return table
+    cells = [map(_cell, row.values()) for row in rows]
+    return plain_table(*result.columns, rows=cells, right=numbers)
 
 
-def _cell(value: Any) -> str:
-    from rich.markup import escape
-
+def _cell(value: Any) -> str | Text:
     if value is None:
-        return "[dim]–[/dim]"
+        return Text("–", "dim")
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
-        return escape(" · ".join("–" if part is None else _part(part) for part in value))
-    return escape(_part(value))
+        return " · ".join("–" if part is None else _part(part) for part in value)
+    return _part(value)
 
 
 def _part(value: Any) -> str:
@@ -208,9 +205,7 @@ def _counts(summary: dict[str, Any]) -> Table:
 
 
 def _loads(loads: list[dict[str, Any]]) -> Table:
-    names = ("", "source", "rows", "rejected", "when")
-    table = plain_table(*names, right=["", "rows", "rejected"], title="loads")
-    for load in loads:
-        cells = (load["number"], load["source"], load["rows"], load["rejected"], load["loaded_at"])
-        table.add_row(*(f"{x:,}" if isinstance(x, int) else escape(x) for x in cells))
-    return table
+    names = ("number", "source", "rows", "rejected", "loaded_at")
+    titles = ("", *names[1:-1], "when")
+    rows = [[load[name] for name in names] for load in loads]
+    return plain_table(*titles, rows=rows, right=["", "rows", "rejected"], title="loads")

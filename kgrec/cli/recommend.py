@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from kgrec.cli.options import AsJson, NumItems, RunDirectory, StoreUri, positive, with_store
 from kgrec.cli.output import Reporter
@@ -35,11 +35,11 @@ def recommend(
 ) -> None:
     """Recommend items to a user, with reasons."""
     positive(k)
-    with Reporter(as_json) as reporter, ExitStack() as stack:
+    with Reporter(as_json) as reporter:
         from kgrec.cli.tables import recommendations_table
         from kgrec.training.directory import load_run
 
-        recommender = open_recommender(load_run(run), store, reporter, stack)
+        recommender = open_recommender(load_run(run), store, reporter)
         recommendations = recommender.recommend(user, k, allow_disliked=allow_disliked)
         cold = any(recommendation.cold for recommendation in recommendations)
         if cold:
@@ -64,11 +64,11 @@ def similar(
 ) -> None:
     """Give the items that are most like one."""
     positive(k)
-    with Reporter(as_json) as reporter, ExitStack() as stack:
+    with Reporter(as_json) as reporter:
         from kgrec.cli.tables import recommendations_table
         from kgrec.training.directory import load_run
 
-        recommender = open_recommender(load_run(run), store, reporter, stack)
+        recommender = open_recommender(load_run(run), store, reporter)
         recommendations = recommender.similar(item, k)
         reporter.answer(
             {
@@ -80,9 +80,7 @@ def similar(
         )
 
 
-def open_recommender(
-    run: Run, uri: str | None, reporter: Reporter, stack: ExitStack
-) -> Recommender:
+def open_recommender(run: Run, uri: str | None, reporter: Reporter) -> Recommender:
     """Serves a run with its store, or with a warning without it if the store cannot be read.
 
     A store that the user named must be there.
@@ -95,7 +93,7 @@ def open_recommender(
     from kgrec.recommender import Recommender
 
     try:
-        store = stack.enter_context(open_reader(with_store(run.config, uri)))
+        store = reporter.enter_context(open_reader(with_store(run.config, uri)))
         return Recommender(run, store)
     except StoreError as error:
         if uri is not None:
@@ -138,7 +136,7 @@ def explain(
         if metrics:
             pairs = sample_pairs(trained_run.scorer, metrics, seed=trained_run.config.seed)
             quality = judge_explanations(explainer, pairs, num_paths=max(paths, 1))
-            reporter.answer({"run": str(run), **quality.to_dict()}, *_quality_tables(quality))
+            reporter.answer({"run": str(run), **quality.to_dict()}, _quality_table(quality))
             return
         assert user is not None
         assert item is not None
@@ -181,39 +179,35 @@ def _explanation_blocks(explanation: PairExplanation) -> list[RenderableType]:
     ]
 
 
-def _shares(title: str, rows: list[tuple[str, float]], how: str) -> RenderableType:
-    table = Table(title=f"{title} ({how})" if how else title, title_justify="left")
-    table.add_column("part")
-    table.add_column("share", justify="right")
-    for name, share in rows:
-        table.add_row(escape(name), f"{share:+.4f}")
-    return table
+def _shares(title: str, shares: list[tuple[str, float]], how: str) -> Table:
+    title = f"{title} ({how})" if how else title
+    return _table(title, ["part", "share"], [(name, f"{share:+.4f}") for name, share in shares])
 
 
-def _paths_table(explanation: PairExplanation) -> RenderableType:
+def _paths_table(explanation: PairExplanation) -> Table:
     bound = "" if explanation.paths_complete else f", others up to {explanation.path_bound:.4f}"
     linked, apart = f"{explanation.linked:+.4f}", f"{explanation.apart:+.4f}"
-    title = f"The heaviest paths (all together {linked}, no path {apart}{bound})"
-    table = Table(title=title, title_justify="left")
-    table.add_column("path")
-    table.add_column("share", justify="right")
-    table.add_column("carried", justify="right")
-    table.add_column("drop, renormalised", justify="right")
+    rows = []
     for path in explanation.paths:
-        drop = path.drop_renormalised
-        table.add_row(
-            escape(path.text),
-            f"{path.share:+.4f}",
-            f"{path.carried:+.4f}",
-            "" if drop is None else f"{drop:+.4f}",
-        )
+        drop = "" if path.drop_renormalised is None else f"{path.drop_renormalised:+.4f}"
+        rows.append((path.text, f"{path.share:+.4f}", f"{path.carried:+.4f}", drop))
+    return _table(
+        f"The heaviest paths (all together {linked}, no path {apart}{bound})",
+        ["path", "share", "carried", "drop, renormalised"],
+        rows,
+    )
+
+
+def _quality_table(quality: Quality) -> Table:
+    rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in quality.values.items()]
+    return _table(f"{quality.pairs} pairs, {quality.paths} paths", ["metric", "value"], rows)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Gives a table with rules, of what a text names and of numbers."""
+    name, *numbers = columns
+    right = (Column(number, justify="right") for number in numbers)
+    table = Table(name, *right, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
-
-
-def _quality_tables(quality: Quality) -> list[RenderableType]:
-    table = Table(title=f"{quality.pairs} pairs, {quality.paths} paths", title_justify="left")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    for name, value in quality.values.items():
-        table.add_row(name.replace("_", " "), f"{value:.4f}")
-    return [table]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kgrec.cli.output import plain_table
@@ -65,19 +65,16 @@ class _Compact:
 
 def recommendations_table(title: str, recommendations: Sequence[Recommendation]) -> Table:
     """Gives a ranked list with its reasons, and what each of these adds to the score."""
-    table = plain_table(title=title)
-    table.add_column("", justify="right", style="dim", vertical="top")
-    table.add_column("item", min_width=16)
-    table.add_column("score", justify="right")
-    table.add_column("because", ratio=1)
+    rank = Column("", justify="right", style="dim", vertical="top")
+    columns = rank, Column("item", min_width=16), "score", Column("because", ratio=1)
+    rows = []
     for recommendation in recommendations:
-        name = escape(recommendation.name)
+        name = Text(recommendation.name)
         if recommendation.name != recommendation.item_id:
-            name += f" [dim]{escape(recommendation.item_id)}[/dim]"
-        table.add_row(
-            f"{recommendation.rank}", name, f"{recommendation.score:.3g}", _reasons(recommendation)
-        )
-    return table
+            name.append(f" {recommendation.item_id}", "dim")
+        score = f"{recommendation.score:.3g}"
+        rows.append((str(recommendation.rank), name, score, _reasons(recommendation)))
+    return plain_table(*columns, rows=rows, right=["score"], title=title)
 
 
 def _reasons(recommendation: Recommendation) -> Table:
@@ -112,48 +109,46 @@ def audit_view(audit: Audit) -> RenderableType:
 
 def _variants_table(audit: Audit) -> Table:
     """Gives the graph's gain over no graph and over its edges shuffled, by cohort of users."""
-    title = "What the graph adds, by cohort of users"
-    table = plain_table("users", "number", right=["number"], title=title)
-    for baseline in ("no graph", "permuted"):
-        for metric in ("NDCG@20", "Recall@20"):
-            against = "no graph" if baseline == "no graph" else "shuffled"
-            table.add_column(f"{metric}\nto {against}", justify="right")
-    for cohort, number in audit.users.items():
-        cells = [
-            _difference(audit.differences[baseline][metric][cohort])
-            for baseline in ("no graph", "permuted")
-            for metric in ("ndcg@20", "recall@20")
-        ]
-        table.add_row(cohort.removeprefix("users/"), f"{number:,}", *cells)
-    return table
+    differences = {
+        f"{metric}\nto {words}": audit.differences[baseline][metric.lower()]
+        for baseline, words in (("no graph", "no graph"), ("permuted", "shuffled"))
+        for metric in ("NDCG@20", "Recall@20")
+    }
+    rows = [
+        (
+            cohort.removeprefix("users/"),
+            number,
+            *(_difference(x[cohort]) for x in differences.values()),
+        )
+        for cohort, number in audit.users.items()
+    ]
+    numbers, title = ("number", *differences), "What the graph adds, by cohort of users"
+    return plain_table("users", *numbers, rows=rows, right=numbers, title=title)
 
 
 def _relations_table(audit: Audit) -> Table:
     """Gives what each relation is worth, and how alike the items are that it brings together."""
     from kgrec.auditing.verdict import best_first
 
-    numbers = ("edges", "worth in NDCG@20", "items alike, to shuffled")
-    table = plain_table("relation", *numbers, right=numbers, title="Relations")
-    worth = audit.worth()
+    worth, rows = audit.worth(), []
     gains = {name: interval.difference for name, interval in worth.items()}
     for name in best_first(audit.edges, gains):
-        if name in worth:
-            value = _difference(worth[name])
-        else:
-            value = "not tried" if name in audit.skipped else "no weight"
-        table.add_row(escape(name), f"{audit.edges[name]:,}", value, _alike(audit, name))
-    return table
+        unmeasured = "not tried" if name in audit.skipped else "no weight"
+        value = _difference(worth[name]) if name in worth else unmeasured
+        rows.append((name, audit.edges[name], value, _alike(audit, name)))
+    numbers = ("edges", "worth in NDCG@20", "items alike, to shuffled")
+    return plain_table("relation", *numbers, rows=rows, right=numbers, title="Relations")
 
 
-def _difference(interval: Interval) -> str:
+def _difference(interval: Interval) -> Text:
     """Gives `+0.0120 ± 0.0031`, green or red where 0 lies outside of the interval."""
     text = f"{interval.difference:+.4f} ± {(interval.high - interval.low) / 2:.4f}"
     colour = "green" if interval.low > 0 else "red" if interval.high < 0 else "dim"
-    return f"[{colour}]{text}[/{colour}]"
+    return Text(text, colour)
 
 
-def _alike(audit: Audit, name: str) -> str:
+def _alike(audit: Audit, name: str) -> Text:
     likeness = audit.likeness.get(name)
     if likeness is None or not likeness.enough:
-        return "[dim]too few[/dim]"
-    return likeness.words if likeness.alike else f"[red]{likeness.words}[/red]"
+        return Text("too few", "dim")
+    return Text(likeness.words, "" if likeness.alike else "red")

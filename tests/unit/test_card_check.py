@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny import NUM_ITEMS, NUM_USERS, build_tiny
 
-from kgrec.cli.check import check
+from kgrec.cli.data import check
 from kgrec.errors import ConfigError, DataError
 
 INTERACTIONS = NUM_USERS * 13
