@@ -12,7 +12,7 @@ import pandas as pd
 
 from kgrec.config import Config, Kind, Source
 from kgrec.data.cleaning.report import Report
-from kgrec.data.cleaning.schemas import SCHEMAS
+from kgrec.data.cleaning.rows import SCHEMAS
 from kgrec.data.view.identities import read_identities
 from kgrec.data.view.knowledge import KnowledgeView, derive_knowledge
 from kgrec.data.view.nodes import table_ids

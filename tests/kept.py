@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from kgrec.config import Config
 from kgrec.data.journal.erasing import is_placeholder
 from kgrec.data.journal.forgotten import read_forgotten
-from kgrec.data.journal.place import journal_folder
+from kgrec.data.journal.manifest import journal_folder
 from kgrec.graph.snapshot import NAME
 from kgrec.publication import current_publication
 from kgrec.schema import NodeLabel

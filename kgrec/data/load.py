@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,10 @@ def take_in(
         rows = clean_source(source, config, _chunks(source, files, intake), rejects)
         rows = journal.forgotten.remaining(source.name, source.kind, rows)
         records = [record for _, record in files]
-        load = staging.add(source, records, rows, settings, replaces=replaces).load
-        staging.rejected(load.number, rejects.count(source.name))
+        load = staging.add(
+            source, records, rows, settings, replaces=replaces,
+            rejected=partial(rejects.count, source.name),
+        ).load  # fmt: skip
         logger.info("load=%d source=%s files=%d rows=%d", load.number, source.name, len(records),
                     load.rows)  # fmt: skip
     return tuple(staging.loads)

@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.config import Config, DataConfig, Source
-from kgrec.data.journal.manifest import GraphRecord, LoadRecord, read_manifest
-from kgrec.data.journal.place import graph_address, journal_folder
+from kgrec.data.journal.manifest import (
+    GraphRecord,
+    LoadRecord,
+    graph_address,
+    journal_folder,
+    read_manifest,
+)
 from kgrec.data.reading.files import find_files
 from kgrec.errors import DataError
 from kgrec.files import stamp_of

@@ -24,8 +24,7 @@ from kgrec.data.card.statistics import EventStatistics
 from kgrec.data.cleaning.report import Rejects, Report, current_report
 from kgrec.data.journal.forgotten import UNFINISHED
 from kgrec.data.journal.journal import Journal
-from kgrec.data.journal.manifest import Load, Manifest
-from kgrec.data.journal.place import journal_folder
+from kgrec.data.journal.manifest import Load, Manifest, journal_folder
 from kgrec.data.load import Intake, read_dataset, take_in
 from kgrec.data.tables import Changes
 from kgrec.errors import DataError

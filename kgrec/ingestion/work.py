@@ -9,8 +9,7 @@ from typing import Self
 
 from kgrec.config import Config
 from kgrec.data.journal.journal import Journal
-from kgrec.data.journal.manifest import Catalogue, GraphRecord
-from kgrec.data.journal.place import graph_address
+from kgrec.data.journal.manifest import Catalogue, GraphRecord, graph_address
 from kgrec.data.tables import Changes, Dataset
 from kgrec.data.unchanged import view_settings
 from kgrec.data.view.build import build_dataset

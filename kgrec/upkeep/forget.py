@@ -18,7 +18,7 @@ from kgrec.data.cache import user_cache
 from kgrec.data.journal.erasing import erased
 from kgrec.data.journal.forgotten import write_forgotten
 from kgrec.data.journal.journal import Journal
-from kgrec.data.journal.place import journal_folder
+from kgrec.data.journal.manifest import journal_folder
 from kgrec.errors import ConfigError, DataError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.snapshot import NAME

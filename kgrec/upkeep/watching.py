@@ -10,8 +10,7 @@ from pathlib import Path
 
 from kgrec.config import Config, StoreConfig
 from kgrec.data.journal.journal import Journal
-from kgrec.data.journal.manifest import GraphRecord
-from kgrec.data.journal.place import graph_address, journal_folder
+from kgrec.data.journal.manifest import GraphRecord, graph_address, journal_folder
 from kgrec.data.reading.files import find_files
 from kgrec.data.tables import Changes
 from kgrec.data.unchanged import view_settings

@@ -18,7 +18,7 @@ from forgetting import (
 from graph_oracle import assert_holds
 
 from kgrec.config import Config
-from kgrec.data.journal.place import journal_folder
+from kgrec.data.journal.manifest import journal_folder
 from kgrec.data.load import load_dataset
 from kgrec.errors import DataError
 from kgrec.graph.fetch import fetch_graph

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kgrec.config import Config, Source
 from kgrec.data.cleaning.report import Rejects
-from kgrec.data.cleaning.schemas import SCHEMAS
+from kgrec.data.cleaning.rows import SCHEMAS
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.reading.open import open_source
 from kgrec.errors import KgrecError

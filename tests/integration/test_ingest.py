@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import kgrec.ingestion.work
 from kgrec.config import Config
-from kgrec.data.journal.place import journal_folder
+from kgrec.data.journal.manifest import journal_folder
 from kgrec.data.load import Intake, load_dataset
 from kgrec.data.unchanged import nothing_new
 from kgrec.errors import ConfigError, DataError, StoreError

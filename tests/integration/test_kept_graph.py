@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_ingest import day, shop, some_rows, write
 
 from kgrec.config import Config
-from kgrec.data.journal.place import journal_folder
+from kgrec.data.journal.manifest import journal_folder
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.graph.fetch import fetch_graph
 from kgrec.graph.patch import is_current, patched

@@ -13,7 +13,7 @@ from test_refresh import trained
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.data.journal.journal import Journal
-from kgrec.data.journal.place import journal_folder
+from kgrec.data.journal.manifest import journal_folder
 from kgrec.errors import StoreError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import Marks, ingest

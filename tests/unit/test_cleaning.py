@@ -7,7 +7,7 @@ import pytest
 
 from kgrec.config import Behaviour, DataConfig, Source
 from kgrec.data.cleaning.report import Finding, Rejects, Report
-from kgrec.data.cleaning.schemas import SCHEMAS
+from kgrec.data.cleaning.rows import SCHEMAS
 from kgrec.data.cleaning.source import clean_source
 from kgrec.data.reading.files import BadRow, Chunk
 from kgrec.errors import ConfigError, DataError

@@ -14,8 +14,7 @@ from test_cleaning import Cleaning
 
 from kgrec.config import Behaviour
 from kgrec.data.cleaning.ids import MAX_ID
-from kgrec.data.cleaning.rows import wanted_columns
-from kgrec.data.cleaning.schemas import SCHEMAS
+from kgrec.data.cleaning.rows import SCHEMAS, wanted_columns
 from kgrec.data.reading.columns import REQUIRED
 from kgrec.errors import KgrecError
 

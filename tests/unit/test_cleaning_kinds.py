@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from test_cleaning import APART, COMPOSED, Cleaning, events
 
-from kgrec.data.cleaning.schemas import SCHEMAS, cell_columns
+from kgrec.data.cleaning.rows import SCHEMAS, cell_columns
 from kgrec.data.reading.files import BadRow
 from kgrec.errors import DataError
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from kgrec.config import Source
-from kgrec.data.cleaning.schemas import EVENTS, FACTS
+from kgrec.data.cleaning.rows import EVENTS, FACTS
 from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Codes
 from kgrec.data.journal.journal import Journal, Part
 from kgrec.data.journal.manifest import NAME, FileRecord, GraphRecord, LoadRecord

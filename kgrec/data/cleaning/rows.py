@@ -1,7 +1,13 @@
-"""The columns of each kind of source, and how each is cleaned."""
+"""The columns of each kind of source, and how each is cleaned.
+
+The journal keeps cleaned rows in these schemas and the view reads them. Ids are str, never null or
+empty where marked (!), stripped and in NFC. `time` is int64 seconds since 1970 UTC or null; numbers
+are finite float64 or null. `row` and `file` say where a row came from (`file` counts within the
+load); events leave them out, there are too many.
+"""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,13 +21,63 @@ from kgrec.data.cleaning.ids import ID, RELATION, clean_ids
 from kgrec.data.cleaning.numbers import Bounds, clean_numbers
 from kgrec.data.cleaning.prose import clean_cells, clean_texts
 from kgrec.data.cleaning.report import REJECT_COLUMNS
-from kgrec.data.cleaning.schemas import SCHEMAS, cell_columns
 from kgrec.data.cleaning.times import Clock
 from kgrec.data.reading.columns import REQUIRED
 from kgrec.schema import NodeLabel
 
+_TYPES: Mapping[str, pa.DataType] = {
+    "behaviour": pa.dictionary(pa.int16(), pa.string()),
+    "time": pa.int64(),
+    **dict.fromkeys(("rating", "weight", "score"), pa.float64()),
+    **dict.fromkeys(("deleted", "accepted"), pa.bool_()),
+    "file": pa.int32(),
+    "row": pa.int64(),
+}
+
+
+def _schema(*names: str) -> pa.Schema:
+    """Gives a schema of columns, which are text unless they have a type of their own."""
+    return pa.schema([(name, _TYPES.get(name, pa.string())) for name in names])
+
+
+_PLACE = ("file", "row")
+
+#: interactions: user!, item!, behaviour! (the settings' name of it); `split` is null unless given;
+#: a row with `deleted` takes back what it names.
+EVENTS = _schema("user", "item", "behaviour", "time", "rating", "weight", "split", "deleted")
+
+#: items, users, entities: id!; every other column is a cell of the source as str under the
+#: source's name of it (as `cell_columns` has it), null when empty. Types are found when all rows
+#: of a column are known.
+NODES = _schema("id", "time", "deleted", *_PLACE)
+
+#: triples, social, item_edges: head!, relation!, tail!.
+FACTS = _schema("head", "relation", "tail", "weight", "time", "deleted", *_PLACE)
+
+#: reviews, queries: id! (made from the row's contents where the source has none), user and item
+#: may be null (not both), text!. A row with `deleted` and an id of its own needs no more: its
+#: text may be "".
+TEXTS = _schema("id", "user", "item", "text", "time", "deleted", *_PLACE)
+
+SCHEMAS: Mapping[Kind, pa.Schema] = {
+    "interactions": EVENTS,
+    "items": NODES,
+    "users": NODES,
+    "entities": NODES,
+    "triples": FACTS,
+    "social": FACTS,
+    "item_edges": FACTS,
+    # item!, entity!.
+    "link": _schema("item", "entity", "deleted", *_PLACE),
+    "reviews": TEXTS,
+    "queries": TEXTS,
+    # left! and right! name one thing; `label` is User, Item or Entity (default Item), or
+    # Item/Entity where left is an item and right an entity.
+    "same_as": _schema("left", "right", "label", "score", "method", "accepted", *_PLACE),
+}
+
 #: Columns of the schemas that no column of a source gives.
-_ADDED = ("file", "row", "split")
+_ADDED = (*_PLACE, "split")
 _IDS = ("user", "item", "id", "head", "tail", "entity", "left", "right")
 _RELATIONS: Mapping[Kind, str] = {"social": "follows", "item_edges": "related"}
 
@@ -141,6 +197,27 @@ class RowCleaner:
         """The relation of rows that name none."""
         default = _RELATIONS.get(self._source.kind)
         return default and (self._source.relation or default)
+
+
+def cell_columns(names: Sequence[str]) -> dict[str, str]:
+    """Names the cells of a node source: a column called as one of NODES gets `source_` before it.
+
+    Args:
+        names: The source's names of the columns that are neither id nor time nor deleted.
+
+    Returns:
+        The names of the cells in the cleaned rows, by the source's.
+    """
+    used = {*NODES.names, *names}
+    columns = {}
+    for name in names:
+        cell = name
+        if name in NODES.names:
+            while cell in used:
+                cell = f"source_{cell}"
+            used.add(cell)
+        columns[name] = cell
+    return columns
 
 
 def name_texts(table: pa.Table) -> pa.Table:

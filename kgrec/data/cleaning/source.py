@@ -8,8 +8,7 @@ import pyarrow as pa
 from kgrec.config import CleaningConfig, DataConfig, Source
 from kgrec.data.cleaning.cells import Fault, Mask, plain, quoted, shown_raw
 from kgrec.data.cleaning.report import EXAMPLES, RAW, Rejects, current_report
-from kgrec.data.cleaning.rows import Part, RowCleaner, name_texts, wanted_columns
-from kgrec.data.cleaning.schemas import SCHEMAS
+from kgrec.data.cleaning.rows import SCHEMAS, Part, RowCleaner, name_texts, wanted_columns
 from kgrec.data.reading.columns import REQUIRED, resolve_columns
 from kgrec.data.reading.files import BadRow, Chunk
 from kgrec.errors import DataError

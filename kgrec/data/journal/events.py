@@ -1,7 +1,8 @@
 """Events as index arrays, and codes of ids, which never change, so that rows can keep them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,19 @@ class Codes:
 NO_TIME = np.iinfo(np.int64).min
 NO_SPLIT = -1
 
+#: The type of each column of events, and what stands where it holds nothing.
+COLUMNS: Mapping[str, tuple[Any, Any]] = {
+    "user": (np.int32, 0),
+    "item": (np.int32, 0),
+    "behaviour": (np.int16, 0),
+    "time": (np.int64, NO_TIME),
+    "rating": (np.float64, np.nan),
+    "weight": (np.float64, np.nan),
+    "split": (np.int8, NO_SPLIT),
+    "deleted": (np.bool_, False),
+    "load": (np.int32, 0),
+}
+
 
 @dataclass(frozen=True)
 class Events:
@@ -88,7 +102,5 @@ class Events:
 
     def take(self, where: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Events":
         """The events of a mask or of positions."""
-        arrays = {
-            f.name: getattr(self, f.name)[where] for f in fields(self) if f.name != "behaviours"
-        }
+        arrays = {name: getattr(self, name)[where] for name in COLUMNS}
         return Events(**arrays, behaviours=self.behaviours)

@@ -6,7 +6,7 @@ can change and a store can be made anew without the original files.
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgrec.config import Kind
-from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Codes, Events
+from kgrec.data.journal.events import COLUMNS, Codes, Events
 from kgrec.data.journal.forgotten import read_forgotten
 from kgrec.data.journal.manifest import LoadRecord, Manifest, read_manifest, write_manifest
 from kgrec.data.journal.staging import Staging
@@ -279,24 +279,11 @@ def _row_mask(user: npt.NDArray[np.int32], users: _Mask | None, part: Part | Non
     return None
 
 
-_EMPTY: Mapping[str, tuple[Any, Any]] = {
-    "user": (np.int32, 0),
-    "item": (np.int32, 0),
-    "behaviour": (np.int16, 0),
-    "time": (np.int64, NO_TIME),
-    "rating": (np.float64, np.nan),
-    "weight": (np.float64, np.nan),
-    "split": (np.int8, NO_SPLIT),
-    "deleted": (np.bool_, False),
-    "load": (np.int32, 0),
-}
-
-
 def _joined(blocks: list[dict[str, Any]], behaviours: tuple[str, ...]) -> Events:
     """Joins blocks column by column, giving up each block's column as it goes."""
     counts = [len(block["user"]) for block in blocks]
     arrays: dict[str, Any] = {}
-    for name, (dtype, empty) in _EMPTY.items():
+    for name, (dtype, empty) in COLUMNS.items():
         values = [block.pop(name, empty) for block in blocks] or [empty]
         if all(np.ndim(value) == 0 for value in values) and len({*map(str, values)}) == 1:
             # One value for all rows takes no memory.

@@ -1,6 +1,7 @@
-"""The journal's table of contents: one JSON file, replaced as a whole."""
+"""Where a store's journal is, and its table of contents: one JSON file, replaced as a whole."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
+from kgrec.config import Config
+from kgrec.data.cache import user_data
 from kgrec.errors import DataError
 from kgrec.files import write_text
 from kgrec.schema import EdgeKey, NodeLabel, Role
@@ -160,6 +163,22 @@ class Manifest:
     def with_graph(self, uri: str, record: GraphRecord) -> "Manifest":
         """The manifest with what a store now holds."""
         return replace(self, graphs={**self.graphs, uri: record})
+
+
+def journal_folder(config: Config) -> Path:
+    """Gives the folder of the journal that belongs to the settings' store."""
+    if config.data.journal is not None:
+        return config.data.journal
+    scheme, _, rest = config.store.uri.partition(":")
+    if scheme == "embedded":
+        return Path(f"{rest}.loads")
+    server = re.sub(r"[^A-Za-z0-9.]+", "-", f"{rest.rpartition('@')[2]} {config.store.database}")
+    return user_data() / "loads" / server.strip("-")
+
+
+def graph_address(config: Config) -> str:
+    """Gives the name under which the journal notes what the settings' store holds."""
+    return f"{config.store.uri} {config.store.database}"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -8,9 +8,9 @@ import datetime
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kgrec.config import Source
-from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Codes
+from kgrec.data.journal.events import COLUMNS, Codes
 from kgrec.data.journal.manifest import FileRecord, Load, LoadRecord, Manifest
 from kgrec.errors import DataError
 from kgrec.files import sync
@@ -29,25 +29,13 @@ from kgrec.schema import NodeLabel, Split
 GROUP_ROWS = 1_000_000
 
 _CODED = pa.schema(
-    [
-        ("user", pa.int32()),
-        ("item", pa.int32()),
-        ("behaviour", pa.int16()),
-        ("time", pa.int64()),
-        ("rating", pa.float64()),
-        ("weight", pa.float64()),
-        ("split", pa.int8()),
-        ("deleted", pa.bool_()),
-    ]
+    [(name, pa.from_numpy_dtype(kind)) for name, (kind, _) in COLUMNS.items() if name != "load"]
 )
 _SPLITS = pa.array([str(split) for split in Split])
 
 
-@dataclass
-class _Summary:
-    rows: int
-    carries: set[str]
-    behaviours: list[str]
+#: The number of rows, the names of behaviours, and the columns that hold anything.
+_Summary = tuple[int, Collection[str], Collection[str]]
 
 
 class Staging:
@@ -78,6 +66,7 @@ class Staging:
         settings: str,
         *,
         replaces: bool,
+        rejected: Callable[[], int] = lambda: 0,
     ) -> LoadRecord:
         """Writes the rows of one load.
 
@@ -87,6 +76,7 @@ class Staging:
             tables: The cleaned rows, in the schema of the source's kind.
             settings: Hash of what they were read and cleaned with.
             replaces: Whether the load replaces the source's earlier ones.
+            rejected: Says how many rows were refused, once all tables came.
 
         Raises:
             DataError: If they cannot be read or written.
@@ -102,7 +92,7 @@ class Staging:
                 self._beside.mkdir()
         path = self._beside / f"load-{number:05d}.parquet"
         write = self._write_events if source.kind == "interactions" else _write_rows
-        summary = write(path, tables)
+        num_rows, behaviours, carries = write(path, tables)
         content = hashlib.sha256("\n".join(sorted(f.content for f in files)).encode())
         record = LoadRecord(
             Load(
@@ -111,29 +101,20 @@ class Staging:
                 kind=source.kind,
                 files=tuple(file.origin for file in files),
                 content=content.hexdigest()[:16],
-                rows=summary.rows,
-                rejected=0,
+                rows=num_rows,
+                rejected=rejected(),
                 loaded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             ),
             tuple(files),
-            path.name if summary.rows else "",
+            path.name if num_rows else "",
             settings,
             replaces,
-            tuple(summary.behaviours),
-            tuple(sorted(summary.carries)),
+            tuple(behaviours),
+            tuple(sorted(carries)),
             {label: len(codes) - before[label] for label, codes in self._codes.items()},
         )
         self.loads.append(record)
         return record
-
-    def rejected(self, number: int, count: int) -> None:
-        """Notes how many rows of a load were refused."""
-        self.loads = [
-            replace(record, load=replace(record.load, rejected=count))
-            if record.load.number == number
-            else record
-            for record in self.loads
-        ]
 
     def place(self, manifest: Manifest) -> Manifest:
         """Puts the files where the journal reads them; they count once the manifest is written.
@@ -178,13 +159,13 @@ class Staging:
         behaviours: list[str] = []
         carries: set[str] = set()
         rows = 0
-        with writing(self._folder), _Groups(path) as groups:
-            for table in tables:
-                coded = self._coded(table, behaviours)
-                carries |= _carried(coded)
-                rows += len(coded)
-                groups.write(coded)
-        return _Summary(rows, carries, behaviours)
+        options = {"compression": "lz4", "use_dictionary": False}
+        with writing(self._folder), pq.ParquetWriter(path, _CODED, **options) as writer:
+            for group in _groups(self._coded(table, behaviours) for table in tables):
+                carries |= _carried(group)
+                rows += len(group)
+                writer.write_table(group, row_group_size=GROUP_ROWS)
+        return rows, behaviours, carries
 
     def _coded(self, table: pa.Table, behaviours: list[str]) -> pa.Table:
         behaviour = table["behaviour"].combine_chunks()
@@ -196,45 +177,28 @@ class Staging:
         places = np.array(
             [behaviours.index(name) for name in behaviour.dictionary.to_pylist()], np.int16
         )
-        split = pc.index_in(table["split"], value_set=_SPLITS)
-        columns = [
-            self._codes[NodeLabel.USER].encode(table["user"]),
-            self._codes[NodeLabel.ITEM].encode(table["item"]),
-            places[behaviour.indices.to_numpy(zero_copy_only=False)],
-            pc.fill_null(table["time"], NO_TIME),
-            pc.fill_null(table["rating"], float("nan")),
-            pc.fill_null(table["weight"], float("nan")),
-            pc.fill_null(split, NO_SPLIT).cast(pa.int8()),
-            pc.fill_null(table["deleted"], False),
+        columns = {
+            "user": pa.array(self._codes[NodeLabel.USER].encode(table["user"])),
+            "item": pa.array(self._codes[NodeLabel.ITEM].encode(table["item"])),
+            "behaviour": pa.array(places[behaviour.indices.to_numpy(zero_copy_only=False)]),
+            "split": pc.index_in(table["split"], value_set=_SPLITS).cast(pa.int8()),
+        }
+        cells = [
+            pc.fill_null(columns.get(name, table[name]), COLUMNS[name][1]) for name in _CODED.names
         ]
-        return pa.table(
-            [x if isinstance(x, pa.ChunkedArray) else pa.array(x) for x in columns], schema=_CODED
-        )
+        return pa.table(cells, schema=_CODED)
 
 
-class _Groups:
-    """A Parquet file of coded events, in row groups of one size."""
-
-    def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, _CODED, compression="lz4", use_dictionary=False)
-        self._waiting: list[pa.Table] = []
-
-    def __enter__(self) -> "_Groups":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._writer.close()
-
-    def write(self, table: pa.Table) -> None:
-        self._waiting.append(table)
-        if sum(map(len, self._waiting)) >= GROUP_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=GROUP_ROWS)
-            self._waiting = []
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Joins tables to row groups of one size or somewhat more."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= GROUP_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 @contextmanager
@@ -253,20 +217,20 @@ def _write_rows(path: Path, tables: Iterable[pa.Table]) -> _Summary:
     """Writes rows that are no events; several files of one source may have unlike columns."""
     parts = [table for table in tables if len(table)]
     if not parts:
-        return _Summary(0, set(), [])
+        return 0, (), ()
     with writing(path.parents[1]):
         whole = pa.concat_tables(parts, promote_options="default")
         pq.write_table(whole, path, compression="zstd", row_group_size=GROUP_ROWS)
-    return _Summary(len(whole), set(), [])
+    return len(whole), (), ()
 
 
 def _carried(table: pa.Table) -> set[str]:
     """Which columns that may be empty are not."""
     filled = {
-        "time": pc.not_equal(table["time"], NO_TIME),
-        "rating": pc.invert(pc.is_nan(table["rating"])),
-        "weight": pc.invert(pc.is_nan(table["weight"])),
-        "split": pc.not_equal(table["split"], NO_SPLIT),
-        "deleted": table["deleted"],
+        name: pc.invert(pc.is_nan(table[name]))
+        if empty != empty
+        else pc.not_equal(table[name], empty)
+        for name, (_, empty) in COLUMNS.items()
+        if name in ("time", "rating", "weight", "split", "deleted")
     }
     return {name for name, rows in filled.items() if pc.any(rows).as_py()}

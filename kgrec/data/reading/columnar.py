@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +101,16 @@ def arrow_table(name: str, table: Any) -> pa.Table:
     )
 
 
-def table_hash(tables: Iterable[pa.Table]) -> str:
-    """Gives the SHA-256 of tables' names, types and cells, its first 16 hex digits.
+def table_hash(table: pa.Table) -> str:
+    """Gives the SHA-256 of a table's names, types and cells, its first 16 hex digits.
 
-    How the rows are cut into batches does not matter within a table.
+    How the rows are cut into batches does not matter.
     """
     digest = _Digest()
-    for table in tables:
-        bare = table.replace_schema_metadata(None).unify_dictionaries()
-        with pa.ipc.new_stream(pa.PythonFile(digest, "w"), bare.schema) as stream:
-            for start in range(0, len(bare), CHUNK_ROWS):
-                stream.write(bare.slice(start, CHUNK_ROWS).combine_chunks())
+    bare = table.replace_schema_metadata(None).unify_dictionaries()
+    with pa.ipc.new_stream(pa.PythonFile(digest, "w"), bare.schema) as stream:
+        for start in range(0, len(bare), CHUNK_ROWS):
+            stream.write(bare.slice(start, CHUNK_ROWS).combine_chunks())
     return digest.sha.hexdigest()[:16]
 
 
@@ -146,23 +146,18 @@ def _coded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return texts.dictionary_encode()
 
 
-class _Digest:
+class _Digest(RawIOBase):
     """A file that keeps nothing of what is written to it but its hash."""
-
-    closed = False
 
     def __init__(self) -> None:
         self.sha = hashlib.sha256()
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any) -> int:
         self.sha.update(data)
-        return len(data)
+        return memoryview(data).nbytes
 
-    def flush(self) -> None:
-        """There is nothing to flush."""
-
-    def close(self) -> None:
-        """There is nothing to close; more may be written."""
+    def writable(self) -> bool:
+        return True
 
 
 def _chunks_of_parquet(path: Path, source: Source, opened: Any) -> Iterator[Chunk]:

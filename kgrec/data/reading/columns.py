@@ -8,77 +8,54 @@ from kgrec.errors import ConfigError, DataError
 
 Names = tuple[str, ...]
 
-_DELETED: Mapping[str, Names] = {"deleted": ("deleted", "is_deleted")}
-_USER: Names = ("user", "user_id", "userid", "customer_id", "customerid", "visitor_id", "visitorid")
-_ITEM: Names = ("item", "item_id", "itemid", "product_id", "productid", "movie_id", "movieid")
-_TIME: Names = ("time", "timestamp", "datetime", "date", "event_time", "created_at")
-_WEIGHT: Names = ("weight", "quantity")
-_RELATION: Names = ("relation", "relation_id")
+#: What kgrec's columns are usually called, unless a kind says otherwise.
+_USUAL: Mapping[str, Names] = {
+    "user": ("user", "user_id", "userid", "customer_id", "customerid", "visitor_id", "visitorid"),
+    "item": ("item", "item_id", "itemid", "product_id", "productid", "movie_id", "movieid"),
+    "entity": ("entity", "entity_id", "entityid"),
+    "behaviour": ("behaviour", "behavior", "event", "event_type", "action"),
+    "time": ("time", "timestamp", "datetime", "date", "event_time", "created_at"),
+    "weight": ("weight", "quantity"),
+    "relation": ("relation", "relation_id"),
+    "head": ("head", "head_id"),
+    "tail": ("tail", "tail_id"),
+    "left": ("left", "left_id"),
+    "right": ("right", "right_id"),
+    "deleted": ("deleted", "is_deleted"),
+}
+
+
+def _aliases(*columns: str, **own: Names) -> Mapping[str, Names]:
+    """Gives the names of a kind's columns: its own, the usual ones, or kgrec's alone."""
+    return {column: own.get(column) or _USUAL.get(column, (column,)) for column in columns}
+
+
 # A date among a node's properties is a fact about it, not when its row was made.
-_NODE: Mapping[str, Names] = {"id": ("id",), "time": ("time", "updated_at"), **_DELETED}
+_NODE = _aliases("id", "time", "deleted", time=("time", "updated_at"))
+_EDGE = ("head", "tail", "relation", "weight", "time", "deleted")
+_TEXT = ("id", "user", "item", "text", "time", "deleted")
 
 #: By kind, kgrec's columns and the names by which each is known, the first of which is its own.
 ALIASES: Mapping[Kind, Mapping[str, Names]] = {
-    "interactions": {
-        "user": _USER,
-        "item": _ITEM,
-        "rating": ("rating",),
-        "time": _TIME,
-        "weight": _WEIGHT,
-        "behaviour": ("behaviour", "behavior", "event", "event_type", "action"),
-        **_DELETED,
-    },
+    "interactions": _aliases("user", "item", "rating", "time", "weight", "behaviour", "deleted"),
     "items": _NODE,
     "users": _NODE,
     "entities": _NODE,
-    "triples": {
-        "head": ("head", "head_id"),
-        "relation": _RELATION,
-        "tail": ("tail", "tail_id"),
-        "time": _TIME,
-        **_DELETED,
-    },
-    "link": {"item": _ITEM, "entity": ("entity", "entity_id", "entityid"), **_DELETED},
-    "social": {
-        "head": ("head", "head_id", "user", "user_id", "userid"),
-        "tail": ("tail", "tail_id", "friend", "friend_id", "friendid"),
-        "relation": _RELATION,
-        "weight": _WEIGHT,
-        "time": _TIME,
-        **_DELETED,
-    },
-    "item_edges": {
-        "head": ("head", "head_id"),
-        "tail": ("tail", "tail_id"),
-        "relation": _RELATION,
-        "weight": _WEIGHT,
-        "time": _TIME,
-        **_DELETED,
-    },
-    "reviews": {
-        "id": ("id", "review_id", "reviewid"),
-        "user": _USER,
-        "item": _ITEM,
-        "text": ("text", "review", "review_text", "reviewtext"),
-        "time": _TIME,
-        **_DELETED,
-    },
-    "queries": {
-        "id": ("id", "query_id", "queryid"),
-        "user": _USER,
-        "item": _ITEM,
-        "text": ("text", "query"),
-        "time": _TIME,
-        **_DELETED,
-    },
-    "same_as": {
-        "left": ("left", "left_id"),
-        "right": ("right", "right_id"),
-        "label": ("label",),
-        "score": ("score",),
-        "method": ("method",),
-        "accepted": ("accepted",),
-    },
+    "triples": _aliases("head", "relation", "tail", "time", "deleted"),
+    "link": _aliases("item", "entity", "deleted"),
+    "social": _aliases(
+        *_EDGE,
+        head=("head", "head_id", "user", "user_id", "userid"),
+        tail=("tail", "tail_id", "friend", "friend_id", "friendid"),
+    ),
+    "item_edges": _aliases(*_EDGE),
+    "reviews": _aliases(
+        *_TEXT,
+        id=("id", "review_id", "reviewid"),
+        text=("text", "review", "review_text", "reviewtext"),
+    ),
+    "queries": _aliases(*_TEXT, id=("id", "query_id", "queryid"), text=("text", "query")),
+    "same_as": _aliases("left", "right", "label", "score", "method", "accepted"),
 }
 
 #: By kind, the columns that its rows cannot do without.

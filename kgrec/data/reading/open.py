@@ -149,7 +149,7 @@ def _table(source: Source, name: str, tables: Mapping[str, Any]) -> SourceFile:
             f"give it from Python as tables={{{name!r}: frame}}"
         )
     table = arrow_table(name, tables[name])
-    return SourceFile(name, lambda: table_hash([table]), lambda: read_tables(name, source, [table]))
+    return SourceFile(name, lambda: table_hash(table), lambda: read_tables(name, source, [table]))
 
 
 def _query(source: Source, query: Query | None) -> SourceFile:

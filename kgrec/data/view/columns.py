@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import PropertyRule
-from kgrec.data.cleaning.schemas import NODES
+from kgrec.data.cleaning.rows import NODES
 from kgrec.data.view.findings import note
 from kgrec.data.view.rows import SourceRows
 from kgrec.errors import ConfigError, DataError, SchemaError

@@ -21,7 +21,7 @@ class SourceRows:
 
     Attributes:
         source: The source.
-        frame: Columns of `kgrec.data.cleaning.schemas` and `load` (integers, the number of the load
+        frame: Columns of `kgrec.data.cleaning.rows` and `load` (integers, the number of the load
             that brought the row); of node kinds also the source's other columns, str or None.
         origins: Per load the names of its files, in the order in which `file` counts.
     """
