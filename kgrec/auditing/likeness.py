@@ -11,8 +11,8 @@ from torch.nn import functional
 from kgrec.auditing.names import relation_name
 from kgrec.auditing.variants import permuted, without_behaviours
 from kgrec.graph.data import GraphData
-from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.training.relation_rows import relation_rows
 
 #: L2 of the partial correlations; their order of magnitude matters, not their exact value.
@@ -112,7 +112,10 @@ def _partial_correlations(graph: GraphData, place: Tensor) -> Tensor:
     item = place[torch.from_numpy(graph.train.item_index)]
     inside = item >= 0
     user = torch.from_numpy(graph.train.user_index)[inside]
-    ease = Ease.fit(user, item[inside], graph.num_users, int(place.max()) + 1, ridge=_RIDGE)
+    ease = Ease.fit(
+        Incidence.from_pairs(user, item[inside], graph.num_users, int(place.max()) + 1),
+        ridge=_RIDGE,
+    )
     # B_ij = -P_ij / P_jj off the diagonal, so B_ij B_ji is the squared partial correlation.
     return ease.weights.sign() * (ease.weights * ease.weights.T).clamp(min=0).sqrt()
 

@@ -16,11 +16,11 @@ from kgrec.evaluation.floors import (
     RIDGES,
     choose,
     most_popular,
-    train_pairs,
+    train_history,
 )
 from kgrec.graph.data import GraphData
-from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.popularity import Popularity
 from kgrec.training.inner_split import history_of
@@ -42,7 +42,7 @@ def searched(graph: GraphData, num_items: int = SEARCH_ITEMS) -> GraphData:
 
 def fit_popularity(job: Job) -> PeerFit:
     """Counts."""
-    return PeerFit(Popularity.fit(*train_pairs(job.final)), parameters={"": job.graph.num_items})
+    return PeerFit(Popularity(train_history(job.final)), parameters={"": job.graph.num_items})
 
 
 def fit_itemknn(job: Job) -> PeerFit:
@@ -50,7 +50,7 @@ def fit_itemknn(job: Job) -> PeerFit:
 
     def fit(graph: GraphData, neighbourhood: tuple[int, int]) -> ItemKNN:
         neighbours, shrink = neighbourhood
-        return ItemKNN.fit(*train_pairs(graph), neighbours=neighbours, shrink=shrink)
+        return ItemKNN.fit(train_history(graph), neighbours=neighbours, shrink=shrink)
 
     best = choose(searched(job.graph), NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, fit)
     return PeerFit(fit(job.final, best), choices={"neighbours": best[0], "shrink": best[1]})
@@ -60,7 +60,7 @@ def fit_ease(job: Job) -> PeerFit:
     """Chooses the ridge on valid."""
 
     def fit(graph: GraphData, ridge: float) -> Ease:
-        return Ease.fit(*train_pairs(graph), ridge=ridge)
+        return Ease.fit(train_history(graph), ridge=ridge)
 
     ridge = choose(searched(job.graph), RIDGES, DEFAULT_RIDGE, fit)
     return PeerFit(fit(job.final, ridge), choices={"ridge": ridge})

@@ -12,7 +12,8 @@ from kgrec.errors import DataError
 from kgrec.evaluation.cohorts import distinct_counts
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
-from kgrec.model.ease import Ease
+from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
@@ -57,15 +58,15 @@ def fit_floors(
     small = most_popular(graph, _SEARCH_ITEMS) if graph.num_items > _SEARCH_ITEMS else graph
 
     def ease(graph: GraphData, ridge: float) -> Scorer:
-        return Ease.fit(*train_pairs(graph, device), ridge=ridge)
+        return Ease.fit(train_history(graph, device), ridge=ridge)
 
     def itemknn(graph: GraphData, neighbourhood: tuple[int, int]) -> Scorer:
         neighbours, shrink = neighbourhood
-        return ItemKNN.fit(*train_pairs(graph, device), neighbours=neighbours, shrink=shrink)
+        return ItemKNN.fit(train_history(graph, device), neighbours=neighbours, shrink=shrink)
 
     neighbourhood = choose(small, NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, itemknn)
     floors: dict[str, Scorer] = {
-        "popularity": Popularity.fit(*train_pairs(graph, device)),
+        "popularity": Popularity(train_history(graph, device)),
         "itemknn": itemknn(graph, neighbourhood),
     }
     if graph.num_items > max_items:
@@ -143,10 +144,8 @@ def _relation_among(edges: RelationEdges, place: IndexArray) -> RelationEdges:
     return replace(edges, head_index=head, tail_index=tail).take((head >= 0) & (tail >= 0))
 
 
-def train_pairs(
-    graph: GraphData, device: str = "cpu"
-) -> tuple[torch.Tensor, torch.Tensor, int, int]:
-    """Gives users and items (n,) int64 of train, and how many users and items there are."""
+def train_history(graph: GraphData, device: str = "cpu") -> Incidence:
+    """Gives the training items of each user."""
     user = torch.from_numpy(graph.train.user_index).to(device)
     item = torch.from_numpy(graph.train.item_index).to(device)
-    return user, item, graph.num_users, graph.num_items
+    return Incidence.from_pairs(user, item, graph.num_users, graph.num_items)

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from kgrec.errors import RunError, ShapeError
-from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
 from kgrec.model.folding import NewGraph, take_rows, take_square
 from kgrec.model.gram import (
     RelationRows,
@@ -19,7 +18,7 @@ from kgrec.model.gram import (
     weighted_gram,
 )
 from kgrec.model.incidence import Incidence
-from kgrec.model.item_to_item import ItemToItem, recency_weights
+from kgrec.model.item_to_item import DOUBLE_UP_TO, ItemToItem, recency_weights, solve_ease
 from kgrec.model.scorer import Contributions
 
 

@@ -48,23 +48,11 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
             self._dense[self.influence.rows, self.influence.columns] = self.similarity
 
     @classmethod
-    def fit(
-        cls,
-        train_user_index: Tensor,
-        train_item_index: Tensor,
-        num_users: int,
-        num_items: int,
-        *,
-        neighbours: int = 100,
-        shrink: float = 10.0,
-    ) -> Self:
+    def fit(cls, history: Incidence, *, neighbours: int = 100, shrink: float = 10.0) -> Self:
         """Finds each item's neighbours.
 
         Args:
-            train_user_index: (n,) int64.
-            train_item_index: (n,) int64; where it lives, the scorer lives.
-            num_users: Number of users.
-            num_items: Number of items.
+            history: The training items of each user; where it lives, the scorer lives.
             neighbours: Kept per item, k.
             shrink: Added to the denominator; damps similarities that rest on few users.
 
@@ -76,7 +64,7 @@ class ItemKNN(FromHistory, kind="ItemKNN"):
                 f"ItemKNN needs neighbours >= 1 and shrink >= 0, got {neighbours} and {shrink}; "
                 f"try 100 and 10"
             )
-        history = Incidence.from_pairs(train_user_index, train_item_index, num_users, num_items)
+        num_items = history.num_columns
         by_item = history.transposed()
         norm = by_item.lengths.float().sqrt()  # (num_items,)
         items, nearest, values = [], [], []

@@ -26,17 +26,6 @@ class Popularity(FromHistory, kind="Popularity"):
         counts = torch.bincount(history.columns, minlength=history.num_columns)
         self.item_score = torch.log1p(counts.float())
 
-    @classmethod
-    def fit(
-        cls,
-        train_user_index: Tensor,
-        train_item_index: Tensor,
-        num_users: int,
-        num_items: int,
-    ) -> Self:
-        """Counts the users (n,) int64 of each item (n,) int64; a repeated pair counts once."""
-        return cls(Incidence.from_pairs(train_user_index, train_item_index, num_users, num_items))
-
     def score(self, user_indices: Tensor) -> Tensor:
         """Gives one row for all, (B, num_items) float32, the caller's to write to."""
         if len(user_indices) and int(user_indices.max()) >= self.num_users:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.model.ease import DOUBLE_UP_TO
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import DOUBLE_UP_TO
 from kgrec.model.spd import invert
 
 #: Users whose scores are held at once.

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kgrec.model.ease import DOUBLE_UP_TO, solve_ease
 from kgrec.model.folding import NewGraph, changed_ends, moved_to, take_rows, take_square
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import DOUBLE_UP_TO, solve_ease
 from kgrec.model.scorer import NO_WEIGHTS, Contributions, Scorer
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kgrec.evaluation.floors import places_of_most_popular, train_pairs
+from kgrec.evaluation.floors import places_of_most_popular, train_history
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, IndexArray, Interactions
 from kgrec.model.gram import RelationRows
@@ -23,7 +23,7 @@ _Mask = npt.NDArray[np.bool_]
 
 def history_of(graph: GraphData) -> Incidence:
     """Gives the training items of each user."""
-    return Incidence.from_pairs(*train_pairs(graph))
+    return train_history(graph)
 
 
 def is_temporal(graph: GraphData) -> bool:

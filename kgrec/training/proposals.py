@@ -13,7 +13,7 @@ from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter
 from kgrec.augment.sources import Plan, ScoredSource, Source
 from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
 from kgrec.errors import ConfigError
-from kgrec.evaluation.floors import train_pairs
+from kgrec.evaluation.floors import train_history
 from kgrec.graph.data import GraphData
 from kgrec.graph.synthetic import SyntheticEdges
 from kgrec.model.incidence import Incidence
@@ -120,7 +120,7 @@ class Proposals:
 
     @cached_property
     def _knn(self) -> ItemKNN:
-        return ItemKNN.fit(*train_pairs(self._fitting.graph))
+        return ItemKNN.fit(train_history(self._fitting.graph))
 
     @cached_property
     def _bank(self) -> Bank:
@@ -183,7 +183,7 @@ class Proposals:
         real = graph is self._fitting.graph
         scorers: dict[str, Scorer] = {
             "teacher": self._teacher(graph, history, self._parts if real else {}),
-            "knn": self._knn if real else ItemKNN.fit(*train_pairs(graph)),
+            "knn": self._knn if real else ItemKNN.fit(train_history(graph)),
             "factors": self._factors(history, self._parts if real else {}),
             "popularity": Popularity(history),
         }

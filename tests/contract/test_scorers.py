@@ -15,10 +15,10 @@ from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm, Refinements
 from kgrec.model.cold_users import ColdUsers, Profiles
 from kgrec.model.directed import DirectedRidge
-from kgrec.model.ease import Ease
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
@@ -56,11 +56,17 @@ Factory = Callable[[Toy], Scorer]
 
 FACTORIES: dict[str, Factory] = {
     "cold_users": lambda toy: _cold_users(toy),
-    "popularity": lambda toy: Popularity.fit(toy.user, toy.item, toy.num_users, toy.num_items),
-    "itemknn": lambda toy: ItemKNN.fit(
-        toy.user, toy.item, toy.num_users, toy.num_items, neighbours=5, shrink=1.0
+    "popularity": lambda toy: Popularity(
+        Incidence.from_pairs(toy.user, toy.item, toy.num_users, toy.num_items)
     ),
-    "ease": lambda toy: Ease.fit(toy.user, toy.item, toy.num_users, toy.num_items, ridge=5.0),
+    "itemknn": lambda toy: ItemKNN.fit(
+        Incidence.from_pairs(toy.user, toy.item, toy.num_users, toy.num_items),
+        neighbours=5,
+        shrink=1.0,
+    ),
+    "ease": lambda toy: Ease.fit(
+        Incidence.from_pairs(toy.user, toy.item, toy.num_users, toy.num_items), ridge=5.0
+    ),
     "network_cosine": lambda toy: _propagation(toy, 0.2),
     "network_inner": lambda toy: _propagation(toy, None),
     "attention": lambda toy: EmbeddingScorer.from_network(
@@ -104,7 +110,7 @@ def _graph(toy: Toy) -> GraphData:
 
 def _cold_users(toy: Toy) -> ColdUsers:
     """The last user, who has no history, in two directions."""
-    popularity = Popularity.fit(toy.user, toy.item, toy.num_users, toy.num_items)
+    popularity = Popularity(Incidence.from_pairs(toy.user, toy.item, toy.num_users, toy.num_items))
     directions = torch.randn(2, toy.num_items, generator=torch.Generator().manual_seed(3))
     cold, factors = torch.tensor([toy.num_users - 1]), torch.tensor([[0.5, -1.0]])
     return ColdUsers(popularity, Profiles(cold, factors, directions, popularity.item_score))

@@ -10,9 +10,8 @@ from kgrec.augment.world import masked_world
 from kgrec.errors import DataError, ShapeError
 from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm
-from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
-from kgrec.model.item_to_item import recency_weights
+from kgrec.model.item_to_item import Ease, recency_weights
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.kernels import Likeness
 from kgrec.model.popularity import Popularity
@@ -147,7 +146,7 @@ class TestBank:
 
     def test_features_of_a_user_do_not_depend_on_the_others(self) -> None:
         history = history_of(crowd())
-        scorer = ItemKNN.fit(history.rows, history.columns, 100, 50)
+        scorer = ItemKNN.fit(history)
         asked = Bank({"knn": scorer}, history, ("knn",))
         users = torch.arange(100)
         items, told = asked.candidates(users, 7)
@@ -171,7 +170,7 @@ class TestOtherUsers:
     @pytest.mark.parametrize(
         "make",
         [
-            lambda h: ItemKNN.fit(h.rows, h.columns, h.num_rows, h.num_columns),
+            ItemKNN.fit,
             lambda h: WeightedMF.fit(h, factors=4),
             lambda h: ClosedForm.fit(h, [], {}, 10.0),
             lambda h: SparseClosedForm.fit(h, [], {}, 10.0),
@@ -191,7 +190,7 @@ class TestOtherUsers:
             Popularity(self.history).over(Incidence.from_pairs(*torch.zeros(2, 1).long(), 1, 9))
 
     def test_what_counts_by_its_age_is_refused(self) -> None:
-        scorer = Ease.fit(self.history.rows, self.history.columns, 100, 50)
+        scorer = Ease.fit(self.history)
         assert scorer.over(self.copies).num_users == 2
         scorer.entry_weights = recency_weights(
             self.history, torch.zeros(len(self.history.columns)), 1.0

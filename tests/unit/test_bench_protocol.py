@@ -18,7 +18,7 @@ from kgrec.bench.sets import amazon_book
 from kgrec.config.bench import BenchConfig, read_bench
 from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.cohorts import tail_items
-from kgrec.evaluation.floors import train_pairs
+from kgrec.evaluation.floors import train_history
 from kgrec.model.popularity import Popularity
 from kgrec.schema import Split
 
@@ -247,7 +247,7 @@ def test_shipped_benchmarks_can_be_read_and_tune_nothing(path: Path) -> None:
 
 def test_popularity_counts_what_it_learned_from() -> None:
     graph = make_graph(SIZES, TRAIN, valid=[(4, 9), (5, 9)], test=[(4, 2)])
-    scores = Popularity.fit(*train_pairs(graph.with_valid())).item_score
+    scores = Popularity(train_history(graph.with_valid())).item_score
     assert scores[9] == pytest.approx(np.log(3))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import typer
 from typer.testing import CliRunner
 
@@ -28,10 +27,10 @@ from kgrec.cli.bench import bench as command
 from kgrec.config.bench import BenchConfig, read_bench
 from kgrec.errors import ConfigError, DataError, KgrecError, TrainingDiverged
 from kgrec.evaluation.evaluate import evaluate
-from kgrec.evaluation.floors import fit_floors
+from kgrec.evaluation.floors import fit_floors, train_history
 from kgrec.graph.data import GraphData
 from kgrec.graph.fetch import fetch_graph
-from kgrec.model.ease import Ease
+from kgrec.model.item_to_item import Ease
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.connect import open_store
 
@@ -389,13 +388,7 @@ def test_a_refit_is_judged_on_test_with_what_it_learned(sample: Path, tmp_path: 
     assert re.fullmatch(r"ease, seed 0: [\d.]+ s, \d+ MB", told[-1])  # valid judges nothing now
     graph = graph_of(tmp_path, 0)
     joined = graph.with_valid()
-    scorer = Ease.fit(
-        torch.from_numpy(joined.train.user_index),
-        torch.from_numpy(joined.train.item_index),
-        NUM_USERS,
-        NUM_ITEMS,
-        ridge=result.choices["ridge"],
-    )
+    scorer = Ease.fit(train_history(joined), ridge=result.choices["ridge"])
     expected = evaluate(scorer, graph, Split.TEST).metrics
     row = result.rows[""]
     assert row.metrics["ndcg@20"] == pytest.approx(expected["ndcg@20"])

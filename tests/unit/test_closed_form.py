@@ -7,9 +7,9 @@ from graphs import ENTITY, ITEM, USER, behaviour, history_of, make_graph, random
 
 from kgrec.errors import ConfigError, RunError, ShapeError
 from kgrec.model.closed_form import ClosedForm, Refinements
-from kgrec.model.ease import Ease
 from kgrec.model.gram import RelationRows, weighted_gram
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.schema import Role
 from kgrec.training.relation_rows import relation_rows
 
@@ -49,8 +49,7 @@ def test_equals_ridge_regression_on_stacked_rows() -> None:
 
 
 def test_without_relations_it_is_ease() -> None:
-    user, item = HISTORY.rows, HISTORY.columns
-    ease = Ease.fit(user, item, HISTORY.num_rows, HISTORY.num_columns, ridge=2.0)
+    ease = Ease.fit(HISTORY, ridge=2.0)
     plain = fitted({})
     torch.testing.assert_close(plain.score(EVERYONE), ease.score(EVERYONE))
     made = plain.contributions(3, EVERY_ITEM)

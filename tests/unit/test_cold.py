@@ -6,8 +6,8 @@ import torch
 
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.cold import ColdCompletion, Completion, kernel_ridge, left_out
-from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.model.kernels import gaussian_kernel, linear_kernel, ranks, relation_kernel
 from kgrec.model.scorer import Scorer
 
@@ -17,7 +17,10 @@ USERS, ITEMS = 12, 9
 def _random_ease(seed: int = 0) -> Ease:
     rng = np.random.default_rng(seed)
     user, item = np.nonzero(rng.random((USERS, ITEMS - 2)) < 0.4)  # the last two are cold
-    return Ease.fit(torch.from_numpy(user), torch.from_numpy(item), USERS, ITEMS, ridge=2.0)
+    return Ease.fit(
+        Incidence.from_pairs(torch.from_numpy(user), torch.from_numpy(item), USERS, ITEMS),
+        ridge=2.0,
+    )
 
 
 def _completed(own_weight: float = 0.7) -> ColdCompletion:

@@ -12,11 +12,12 @@ import torch
 from graphs import checkerboard, make_graph
 
 from kgrec.config import Config
+from kgrec.evaluation.floors import train_history
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.model.cold import ColdCompletion, Completion
-from kgrec.model.ease import Ease
 from kgrec.model.fusion import Fusion
+from kgrec.model.item_to_item import Ease
 from kgrec.model.scorer import Scorer
 from kgrec.model.wrapping import Wrapping
 from kgrec.schema import EdgeKey, NodeLabel, Split
@@ -55,9 +56,7 @@ def _checkerboard(seed: int = 0, genres: bool = True, cold: bool = True) -> Grap
 
 
 def _ease(graph: GraphData) -> Ease:
-    train = graph.train
-    user, item = torch.from_numpy(train.user_index), torch.from_numpy(train.item_index)
-    return Ease.fit(user, item, graph.num_users, graph.num_items, ridge=10.0)
+    return Ease.fit(train_history(graph), ridge=10.0)
 
 
 def test_cold_items_find_the_users_of_their_colour() -> None:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from kgrec.config import Config
 from kgrec.errors import ShapeError
+from kgrec.evaluation.floors import train_history
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.model.cold_users import ColdUsers, Profiles
-from kgrec.model.ease import Ease
+from kgrec.model.item_to_item import Ease
 from kgrec.schema import Role, Split
 from kgrec.training.cold import users as cold_users
 from kgrec.training.cold.settings import ColdUserSettings
@@ -48,9 +49,7 @@ def _with_users(graph: GraphData, frame: dict[str, Any]) -> GraphData:
 
 
 def _ease(graph: GraphData) -> Ease:
-    train = graph.train
-    user, item = torch.from_numpy(train.user_index), torch.from_numpy(train.item_index)
-    return Ease.fit(user, item, graph.num_users, graph.num_items, ridge=10.0)
+    return Ease.fit(train_history(graph), ridge=10.0)
 
 
 def _fitted(graph: GraphData, seed: int = 0, record: Any = None, **tree: Any) -> ColdUsers | None:

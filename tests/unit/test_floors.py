@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
-from kgrec.model.ease import Ease, ease_weights
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease, ease_weights
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.popularity import Popularity
 
@@ -71,8 +71,10 @@ class TestIncidence:
 
 class TestPopularity:
     def test_scores_are_log_counts_of_users(self) -> None:
-        popularity = Popularity.fit(
-            torch.cat([USER, torch.tensor([0])]), torch.cat([ITEM, torch.tensor([1])]), *SIZE
+        popularity = Popularity(
+            Incidence.from_pairs(
+                torch.cat([USER, torch.tensor([0])]), torch.cat([ITEM, torch.tensor([1])]), *SIZE
+            )
         )  # the repeated pair counts once
         expected = torch.log1p(torch.tensor([2.0, 3.0, 1.0]))
         torch.testing.assert_close(popularity.score(torch.tensor([3, 0])), expected.repeat(2, 1))
@@ -80,7 +82,7 @@ class TestPopularity:
 
 class TestItemKNN:
     def test_similarities_by_hand(self) -> None:
-        knn = ItemKNN.fit(USER, ITEM, *SIZE, neighbours=2, shrink=1.0)
+        knn = ItemKNN.fit(Incidence.from_pairs(USER, ITEM, *SIZE), neighbours=2, shrink=1.0)
         s01 = 2 / (np.sqrt(2 * 3) + 1)  # both took 0 and 1: users 0, 1
         s12 = 1 / (np.sqrt(3 * 1) + 1)
         expected = torch.tensor(
@@ -94,7 +96,7 @@ class TestItemKNN:
         torch.testing.assert_close(knn.score(torch.arange(4)), expected)
 
     def test_only_the_nearest_neighbours_count(self) -> None:
-        knn = ItemKNN.fit(USER, ITEM, *SIZE, neighbours=1, shrink=0.0)
+        knn = ItemKNN.fit(Incidence.from_pairs(USER, ITEM, *SIZE), neighbours=1, shrink=0.0)
         # Item 1's one neighbour is 0 (2/√6 > 1/√3); items 0 and 2 have 1.
         scores = knn.score(torch.tensor([2]))[0]  # owns 1 and 2
         torch.testing.assert_close(scores, torch.tensor([2 / 6**0.5, 0.0, 1 / 3**0.5]))
@@ -104,9 +106,9 @@ class TestItemKNN:
     ) -> None:
         user, item = random_pairs(3, 50, 30, 400)
         monkeypatch.setattr("kgrec.model.itemknn._CELLS_AT_ONCE", 7 * 30)  # blocks of 7 items
-        rows = ItemKNN.fit(user, item, 50, 30, neighbours=8, shrink=2.0)
+        rows = ItemKNN.fit(Incidence.from_pairs(user, item, 50, 30), neighbours=8, shrink=2.0)
         monkeypatch.setattr("kgrec.model.itemknn._DENSE_UP_TO", 0)
-        scattered = ItemKNN.fit(user, item, 50, 30, neighbours=8, shrink=2.0)
+        scattered = ItemKNN.fit(Incidence.from_pairs(user, item, 50, 30), neighbours=8, shrink=2.0)
         X = dense(user, item, 50, 30)
         n = X.sum(0)
         similarity = (X.T @ X) / ((n[:, None] * n[None, :]).sqrt() + 2.0)
@@ -123,7 +125,7 @@ class TestItemKNN:
     @pytest.mark.parametrize("setting", [{"neighbours": 0}, {"shrink": -1.0}])
     def test_settings_out_of_range(self, setting: dict[str, float]) -> None:
         with pytest.raises(ConfigError, match="neighbours >= 1 and shrink >= 0"):
-            ItemKNN.fit(USER, ITEM, *SIZE, **setting)  # type: ignore[arg-type]
+            ItemKNN.fit(Incidence.from_pairs(USER, ITEM, *SIZE), **setting)  # type: ignore[arg-type]
 
 
 class TestEase:
@@ -132,7 +134,7 @@ class TestEase:
         adjugate = torch.tensor([[7.0, -4.0, 2.0], [-4.0, 6.0, -3.0], [2.0, -3.0, 8.0]])
         expected = -adjugate / adjugate.diagonal()[None, :]
         expected.fill_diagonal_(0.0)
-        ease = Ease.fit(USER, ITEM, *SIZE, ridge=1.0)
+        ease = Ease.fit(Incidence.from_pairs(USER, ITEM, *SIZE), ridge=1.0)
         torch.testing.assert_close(ease.weights, expected)
         # User 2 owns items 1 and 2.
         torch.testing.assert_close(ease.score(torch.tensor([2]))[0], expected[1] + expected[2])

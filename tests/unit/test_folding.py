@@ -17,6 +17,7 @@ from kgrec.model.directed import DirectedRidge
 from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
+from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.network import GraphNetwork, GraphTensors
 from kgrec.model.popularity import Popularity
@@ -66,7 +67,7 @@ def parts() -> dict[str, Scorer]:
         cold, torch.randn(len(cold), 2), torch.randn(2, OLD.num_items), torch.rand(OLD.num_items)
     )
     embedded = torch.randn(OLD.num_users, 4), torch.randn(OLD.num_items, 4)
-    popularity = Popularity.fit(user, item, OLD.num_users, OLD.num_items)
+    popularity = Popularity(Incidence.from_pairs(user, item, OLD.num_users, OLD.num_items))
     return {
         "network": PropagationScorer.from_network(network(), TENSORS, HISTORY, 0.25),
         "closed": ClosedForm.fit(HISTORY, RELATIONS, WEIGHTS, 5.0, recent, ranks(HISTORY)),
@@ -329,6 +330,6 @@ def test_a_fusion_folds_its_parts_and_keeps_weights_and_scales() -> None:
 
 def test_what_cannot_be_folded_says_so() -> None:
     user, item = map(torch.from_numpy, (OLD.train.user_index, OLD.train.item_index))
-    floor = ItemKNN.fit(user, item, OLD.num_users, OLD.num_items)
+    floor = ItemKNN.fit(Incidence.from_pairs(user, item, OLD.num_users, OLD.num_items))
     with pytest.raises(ShapeError, match="ItemKNN cannot be folded"):
         floor.folded(into(OLD))

@@ -13,6 +13,7 @@ from kgrec.bench.hopwise.fit import fit_hopwise_peer
 from kgrec.bench.peer import Job, PeerFit
 from kgrec.config import Config
 from kgrec.graph.data import GraphData, Interactions
+from kgrec.model.incidence import Incidence
 from kgrec.model.popularity import Popularity
 from kgrec.schema import NodeLabel, Split
 from kgrec.vocabulary import Vocabulary
@@ -42,7 +43,7 @@ class Fits:
         user, item = (torch.from_numpy(x) for x in (graph.train.user_index, graph.train.item_index))
         looks = [] if options["epochs"] is not None else [{"epoch": 1, "valid_ndcg@20": 0.3}]
         return PeerFit(
-            Popularity.fit(user, item, graph.num_users, graph.num_items),
+            Popularity(Incidence.from_pairs(user, item, graph.num_users, graph.num_items)),
             parameters={"": 7},
             choices={"best_epoch": 1, "history": looks},
             seconds=10.0 * len(self.asked),

@@ -16,7 +16,8 @@ from kgrec.config import Config, DefenceConfig
 from kgrec.config.bench import BenchAttacksConfig, read_bench
 from kgrec.errors import ConfigError, DataError
 from kgrec.graph.data import GraphData
-from kgrec.model.ease import Ease
+from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.model.suspicion import HistoryCore, alikeness, explain_users
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.defence import _excess, _reach, _signs, defended, suspects
@@ -64,7 +65,8 @@ def test_a_user_is_asked_of_a_model_that_never_saw_the_user(clean: GraphData) ->
     # The slow way: fitted again without the user, asked item by item with that item left out.
     others = torch.nonzero(history.rows != user).squeeze(1)
     weights = Ease.fit(
-        history.rows[others], history.columns[others], USERS, ITEMS, ridge=20.0
+        Incidence.from_pairs(history.rows[others], history.columns[others], USERS, ITEMS),
+        ridge=20.0,
     ).weights.double()
     x = torch.zeros(ITEMS, dtype=torch.float64)
     own = history.row(user)

@@ -21,9 +21,9 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.directed import DirectedRidge
-from kgrec.model.ease import Ease, ease_weights
 from kgrec.model.fusion import Fusion
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease, ease_weights
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Role, Split

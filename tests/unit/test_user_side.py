@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from kgrec.errors import ConfigError
-from kgrec.model.ease import Ease
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.model.user_side import UserSide
 
 USERS, ITEMS = 11, 8
@@ -90,7 +90,7 @@ def test_dropout_is_the_mean_loss_over_all_that_can_be_dropped() -> None:
 def test_without_weights_it_is_ease_of_the_transposed_matrix() -> None:
     taken = _taken(1)
     user, item = (torch.from_numpy(index) for index in np.nonzero(taken))
-    twin = Ease.fit(item, user, ITEMS, USERS, ridge=3.0)
+    twin = Ease.fit(Incidence.from_pairs(item, user, ITEMS, USERS), ridge=3.0)
     fitted = UserSide.fit(_history(taken), 3.0, item_exponent=0.0, dropout=0.0)
     torch.testing.assert_close(fitted.weights, twin.weights)
     scores = fitted.score(torch.arange(USERS))

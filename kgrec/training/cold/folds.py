@@ -14,9 +14,9 @@ from torch import Tensor
 from kgrec.evaluation.metrics import FloatArray, ranking_metrics
 from kgrec.graph.data import GraphData
 from kgrec.model.cold import kernel_ridge
-from kgrec.model.ease import ease_weights
 from kgrec.model.fusion import standardise
 from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import ease_weights
 from kgrec.training.cold.settings import ColdSettings, ColdUserSettings, scaled_to_one
 from kgrec.training.cold.views import View
 
