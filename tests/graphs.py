@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
 from kgrec.graph.tensors import build_hetero
+from kgrec.model.adjacency import RelationAdjacency
 from kgrec.model.incidence import Incidence
-from kgrec.model.network import GraphTensors
+from kgrec.model.network import GraphTensors, RelationPropagation
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split, relation_type
 from kgrec.vocabulary import Vocabulary
 
@@ -111,6 +113,21 @@ def history_of(graph: GraphData) -> Incidence:
         graph.num_users,
         graph.num_items,
     )
+
+
+def propagate(
+    adjacency: RelationAdjacency, x: Tensor, weight: Tensor, hidden: Tensor | None = None
+) -> Tensor:
+    """P x, one product; `accumulate` makes all of a network's at once."""
+    return adjacency.by_target.sum(x, adjacency.values(weight, hidden))
+
+
+def layers_of(encoder: RelationPropagation, x: Tensor) -> list[Tensor]:
+    """X, P X, …, P^L X."""
+    out = [x]
+    for _ in range(encoder.num_layers):
+        out.append(propagate(encoder.adjacency, out[-1], encoder.relation_weights()))
+    return out
 
 
 def tensors_of(graph: GraphData, *, use_graph: bool = True, text: int = 0) -> GraphTensors:

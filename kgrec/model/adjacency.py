@@ -84,14 +84,10 @@ class RelationAdjacency:
         source, target = edge_index
         # Half the bytes of int64, which are read with every product.
         self._dtype = torch.int32 if max(len(edge_type), num_nodes) < 2**31 else torch.int64
-        self._by_target = self._rows(target, source, ordered(source, edge_type, target))
+        #: The edges by the node at which they arrive, there by relation, then by source.
+        self.by_target = self._rows(target, source, ordered(source, edge_type, target))
         self._by_source: dict[int, Rows] = {}  # of the edges to the first so many targets
         self._groups: dict[int, Groups] = {}  # of the same
-
-    @property
-    def by_target(self) -> Rows:
-        """The edges by the node at which they arrive, there by relation, then by source."""
-        return self._by_target
 
     def values(self, relation_weight: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Gives the weight (E,) of each edge, in the order of edge_index.
@@ -103,20 +99,6 @@ class RelationAdjacency:
         values = relation_weight.index_select(0, self.edge_type) * self.norm
         return values if hidden is None else values.index_fill(0, hidden, 0.0)
 
-    def propagate(self, x: Tensor, relation_weight: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Gives P x with P = Σ_r relation_weight[r] Â_r, differentiable in both.
-
-        Args:
-            x: float (N, d).
-            relation_weight: float (R,).
-            hidden: int64 (h,), the places of edges that take no part; None is none. The
-                normalisation stays that of all.
-
-        Returns:
-            float (N, d).
-        """
-        return self._by_target.sum(x, self.values(relation_weight, hidden))
-
     def accumulate(
         self,
         x: Tensor,
@@ -125,10 +107,10 @@ class RelationAdjacency:
         hidden: Tensor | None = None,
         num_rows: int | None = None,
     ) -> Tensor:
-        """Gives rows 0 … num_rows - 1 of Σ_{l=0..L} P^l x, differentiable in both.
+        """Gives rows 0 … num_rows - 1 of Σ_{l=0..L} P^l x with P = Σ_r relation_weight[r] Â_r.
 
         By Horner's rule, H_0 = x and H_l = x + P H_{l-1}, so that the last product is made for the
-        asked rows alone. Its gradients are, with G_L given,
+        asked rows alone. It is differentiable in x and the weights; with G_L given,
 
             G_{l-1} = Pᵀ G_l,   ∂x = Σ_l G_l,
             ∂weight_r = Σ_l Σ_{e of r} norm_e ⟨H_{l-1}[source_e], G_l[target_e]⟩.
@@ -137,7 +119,8 @@ class RelationAdjacency:
             x: float (N, d).
             relation_weight: float (R,).
             num_layers: L.
-            hidden: As in `propagate`.
+            hidden: int64 (h,), the places of edges that take no part; None is none. The
+                normalisation stays that of all.
             num_rows: How many rows are wanted; None is all N.
 
         Returns:
@@ -165,7 +148,7 @@ class RelationAdjacency:
     def _grouped(self, num_targets: int) -> Groups:
         """The entries of the first `num_targets` rows by row and relation; made once."""
         if num_targets not in self._groups:
-            edge = self._by_target.first(num_targets).edge
+            edge = self.by_target.first(num_targets).edge
             self._groups[num_targets] = group_entries(
                 self._edge_index[1][edge], self.edge_type[edge], self.num_relations, self._dtype
             )
@@ -173,7 +156,7 @@ class RelationAdjacency:
 
     def _relation_products(self, x: Tensor, grad: Tensor, norm: Tensor) -> Tensor:
         """Gives Σ_{e of r} norm_e ⟨x[source_e], grad[target_e]⟩ for each relation r, (R,)."""
-        rows = self._by_target.first(len(grad))
+        rows = self.by_target.first(len(grad))
         norm = norm.index_select(0, rows.edge)
         return relation_products(self._grouped(len(grad)), rows.index, norm, x, grad)
 
@@ -196,7 +179,7 @@ class _Accumulate(torch.autograd.Function):
         for layer in range(1, num_layers + 1):
             rows = num_rows if layer == num_layers else adjacency.num_nodes
             # Detached, the kernel keeps nothing for a backward pass of its own.
-            out = adjacency._by_target.first(rows).sum(states[-1].detach(), values)
+            out = adjacency.by_target.first(rows).sum(states[-1].detach(), values)
             states.append(out.add_(x[:rows]))
         ctx.save_for_backward(weight, values, *states[:-1])
         ctx.adjacency, ctx.hidden = adjacency, hidden

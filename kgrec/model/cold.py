@@ -207,26 +207,6 @@ def kernel_ridge(kernel: Tensor, across: Tensor, noise: Tensor) -> Tensor:
     return solved
 
 
-def left_out(kernel: Tensor, noise: Tensor, values: Tensor) -> Tensor:
-    """Gives what kernel ridge would say of each known node from all the others.
-
-        ŷ_i = y_i - (P y)_i / P_ii,  P = (K + diag(noise))⁻¹
-
-    Args:
-        kernel: K, (w, w).
-        noise: (w,), positive.
-        values: y, (w, k).
-
-    Returns:
-        (w, k), exact: no second fit is made.
-
-    References:
-        Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 5.12.
-    """
-    inverse = kernel_ridge(kernel, torch.eye(len(kernel), dtype=kernel.dtype), noise)
-    return values - (inverse @ values) / inverse.diagonal()[:, None]
-
-
 def _interleaved(parts: list[tuple[Tensor, Contributions]]) -> Contributions:
     """Puts the decompositions of two kinds of items back into the order they were asked in."""
     names = tuple(dict.fromkeys(name for _, part in parts for name in part.relation_names))

@@ -48,14 +48,6 @@ class RelationPropagation(nn.Module):
         """The signed weights (R,) that scale the normalised adjacencies."""
         return self.signs * functional.softplus(self.weight)
 
-    def layers(self, x: Tensor, hidden: Tensor | None = None) -> list[Tensor]:
-        """Gives X, P X, …, P^L X, each (N, d), without the hidden edges' messages."""
-        out = [x]
-        weights = self.relation_weights()
-        for _ in range(self.num_layers):
-            out.append(self.adjacency.propagate(out[-1], weights, hidden))
-        return out
-
     def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Gives Z of users and items (U + I, d).
 

@@ -16,9 +16,19 @@ _FLAT = 1e-7
 class Whitening:
     """A whitened text space, kept so that later texts can be put into it.
 
+    With X the centred rows and X^T X / n = V diag(λ) V^T, λ descending, they become
+
+        Y = X V_c diag(λ_c)^(-1/2)
+
+    Signs are fixed (a direction's largest entry is positive), so equal input gives equal output.
+
     Attributes:
         mean: float64 (d,), of the rows that it was fitted on.
         basis: float64 (d, c), directions over their standard deviations.
+
+    References:
+        Su et al., Whitening Sentence Representations for Better Semantics and Faster Retrieval,
+        arXiv:2103.15316.
     """
 
     mean: npt.NDArray[np.float64]
@@ -26,7 +36,15 @@ class Whitening:
 
     @classmethod
     def fit(cls, matrix: npt.NDArray[np.float32], components: int) -> Self:
-        """Finds the space of a matrix; see `whiten`."""
+        """Finds the space in which the rows' leading principal components have unit variance.
+
+        Args:
+            matrix: (n, d). Rows of zeros stand for nodes without text and take no part.
+            components: Directions kept, at most; fewer where the rank of the rows is, but one.
+
+        Raises:
+            ShapeError: If the matrix is not two-dimensional and finite.
+        """
         if matrix.ndim != 2 or not np.isfinite(matrix).all():
             raise ShapeError(
                 f"expected a finite matrix (n, d), got shape {matrix.shape}"
@@ -63,30 +81,3 @@ class Whitening:
         result = np.zeros((len(matrix), self.basis.shape[1]), dtype=np.float32)
         result[nonzero] = (matrix[nonzero].astype(np.float64) - self.mean) @ self.basis
         return result
-
-
-def whiten(matrix: npt.NDArray[np.float32], components: int) -> npt.NDArray[np.float32]:
-    """Centres the rows and gives their leading principal components unit variance.
-
-    With X the centred rows and X^T X / n = V diag(λ) V^T, λ descending:
-
-        Y = X V_c diag(λ_c)^(-1/2)
-
-    Signs are fixed (a direction's largest entry is positive), so equal input gives equal output.
-
-    Args:
-        matrix: (n, d). Rows of zeros stand for nodes without text: they take no part and stay zero.
-        components: Directions kept, at most.
-
-    Returns:
-        float32 (n, c), c the smaller of `components` and the rank of the centred rows; at least one
-        column (of zeros, if all rows are alike).
-
-    Raises:
-        ShapeError: If the matrix is not two-dimensional and finite.
-
-    References:
-        Su et al., Whitening Sentence Representations for Better Semantics and Faster Retrieval,
-        arXiv:2103.15316.
-    """
-    return Whitening.fit(matrix, components).apply(matrix)

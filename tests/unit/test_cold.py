@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from kgrec.errors import ConfigError, ShapeError
-from kgrec.model.cold import ColdCompletion, Completion, kernel_ridge, left_out
+from kgrec.model.cold import ColdCompletion, Completion, kernel_ridge
 from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import Ease
 from kgrec.model.kernels import gaussian_kernel, linear_kernel, ranks, relation_kernel
@@ -58,18 +58,6 @@ def test_a_completed_score_by_hand() -> None:
     scores = ColdCompletion(Two(), made).score(torch.tensor([0, 0]))  # type: ignore[arg-type]
     expected = 2 + 1 * (-1 * 0.25 + (1 + 2) * 0.5 + 0.1)
     torch.testing.assert_close(scores, torch.tensor([[1.0, 3.0, expected]] * 2))
-
-
-def test_leaving_one_out_is_a_second_fit_without_it() -> None:
-    generator = torch.Generator().manual_seed(3)
-    features = torch.randn(7, 4, generator=generator, dtype=torch.float64)
-    kernel, noise = features @ features.mT, torch.linspace(0.5, 2.0, 7, dtype=torch.float64)
-    values = torch.randn(7, 3, generator=generator, dtype=torch.float64)
-    found = left_out(kernel, noise, values)
-    for i in range(7):
-        others = torch.tensor([j for j in range(7) if j != i])
-        weights = kernel_ridge(kernel[others][:, others], kernel[others, i : i + 1], noise[others])
-        torch.testing.assert_close(found[i], weights[:, 0] @ values[others])
 
 
 def test_warm_scores_stay_exactly() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from graphs import behaviour, history_of, make_graph, random_graph, tensors_of
+from graphs import behaviour, history_of, layers_of, make_graph, random_graph, tensors_of
 
 from kgrec.graph.data import Interactions
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
@@ -74,7 +74,7 @@ def without_edges(graph: GraphTensors, drop: torch.Tensor) -> torch.Tensor:
     net = network()
     adjacency = net.encoder.adjacency
     values = adjacency.values(net.encoder.relation_weights()).masked_fill(drop, 0.0)
-    layers = net.encoder.layers(net.features())
+    layers = layers_of(net.encoder, net.features())
     message = sum(layers[:-1]) / len(layers)
     z = (layers[0] / len(layers)).index_add(
         0, graph.edge_index[1], values[:, None] * message[graph.edge_index[0]]

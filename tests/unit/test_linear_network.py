@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from graphs import history_of, random_graph, tensors_of
+from graphs import history_of, layers_of, random_graph, tensors_of
 
 from kgrec.model.adjacency import symmetric_norm
 from kgrec.model.graph_scorer import PropagationScorer
@@ -71,7 +71,7 @@ def test_the_order_of_edges_does_not_matter() -> None:
 def test_the_scorer_keeps_the_network_it_was_trained_with() -> None:
     net = GraphNetwork(TENSORS, channels=6, generator=torch.Generator().manual_seed(0))
     kept = PropagationScorer.from_network(net, TENSORS, history_of(GRAPH), 0.2).network
-    for layer, trained in zip(kept.layers, net.encoder.layers(net.features()), strict=True):
+    for layer, trained in zip(kept.layers, layers_of(net.encoder, net.features()), strict=True):
         torch.testing.assert_close(layer, trained.detach(), atol=1e-6, rtol=1e-5)
     assert (kept.source.dtype, kept.kind.dtype) == (torch.int32, torch.int16)
     torch.testing.assert_close(kept.relation_weight, net.encoder.relation_weights().detach())

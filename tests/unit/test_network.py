@@ -12,6 +12,7 @@ from graphs import (
     behaviour,
     columns,
     make_graph,
+    propagate,
     random_graph,
     relation,
     tensors_of,
@@ -339,7 +340,7 @@ def test_hidden_edges_keep_their_share_of_the_degrees() -> None:
     encoder = build(graph).encoder
     hidden = torch.tensor([1, 3])  # the edges of i1, in both directions
     x = torch.eye(3)
-    got = encoder.adjacency.propagate(x, torch.tensor([1.0, 1.0]), hidden).detach()
+    got = propagate(encoder.adjacency, x, torch.tensor([1.0, 1.0]), hidden).detach()
     expected = torch.tensor([[0.0, HALF, 0.0], [HALF, 0.0, 0.0], [0.0, 0.0, 0.0]])
     torch.testing.assert_close(got, expected)
 

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from kgrec.errors import ShapeError
-from kgrec.text.whiten import whiten
+from kgrec.text.whiten import Whitening
+
+
+def whiten(matrix: np.ndarray, components: int) -> np.ndarray:
+    return Whitening.fit(matrix, components).apply(matrix)
 
 
 def correlated(n: int = 500, d: int = 12) -> np.ndarray:
