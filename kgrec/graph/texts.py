@@ -7,7 +7,6 @@ them through the graph.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -147,16 +146,6 @@ def display_names(graph: GraphData) -> dict[NodeLabel, list[str]]:
     return names
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """Edges of one relation seen from one of their ends; nodes of all labels in one numbering."""
-
-    relation: str
-    forward: bool
-    node: IndexArray
-    neighbour: IndexArray
-
-
 class _Neighbours:
     """Who is connected to whom by what, in names.
 
@@ -189,24 +178,25 @@ class _Neighbours:
         links: list[list[Link]] = [[] for _ in range(self._size)]
         ends = self._ends()
         degree = np.zeros(self._size, dtype=np.int64)
-        for end in ends:
-            degree += np.bincount(end.node, minlength=self._size)
+        for node, _ in ends.values():
+            degree += np.bincount(node, minlength=self._size)
         has_name = np.array([name is not None for name in self._name_of], dtype=bool)
         words = np.flatnonzero(self._graph.text_entities()) + self.offset[NodeLabel.ENTITY]
         has_name[words] = False
-        names_of = [self._neighbour_names(end, degree, has_name) for end in ends]
-        order = sorted(
-            range(len(ends)), key=lambda i: (-len(names_of[i]), ends[i].relation, ends[i].forward)
-        )
-        for i in order:
-            totals = np.bincount(ends[i].node, minlength=self._size)
-            for node, names in names_of[i].items():
-                links[node].append(
-                    Link(ends[i].relation, ends[i].forward, names, int(totals[node]))
-                )
+        names_of = {
+            kind: self._neighbour_names(*edges, degree, has_name) for kind, edges in ends.items()
+        }
+        for kind in sorted(names_of, key=lambda kind: (-len(names_of[kind]), *kind)):
+            totals = np.bincount(ends[kind][0], minlength=self._size)
+            for at, names in names_of[kind].items():
+                links[at].append(Link(*kind, names, int(totals[at])))
         return links
 
-    def _ends(self) -> list[_Ends]:
+    def _ends(self) -> dict[tuple[str, bool], tuple[IndexArray, IndexArray]]:
+        """Nodes (n,) and their neighbours (n,), all labels in one numbering.
+
+        By relation, and whether the node is the head.
+        """
         parts: dict[tuple[str, bool], list[tuple[IndexArray, IndexArray]]] = {}
         for edges in self._graph.relations:
             if edges.role is not Role.RELATION:
@@ -215,22 +205,24 @@ class _Neighbours:
             tail = edges.tail_index + self.offset[edges.key.tail]
             parts.setdefault((edges.name, True), []).append((head, tail))
             parts.setdefault((edges.name, False), []).append((tail, head))
-        return [
-            _Ends(
-                relation,
-                forward,
+        return {
+            kind: (
                 np.concatenate([node for node, _ in pairs]),
                 np.concatenate([neighbour for _, neighbour in pairs]),
             )
-            for (relation, forward), pairs in parts.items()
-        ]
+            for kind, pairs in parts.items()
+        }
 
     def _neighbour_names(
-        self, end: _Ends, degree: IndexArray, has_name: npt.NDArray[np.bool_]
+        self,
+        node: IndexArray,
+        neighbour: IndexArray,
+        degree: IndexArray,
+        has_name: npt.NDArray[np.bool_],
     ) -> dict[int, tuple[str, ...]]:
         """Gives the names to tell of each node's neighbours, the best connected first."""
-        keep = has_name[end.neighbour]
-        node, neighbour = end.node[keep], end.neighbour[keep]
+        keep = has_name[neighbour]
+        node, neighbour = node[keep], neighbour[keep]
         order = np.lexsort((neighbour, -degree[neighbour], node))
         node, neighbour = node[order], neighbour[order]
         first = np.searchsorted(node, node)  # where the node's neighbours begin

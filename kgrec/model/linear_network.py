@@ -146,11 +146,6 @@ class LinearNetwork:
             None if renormalise else self.norm[keep],
         )
 
-    def to(self, device: torch.device) -> Self:
-        """The same network on a device."""
-        moved = {name: tensor.to(device) for name, tensor in self.tensors().items()}
-        return self.from_tensors(moved, self.num_layers)
-
     def tensors(self) -> dict[str, Tensor]:
         """Gives what `from_tensors` needs, by name."""
         return {name: getattr(self, name) for name in TENSORS}
