@@ -26,8 +26,7 @@ from graphs import graph_of
 import kgrec
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.model.closed_form import ClosedForm
-from kgrec.model.gram import RelationRows
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, RelationRows
 from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.training.relation_rows import relation_rows
 

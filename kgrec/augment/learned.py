@@ -13,7 +13,7 @@ from kgrec.augment.gan import Augmenter
 from kgrec.augment.sources import Plan, ScoredSource
 from kgrec.config import GanConfig
 from kgrec.config.removals import without_removed
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import SyntheticEdges
 
 
 @dataclass(frozen=True, eq=False)

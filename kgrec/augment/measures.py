@@ -11,8 +11,7 @@ from torch import Tensor
 
 from kgrec.augment.adversary import Lessons
 from kgrec.evaluation.prediction import roc_auc
-from kgrec.graph.data import IndexArray
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import IndexArray, SyntheticEdges
 
 #: Whose proposals have less than this share of real ones' variety have collapsed.
 COLLAPSED = 0.05

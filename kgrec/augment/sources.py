@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from kgrec.config import AugmentConfig
-from kgrec.graph.data import IndexArray
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import IndexArray, SyntheticEdges
 from kgrec.model.incidence import Incidence
 
 

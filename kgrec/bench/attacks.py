@@ -159,12 +159,7 @@ def _with_users(graph: GraphData, count: int, user: IndexArray, item: IndexArray
     return replace(
         graph,
         version=f"{graph.version}-attacked",
-        train=Interactions(
-            joined.user_index[order],
-            joined.item_index[order],
-            None if joined.rating is None else joined.rating[order],
-            None if joined.time is None else joined.time[order],
-        ),
+        train=joined.take(order),
         vocabularies={
             **graph.vocabularies,
             NodeLabel.USER: Vocabulary(ids, NodeLabel.USER),

@@ -26,7 +26,7 @@ from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.cohorts import tail_items, user_cohorts
 from kgrec.evaluation.metrics import FloatArray
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import SyntheticEdges
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
 from kgrec.schema import Split

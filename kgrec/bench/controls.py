@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kgrec.augment.sources import Plan, propose_best
 from kgrec.augment.world import World
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import SyntheticEdges
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ from kgrec.errors import ConfigError
 from kgrec.files import atomic_file
 
 if TYPE_CHECKING:
-    from kgrec.graph.data import GraphData
-    from kgrec.graph.synthetic import SyntheticEdges
+    from kgrec.graph.data import GraphData, SyntheticEdges
 
 
 gan = typer.Typer(

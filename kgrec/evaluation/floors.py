@@ -129,13 +129,8 @@ def places_of_most_popular(graph: GraphData, num_items: int) -> IndexArray:
 
 
 def _among(part: Interactions, place: IndexArray) -> Interactions:
-    keep = place[part.item_index] >= 0
-    return Interactions(
-        user_index=part.user_index[keep],
-        item_index=place[part.item_index[keep]],
-        rating=None if part.rating is None else part.rating[keep],
-        time=None if part.time is None else part.time[keep],
-    )
+    item = place[part.item_index]
+    return replace(part, item_index=item).take(item >= 0)
 
 
 def _relation_among(edges: RelationEdges, place: IndexArray) -> RelationEdges:

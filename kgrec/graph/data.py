@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from kgrec.errors import ShapeError
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.vocabulary import Vocabulary
 
@@ -16,8 +18,23 @@ IndexArray = npt.NDArray[np.int64]
 TEXT_KINDS = frozenset({"review", "query"})
 
 
+class _Columns:
+    """What dataclasses share whose arrays have one entry an edge; None is what nobody knows."""
+
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns().values())))
+
+    def take(self, rows: npt.NDArray[Any]) -> Self:
+        """The edges of some rows: a mask (n,), or their places (m,)."""
+        columns = {name: column[rows] for name, column in self._columns().items()}
+        return type(self)(**vars(self) | columns)
+
+
 @dataclass(frozen=True)
-class Interactions:
+class Interactions(_Columns):
     """User-item pairs of one split.
 
     Attributes:
@@ -32,21 +49,9 @@ class Interactions:
     rating: npt.NDArray[np.float64] | None = None
     time: npt.NDArray[np.float64] | None = None
 
-    def __len__(self) -> int:
-        return len(self.user_index)
-
-    def take(self, mask: npt.NDArray[np.bool_]) -> "Interactions":
-        """The interactions where `mask` (n,) is true."""
-        return Interactions(
-            self.user_index[mask],
-            self.item_index[mask],
-            None if self.rating is None else self.rating[mask],
-            None if self.time is None else self.time[mask],
-        )
-
 
 @dataclass(frozen=True)
-class RelationEdges:
+class RelationEdges(_Columns):
     """The edges of one relation or behaviour between two labels; indices count within their labels.
 
     Attributes:
@@ -68,18 +73,46 @@ class RelationEdges:
     weight: npt.NDArray[np.float64] | None = None
     time: npt.NDArray[np.float64] | None = None
 
-    def __len__(self) -> int:
-        return len(self.head_index)
 
-    def take(self, mask: npt.NDArray[np.bool_]) -> "RelationEdges":
-        """The edges where `mask` (n,) is true."""
-        return replace(
-            self,
-            head_index=self.head_index[mask],
-            tail_index=self.tail_index[mask],
-            weight=None if self.weight is None else self.weight[mask],
-            time=None if self.time is None else self.time[mask],
-        )
+@dataclass(frozen=True, eq=False)
+class SyntheticEdges(_Columns):
+    """User-item pairs that nobody had, proposed to harden training on nodes with few edges.
+
+    They are never part of popularity, valid, test or what is shown as a fact.
+
+    Attributes:
+        user_index: (m,) int64.
+        item_index: (m,) int64.
+        weight: (m,) float32, what each counts in the loss, where a real interaction counts 1.
+        source: Who proposed them.
+        seed: Of the proposals.
+    """
+
+    user_index: IndexArray
+    item_index: IndexArray
+    weight: npt.NDArray[np.float32]
+    source: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuses columns of different lengths and weights that are no weights."""
+        lengths = {len(self.user_index), len(self.item_index), len(self.weight)}
+        if len(lengths) > 1:
+            raise ShapeError(
+                f"synthetic edges of {self.source} have columns of {sorted(lengths)} entries, "
+                f"expected one length; give a user, an item and a weight for each"
+            )
+        if len(self.weight) and not (np.isfinite(self.weight).all() and self.weight.min() >= 0):
+            raise ShapeError(
+                f"synthetic edges of {self.source} have weights that are negative or no numbers, "
+                f"expected 0 or more; real interactions count 1"
+            )
+
+    def distinct(self) -> Self:
+        """Leaves out repeats, of which the first stays."""
+        size = 1 + self.item_index.max(initial=-1)
+        _, first = np.unique(self.user_index * size + self.item_index, return_index=True)
+        return self.take(np.sort(first))
 
 
 @dataclass(frozen=True)

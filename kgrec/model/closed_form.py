@@ -10,14 +10,14 @@ from torch.nn import functional
 
 from kgrec.errors import RunError, ShapeError
 from kgrec.model.folding import NewGraph, take_rows, take_square
-from kgrec.model.gram import (
+from kgrec.model.incidence import (
+    Incidence,
     RelationRows,
     kernel_gram,
     used_relations,
     user_weights,
     weighted_gram,
 )
-from kgrec.model.incidence import Incidence
 from kgrec.model.item_to_item import DOUBLE_UP_TO, ItemToItem, recency_weights, solve_ease
 from kgrec.model.scorer import Contributions
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
-from kgrec.model.gram import RelationRows
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, RelationRows
 from kgrec.model.item_to_item import recency_weights
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from torch import Tensor
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.closed_form import refuse_scaled
 from kgrec.model.folding import NewGraph, is_identity, moved_to, take_rows
-from kgrec.model.gram import RelationRows, stacked_rows, used_relations
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, RelationRows, stacked_rows, used_relations
 from kgrec.model.scorer import Contributions, FromHistory
 from kgrec.model.sparse_inverse import sparse_gram, sparse_inverse
 

@@ -14,8 +14,7 @@ from kgrec.augment.measures import describe
 from kgrec.evaluation.cohorts import distinct_counts, tail_items, tail_recall, user_cohorts
 from kgrec.evaluation.metrics import FloatArray, ranking_metrics
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.data import GraphData
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import GraphData, SyntheticEdges
 from kgrec.model.fusion import Fusion
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer

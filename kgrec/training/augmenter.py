@@ -13,8 +13,7 @@ from kgrec.augment.learned import augmenter_from_state, augmenter_state
 from kgrec.config import Config
 from kgrec.errors import ConfigError, RunError
 from kgrec.files import LEFTOVERS, atomic_folder, put_in_place
-from kgrec.graph.data import GraphData
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import GraphData, SyntheticEdges
 from kgrec.model.scorer import Scorer
 from kgrec.training.augmentation import describe_proposals
 from kgrec.training.checkpoint import load_tensors, save_tensors, write_json

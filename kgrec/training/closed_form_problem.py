@@ -8,8 +8,7 @@ from torch import Tensor
 
 from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import Refinements
-from kgrec.model.gram import RelationRows, user_weights
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, RelationRows, user_weights
 from kgrec.model.item_to_item import ages
 from kgrec.model.leave_one_out import (
     hard_ndcg,

@@ -14,8 +14,7 @@ from torch import Tensor
 from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm, Refinements
-from kgrec.model.gram import user_weights
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, user_weights
 from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.training.climbing import Budget, Summit, leave_out
 from kgrec.training.closed_form_problem import ClosedFormProblem, keep_in_bounds, read_settings

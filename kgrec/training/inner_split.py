@@ -11,8 +11,7 @@ import torch
 from kgrec.evaluation.floors import places_of_most_popular, train_history
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, IndexArray, Interactions
-from kgrec.model.gram import RelationRows
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, RelationRows
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.climbing import Axis, Budget, climb

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm, Refinements
-from kgrec.model.gram import RelationRows
+from kgrec.model.incidence import RelationRows
 from kgrec.schema import Split
 from kgrec.training.climbing import Axis, Budget, climb
 from kgrec.training.inner_split import history_of, inner_ranks

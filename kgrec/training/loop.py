@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import ConfigError, TrainingDiverged
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import SyntheticEdges
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
 from kgrec.model.losses import bpr_loss, softmax_loss

@@ -10,7 +10,7 @@ from kgrec.augment.gate import NONE
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import TrainingDiverged
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import SyntheticEdges
 from kgrec.graph.tensors import build_hetero
 from kgrec.model.fusion import Fusion
 from kgrec.model.network import GraphNetwork, GraphTensors, RelationPropagation

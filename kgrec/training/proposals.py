@@ -14,8 +14,7 @@ from kgrec.augment.sources import Plan, ScoredSource, Source
 from kgrec.augment.world import LEAST_DENSE, dense_users, masked_world
 from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import train_history
-from kgrec.graph.data import GraphData
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import GraphData, SyntheticEdges
 from kgrec.model.incidence import Incidence
 from kgrec.model.itemknn import ItemKNN
 from kgrec.model.kernels import Likeness

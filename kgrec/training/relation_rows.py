@@ -4,8 +4,7 @@ import numpy as np
 import torch
 
 from kgrec.graph.data import GraphData, IndexArray, RelationEdges
-from kgrec.model.gram import RelationRows
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, RelationRows
 from kgrec.schema import NodeLabel, Role
 
 

@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import SyntheticEdges
 from kgrec.model.adjacency import symmetric_norm
 from kgrec.model.graph_tensors import Block, GraphTensors, SampledGraph
 from kgrec.model.incidence import Incidence

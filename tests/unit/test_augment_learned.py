@@ -15,7 +15,7 @@ from kgrec.augment.learned import LearnedSource, augmenter_from_state, augmenter
 from kgrec.augment.measures import compare, describe
 from kgrec.augment.sources import Plan
 from kgrec.config import GanConfig
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import SyntheticEdges
 from kgrec.model.incidence import Incidence
 
 KNOWN = Incidence.from_pairs(torch.tensor([0, 2]), torch.tensor([8, 0]), 3, 9)

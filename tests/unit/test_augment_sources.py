@@ -11,8 +11,7 @@ from kgrec.augment.sources import Plan, ScoredSource
 from kgrec.bench.controls import DrawnSource
 from kgrec.config import AugmentConfig
 from kgrec.errors import ShapeError
-from kgrec.graph.data import GraphData
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import GraphData, SyntheticEdges
 
 # User 0 has six items, user 1 two, user 2 one, user 3 none.
 TRAIN = [*((0, item) for item in range(6)), (1, 0), (1, 1), (2, 0)]

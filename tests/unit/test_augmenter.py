@@ -11,8 +11,7 @@ from graphs import make_graph, relation
 from kgrec.augment import gan
 from kgrec.config import Config
 from kgrec.errors import ConfigError, RunError
-from kgrec.graph.data import GraphData
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import GraphData, SyntheticEdges
 from kgrec.training import augmenter, proposals
 from kgrec.training.augmenter import GanAugmenter, read_augmenter_record
 

@@ -7,8 +7,7 @@ from graphs import ENTITY, ITEM, USER, behaviour, history_of, make_graph, random
 
 from kgrec.errors import ConfigError, RunError, ShapeError
 from kgrec.model.closed_form import ClosedForm, Refinements
-from kgrec.model.gram import RelationRows, weighted_gram
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, RelationRows, weighted_gram
 from kgrec.model.item_to_item import Ease
 from kgrec.schema import Role
 from kgrec.training.relation_rows import relation_rows

@@ -7,8 +7,7 @@ from graphs import history_of, random_graph
 from kgrec.config import Config
 from kgrec.errors import ConfigError, RunError, ShapeError
 from kgrec.model.closed_form import ClosedForm, Refinements
-from kgrec.model.gram import RelationRows, user_weights
-from kgrec.model.incidence import Incidence
+from kgrec.model.incidence import Incidence, RelationRows, user_weights
 from kgrec.model.sparse_closed_form import SparseClosedForm
 from kgrec.model.sparse_inverse import sparse_gram, sparse_inverse
 from kgrec.training import closed_form_search

@@ -16,7 +16,7 @@ from graphs import behaviour, checkerboard, history_of, make_graph, tensors_of
 from kgrec.config import ModelConfig, TrainingConfig
 from kgrec.errors import RunError, TrainingDiverged
 from kgrec.evaluation.ranking import RankingTask
-from kgrec.graph.synthetic import SyntheticEdges
+from kgrec.graph.data import SyntheticEdges
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.network import GraphNetwork
 from kgrec.model.scorer import Scorer

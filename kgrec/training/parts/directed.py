@@ -71,7 +71,7 @@ class DirectedPart(Part):
     def fit(self, fitting: "Fitting", settings: DirectedSettings, advance: Advance) -> "Scorer":
         """Solves for all items."""
         from kgrec.model.directed import DirectedRidge
-        from kgrec.model.gram import user_weights
+        from kgrec.model.incidence import user_weights
 
         assert fitting.ranks is not None
         advance(f"solve for {fitting.graph.num_items:,} items")
@@ -111,7 +111,7 @@ def search_directed(
         on_trial: Is told what is tried.
     """
     from kgrec.model.directed import DirectedRidge
-    from kgrec.model.gram import user_weights
+    from kgrec.model.incidence import user_weights
     from kgrec.training.inner_split import (
         MOST_ITEMS,
         history_of,
