@@ -14,7 +14,6 @@ import pandas as pd
 from scipy import sparse
 
 from kgrec.config import ResolutionConfig, TextConfig
-from kgrec.resolution.distance import edit_similarity
 from kgrec.resolution.evidence import (
     ALSO_CALLED,
     EQUAL_NAME,
@@ -29,11 +28,8 @@ from kgrec.resolution.evidence import (
 )
 from kgrec.resolution.exact import Matches, equal_aliases, equal_keys, equal_names, joined
 from kgrec.resolution.grams import cosines, gram_matrix, similar_rows, similar_texts
-from kgrec.resolution.names import objects
+from kgrec.resolution.names import Floats, Index, edit_similarity, objects
 from kgrec.resolution.sides import Comparison
-
-Index = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 #: Cosine over 3-grams that a similar name must reach.
 LEAST_NAME = 0.45
@@ -73,8 +69,10 @@ class Candidates:
         ]
         self._key_matches = joined(by_column) if by_column else None
         self._name_matches = equal_names(self.comparison, "whole", self.config.max_shared)
-        self._properties = shared_properties(self.comparison, self.config)
-        self.evidence = Evidence.weigh(self._properties, self.comparison, self._certain)
+        properties = shared_properties(self.comparison, self.config)
+        weights = [part.weights(*self._certain(part.name)) for part in properties]
+        names = self.comparison.left.names, self.comparison.right.names
+        self.evidence = Evidence(properties, weights, names)
 
     def find(self, text: TextConfig, cache_dir: Path) -> None:
         """Looks in every way there is.

@@ -32,7 +32,7 @@ counted on pairs that are certain without the property, with `_PRIOR_PAIRS` imag
 the two sources never give alike.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,13 +42,10 @@ import pandas as pd
 
 from kgrec.config import ResolutionConfig
 from kgrec.errors import ConfigError
-from kgrec.resolution.names import Names, key_form, objects
+from kgrec.resolution.names import Floats, Index, Names, Texts, key_form, objects
 from kgrec.resolution.sides import Comparison, Side
 from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES
 
-Index = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Texts = npt.NDArray[np.object_]
 Method = Literal["key", "name", "alias", "similar_name", "text"]
 
 EQUAL_NAME = float(np.log(0.97 / 0.03))
@@ -149,33 +146,14 @@ class Evidence:
 
     Attributes:
         properties: What is compared.
-        weights: What agreeing and differing adds, per property.
+        weights: What agreeing and differing adds, per property: `Property.weights` of pairs that
+            are certain without it.
         names: Names of the left (n,) and the right (m,) nodes.
     """
 
-    properties: tuple[Property, ...]
-    weights: tuple[tuple[float, float], ...]
+    properties: Sequence[Property]
+    weights: Sequence[tuple[float, float]]
     names: tuple[Names, Names]
-
-    @classmethod
-    def weigh(
-        cls,
-        properties: Sequence[Property],
-        comparison: Comparison,
-        certain: Callable[[str], tuple[Index, Index]],
-    ) -> "Evidence":
-        """Weighs properties on pairs that are certain without them.
-
-        Args:
-            properties: What is compared.
-            comparison: Whose sides they are of.
-            certain: Gives, for a property's name, positions (p,) on the left and the right.
-        """
-        return cls(
-            tuple(properties),
-            tuple(prop.weights(*certain(prop.name)) for prop in properties),
-            (comparison.left.names, comparison.right.names),
-        )
 
     def log_odds(self, left: Index, right: Index) -> Floats:
         """Gives what is added to the log odds of pairs (p,)."""

@@ -7,10 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kgrec.resolution.names import key_form, objects
+from kgrec.resolution.names import Index, key_form, objects
 from kgrec.resolution.sides import Comparison, Side
-
-Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

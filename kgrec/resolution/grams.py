@@ -15,11 +15,9 @@ import pandas as pd
 from scipy import sparse
 
 from kgrec.config import TextConfig
+from kgrec.resolution.names import Index, Texts
 from kgrec.resolution.sides import Side
 from kgrec.schema import RESERVED_PROPERTIES
-
-Index = npt.NDArray[np.int64]
-Texts = npt.NDArray[np.object_]
 
 # Multiplications a block: some hundred MB of products at most.
 _WORK = 10_000_000

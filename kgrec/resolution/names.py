@@ -1,4 +1,4 @@
-"""Names in a normal form, and what else a name says: a year, numbers, other names.
+"""Names in a normal form, what else a name says (a year, numbers, other names), how alike two are.
 
 "Matrix, The (1999)"           full "the matrix", bare "matrix", year 1999
 "Postino, Il (The Postman)"    full "il postino", bare "postino", in brackets "the postman"
@@ -13,6 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+Index = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Texts = npt.NDArray[np.object_]
 
 #: Articles that lists move behind a name: "Matrix, The".
 _ARTICLES = (
@@ -29,8 +33,6 @@ _ROMAN_VALUES = {"x": 10, "v": 5, "i": 1}
 _NUMBER = re.compile(r"\b\d+|\d+\b")
 _PLURAL = re.compile(r"(?<=\w\w)s\b")
 _APART = re.compile(r"[^\w]+|_+")
-Texts = npt.NDArray[np.object_]
-
 # Letters that no decomposition takes apart.
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
@@ -38,6 +40,12 @@ _LETTERS = str.maketrans(
 #: The diacritics of Latin, Greek and Cyrillic; the marks of other scripts are letters of theirs.
 _DIACRITICS = re.compile("[\u0300-\u036f]")
 _APOSTROPHES = re.compile("(?<=\\w)['’`´ʼ](?=\\w)")
+
+#: Longer texts are cut: what differs after so many characters is no typing error of a name.
+MAX_LENGTH = 64
+# Pairs at once; a few tens of MB.
+_CHUNK = 65_536
+_PADDING_LEFT, _PADDING_RIGHT = 0x110000, 0x110001  # no code points, and never equal
 
 
 @dataclass(frozen=True)
@@ -202,7 +210,7 @@ def _arabic(word: str, place: int) -> str:
     return str(sum(v if v >= after else -v for v, after in zip(values, following, strict=True)))
 
 
-def _distinct(column: pd.Series | None, size: int) -> tuple[npt.NDArray[np.int64], list[str]]:
+def _distinct(column: pd.Series | None, size: int) -> tuple[Index, list[str]]:
     """Gives codes (n,) and the different texts, the first of them empty."""
     if column is None:
         return np.zeros(size, dtype=np.int64), [""]
@@ -216,9 +224,7 @@ def _alias_forms(column: pd.Series) -> Texts:
     return objects(parse_name(name).bare if name else "" for name in distinct)[codes]
 
 
-def _all_forms(
-    codes: npt.NDArray[np.int64], parsed: Sequence[Name], aliases: Sequence[Texts]
-) -> pd.DataFrame:
+def _all_forms(codes: Index, parsed: Sequence[Name], aliases: Sequence[Texts]) -> pd.DataFrame:
     nodes = np.arange(len(codes))
     remarks = pd.DataFrame(
         [
@@ -237,3 +243,59 @@ def _all_forms(
         ignore_index=True,
     )
     return joined[joined["form"] != ""].drop_duplicates(["node", "form"], ignore_index=True)
+
+
+def edit_similarity(left: Texts, right: Texts) -> Floats:
+    """Gives 1 - d / max(length) for pairs of texts.
+
+    d is the optimal string alignment distance: insertions, deletions, substitutions and swaps of
+    neighbours, each at a cost of 1.
+
+    Args:
+        left: str (p,).
+        right: str (p,).
+
+    Returns:
+        float64 (p,) within [0, 1]; 1 where both are empty.
+    """
+    out = np.ones(len(left), dtype=np.float64)
+    for start in range(0, len(left), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        out[chunk] = _similarity(left[chunk], right[chunk])
+    return out
+
+
+def _similarity(left: Texts, right: Texts) -> Floats:
+    a, sizes_a = _points(left, _PADDING_LEFT)
+    b, sizes_b = _points(right, _PADDING_RIGHT)
+    width = b.shape[1]
+    ramp = np.arange(width + 1, dtype=np.int16)
+    before = np.zeros((len(a), width + 1), dtype=np.int16)
+    row = np.broadcast_to(ramp, (len(a), width + 1)).copy()
+    distance = sizes_b.copy()  # to an empty text
+    for i in range(a.shape[1]):
+        letter = a[:, i : i + 1]
+        differs = letter != b
+        new = np.empty_like(row)
+        new[:, 0] = i + 1
+        new[:, 1:] = np.minimum(row[:, 1:] + 1, row[:, :-1] + differs)
+        if i and width > 1:
+            swapped = (letter == b[:, :-1]) & (a[:, i - 1 : i] == b[:, 1:])
+            new[:, 2:] = np.where(swapped, np.minimum(new[:, 2:], before[:, :-2] + 1), new[:, 2:])
+        # Insertions run along the row: the least of new[k] + (j - k) over k <= j.
+        new = np.minimum.accumulate(new - ramp, axis=1) + ramp
+        before, row = row, new
+        ends_here = sizes_a == i + 1
+        distance[ends_here] = new[ends_here, sizes_b[ends_here]]
+    longest = np.maximum(np.maximum(sizes_a, sizes_b), 1)
+    return np.asarray(1.0 - distance / longest, dtype=np.float64)
+
+
+def _points(texts: Texts, padding: int) -> tuple[npt.NDArray[np.uint32], Index]:
+    """Gives code points (p, longest) and lengths (p,)."""
+    cut = [text[:MAX_LENGTH] for text in texts]
+    sizes = np.array([len(text) for text in cut], dtype=np.int64)
+    points = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    out = np.full((len(cut), int(sizes.max(initial=0))), padding, dtype=np.uint32)
+    out[np.arange(out.shape[1]) < sizes[:, None]] = points
+    return out, sizes

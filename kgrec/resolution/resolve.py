@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.cluster.hierarchy import DisjointSet
 
 from kgrec.config import Config, DataConfig, ResolutionConfig
 from kgrec.data.cache import user_cache
@@ -42,35 +43,25 @@ class Identities:
     def __init__(self, sources: Mapping[Node, str], *, one_to_one: bool) -> None:
         self._sources = sources
         self._one_to_one = one_to_one
-        self._group_of: dict[Node, int] = {}
-        self._members: dict[int, list[Node]] = {}
+        self._things = DisjointSet()
 
     def join(self, left: Node, right: Node) -> None:
         """Makes two nodes one thing, whatever the rule says."""
-        small, large = sorted(
-            (self._group(left), self._group(right)), key=lambda group: len(self._members[group])
-        )
-        if small == large:
-            return
-        for node in self._members.pop(small):
-            self._group_of[node] = large
-            self._members[large].append(node)
+        for node in (left, right):
+            self._things.add(node)
+        self._things.merge(left, right)
 
     def allow(self, left: Node, right: Node) -> bool:
         """Says whether two nodes may be one thing; nodes of one source may, their others not."""
-        a, b = self._group(left), self._group(right)
-        if not self._one_to_one or a == b or self._sources[left] == self._sources[right]:
+        if not self._one_to_one or self._sources[left] == self._sources[right]:
             return True
-        return self._sources_of(a).isdisjoint(self._sources_of(b))
+        a, b = self._same(left), self._same(right)
+        sources = [{self._sources.get(node) for node in nodes} - {None} for nodes in (a, b)]
+        return right in a or sources[0].isdisjoint(sources[1])
 
-    def _group(self, node: Node) -> int:
-        if node not in self._group_of:
-            self._group_of[node] = len(self._group_of)
-            self._members[self._group_of[node]] = [node]
-        return self._group_of[node]
-
-    def _sources_of(self, group: int) -> set[str]:
-        return {self._sources[node] for node in self._members[group] if node in self._sources}
+    def _same(self, node: Node) -> set[Node]:
+        """The nodes that are one thing with this one, and itself."""
+        return self._things.subset(node) if node in self._things else {node}
 
 
 def choose(

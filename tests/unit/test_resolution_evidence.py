@@ -89,7 +89,7 @@ def test_evidence_adds_up() -> None:
     right = side("b", title=["Heat", "Heat (Remix)", "Aliens"], hue=["red", "blue", None])
     comparison = Comparison(left, right)
     hue = shared_properties(comparison, ResolutionConfig())
-    evidence = Evidence.weigh(hue, comparison, lambda _: (at(), at()))
+    evidence = Evidence(hue, [hue[0].weights(at(), at())], (left.names, right.names))
     agree, differ = np.log(0.9 / 0.5), np.log(0.1 / 0.5)  # u = 1/2, m as imagined
     np.testing.assert_allclose(
         evidence.log_odds(at(0, 0, 1, 2, 3), at(0, 1, 0, 1, 2)),

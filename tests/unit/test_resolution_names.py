@@ -9,9 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.resolution import grams
-from kgrec.resolution.distance import MAX_LENGTH, edit_similarity
 from kgrec.resolution.grams import cosines, gram_matrix, nearest_rows, similar_rows
-from kgrec.resolution.names import Name, Names, key_form, normal_form, objects, parse_name
+from kgrec.resolution.names import (
+    MAX_LENGTH,
+    Name,
+    Names,
+    edit_similarity,
+    key_form,
+    normal_form,
+    objects,
+    parse_name,
+)
 
 NAN = float("nan")
 
