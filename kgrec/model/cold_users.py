@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from kgrec.errors import ShapeError
+from kgrec.model.cold import Wrapping
 from kgrec.model.folding import NewGraph, moved_to, take_rows
 from kgrec.model.scorer import Contributions, Scorer
-from kgrec.model.wrapping import Wrapping
 
 
 @dataclass(frozen=True, eq=False)

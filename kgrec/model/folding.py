@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class NewGraph:
     """The graph that a scorer is folded into, and where its nodes stood before.
+
+    What is found is asked for by each part that needs it, so it had better be remembered.
 
     Attributes:
         users: int64 (U',), the old index of each user, -1 if new.
@@ -41,16 +42,6 @@ class NewGraph:
     find_relations: Callable[[], Sequence[RelationRows]]
     find_tensors: Callable[[], "GraphTensors"]
 
-    @cached_property
-    def ranks(self) -> Tensor | None:
-        """What `find_ranks` gives."""
-        return self.find_ranks()
-
-    @cached_property
-    def tensors(self) -> "GraphTensors":
-        """What `find_tensors` gives."""
-        return self.find_tensors()
-
     @property
     def nodes(self) -> Tensor:
         """int64 (N',), the old index of each node among all nodes, -1 if new."""
@@ -68,12 +59,13 @@ class NewGraph:
         """
         if recency is None:
             return None
-        if self.ranks is None:
+        ranks = self.find_ranks()
+        if ranks is None:
             raise ShapeError(
                 "the scorer counts what is recent more, but the new graph has interactions without "
                 "a time; give times to all of them, or train again"
             )
-        return recency_weights(self.history, self.ranks, recency)
+        return recency_weights(self.history, ranks, recency)
 
 
 def changed_ends(old: Incidence, graph: NewGraph) -> tuple[Tensor, Tensor]:

@@ -204,17 +204,13 @@ def _affine(part: Contributions, scale: Tensor, shift: Tensor) -> Contributions:
 
 def _add(left: Contributions, right: Contributions) -> Contributions:
     names = tuple(dict.fromkeys(left.relation_names + right.relation_names))
-    by_relation = left.by_relation.new_zeros(len(left.score), len(names))
-    for part in (left, right):
-        columns = torch.tensor([names.index(name) for name in part.relation_names])
-        by_relation.index_add_(1, columns.to(by_relation.device), part.by_relation)
     return Contributions(
         score=left.score + right.score,
         own_items=left.own_items,
         by_item=left.by_item + right.by_item,
         rest=left.rest + right.rest,
         relation_names=names,
-        by_relation=by_relation,
+        by_relation=left.by_names(names) + right.by_names(names),
         exact=left.exact and right.exact,
         relations_exact=left.relations_exact and right.relations_exact,
     )

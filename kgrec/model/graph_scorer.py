@@ -195,7 +195,7 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
         Old nodes keep X. A new node has no free embedding: its X is that of its text, or zero, and
         its neighbours do the rest. Edges of relations that training did not know pass no messages.
         """
-        place, new = graph.nodes, graph.tensors
+        place, new = graph.nodes, graph.find_tensors()
         x = take_rows(self.network.x, place)
         if self.project is not None and new.text is not None:
             fresh = place < 0

@@ -1,8 +1,5 @@
 """Popularity: the floor below all floors, and the term that cosine scores lack."""
 
-from collections.abc import Mapping
-from typing import Any, Self
-
 import torch
 from torch import Tensor
 
@@ -20,6 +17,7 @@ class Popularity(FromHistory, kind="Popularity"):
     """
 
     relation_weights = NO_WEIGHTS
+    saved_values = ("num_items",)  # the counts follow from the history
 
     def __init__(self, history: Incidence) -> None:
         self.history = history
@@ -38,12 +36,3 @@ class Popularity(FromHistory, kind="Popularity"):
     def folded(self, graph: NewGraph) -> "Popularity":
         """Counts the new graph's users."""
         return Popularity(graph.history)
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Gives the history; the counts follow from it."""
-        return self.history.tensors(), {"num_items": self.num_items}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Self:
-        """Makes the scorer that `state` described."""
-        return cls(Incidence.from_tensors(tensors, values["num_items"]))

@@ -6,7 +6,7 @@ version of its graph, and how it is saved. Nothing elsewhere lists the models.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -50,6 +50,13 @@ class Contributions:
     by_relation: Tensor
     exact: bool = True
     relations_exact: bool = True
+
+    def by_names(self, names: Sequence[str]) -> Tensor:
+        """Gives `by_relation` in columns of these names, (k, n); what has none adds 0."""
+        places = [names.index(name) for name in self.relation_names]
+        columns = torch.tensor(places, device=self.by_relation.device)
+        out = self.by_relation.new_zeros(len(self.score), len(names))
+        return out.index_add_(1, columns, self.by_relation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +146,7 @@ class Scorer(ABC):
         Raises:
             RunError: If scorers of this class cannot be saved.
         """
-        if not self.saved_tensors:
+        if not (self.saved_tensors or self.saved_values):
             raise RunError(
                 f"a {type(self).__name__} cannot be saved; expected a class with a kind and the "
                 f"methods `state` and `from_state`"
@@ -160,14 +167,16 @@ class Scorer(ABC):
         Raises:
             RunError: If scorers of this class cannot be saved.
         """
-        if not cls.saved_tensors:
+        if not (cls.saved_tensors or cls.saved_values):
             raise RunError(
                 f"a {cls.__name__} cannot be read from {len(tensors)} tensors and {len(values)} "
                 f"values; expected a class with the methods `state` and `from_state`"
             )
-        first = cls.saved_tensors[0]
-        rows = tensors[first] if first in tensors else tensors[f"{first}_pointer"][1:]
-        num_items = int(values.get("num_items", len(rows)))
+        if "num_items" in values:
+            num_items = int(values["num_items"])
+        else:
+            first = cls.saved_tensors[0]
+            num_items = len(tensors[first] if first in tensors else tensors[f"{first}_pointer"][1:])
         arguments: dict[str, Any] = {
             "history": Incidence.from_tensors(tensors, num_items, cls.history_prefix)
         }

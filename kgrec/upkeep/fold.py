@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,10 @@ from kgrec.files import atomic_folder
 from kgrec.graph.data import GraphData
 from kgrec.graph.tensors import typed_edges
 from kgrec.graph.texts import display_names, text_space
-from kgrec.model.cold import ColdCompletion, Completion
+from kgrec.model.cold import ColdCompletion, Completion, Wrapping
 from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.network import GraphTensors
 from kgrec.model.scorer import Scorer
-from kgrec.model.wrapping import Wrapping
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
 from kgrec.training.cold.folds import completion_weights
 from kgrec.training.cold.settings import ColdSettings, summed_kernel
@@ -143,9 +142,9 @@ def fold_run(run: Run, graph: GraphData) -> Folded:
         places[NodeLabel.ENTITY],
         (run.scorer.num_users, run.scorer.num_items, len(run.vocabularies[NodeLabel.ENTITY])),
         history,
-        lambda: time_ranks(graph.train, history),
-        lambda: relation_rows(graph),
-        lambda: _tensors(graph, texts.of_new, use_graph=run.config.model.use_graph),
+        cache(lambda: time_ranks(graph.train, history)),
+        cache(lambda: relation_rows(graph)),
+        cache(lambda: _tensors(graph, texts.of_new, use_graph=run.config.model.use_graph)),
     )
     try:
         scorer = run.scorer.folded(new)

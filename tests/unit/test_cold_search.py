@@ -15,11 +15,10 @@ from kgrec.config import Config
 from kgrec.evaluation.floors import train_history
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
-from kgrec.model.cold import ColdCompletion, Completion
+from kgrec.model.cold import ColdCompletion, Completion, Wrapping
 from kgrec.model.fusion import Fusion
 from kgrec.model.item_to_item import Ease
 from kgrec.model.scorer import Scorer
-from kgrec.model.wrapping import Wrapping
 from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.training import fit as fit_module
 from kgrec.training.cold import completing
