@@ -5,7 +5,7 @@ degrees comes from a bounded sample, so that a large graph takes no longer than 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -149,43 +149,30 @@ def read_facts(
             f"the graph in {store.uri} is kgrec's own, made by kgrec ingest; expected one that "
             f"others made; look at it with kgrec status"
         )
-    labels = _names(store, "inspect_labels", notes)
-    labels = [name for name in labels if not name.lower().startswith("kgrec")]
-    types = _names(store, "inspect_types", notes)
-    types = [name for name in types if not name.lower().startswith("kgrec_")]
+    names = _names(store, "inspect_labels", "kgrec", notes)
+    type_names = _names(store, "inspect_types", "kgrec_", notes)
     unique = _unique(store, notes)
     tell = on_name or (lambda _: None)  # there may be no progress bar
-    labels_with_nodes = []
-    for name in labels:
-        nodes = store.read("inspect_label_count", names={"label": quoted(name)})[0]["nodes"]
-        if nodes:
-            rows = store.read("inspect_properties", names={"label": quoted(name)}, sample=sample)
-            labels_with_nodes.append(
-                Label(name, nodes, _properties(rows, unique.get(name, frozenset())))
-            )
+    labels, types = [], []
+    for name in names:
+        labels.append(_label(store, name, unique.get(name, frozenset()), sample))
         tell(name)
-    facts = GraphFacts(
-        store.uri,
-        tuple(sorted(labels_with_nodes, key=lambda label: (-label.nodes, label.name))),
-        (),
-        (),
-    )
-    types_with_edges = []
-    for name in types:
-        kind = _type(store, name, facts, sample)
-        if kind.edges:
-            types_with_edges.append(kind)
+    labels.sort(key=lambda label: (-label.nodes, label.name))
+    facts = GraphFacts(store.uri, tuple(label for label in labels if label.nodes), ())
+    for name in type_names:
+        types.append(_type(store, name, facts, sample))
         tell(name)
-    if not types_with_edges:
+    types.sort(key=lambda kind: (-kind.edges, kind.name))
+    facts = replace(facts, types=tuple(kind for kind in types if kind.edges), notes=tuple(notes))
+    if not facts.types:
         raise StoreError(
             f"the graph in {store.uri} has no relationships; expected some between users and items"
         )
-    types_with_edges.sort(key=lambda kind: (-kind.edges, kind.name))
-    return GraphFacts(store.uri, facts.labels, tuple(types_with_edges), tuple(notes))
+    return facts
 
 
-def _names(store: GraphStore, statement: str, notes: list[str]) -> list[str]:
-    """Gives the names that may stand in a statement."""
+def _names(store: GraphStore, statement: str, own: str, notes: list[str]) -> list[str]:
+    """Gives the names that may stand in a statement, without those that kgrec begins with `own`."""
     names = []
     for row in store.read(statement):
         try:
@@ -196,7 +183,7 @@ def _names(store: GraphStore, statement: str, notes: list[str]) -> list[str]:
             names.append(row["name"])
     if len(names) > MAX_NAMES:
         notes.append(f"{len(names)} names in {statement}: only {MAX_NAMES} were looked at")
-    return names[:MAX_NAMES]
+    return [name for name in names[:MAX_NAMES] if not name.lower().startswith(own)]
 
 
 def _unique(store: GraphStore, notes: list[str]) -> dict[str, frozenset[str]]:
@@ -215,6 +202,13 @@ def _unique(store: GraphStore, notes: list[str]) -> dict[str, frozenset[str]]:
     return {label: frozenset(names) for label, names in unique_names.items()}
 
 
+def _label(store: GraphStore, name: str, unique: frozenset[str], sample: int) -> Label:
+    label = {"label": quoted(name)}
+    nodes = store.read("inspect_label_count", names=label)[0]["nodes"]
+    rows = store.read("inspect_properties", names=label, sample=sample) if nodes else []
+    return Label(name, nodes, _properties(rows, unique))
+
+
 def _type(store: GraphStore, name: str, facts: GraphFacts, sample: int) -> RelationshipType:
     kind = {"type": quoted(name)}
     edges = store.read("inspect_type_count", names=kind)[0]["edges"]
@@ -225,33 +219,29 @@ def _type(store: GraphStore, name: str, facts: GraphFacts, sample: int) -> Relat
     label_names = {label.name for label in facts.labels}
     heads, tails = (
         {
-            label: store.read(statement, names={**kind, "label": quoted(label)})[0]["edges"]
+            label: store.read(f"inspect_{side}", names={**kind, "label": quoted(label)})[0]["edges"]
             for label in sorted(label_names & set(ends[side]))
         }
-        for statement, side in (("inspect_heads", "heads"), ("inspect_tails", "tails"))
+        for side in ("heads", "tails")
     )
-    degrees: list[Degrees | None] = []
-    for counts, side in ((heads, "outgoing"), (tails, "incoming")):
-        label_name = facts.main_label(counts, edges)
-        if label_name is None:
-            degrees.append(None)
-            continue
-        placeholders = {**kind, "label": quoted(label_name)}
-        row = store.read("inspect_degrees", names=placeholders, sample=sample)[0]
-        degrees.append(_degrees(row[side]))
+    degrees = [
+        _degrees(store, kind, facts.main_label(counts, edges), side, sample)
+        for counts, side in ((heads, "outgoing"), (tails, "incoming"))
+    ]
     rows = store.read("inspect_type_properties", names=kind, sample=sample)
     return RelationshipType(name, edges, heads, tails, _properties(rows, frozenset()), *degrees)
 
 
-def _degrees(counts: Sequence[int]) -> Degrees:
-    positive_counts = np.asarray([count for count in counts if count] or [0])
-    share = float(np.mean(np.asarray(counts) > 0)) if counts else 0.0
-    return Degrees(
-        float(positive_counts.mean()),
-        float(np.median(positive_counts)),
-        int(positive_counts.max()),
-        share,
-    )
+def _degrees(
+    store: GraphStore, kind: Mapping[str, str], label: str | None, side: str, sample: int
+) -> Degrees | None:
+    if label is None:
+        return None
+    names = {**kind, "label": quoted(label)}
+    counts = np.asarray(store.read("inspect_degrees", names=names, sample=sample)[0][side])
+    positive = counts[counts > 0] if (counts > 0).any() else np.zeros(1)
+    share = float(np.mean(counts > 0)) if len(counts) else 0.0
+    return Degrees(float(positive.mean()), float(np.median(positive)), int(positive.max()), share)
 
 
 def _properties(rows: Sequence[Row], unique: frozenset[str]) -> tuple[Property, ...]:

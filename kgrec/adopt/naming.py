@@ -5,14 +5,12 @@ One set of statements serves kgrec's own graph and graphs that others made: they
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass
 
 from kgrec.config import Config, StoreConfig
+from kgrec.config.adopt import KeyType
 from kgrec.errors import ConfigError, SchemaError
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split, quoted
-
-KeyType = Literal["string", "integer"]
 
 #: Begins every name that kgrec writes into a graph that others made.
 MARK = "kgrec_"
@@ -61,7 +59,9 @@ class Naming:
     foreign: bool = False
 
     def __post_init__(self) -> None:
-        for name in self._all():
+        title_names = () if self.item_title is None else (self.item_title,)
+        own_names = (self.user, self.user_key, self.item, self.item_key)
+        for name in (*own_names, *title_names, *self.interacted, *self.written_names):
             quoted(name)
         if not self.interacted:
             raise ConfigError("a naming needs a type of interactions; give interacted")
@@ -114,16 +114,13 @@ class Naming:
 
         `interacted` is all types, joined by `|`; `item_title` is the key where there is no title.
         """
-        names = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("interacted", "item_title", "user_key_type", "item_key_type",
-                                  "foreign")
-        }  # fmt: skip
-        names["item_title"] = self.item_title or self.item_key
-        quoted_names = {placeholder: quoted(name) for placeholder, name in names.items()}
-        quoted_names["interacted"] = "|".join(map(quoted, self.interacted))
-        return quoted_names
+        placeholders = ("user", "user_key", "item", "item_key", "recommended", "similar",
+                        "vector_a", "vector_b")  # fmt: skip
+        return {
+            **{placeholder: quoted(getattr(self, placeholder)) for placeholder in placeholders},
+            "item_title": quoted(self.item_title or self.item_key),
+            "interacted": "|".join(map(quoted, self.interacted)),
+        }
 
     def label_and_key(self, label: NodeLabel) -> tuple[str, str]:
         """Gives what the graph calls users or items, and the property that tells them apart."""
@@ -140,26 +137,21 @@ class Naming:
             return list(ids)
         return [_integer(key, self.label_and_key(label)[0]) for key in ids]
 
-    def _all(self) -> tuple[str, ...]:
-        title_names = () if self.item_title is None else (self.item_title,)
-        own_names = (self.user, self.user_key, self.item, self.item_key)
-        return (*own_names, *title_names, *self.interacted, *self.written_names)
-
 
 #: The names of kgrec's own graph.
 OWN = Naming()
 
 
-def naming_of(config: Config) -> Naming:
-    """Gives the names of the graph that the settings' users have: the adopted one, or kgrec's own.
+def graph_of_users(config: Config) -> tuple[StoreConfig, Naming]:
+    """Gives where the settings' users live, with its names: the adopted graph, or kgrec's own.
 
     Raises:
         ConfigError: If the settings' names make no naming.
     """
     adopt = config.adopt
     if adopt is None:
-        return OWN
-    return Naming.adopted(
+        return config.store, OWN
+    naming = Naming.adopted(
         user=adopt.user.label,
         user_key=adopt.user.key,
         item=adopt.item.label,
@@ -169,14 +161,7 @@ def naming_of(config: Config) -> Naming:
         user_key_type=adopt.user.key_type,
         item_key_type=adopt.item.key_type,
     )
-
-
-def graph_of_users(config: Config) -> tuple[StoreConfig, Naming]:
-    """Gives where the settings' users live, with its names: the adopted graph, or kgrec's own."""
-    if config.adopt is None:
-        return config.store, OWN
-    store = StoreConfig(uri=config.adopt.uri, database=config.adopt.database)
-    return store, naming_of(config)
+    return StoreConfig(uri=adopt.uri, database=adopt.database), naming
 
 
 def _integer(key: str, label: str) -> int:

@@ -7,7 +7,7 @@ settings it is a TOML file with the reasons as comments, which loads as it stand
 import json
 import textwrap
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -45,7 +45,7 @@ class InteractionChoice:
     """A type between users and items, in which direction, and what its properties are."""
 
     type: Choice
-    direction: Literal["out", "in"]
+    direction: Direction
     role: Role
     rating: str | None = None
     weight: str | None = None
@@ -116,25 +116,48 @@ def to_toml(proposal: Proposal, uri: str, database: str = "neo4j") -> str:
     Raises:
         ConfigError: If the names do not make settings: two things would have one label.
     """
+    split = "random" if proposal.interactions[0].time is None else "temporal_user"
     lines = [
         f"# Proposed by kgrec inspect for {uri}; correct what is wrong.",
         *(line for doubt in proposal.unsure() for line in _comment(f"UNSURE: {doubt}")),
-        "",
-        "[store]  # kgrec's own graph; nothing is written to the one below except by kgrec publish",
-        f"uri = {_value(_STORE)}",
-        "",
-        "[adopt]  # KGREC_SOURCE_USER and KGREC_SOURCE_PASSWORD come from the environment",
-        f"uri = {_value(uri)}",
-        f"database = {_value(database)}",
+        *_table(
+            "[store]  # kgrec's own graph; nothing is written to the one below except by kgrec "
+            "publish",
+            uri=_STORE,
+        ),
+        *_table(
+            "[adopt]  # KGREC_SOURCE_USER and KGREC_SOURCE_PASSWORD come from the environment",
+            uri=uri,
+            database=database,
+        ),
         "other_labels = false",
-        *_users(proposal),
-        *_items(proposal),
+        *_table(
+            "[adopt.user]",
+            label=proposal.user,
+            key=proposal.user_key,
+            key_type=proposal.key_types[0],
+            properties=proposal.user_properties,
+        ),
+        *_table(
+            "[adopt.item]",
+            label=proposal.item,
+            key=proposal.item_key,
+            key_type=proposal.key_types[1],
+            title=proposal.item_title,
+            properties=proposal.item_properties,
+            text=proposal.item_text,
+            attributes=proposal.item_attributes,
+        ),
         *(line for choice in proposal.interactions for line in _interaction(choice)),
-        *_entities(proposal),
-        *_relations(proposal),
+        *(line for choice in proposal.entities for line in _entity(choice)),
+        *_table("[adopt.relations]"),
+        *_comment(
+            f"all other types between these labels: {', '.join(proposal.relations) or 'none'}"
+        ),
+        *(line for omission in proposal.left_out for line in _comment(f"not taken: {omission}")),
         "",
         "[data]",
-        f"split = {{ kind = {_value(_split(proposal))} }}",
+        f"split = {{ kind = {_value(split)} }}",
         "",
     ]
     text = "\n".join(lines)
@@ -142,41 +165,16 @@ def to_toml(proposal: Proposal, uri: str, database: str = "neo4j") -> str:
     return text
 
 
-def _users(proposal: Proposal) -> list[str]:
-    return [
-        "",
-        "[adopt.user]",
-        *_choice("label", proposal.user),
-        *_choice("key", proposal.user_key),
-        f"key_type = {_value(proposal.key_types[0])}",
-        *_list("properties", proposal.user_properties),
-    ]
-
-
-def _items(proposal: Proposal) -> list[str]:
-    return [
-        "",
-        "[adopt.item]",
-        *_choice("label", proposal.item),
-        *_choice("key", proposal.item_key),
-        f"key_type = {_value(proposal.key_types[1])}",
-        *([] if proposal.item_title is None else _choice("title", proposal.item_title)),
-        *_list("properties", proposal.item_properties),
-        *_list("text", proposal.item_text),
-        *_list("attributes", proposal.item_attributes),
-    ]
-
-
 def _interaction(choice: InteractionChoice) -> list[str]:
-    lines = ["", "[[adopt.interactions]]", *_choice("type", choice.type)]
-    if choice.direction == "in":
-        lines.append('direction = "in"')
-    if choice.role != "target":
-        lines.append(f"role = {_value(choice.role)}")
-    for name in ("rating", "weight", "time"):
-        property_name = getattr(choice, name)
-        if property_name is not None:
-            lines.append(f"{name} = {_value(property_name)}")
+    lines = _table(
+        "[[adopt.interactions]]",
+        type=choice.type,
+        direction=None if choice.direction == "out" else choice.direction,
+        role=None if choice.role == "target" else choice.role,
+        rating=choice.rating,
+        weight=choice.weight,
+        time=choice.time,
+    )
     if choice.rating is not None and choice.role == "target":
         lines.append("# min_rating = 3  # lower ones are known dislikes")
     if choice.time_unit != "s":
@@ -184,33 +182,26 @@ def _interaction(choice: InteractionChoice) -> list[str]:
     return lines
 
 
-def _entities(proposal: Proposal) -> list[str]:
-    lines = []
-    for entity in proposal.entities:
-        lines += ["", "[[adopt.entities]]", f"label = {_value(entity.label)}"]
-        lines += [*_choice("key", entity.key), *_list("properties", entity.properties)]
-    return lines
-
-
-def _relations(proposal: Proposal) -> list[str]:
-    relation_names = ", ".join(proposal.relations) or "none"
-    lines = [
-        "",
-        "[adopt.relations]",
-        *_comment(f"all other types between these labels: {relation_names}"),
-    ]
-    return lines + [
-        line for omission in proposal.left_out for line in _comment(f"not taken: {omission}")
-    ]
-
-
-def _choice(name: str, choice: Choice) -> list[str]:
-    alternatives = ", ".join(
-        f"{alternative} ({score})" for alternative, score in choice.alternatives
+def _entity(choice: EntityChoice) -> list[str]:
+    return _table(
+        "[[adopt.entities]]", label=choice.label, key=choice.key, properties=choice.properties
     )
-    also = f"; else {alternatives}" if alternatives else ""
-    why = f"{name}, {choice.score:.2f} of 1: {'; '.join(choice.reasons)}{also}"
-    return [*_comment(why), f"{name} = {_value(choice.name)}"]
+
+
+def _table(header: str, **values: Choice | str | tuple[str, ...] | None) -> list[str]:
+    """A table of TOML with the reasons of choices as comments; without None and empty lists."""
+    lines = ["", header]
+    for name, value in values.items():
+        if isinstance(value, Choice):
+            others = ", ".join(f"{other} ({score})" for other, score in value.alternatives)
+            also = f"; else {others}" if others else ""
+            lines += _comment(f"{name}, {value.score:.2f} of 1: {'; '.join(value.reasons)}{also}")
+            lines.append(f"{name} = {_value(value.name)}")
+        elif isinstance(value, str):
+            lines.append(f"{name} = {_value(value)}")
+        elif value:
+            lines.append(f"{name} = [{', '.join(map(_value, value))}]")
+    return lines
 
 
 def _comment(text: str) -> list[str]:
@@ -218,18 +209,9 @@ def _comment(text: str) -> list[str]:
     return [f"# {line}" for line in lines]
 
 
-def _list(name: str, values: Iterable[str]) -> list[str]:
-    items = ", ".join(map(_value, values))
-    return [f"{name} = [{items}]"] if items else []
-
-
 def _value(text: str) -> str:
     """A basic string of TOML; names have no character that JSON and TOML write differently."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def _split(proposal: Proposal) -> str:
-    return "random" if proposal.interactions[0].time is None else "temporal_user"
 
 
 def to_json(proposal: Proposal) -> Mapping[str, object]:

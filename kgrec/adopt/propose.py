@@ -37,12 +37,7 @@ def propose(facts: GraphFacts) -> Proposal:
     """
     candidates = sorted(
         (candidate for kind in facts.types for candidate in readings(kind, facts)),
-        key=lambda candidate: (
-            -candidate.points,
-            -candidate.kind.edges,
-            candidate.kind.name,
-            candidate.direction,
-        ),
+        key=lambda c: (-c.points, -c.kind.edges, c.kind.name, c.direction),
     )
     if not candidates:
         raise DataError(
@@ -52,12 +47,9 @@ def propose(facts: GraphFacts) -> Proposal:
         )
     best = candidates[0]
     users, items = facts.label(best.user), facts.label(best.item)
-    alternatives = [
-        candidate
-        for candidate in candidates
-        if (candidate.user, candidate.item) == (best.user, best.item) and candidate != best
-    ]
-    interaction_candidates = one_per_type([best, *alternatives])
+    interaction_candidates = one_per_type(
+        [c for c in candidates if (c.user, c.item) == (best.user, best.item)]
+    )
     interaction_types = {candidate.kind.name for candidate in interaction_candidates}
     entities, relations, left_out = _other_choices(facts, best, interaction_types)
     user_key, item_key = key_choice(users), key_choice(items)
@@ -88,7 +80,7 @@ def propose(facts: GraphFacts) -> Proposal:
 def _interaction(
     candidate: Candidate, candidates: Sequence[Candidate], target: bool
 ) -> InteractionChoice:
-    rating, weight, time = roles(candidate.kind.properties)
+    properties = roles(candidate.kind.properties)
     role: Role = "target"
     if not target:
         negative = words.says(candidate.kind.name, words.NEGATIVE_TYPES)
@@ -99,10 +91,8 @@ def _interaction(
         ),
         direction=candidate.direction,
         role=role,
-        rating=None if rating is None else rating.name,
-        weight=None if weight is None else weight.name,
-        time=None if time is None else time.name,
-        time_unit=time_unit(time),
+        time_unit=time_unit(properties.get("time")),
+        **{name: prop.name for name, prop in properties.items()},
     )  # fmt: skip
 
 

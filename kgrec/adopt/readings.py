@@ -13,6 +13,8 @@ _FULL_TYPE = 15.5
 #: Ends that so many relationships share look like a category, not like what one recommends.
 _CATEGORY_NODES, _CATEGORY_EDGES = 60, 40
 
+_NUMBERS = ("INTEGER", "FLOAT")
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -68,13 +70,11 @@ def _candidate(
         evidence.append((0.5, "it begins at them, as what somebody does begins at who does it"))
     if words.says(item, words.USERS - words.WEAK_USERS):
         evidence.append((-3, f"{item} is what users are called, not items"))
-    rating, weight, time = roles(kind.properties)
-    if rating is not None:
-        evidence.append((2, f"it has ratings ({rating.name})"))
-    if time is not None:
-        evidence.append((2, f"it has times ({time.name})"))
-    if weight is not None:
-        evidence.append((1, f"it has quantities ({weight.name})"))
+    properties = roles(kind.properties)
+    for role, points, noun in (("rating", 2, "ratings"), ("time", 2, "times"),
+                               ("weight", 1, "quantities")):  # fmt: skip
+        if role in properties:
+            evidence.append((points, f"it has {noun} ({properties[role].name})"))
     evidence += _of_degrees(kind, direction, user, item, facts)
     return Candidate(
         kind, direction, user, item, sum(p for p, _ in evidence), tuple(why for _, why in evidence)
@@ -113,22 +113,20 @@ def _of_degrees(
     return evidence
 
 
-def roles(
-    properties: Sequence[Property],
-) -> tuple[Property | None, Property | None, Property | None]:
-    """Gives the rating, the weight and the time among the properties of a type."""
-    rating = weight = time = None
+def roles(properties: Sequence[Property]) -> dict[str, Property]:
+    """Gives those of `rating`, `weight` and `time` that are among the properties of a type."""
+    property_of: dict[str, Property] = {}
     for prop in properties:
-        name, number = words.bare(prop.name), prop.type in ("INTEGER", "FLOAT")
-        if prop.mixed:
-            continue
-        if number and rating is None and words.says(name, words.RATINGS):
-            rating = prop
-        elif number and weight is None and words.says(name, words.WEIGHTS):
-            weight = prop
-        elif time is None and _is_time(prop, name):
-            time = prop
-    return rating, weight, time
+        name, number = words.bare(prop.name), prop.type in _NUMBERS
+        fits = {
+            "rating": number and words.says(name, words.RATINGS),
+            "weight": number and words.says(name, words.WEIGHTS),
+            "time": _is_time(prop, name),
+        }
+        free = [role for role in fits if fits[role] and role not in property_of]
+        if free and not prop.mixed:
+            property_of[free[0]] = prop
+    return property_of
 
 
 def _is_time(prop: Property, name: str) -> bool:
@@ -177,11 +175,8 @@ def key_choice(label: Label) -> Choice:
             f"nodes with the label {label.name!r} have no text or whole number as a property; "
             f"expected one that tells them apart; give them an id"
         )
-    (points, reasons), key = candidates[0]
+    (_, reasons), key = candidates[0]
     unsure = ""
-    alternatives = tuple(
-        (prop.name, round(p / _FULL_KEY, 2)) for (p, _), prop in candidates[1:4] if p > 0
-    )
     if not key.tells_apart:
         unsure = (
             f"no property of {label.name} is on every node and different on each; {key.name} is "
@@ -192,9 +187,9 @@ def key_choice(label: Label) -> Choice:
             f"{label.name}.{key.name} is unique on {key.sampled:,} of {label.nodes:,} nodes, "
             f"and no constraint says so of all"
         )
-    return Choice(
-        key.name, round(max(points, 0) / _FULL_KEY, 2), tuple(reasons), alternatives, unsure
-    )
+    scores = [(prop.name, round(max(points, 0) / _FULL_KEY, 2)) for (points, _), prop in candidates]
+    alternatives = tuple(choice for choice in scores[1:4] if choice[1] > 0)
+    return Choice(*scores[0], tuple(reasons), alternatives, unsure)
 
 
 def _key_points(prop: Property, label: str) -> tuple[float, list[str]]:
@@ -247,10 +242,8 @@ def item_columns(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Gives the properties of items that are texts, shared values, and other worth taking."""
     text, attributes, other_columns = [], [], []
-    for prop in label.properties:
-        if prop.name in used_names or prop.mixed or words.PRIVATE.search(words.bare(prop.name)):
-            continue
-        if prop.type in ("INTEGER", "FLOAT") and not words.is_key(prop.name, label.name):
+    for prop in _open_properties(label, used_names):
+        if prop.type in _NUMBERS and not words.is_key(prop.name, label.name):
             other_columns.append(prop.name)
         elif prop.type == "STRING" and (
             prop.length >= _TEXT_LENGTH or words.bare(prop.name) in words.TEXTS
@@ -265,10 +258,17 @@ def numbers(label: Label, used_names: Container[str]) -> tuple[str, ...]:
     """Gives the numbers of users and entities that are no keys and tell nothing private."""
     return tuple(
         prop.name
-        for prop in label.properties
-        if prop.type in ("INTEGER", "FLOAT")
-        and not prop.mixed
-        and prop.name not in used_names
-        and not words.is_key(prop.name, label.name)
-        and not words.PRIVATE.search(words.bare(prop.name))
+        for prop in _open_properties(label, used_names)
+        if prop.type in _NUMBERS and not words.is_key(prop.name, label.name)
     )
+
+
+def _open_properties(label: Label, used_names: Container[str]) -> list[Property]:
+    """The properties of one type that have no use yet and tell nothing private."""
+    return [
+        prop
+        for prop in label.properties
+        if prop.name not in used_names
+        and not prop.mixed
+        and not words.PRIVATE.search(words.bare(prop.name))
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import kgrec
-from kgrec.adopt import OWN, naming_of
+from kgrec.adopt import OWN, graph_of_users
 from kgrec.config import AdoptConfig, Config, DataConfig, PropertyRule, StoreConfig
 from kgrec.config.adopted import sources
 from kgrec.errors import ConfigError
@@ -224,11 +224,11 @@ def test_the_adopted_graph_is_not_where_kgrec_makes_its_own(store: str) -> None:
 
 
 def test_its_naming() -> None:
-    naming = naming_of(shop())
+    _, naming = graph_of_users(shop())
     assert (naming.user, naming.item, naming.item_key_type) == ("Customer", "Movie", "integer")
     assert naming.interacted == ("RATED", "SEEN BY")
     assert naming.foreign
-    assert naming_of(Config.build({"data": {"interactions": "a.csv"}})) is OWN
+    assert graph_of_users(Config.build({"data": {"interactions": "a.csv"}}))[1] is OWN
 
 
 @pytest.mark.parametrize("name", ["a`b", "`) DETACH DELETE n //", "a'b", "日本", "x" * 250, " "])
