@@ -79,7 +79,7 @@ def write_dataset(dataset: Dataset, store: GraphStore, *, progress: bool = True)
     start = time.perf_counter()
     state = read_state(store)
     loads = tuple(sorted(dataset.loads, key=lambda load: load.number))
-    up_to_date = state is not None and state.state == READY and state.version == dataset.fingerprint
+    up_to_date = state is not None and state.is_ready(dataset.fingerprint)
     # Equal contents may have come by other loads, which nodes and edges name.
     if up_to_date and tables.read_loads(store) == loads:
         store.apply_schema()  # an offline import brings none
@@ -93,7 +93,8 @@ def write_dataset(dataset: Dataset, store: GraphStore, *, progress: bool = True)
             f"{store.uri} holds nodes with the labels {', '.join(NodeLabel)} that kgrec did "
             f"not write; give it an empty database, or another file"
         )
-    target = GraphState(dataset.fingerprint, LOADING, tables.interaction_properties(dataset))
+    properties = tables.edge_properties(*dataset.interactions.values())
+    target = GraphState(dataset.fingerprint, LOADING, properties)
     with _loading(store, target, progress=progress) as (expect, on_rows):
         if empty:
             num_written, num_removed = sum(map(len, (*nodes.values(), *edges.values()))), 0
@@ -143,15 +144,11 @@ def apply_changes(
         key: tables.edge_properties(frame) for key, frame in changes.edges.items()
     }
     stored_properties = {entry.key: entry.properties for entry in read_relations(store)}
-    catalogue = [
-        CatalogueEntry(
-            name,
-            key,
-            role,
-            _either(stored_properties.get(key, ()), written_properties.get(key, ())),
-        )
-        for name, key, role in changes.catalogue
-    ]
+    properties_of = {
+        key: _either(stored_properties.get(key, ()), written_properties.get(key, ()))
+        for _, key, _ in changes.catalogue
+    }
+    catalogue = [CatalogueEntry(*entry, properties_of[entry[1]]) for entry in changes.catalogue]
     splits = [written_properties.get(key, ()) for key in tables.INTERACTION_KEYS]
     target = GraphState(changes.version, LOADING, _either(state.interaction_properties, *splits))
     with _loading(store, target, progress=progress) as (expect, on_rows):

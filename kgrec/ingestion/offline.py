@@ -24,7 +24,7 @@ from kgrec.errors import DataError, StoreError
 from kgrec.files import atomic_folder
 from kgrec.ingestion import tables
 from kgrec.schema import EdgeKey
-from kgrec.store.state import READY, relation_properties
+from kgrec.store.state import READY, GraphState, relation_properties, state_properties
 
 #: Rows that are turned into text at once.
 CHUNK_ROWS = 500_000
@@ -192,14 +192,10 @@ class ImporterFiles:
 
 def _records(dataset: Dataset) -> dict[str, list[dict[str, object]]]:
     """Gives by label the nodes that tell what the graph is."""
-    state: dict[str, object] = {
-        "id": "graph",
-        "version": dataset.fingerprint,
-        "state": READY,
-        "interaction_properties": list(tables.interaction_properties(dataset)),
-    }
+    interaction_properties = tables.edge_properties(*dataset.interactions.values())
+    state = GraphState(dataset.fingerprint, READY, interaction_properties)
     return {
-        "KgrecGraph": [state],
+        "KgrecGraph": [{"id": "graph", **state_properties(state)}],
         "KgrecRelation": [
             {"id": str(entry.key), **relation_properties(entry)}
             for entry in tables.catalogue_of(dataset)

@@ -193,18 +193,14 @@ def _note_unnamed(journal: Journal, names: frozenset[str]) -> None:
 
 def _apply_marks(journal: Journal, marks: Marks) -> Manifest:
     manifest = journal.manifest
-    loads_by_number = {record.load.number: record.load for record in manifest.loads}
-    for number in (*marks.undo, *marks.redo):
-        if number not in loads_by_number:
-            latest_loads = ", ".join(
-                f"{n} ({load.source})" for n, load in list(loads_by_number.items())[-10:]
-            )
-            raise DataError(
-                f"there is no load {number} in {journal.folder}; expected one of "
-                f"{latest_loads or 'none'}"
-            )
-    for number in marks.undo:
-        manifest = manifest.marked(number, undone=True)
-    for number in marks.redo:
-        manifest = manifest.marked(number, undone=False)
+    loads = [record.load for record in manifest.loads]
+    for numbers, undone in ((marks.undo, True), (marks.redo, False)):
+        for number in numbers:
+            if all(load.number != number for load in loads):
+                latest = ", ".join(f"{load.number} ({load.source})" for load in loads[-10:])
+                raise DataError(
+                    f"there is no load {number} in {journal.folder}; expected one of "
+                    f"{latest or 'none'}"
+                )
+            manifest = manifest.marked(number, undone=undone)
     return manifest

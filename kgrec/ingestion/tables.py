@@ -85,11 +85,6 @@ def edge_properties(*frames: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
-def interaction_properties(dataset: Dataset) -> tuple[str, ...]:
-    """Gives which of EDGE_PROPERTIES any interaction of a dataset has."""
-    return edge_properties(*dataset.interactions.values())
-
-
 def catalogue_of(dataset: Dataset) -> tuple[CatalogueEntry, ...]:
     """Gives the catalogue of a dataset."""
     return tuple(

@@ -22,7 +22,7 @@ from kgrec.ingestion.offline import write_offline
 from kgrec.schema import Role
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
-from kgrec.store.state import READY, GraphState, read_state
+from kgrec.store.state import read_state
 
 
 class StoreWork:
@@ -131,50 +131,40 @@ class StoreWork:
         store: GraphStore,
     ) -> tuple[GraphRecord, bool]:
         state = read_state(store)
-        as_recorded = (
-            previous_record is not None
-            and state is not None
-            and state.state == READY
-            and state.version == previous_record.version
-        )
-        if as_recorded and isinstance(target, GraphRecord):
-            return target, False
-        if as_recorded and isinstance(target, Changes):
-            assert previous_record is not None
-            # A caller who goes on to write would write the whole file twice.
-            checkpoint = self._store is None
-            apply_changes(target, store, checkpoint=checkpoint, progress=self._progress)
-            self.applied_changes = target
-            return (
-                replace(
+        if previous_record is None:
+            if state is not None:
+                self._refuse_unknown_loads(store)
+        elif state is not None and state.is_ready(previous_record.version):
+            if isinstance(target, GraphRecord):
+                return target, False
+            if isinstance(target, Changes):
+                # A caller who goes on to write would write the whole file twice.
+                checkpoint = self._store is None
+                apply_changes(target, store, checkpoint=checkpoint, progress=self._progress)
+                self.applied_changes = target
+                record = replace(
                     previous_record,
                     version=target.version,
                     loads=self._loads(),
                     catalogue=target.catalogue,
                     nodes=previous_record.nodes + target.more_nodes,
                     edges=previous_record.edges + target.more_edges,
-                ),
-                target.rows > 0,
-            )
+                )
+                return record, target.rows > 0
         dataset = target if isinstance(target, Dataset) else self._dataset()
-        if previous_record is None:
-            self._refuse_unknown_loads(store, state)
         report = write_dataset(dataset, store, progress=self._progress)
         return self._record(dataset), report.changed
 
     def _dataset(self) -> Dataset:
-        scale_records = self._journal.manifest.scales.get(self._settings)
-        scales = (
-            None if scale_records is None else {k: Scale(**v) for k, v in scale_records.items()}
-        )
+        manifest = self._journal.manifest
+        records = manifest.scales.get(self._settings, {})
+        scales = {name: Scale(**record) for name, record in records.items()}
         dataset, fitted_scales = build_dataset(
             self._journal, self._config.data, self._config.seed, scales=scales
         )
-        if fitted_scales and scale_records is None:
-            new_records = {name: asdict(scale) for name, scale in fitted_scales.items()}
-            self._journal.manifest = replace(
-                self._journal.manifest, scales={self._settings: new_records}
-            )
+        if fitted_scales and self._settings not in manifest.scales:
+            records = {name: asdict(scale) for name, scale in fitted_scales.items()}
+            self._journal.manifest = replace(manifest, scales={self._settings: records})
         return dataset
 
     def _loads(self) -> tuple[int, ...]:
@@ -191,18 +181,16 @@ class StoreWork:
             edges=sum(map(len, dataset.edges().values())),
         )
 
-    def _refuse_unknown_loads(self, store: GraphStore, state: GraphState | None) -> None:
+    def _refuse_unknown_loads(self, store: GraphStore) -> None:
         """Raises StoreError if the graph holds loads that would be lost, as nobody has them."""
-        if state is None:
-            return
-        sources = {source.name: source for source in self._config.data.all_sources()}
+        replaced = {source.name for source in self._config.data.all_sources() if source.replace}
         journal_contents = {record.load.content for record in self._journal.manifest.loads}
         lost_loads = [
             row
             for row in store.read("loads")
             if row["content"] not in journal_contents
             and not row["undone"]
-            and not (row["source"] in sources and sources[row["source"]].replace)
+            and row["source"] not in replaced
         ]
         if lost_loads:
             raise StoreError(

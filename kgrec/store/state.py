@@ -1,7 +1,7 @@
 """The version of the graph in a store, and whether it is whole."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from kgrec.errors import StoreError
 from kgrec.schema import EdgeKey, NodeLabel, Role
@@ -25,6 +25,10 @@ class GraphState:
     state: str
     interaction_properties: tuple[str, ...]
 
+    def is_ready(self, version: str) -> bool:
+        """Whether the graph is whole and of a version."""
+        return (self.state, self.version) == (READY, version)
+
 
 def read_state(store: GraphStore) -> GraphState | None:
     """Gives the state of the graph; None if kgrec never filled it."""
@@ -35,14 +39,14 @@ def read_state(store: GraphStore) -> GraphState | None:
     return GraphState(row["version"], row["state"], tuple(row["interaction_properties"] or ()))
 
 
+def state_properties(state: GraphState) -> dict[str, object]:
+    """Gives what the node of the graph's state holds beside its id."""
+    return {**asdict(state), "interaction_properties": list(state.interaction_properties)}
+
+
 def write_state(store: GraphStore, state: GraphState) -> None:
     """Records the state of the graph."""
-    store.write(
-        "set_graph_state",
-        version=state.version,
-        state=state.state,
-        interaction_properties=list(state.interaction_properties),
-    )
+    store.write("set_graph_state", **state_properties(state))
 
 
 def ready_state(store: GraphStore) -> GraphState:

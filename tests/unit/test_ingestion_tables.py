@@ -11,7 +11,6 @@ from kgrec.ingestion.tables import (
     check_properties,
     edge_frame,
     edge_properties,
-    interaction_properties,
     node_frames,
 )
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split
@@ -57,7 +56,7 @@ def test_catalogue_and_properties_of_a_dataset() -> None:
     empty = edges.iloc[:0]
     splits = {Split.TRAIN: edges.assign(load=1), Split.VALID: empty.assign(rating=1.0)}
     dataset = Dataset(nodes, splits, (RelationTable("view", VIEW, edges, Role.EVIDENCE),))
-    assert interaction_properties(dataset) == ("weight", "load")
+    assert edge_properties(*dataset.interactions.values()) == ("weight", "load")
     assert catalogue_of(dataset) == (CatalogueEntry("view", VIEW, Role.EVIDENCE, ("weight",)),)
     frames = node_frames(dataset)
     assert frames[NodeLabel.ITEM]["title"].isna().all()
