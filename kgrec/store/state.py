@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from kgrec.errors import StoreError
 from kgrec.schema import EdgeKey, NodeLabel, Role
@@ -39,7 +40,7 @@ def read_state(store: GraphStore) -> GraphState | None:
     return GraphState(row["version"], row["state"], tuple(row["interaction_properties"] or ()))
 
 
-def state_properties(state: GraphState) -> dict[str, object]:
+def state_properties(state: GraphState) -> dict[str, Any]:
     """Gives what the node of the graph's state holds beside its id."""
     return {**asdict(state), "interaction_properties": list(state.interaction_properties)}
 
