@@ -30,7 +30,7 @@ import kgrec.publication
 import kgrec.text.encoder
 import kgrec.upkeep.forget
 import kgrec.upkeep.refresh
-from kgrec.ingestion import difference
+from kgrec.ingestion import filling
 from kgrec.publication import lists, vectors
 from kgrec.store.base import GraphStore
 from kgrec.store.embedded import EmbeddedStore
@@ -128,7 +128,7 @@ def child(order: dict[str, Any], told: int, go_on: int, out: BinaryIO, err: Bina
     driver = functools.partial(neo4j.GraphDatabase.driver, max_transaction_retry_time=PATIENCE)
     neo4j.GraphDatabase.driver = driver  # type: ignore[method-assign]
     # Many transactions to stop between.
-    lists.EDGE_ROWS, vectors.VECTOR_ROWS, difference.DELETE_NODES = 15, 8, 1
+    lists.EDGE_ROWS, vectors.VECTOR_ROWS, filling.DELETE_NODES = 15, 8, 1
     stop = Stop(order["stop"], told, go_on)
     stop.watch_statements()
     if stop.name is not None and "." in stop.name:

@@ -17,16 +17,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from forks import answer_orders
 from graph_oracle import random_changes, random_dataset
 
-import kgrec.ingestion.difference
+import kgrec.ingestion.filling
+import kgrec.ingestion.tables
 import kgrec.store.embedded
 import kgrec.store.neo4j
 from kgrec.ingestion import apply_changes, write_dataset
 from kgrec.store.connect import open_store
 
 #: Small batches make many places to be killed at.
-kgrec.ingestion.difference.STRAY_ROWS = 5
-kgrec.ingestion.difference.WRITE_ROWS = 25
-kgrec.ingestion.difference.DELETE_NODES = 5
+kgrec.ingestion.tables.STRAY_ROWS = 5
+kgrec.ingestion.filling.WRITE_ROWS = 25
+kgrec.ingestion.filling.DELETE_NODES = 5
 kgrec.store.embedded.CHUNK_ROWS = 40
 kgrec.store.neo4j.NODE_ROWS = 10
 kgrec.store.neo4j.EDGE_ROWS = 40
