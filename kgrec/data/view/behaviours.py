@@ -99,35 +99,30 @@ class Ratings:
     Attributes:
         behaviours: With their `min_rating`.
         pairs: Folded pairs, int64 (behaviours,).
-        unrated: How many of them have no rating.
         highest: Their highest rating, float64; -inf without any.
     """
 
     behaviours: Behaviours
     pairs: npt.NDArray[np.int64]
-    unrated: npt.NDArray[np.int64]
     highest: npt.NDArray[np.float64]
 
     @classmethod
     def none(cls, behaviours: Behaviours) -> "Ratings":
         """None met so far."""
         size = len(behaviours.names)
-        zeros = np.zeros(size, dtype=np.int64)
-        return cls(behaviours, zeros, zeros.copy(), np.full(size, -np.inf))
+        return cls(behaviours, np.zeros(size, dtype=np.int64), np.full(size, -np.inf))
 
     def see(self, position: int, rating: npt.NDArray[np.float64]) -> None:
         """Takes note of the ratings (n,) of pairs of a behaviour."""
-        rated = rating[~np.isnan(rating)]
         self.pairs[position] += len(rating)
-        self.unrated[position] += len(rating) - len(rated)
-        self.highest[position] = max(self.highest[position], rated.max(initial=-np.inf))
+        highest = np.fmax.reduce(rating, initial=-np.inf)  # of those that there are
+        self.highest[position] = max(self.highest[position], highest)
 
     def plus(self, other: "Ratings") -> "Ratings":
         """Gives what both have met."""
         return Ratings(
             self.behaviours,
             self.pairs + other.pairs,
-            self.unrated + other.unrated,
             np.maximum(self.highest, other.highest),
         )
 
@@ -142,7 +137,7 @@ class Ratings:
             least, setting = rule.min_rating, self.behaviours.settings[position]
             if least is None or not self.pairs[position]:
                 continue
-            if self.unrated[position] == self.pairs[position]:
+            if self.highest[position] == -np.inf:
                 raise ConfigError(
                     f"{setting} = {least:g} needs ratings, but none of the "
                     f"{self.pairs[position]:,} interactions {self.behaviours.names[position]!r} "

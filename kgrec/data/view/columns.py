@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import PropertyRule
@@ -27,14 +26,33 @@ class Column:
     """One column of a source of nodes.
 
     Attributes:
+        rows: The rows of the source.
         column: What the source calls it.
         name: What the property, or the relation of an attribute, is called.
         rule: What becomes of it.
     """
 
+    rows: SourceRows
     column: str
     name: str
     rule: PropertyRule
+
+    def cells(self, kind: str) -> pd.Series:
+        """Gives what the column says of each id: float64 for the kind `number`, else str.
+
+        Raises:
+            DataError: If a number is none.
+        """
+        ids = pd.Index(self.rows.frame["id"])
+        if kind != "number":
+            cells = self.rows.texts(self.column).set_axis(ids)
+            return cells.where(cells != "", None)
+        cells = self.rows.frame[self.column]
+        values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = _is_filled(cells).to_numpy(dtype=bool) & ~np.isfinite(values)
+        step = 'correct it, or let the column be as = "property"'
+        self.rows.refuse(bad, self.column, "a finite number", step)
+        return pd.Series(values, index=ids)
 
 
 def columns_of(rows: SourceRows, label: NodeLabel) -> list[Column]:
@@ -64,7 +82,7 @@ def columns_of(rows: SourceRows, label: NodeLabel) -> list[Column]:
     name_of |= _property_names(rows.source.name, properties, label)
     empty = [column for column in rules if not _is_filled(rows.frame[column]).any()]
     note(rows.source.name, "empty column", len(empty), map(repr, empty))
-    return [Column(c, name_of[c], rule) for c, rule in rules.items() if c not in empty]
+    return [Column(rows, c, name_of[c], rule) for c, rule in rules.items() if c not in empty]
 
 
 def typed(values: pd.Series) -> pd.Series:
@@ -85,15 +103,6 @@ def typed(values: pd.Series) -> pd.Series:
     if filled.str.fullmatch(_DECIMAL).all():
         return values.where(~missing, "nan").astype(np.float64)
     return values.where(~missing, None)
-
-
-def numbers(rows: SourceRows, column: str) -> npt.NDArray[np.float64]:
-    """Gives a column as float64 (n,), NaN where empty; raises DataError for what is no number."""
-    cells = rows.frame[column]
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = _is_filled(cells).to_numpy(dtype=bool) & ~np.isfinite(values)
-    rows.refuse(bad, column, "a finite number", 'correct it, or let the column be as = "property"')
-    return np.asarray(values)
 
 
 def refuse_two_displays(subject: str, names: Iterable[str]) -> None:
@@ -180,21 +189,21 @@ def list_values(values: pd.Series, separator: str | None = "auto") -> pd.Series:
     return single[is_first.to_numpy()]
 
 
-def attribute_values(rows: SourceRows, column: Column, label: NodeLabel) -> pd.DataFrame:
+def attribute_values(column: Column, label: NodeLabel) -> pd.DataFrame:
     """Gives the values of an attribute column, one a row, with VALUE_COLUMNS.
 
     Args:
-        rows: Rows of a source of nodes.
-        column: One of its columns.
-        label: What the rows describe.
+        column: A column of a source of nodes.
+        label: What its rows describe.
 
     Raises:
         DataError: If a value that is to be binned is no number, or none that has a bin.
     """
+    rows = column.rows
     cells = rows.frame[column.column].dropna().astype("str")
     values = list_values(cells, column.rule.split)
     if column.rule.bin is not None:
-        values = _binned(rows, column, values)
+        values = _binned(column, values)
     at = values.index.to_numpy()
     return pd.DataFrame(
         {
@@ -220,12 +229,7 @@ def one_spelling(values: pd.DataFrame) -> pd.DataFrame:
         return values
     forms = {value: unicodedata.normalize("NFC", value) for value in values["value"].unique()}
     composed = values["value"].map(forms)
-    counts = (
-        pd.DataFrame({"relation": values["relation"], "value": composed})
-        .value_counts()
-        .rename("count")
-        .reset_index()
-    )
+    counts = values.assign(value=composed)[["relation", "value"]].value_counts().reset_index()
     counts["key"] = [unicodedata.normalize("NFC", value.casefold()) for value in counts["value"]]
     counts = counts.sort_values(["count", "value"], ascending=[False, True])
     counts["canonical"] = counts.groupby(["relation", "key"])["value"].transform("first")
@@ -244,18 +248,17 @@ def attribute_ids(values: pd.DataFrame) -> pd.Series:
     return values["relation"] + ":" + values["value"]
 
 
-def _binned(rows: SourceRows, column: Column, values: pd.Series) -> pd.Series:
+def _binned(column: Column, values: pd.Series) -> pd.Series:
     codes, distinct = pd.factorize(values)
-    amounts = pd.to_numeric(pd.Series(distinct, dtype="object"), errors="coerce").to_numpy(
-        dtype=np.float64
-    )
+    sizes = pd.to_numeric(pd.Series(distinct, dtype="object"), errors="coerce")
+    amounts = sizes.to_numpy(dtype=np.float64)
     kind = column.rule.bin
     # log2 takes sizes, the others years.
     least, expected = (0.0, "a number from 0 on") if kind == "log2" else (1.0, "a year from 1 on")
     unfit = ~(np.isfinite(amounts) & (amounts >= least))
-    bad = np.zeros(len(rows.frame), dtype=bool)
+    bad = np.zeros(len(column.rows.frame), dtype=bool)
     bad[values.index.to_numpy()[unfit[codes]]] = True
-    rows.refuse(bad, column.column, expected, f"correct it, or take bin = {kind!r} away")
+    column.rows.refuse(bad, column.column, expected, f"correct it, or take bin = {kind!r} away")
     whole = np.floor(amounts).astype(np.int64)
     labels = np.array([_BINS[str(kind)](number) for number in whole.tolist()], dtype=object)
     return pd.Series(labels[codes], index=values.index, dtype="str")

@@ -15,9 +15,7 @@ from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
 
 #: What `label` of a row may be, and the labels of its left and right.
 _ENDS: Mapping[str, tuple[NodeLabel, NodeLabel]] = {
-    "User": (NodeLabel.USER, NodeLabel.USER),
-    "Item": (NodeLabel.ITEM, NodeLabel.ITEM),
-    "Entity": (NodeLabel.ENTITY, NodeLabel.ENTITY),
+    **{str(label): (label, label) for label in NodeLabel},
     "Item/Entity": (NodeLabel.ITEM, NodeLabel.ENTITY),
 }
 _MEMBER_COLUMNS = ["label", "id", "group", "score", "load"]
@@ -208,10 +206,11 @@ def _accepted(rows: SourceRows) -> pd.DataFrame:
     pairs = pairs[~pairs.duplicated(["left", "right", "kind"], keep="last")]
     note(rows.source.name, "not accepted", ~pairs["accepted"])
     pairs = pairs[pairs["accepted"]]
-    return pairs.assign(
-        left_label=pairs["kind"].map({kind: ends[0] for kind, ends in _ENDS.items()}),
-        right_label=pairs["kind"].map({kind: ends[1] for kind, ends in _ENDS.items()}),
-    )
+    labels = {
+        f"{end}_label": pairs["kind"].map({kind: ends[at] for kind, ends in _ENDS.items()})
+        for at, end in enumerate(("left", "right"))
+    }
+    return pairs.assign(**labels)
 
 
 def _members(pairs: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -222,9 +221,7 @@ def _members(pairs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = pd.concat(pairs, ignore_index=True)
     ends = pd.concat(
         [
-            rows[[f"{end}_label", end, "score", "load"]].set_axis(
-                ["label", "id", "score", "load"], axis=1
-            )
+            rows[["score", "load"]].assign(label=rows[f"{end}_label"], id=rows[end])
             for end in ("left", "right")
         ],
         ignore_index=True,

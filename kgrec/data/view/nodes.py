@@ -15,7 +15,6 @@ from kgrec.data.view.columns import (
     attribute_ids,
     attribute_values,
     columns_of,
-    numbers,
     refuse_two_displays,
     typed,
 )
@@ -52,11 +51,11 @@ class _Property:
     """A property and the columns that it is made of, in the order of the sources."""
 
     name: str
-    parts: list[tuple[SourceRows, Column]]
+    parts: list[Column]
 
     def kind(self) -> str:
         """Gives `property`, `number` or `text`; what one source says holds for all."""
-        kinds = {column.rule.kind for _, column in self.parts} - {"property"}
+        kinds = {column.rule.kind for column in self.parts} - {"property"}
         if len(kinds) > 1:
             raise ConfigError(
                 f"the sources {self._sources()} say differently what {self.name!r} is: "
@@ -67,8 +66,8 @@ class _Property:
     def scaled(self) -> tuple[str, PropertyRule] | None:
         """Gives the source that asks for a scaled twin, and its rule."""
         asking = [
-            (rows.source.name, column.rule)
-            for rows, column in self.parts
+            (column.rows.source.name, column.rule)
+            for column in self.parts
             if column.rule.normalise is not None
         ]
         if len({(rule.normalise, rule.impute) for _, rule in asking}) > 1:
@@ -81,21 +80,18 @@ class _Property:
     def merged(self, ids: pd.Index) -> pd.Series:
         """Gives the values (n,) under `ids`: of the first source that has one."""
         kind = self.kind()
-        out: pd.Series | None = None
-        for rows, column in self.parts:
-            values = _cells(rows, column.column, kind).reindex(ids)
-            if out is None:
-                out = values
-                continue
+        out = self.parts[0].cells(kind).reindex(ids)
+        for column in self.parts[1:]:
+            values = column.cells(kind).reindex(ids)
             differ = (out.notna() & values.notna() & (out != values)).to_numpy(dtype=bool)
             examples = map(repr, ids[differ])
-            note(rows.source.name, "conflicting {name}", differ, examples, name=self.name)
+            source = column.rows.source.name
+            note(source, "conflicting {name}", differ, examples, name=self.name)
             out = out.where(out.notna(), values)
-        assert out is not None
         return typed(out) if kind == "property" else out
 
     def _sources(self) -> str:
-        return " and ".join(rows.source.name for rows, _ in self.parts)
+        return " and ".join(column.rows.source.name for column in self.parts)
 
 
 def read_nodes(tables: Sequence[SourceRows], label: NodeLabel) -> NodeTable:
@@ -116,13 +112,11 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel) -> NodeTable:
     latest = [_latest(rows) for rows in tables]
     properties: dict[str, _Property] = {}
     values = []
-    for rows, columns in [(rows, columns_of(rows, label)) for rows in latest]:
-        for column in columns:
-            if column.rule.kind == "attribute":
-                values.append(attribute_values(rows, column, label))
-            else:
-                entry = properties.setdefault(column.name, _Property(column.name, []))
-                entry.parts.append((rows, column))
+    for column in [column for rows in latest for column in columns_of(rows, label)]:
+        if column.rule.kind == "attribute":
+            values.append(attribute_values(column, label))
+        else:
+            properties.setdefault(column.name, _Property(column.name, [])).parts.append(column)
     refuse_two_displays(f"the sources of {label} nodes have", properties)
     described = stacked([rows.frame[["id", "load"]] for rows in latest], _ID_AND_LOAD)
     loads = described.astype(_ID_AND_LOAD).groupby("id")["load"].max()
@@ -140,11 +134,9 @@ def read_nodes(tables: Sequence[SourceRows], label: NodeLabel) -> NodeTable:
 def table_ids(tables: Sequence[SourceRows]) -> pd.Index:
     """Gives the ids that stand in some tables of nodes, sorted."""
     with Report():  # `read_nodes` says it
-        ids = [standing(rows, ["id"]).frame[["id"]] for rows in tables]
-    sorted_ids: pd.Index = pd.Index(
-        stacked(ids, _ID_AND_LOAD)["id"].unique(), dtype="str"
-    ).sort_values()
-    return sorted_ids
+        frames = [standing(rows, ["id"]).frame[["id"]] for rows in tables]
+    ids: pd.Index = pd.Index(stacked(frames, _ID_AND_LOAD)["id"].unique(), dtype="str")
+    return ids.sort_values()
 
 
 def _latest(rows: SourceRows) -> SourceRows:
@@ -158,14 +150,6 @@ def _latest(rows: SourceRows) -> SourceRows:
     again[untimed] = rows.frame[untimed].duplicated(["id", "load", "file"]).to_numpy()
     rows.refuse(again, "id", "every id once", "remove the repeated row, or give the rows times")
     return newest(rows, ["id"], "are older than another one of their id")
-
-
-def _cells(rows: SourceRows, column: str, kind: str) -> pd.Series:
-    ids = pd.Index(rows.frame["id"])
-    if kind == "number":
-        return pd.Series(numbers(rows, column), index=ids)
-    cells = rows.texts(column).set_axis(ids)
-    return cells.where(cells != "", None)
 
 
 def loads_by_id(
@@ -196,19 +180,16 @@ def entity_loads(facts: pd.DataFrame, same: Sequence[RelationTable], table: Node
         table: What tables say of entities.
     """
     ends = [
-        facts.loc[facts[f"{end}_label"] == ENTITY, [end, "load"]].set_axis(["id", "load"], axis=1)
+        facts.loc[facts[f"{end}_label"] == ENTITY].groupby(end, observed=True)["load"].min()
         for end in ("head", "tail")
     ]
     ends += [
-        table.edges[["head", "load"]].set_axis(["id", "load"], axis=1)
+        table.edges.groupby("head")["load"].min()
         for table in same
         if table.key.head == NodeLabel.ENTITY
     ]
-    firsts = [
-        part.groupby("id", observed=True)["load"].min().reset_index().astype({"id": "str"})
-        for part in ends
-    ]
-    first_load = pd.concat(firsts).groupby("id")["load"].min().astype(np.float64)
+    firsts = pd.concat([loads.set_axis(loads.index.astype("str")) for loads in ends])
+    first_load = firsts.groupby(level=0).min().astype(np.float64)
     described = table.frame.set_index("id")["load"].astype(np.float64)
     return described.reindex(first_load.index).fillna(first_load)
 
