@@ -288,10 +288,7 @@ def _explain(exc: ValidationError, source: str) -> str:
             hint = ", or import the module that has the part (kgrec --import MODULE)"
             lines.append(f"{where}: unknown key; check its spelling{hint if is_section else ''}")
         else:
-            actual = (
-                ""
-                if error["type"] in {"missing", "value_error"}
-                else (f", got {json.dumps(error['input'], default=str)}")
-            )
+            says_what = error["type"] in {"missing", "value_error"}
+            actual = "" if says_what else f", got {json.dumps(error['input'], default=str)}"
             lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}{actual}")
     return f"{source}: " + _CREDENTIALS.sub("://…@", "; ".join(lines))

@@ -1,7 +1,6 @@
 """A Neo4j graph that others made as the data: which of its names is what."""
 
 import re
-from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -148,16 +147,12 @@ class AdoptConfig(Settings):
     relations: AdoptedRelations = AdoptedRelations()
 
     @model_validator(mode="after")
-    def _no_credentials(self) -> Self:
+    def _names_are_one_thing_each(self) -> Self:
         if "@" in self.uri:
             raise ValueError(
                 "uri holds credentials; take them out and set KGREC_SOURCE_USER and "
                 "KGREC_SOURCE_PASSWORD"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _labels_differ(self) -> Self:
         labels = [self.user.label, self.item.label, *(entity.label for entity in self.entities)]
         if twice := _repeated(labels):
             raise ValueError(
@@ -166,34 +161,23 @@ class AdoptConfig(Settings):
             )
         for label in labels:
             literal(f"{label}:")  # begins the ids of entities
-        return self
-
-    @model_validator(mode="after")
-    def _interactions_differ(self) -> Self:
         if twice := _repeated([interaction.behaviour() for interaction in self.interactions]):
             raise ValueError(
                 f"two interactions are called {twice!r}; give one of them another name"
             )
-        if twice := _repeated([interaction.type for interaction in self.interactions]):
+        types = [interaction.type for interaction in self.interactions]
+        if twice := _repeated(types):
             raise ValueError(f"the type {twice!r} stands twice under interactions")
         if all(interaction.role != "target" for interaction in self.interactions):
             raise ValueError('no interaction has role = "target": nothing to recommend for')
-        return self
-
-    @model_validator(mode="after")
-    def _types_are_one_thing(self) -> Self:
-        types = {interaction.type for interaction in self.interactions}
-        if overlap := sorted(types & set(self.relations.include)):
+        include, exclude = set(self.relations.include), set(self.relations.exclude)
+        if overlap := sorted(include & set(types)):
             raise ValueError(f"the type {overlap[0]!r} is both an interaction and a relation")
-        if overlap := sorted(set(self.relations.include) & set(self.relations.exclude)):
+        if overlap := sorted(include & exclude):
             raise ValueError(f"relations include and exclude the type {overlap[0]!r}")
         return self
 
 
-def _repeated(names: Iterable[str]) -> str | None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
+def _repeated(names: list[str]) -> str | None:
+    """The first name that stood before."""
+    return next((name for at, name in enumerate(names) if name in names[:at]), None)

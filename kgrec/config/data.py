@@ -171,7 +171,7 @@ class SplitConfig(Settings):
     min_interactions: int = Field(3, ge=1)
 
     @model_validator(mode="after")
-    def _moments_belong_to_a_global_cut(self) -> Self:
+    def _only_what_the_kind_can_take(self) -> Self:
         moments = [at for at in (self.valid_from, self.test_from) if at is not None]
         if moments and self.kind != "temporal_global":
             raise ValueError("valid_from and test_from go with kind = 'temporal_global'")
@@ -179,10 +179,6 @@ class SplitConfig(Settings):
             raise ValueError("give both valid_from and test_from, or neither")
         if moments != sorted(moments):
             raise ValueError("valid_from must not be later than test_from")
-        return self
-
-    @model_validator(mode="after")
-    def _warm_belongs_to_cold_ones(self) -> Self:
         if self.warm and self.kind not in ("cold_item", "cold_user"):
             raise ValueError("warm goes with kind = 'cold_item' or 'cold_user'")
         return self

@@ -54,17 +54,19 @@ class CodedIds:
             events = replace(events, item=item[events.item])
         return events
 
-    def id_pair(self, user: int, item: int) -> tuple[str, str]:
-        """Gives the ids of a pair, for messages."""
-        return str(self.ids[NodeLabel.USER][user]), str(self.ids[NodeLabel.ITEM][item])
-
     def derive(
         self, events: Events, config: DataConfig, seed: int, *, whole: bool
     ) -> InteractionView:
         """Does what `derive_interactions` does, with messages that name ids."""
-        users, items = (self.hashes[label] for label in _CODED)
+        users, items = (self.ids[label] for label in _CODED)
         return derive_interactions(
-            events, users, items, config, seed, whole=whole, name=self.id_pair
+            events,
+            self.hashes[NodeLabel.USER],
+            self.hashes[NodeLabel.ITEM],
+            config,
+            seed,
+            whole=whole,
+            name=lambda user, item: (str(users[user]), str(items[item])),
         )
 
 

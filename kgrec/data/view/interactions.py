@@ -217,14 +217,14 @@ def _held_out(
     targets: Pairs, user_hash: Hashes, item_hash: Hashes, config: DataConfig, seed: int
 ) -> tuple[npt.NDArray[np.int8], HeldOut]:
     """Gives the part of each target (n,), as its source says or as drawn, and what is held out."""
-    sizes = len(user_hash), len(item_hash)
     if "split" in targets.names:
-        parts = targets["split"]
-        return parts, HeldOut.of(targets, parts, *sizes, by_time=False)
-    how = config.split or SplitConfig()
-    parts, cut = split_pairs(targets, user_hash, item_hash, how, seed)
-    by_time = how.kind in TEMPORAL
-    return parts, HeldOut.of(targets, parts, *sizes, by_time=by_time, moments=cut)
+        parts, moments, by_time = targets["split"], None, False
+    else:
+        how = config.split or SplitConfig()
+        parts, moments = split_pairs(targets, user_hash, item_hash, how, seed)
+        by_time = how.kind in TEMPORAL
+    sizes = len(user_hash), len(item_hash)
+    return parts, HeldOut.of(targets, parts, *sizes, by_time=by_time, moments=moments)
 
 
 def _drop_leaks(pairs: Pairs, name: str, users: Mask, items: Mask, held_out: HeldOut) -> None:

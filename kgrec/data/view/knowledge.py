@@ -120,9 +120,7 @@ def derive_knowledge(
         entity_ids = _named_entities(rows, stated, tables, values, texts, node_ids)
         identities = identities.among(NodeLabel.ENTITY, entity_ids)
     link = Link.read(rows.get("link", ()), node_ids[NodeLabel.ITEM], identities)
-    texts = kept_texts(
-        texts, node_ids[NodeLabel.USER], node_ids[NodeLabel.ITEM], identities, held_out
-    )
+    texts = kept_texts(texts, node_ids, identities, held_out)
     facts = _facts(stated, values, texts, node_ids, link, config)
     same = same_as_tables(facts, link)
     loads[NodeLabel.ENTITY] = entity_loads(facts, same, tables[NodeLabel.ENTITY])

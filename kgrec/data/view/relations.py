@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from kgrec.data.tables import RelationTable
@@ -18,7 +17,7 @@ from kgrec.data.view.facts import (
 )
 from kgrec.data.view.findings import note
 from kgrec.data.view.identities import components
-from kgrec.data.view.rows import SourceRows, among
+from kgrec.data.view.rows import Mask, SourceRows, among
 from kgrec.errors import DataError
 from kgrec.schema import SAME_AS, EdgeKey, Role, relation_type
 
@@ -34,10 +33,10 @@ def once(frame: pd.DataFrame, noun: str) -> pd.DataFrame:
     unique = facts["source"].value_counts()
     for name, rows in frame.groupby("source", observed=True):
         note(str(name), "repeated", len(rows) - unique[name], number=len(rows), noun=noun)
-    loops = (facts["head"] == facts["tail"]) & (facts["head_label"] == facts["tail_label"])
+    loops = _joins_itself(facts)
     for name, rows in facts[loops].groupby("source", observed=True):
         note(str(name), "self loop", len(rows), map(repr, rows["head"]), noun=noun)
-    return facts[~loops.to_numpy()].reset_index(drop=True)
+    return facts[~loops].reset_index(drop=True)
 
 
 def about_known(
@@ -78,8 +77,12 @@ def merged(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if not nonempty:
         return parts[0].reindex(columns=FACT_COLUMNS)
     facts = pd.concat(nonempty, ignore_index=True)
+    return _newest(facts[~_joins_itself(facts)])
+
+
+def _joins_itself(facts: pd.DataFrame) -> Mask:
     loops = (facts["head"] == facts["tail"]) & (facts["head_label"] == facts["tail_label"])
-    return _newest(facts[~loops.to_numpy()])
+    return np.asarray(loops.to_numpy(dtype=bool))
 
 
 def without_hubs(facts: pd.DataFrame, most: int | None) -> pd.DataFrame:
@@ -98,7 +101,7 @@ def without_hubs(facts: pd.DataFrame, most: int | None) -> pd.DataFrame:
     at_entity = facts[["head_label", "tail_label"]].to_numpy().T == ENTITY  # (2, edges), as keys
     pairs, counts = np.unique(keys[at_entity], return_counts=True)
     hubs = pairs[counts > most]
-    common: npt.NDArray[np.bool_] = (np.isin(keys, hubs) & at_entity).any(axis=0)
+    common: Mask = (np.isin(keys, hubs) & at_entity).any(axis=0)
     relations, entities = facts["relation"].cat.categories, facts["head"].cat.categories
     examples = (f"{entities[hub % size]!r} by {relations[hub // size]}" for hub in hubs)
     note("graph", "fan-out", common, examples, hubs=len(hubs), most=most)
@@ -164,13 +167,11 @@ def same_as_tables(facts: pd.DataFrame, link: Link) -> tuple[RelationTable, ...]
     """
     members = link.identities.members
     numbers = members["label"].map({label: number for number, label in enumerate(LABELS)})
-    edges = members[["id", "score", "load"]].assign(
-        head_label=numbers.astype(np.int8), tail=members["id"], tail_label=numbers.astype(np.int8)
-    )
+    ends = {f"{end}_label": numbers.astype(np.int8) for end in ("head", "tail")}
+    edges = members[["score", "load"]].assign(head=members["id"], tail=members["id"], **ends)
     edges = link.redirected(edges, ["tail"])
-    itself = (edges["id"] == edges["tail"]) & (edges["head_label"] == edges["tail_label"])
     absent = (edges["tail_label"] == ENTITY) & ~among(edges["tail"], entities_of(facts))
-    edges = edges[~(itself | absent).to_numpy(dtype=bool)].rename(columns={"id": "head"})
+    edges = edges[~(_joins_itself(edges) | absent.to_numpy(dtype=bool))]
     note("same_as", "merged", len(edges))
     tables = []
     for group, rows in edges.groupby(["head_label", "tail_label"]):
@@ -196,7 +197,7 @@ def _newest(facts: pd.DataFrame) -> pd.DataFrame:
     return facts[keep].reset_index(drop=True)
 
 
-def _connected(frame: pd.DataFrame, entities: pd.Index) -> npt.NDArray[np.bool_]:
+def _connected(frame: pd.DataFrame, entities: pd.Index) -> Mask:
     """Tells for each triple (n,) whether its connected component holds something known."""
     ids = pd.concat([frame["head"], frame["tail"]], ignore_index=True)
     is_item = np.concatenate([frame["head_label"], frame["tail_label"]]) == ITEM

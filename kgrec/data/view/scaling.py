@@ -130,50 +130,34 @@ def scaled_numbers(
     Raises:
         DataError: If a twin's name is taken, or a logarithm is asked of a number below 0.
     """
-    out: dict[NodeLabel, pd.DataFrame] = {}
-    fitted_scales: dict[str, Scale] = {}
+    frames = dict(nodes)
+    used_scales: dict[str, Scale] = {}
     for label, frame in nodes.items():
+        ids = frame["id"]
         if label == NodeLabel.ITEM:
-            looked_at = among(frame["id"], train_items)
+            fit_mask = among(ids, train_items)
         else:
-            counts = identities.canonical(label, frame["id"])
-            looked_at = (counts == frame["id"]).to_numpy(dtype=bool)
-        out[label], own = _with_twins(label, frame, rules[label], looked_at, scales)
-        fitted_scales |= own
-    return out, fitted_scales
-
-
-def _with_twins(
-    label: NodeLabel,
-    frame: pd.DataFrame,
-    rules: Mapping[str, tuple[str, PropertyRule]],
-    fit_mask: npt.NDArray[np.bool_],
-    earlier_scales: Mapping[str, Scale],
-) -> tuple[pd.DataFrame, dict[str, Scale]]:
-    """Does it for one label, fitted on the nodes of a mask (n,)."""
-    scales: dict[str, Scale] = {}
-    whom = _FITTED_ON[label]
-    for name, (source, rule) in rules.items():
-        twin, key = f"{name}_scaled", f"{label}.{name}"
-        if twin in frame.columns:
-            raise DataError(
-                f"{source}: the scaled twin of {name!r} would be {twin!r}, which is a column "
-                f"already; rename the column"
-            )
-        values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
-        _refuse_negative(source, name, frame["id"], values, rule)
-        scale = earlier_scales.get(key)
-        earlier = scale is not None and (scale.kind, scale.impute) == (rule.normalise, rule.impute)
-        if scale is None or not earlier:
-            if not (fit_mask & ~np.isnan(values)).any():
-                note(source, "{twin} not fitted", 1, twin=twin, whom=whom, name=name)
-                continue
-            scale = Scale.fit(values, fit_mask, rule)
-        verb = "fitted earlier" if earlier else "fitted"
-        note(source, "{twin}", scale.fitted, twin=twin, whom=whom, verb=verb, scale=scale)
-        frame = frame.assign(**{twin: scale.apply(values)})
-        scales[key] = scale
-    return frame, scales
+            fit_mask = (identities.canonical(label, ids) == ids).to_numpy(dtype=bool)
+        for name, (source, rule) in rules[label].items():
+            twin, key = f"{name}_scaled", f"{label}.{name}"
+            if twin in frames[label].columns:
+                raise DataError(
+                    f"{source}: the scaled twin of {name!r} would be {twin!r}, which is a column "
+                    f"already; rename the column"
+                )
+            values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            _refuse_negative(source, name, ids, values, rule)
+            words = {"twin": twin, "whom": _FITTED_ON[label]}
+            scale, verb = scales.get(key), "fitted earlier"
+            if scale is None or (scale.kind, scale.impute) != (rule.normalise, rule.impute):
+                if not (fit_mask & ~np.isnan(values)).any():
+                    note(source, "{twin} not fitted", 1, name=name, **words)
+                    continue
+                scale, verb = Scale.fit(values, fit_mask, rule), "fitted"
+            note(source, "{twin}", scale.fitted, verb=verb, scale=scale, **words)
+            frames[label] = frames[label].assign(**{twin: scale.apply(values)})
+            used_scales[key] = scale
+    return frames, used_scales
 
 
 def _filled(values: Numbers, filler: float | None) -> Numbers:

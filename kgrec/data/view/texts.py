@@ -63,8 +63,7 @@ def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: int | None) 
 
 def kept_texts(
     texts: pd.DataFrame,
-    users: pd.Index,
-    items: pd.Index,
+    node_ids: Mapping[NodeLabel, pd.Index],
     identities: Identities,
     held_out: HeldOutIds,
 ) -> pd.DataFrame:
@@ -72,8 +71,7 @@ def kept_texts(
 
     Args:
         texts: TEXT_COLUMNS.
-        users: All known user ids.
-        items: All known item ids.
+        node_ids: By label all known ids of users and of items.
         identities: Which ids count for others.
         held_out: What is held out.
 
@@ -82,14 +80,12 @@ def kept_texts(
     """
     if texts.empty:
         return texts
-    ends = {
-        "user": identities.canonical(NodeLabel.USER, texts["user"]),
-        "item": identities.canonical(NodeLabel.ITEM, texts["item"]),
-    }
+    labels = {"user": NodeLabel.USER, "item": NodeLabel.ITEM}
+    ends = {end: identities.canonical(label, texts[end]) for end, label in labels.items()}
     leaving = held_out.leaves(ends["user"], ends["item"], texts["time"])
     _count(texts[leaving], "held out")
-    for end, known_ids in (("user", users), ("item", items)):
-        stray = texts[end].notna().to_numpy() & ~among(texts[end], known_ids)
+    for end, label in labels.items():
+        stray = texts[end].notna().to_numpy() & ~among(texts[end], node_ids[label])
         ends[end] = ends[end].where(~stray, None)
         _count(texts[stray & ~leaving], "unknown {end}", end=end)
     alone = (ends["user"].isna() & ends["item"].isna()).to_numpy()
@@ -125,14 +121,8 @@ def text_nodes(texts: pd.DataFrame) -> pd.DataFrame:
     spellings = spellings[~spellings.duplicated("entity")]
     spaced = spellings["text"].str.replace(r"\s+", " ", regex=True).str.strip()
     name = spaced.str.slice(0, NAME_LENGTH).str.strip()
-    return pd.DataFrame(
-        {
-            "id": spellings["entity"],
-            "kind": spellings["kind"],
-            "text": spellings["text"],
-            "name": name,
-        }
-    ).reset_index(drop=True)
+    nodes = spellings[["entity", "kind", "text"]].rename(columns={"entity": "id"})
+    return nodes.assign(name=name).reset_index(drop=True)
 
 
 def _query_ids(texts: pd.Series) -> pd.Series:
