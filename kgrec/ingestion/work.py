@@ -12,8 +12,7 @@ from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Catalogue, GraphRecord, graph_address
 from kgrec.data.tables import Changes, Dataset
 from kgrec.data.unchanged import view_settings
-from kgrec.data.view.build import build_dataset
-from kgrec.data.view.delta import derive_changes
+from kgrec.data.view.build import build_dataset, derive_changes
 from kgrec.data.view.scaling import Scale
 from kgrec.errors import StoreError
 from kgrec.files import stamp_of

@@ -14,7 +14,7 @@ from kgrec.data.journal.manifest import GraphRecord, graph_address, journal_fold
 from kgrec.data.reading.files import find_files
 from kgrec.data.tables import Changes
 from kgrec.data.unchanged import view_settings
-from kgrec.data.view.delta import derive_changes
+from kgrec.data.view.build import derive_changes
 from kgrec.errors import ConfigError, DataError, StoreBusy, StoreUnavailable
 from kgrec.files import stamp_of
 from kgrec.graph.data import GraphData

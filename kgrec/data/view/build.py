@@ -1,18 +1,20 @@
-"""The journal's rows into one Dataset."""
+"""The journal's rows into one Dataset, or into the changes that new interactions make to it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import DataConfig, Kind
-from kgrec.data.cleaning.report import current_report
-from kgrec.data.fingerprint import hash_ids
+from kgrec.data.cleaning.report import Report, current_report
+from kgrec.data.fingerprint import edge_hashes, hash_ids, node_hashes, total, version_of
 from kgrec.data.journal.events import Events
 from kgrec.data.journal.journal import Journal, Part
-from kgrec.data.tables import Dataset
+from kgrec.data.journal.manifest import GraphRecord
+from kgrec.data.tables import Changes, Dataset, named_edges
 from kgrec.data.view.identities import Identities, read_identities
 from kgrec.data.view.interactions import InteractionView, derive_interactions
 from kgrec.data.view.knowledge import KnowledgeView, derive_knowledge
@@ -26,12 +28,14 @@ from kgrec.schema import NodeLabel, Split
 #: Events that are folded at once, where a user's events can be folded without the others'.
 PART_EVENTS = 5_000_000
 
+#: Kinds of source whose rows depend on what is held out, or merge ids.
+_ENTANGLED = ("reviews", "queries", "same_as")
+
 _CODED = (NodeLabel.USER, NodeLabel.ITEM)
-_Positions = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class CodedIds:
+class _CodedIds:
     """What codes stand for.
 
     Attributes:
@@ -95,7 +99,7 @@ def build_dataset(
     rows = _rows(journal, config)
     same = rows.get("same_as", ())
     identities = read_identities(same, _known_ids(journal, rows) if same else None)
-    coded = coded_ids(journal, identities)
+    coded = _coded_ids(journal, identities)
     view = _derive(journal, coded, config, seed, on_events)
     if not view.users.any():
         raise DataError("no interaction is left; see what was left out with kgrec check")
@@ -113,7 +117,7 @@ def build_dataset(
     return _assembled(journal, coded, view, knowledge), knowledge.scales
 
 
-def coded_ids(journal: Journal, identities: Identities) -> CodedIds:
+def _coded_ids(journal: Journal, identities: Identities) -> _CodedIds:
     """Gives what the journal's codes stand for; an id that counts for others gets a code."""
     ids, hashes, canonical = {}, {}, {}
     for label in _CODED:
@@ -128,7 +132,7 @@ def coded_ids(journal: Journal, identities: Identities) -> CodedIds:
         ids[label] = np.asarray(own, dtype=object)
         hashes[label] = hash_ids(pd.Index(ids[label]))
         canonical[label] = merged
-    return CodedIds(ids, hashes, canonical)
+    return _CodedIds(ids, hashes, canonical)
 
 
 def _rows(journal: Journal, config: DataConfig) -> dict[Kind, list[SourceRows]]:
@@ -151,7 +155,7 @@ def _rows(journal: Journal, config: DataConfig) -> dict[Kind, list[SourceRows]]:
 
 def _derive(
     journal: Journal,
-    coded: CodedIds,
+    coded: _CodedIds,
     config: DataConfig,
     seed: int,
     on_events: Callable[[Events], None] | None,
@@ -184,7 +188,7 @@ def _known_ids(
 
 
 def _first_loads(
-    journal: Journal, label: NodeLabel, coded: CodedIds, keep: npt.NDArray[np.bool_]
+    journal: Journal, label: NodeLabel, coded: _CodedIds, keep: npt.NDArray[np.bool_]
 ) -> pd.Series:
     """The load that first named each id that counts and is kept, by the id."""
     first = journal.first_loads(label)
@@ -197,7 +201,7 @@ def _first_loads(
 
 def _assembled(
     journal: Journal,
-    coded: CodedIds,
+    coded: _CodedIds,
     view: InteractionView,
     knowledge: KnowledgeView,
 ) -> Dataset:
@@ -206,7 +210,7 @@ def _assembled(
         label: index[label].get_indexer(pd.Index(coded.ids[label])).astype(np.int32)
         for label in _CODED
     }
-    relations = [replace(table, edges=_placed(table.edges, place)) for table in view.behaviours]
+    relations = [replace(table, edges=_with_ends(table.edges, place)) for table in view.behaviours]
     for table in knowledge.relations:
         ends = {
             end: index[label].get_indexer(pd.Index(table.edges[end])).astype(np.int32)
@@ -215,16 +219,126 @@ def _assembled(
         relations.append(replace(table, edges=table.edges.assign(**ends)))
     return Dataset(
         knowledge.nodes,
-        {split: _placed(frame, place) for split, frame in view.splits.items()},
+        {split: _with_ends(frame, place) for split, frame in view.splits.items()},
         tuple(sorted(relations, key=lambda table: table.key)),
         tuple(record.load for record in journal.active()),
         current_report().notes(),
     )
 
 
-def _placed(edges: pd.DataFrame, place: Mapping[NodeLabel, _Positions]) -> pd.DataFrame:
-    """Edges from users to items with positions instead of codes."""
+def _with_ends(edges: pd.DataFrame, ends: Mapping[NodeLabel, npt.NDArray[Any]]) -> pd.DataFrame:
+    """Edges from users to items with something else, per label by code, in the place of codes."""
     return edges.assign(
-        head=place[NodeLabel.USER][edges["head"].to_numpy()],
-        tail=place[NodeLabel.ITEM][edges["tail"].to_numpy()],
+        head=ends[NodeLabel.USER][edges["head"].to_numpy()],
+        tail=ends[NodeLabel.ITEM][edges["tail"].to_numpy()],
     )
+
+
+def derive_changes(
+    journal: Journal, graph: GraphRecord, config: DataConfig, seed: int
+) -> Changes | None:
+    """Gives what the loads since a graph was written change in it, without deriving all of it anew.
+
+    Where every step of the settings depends on a user's own rows alone, only the users that the new
+    rows name can change. They are derived twice, without and with the new rows; the difference is
+    what a store has to write.
+
+    Args:
+        journal: The rows.
+        graph: What the graph holds; derived with the same settings.
+        config: What is done with rows.
+        seed: Of the split.
+
+    Returns:
+        The changes; None if more than the interactions of some users may have changed, so that
+        the graph must be derived as a whole.
+    """
+    active, earlier = journal.active(), set(graph.loads)
+    before = [record for record in active if record.load.number in earlier]
+    new_loads = [record for record in active if record.load.number not in earlier]
+    if (
+        len(before) < len(graph.loads)
+        or any(record.load.kind != "interactions" for record in new_loads)
+        or any(record.load.kind in _ENTANGLED for record in active)
+        or config.cleaning.max_per_day is not None
+        or not is_local(config)
+    ):
+        return None
+    behaviours = tuple(config.all_behaviours())
+    coded = _coded_ids(journal, read_identities(()))
+    concerned = np.zeros(len(coded.ids[NodeLabel.USER]), dtype=bool)
+    concerned[journal.events(behaviours, loads=new_loads).user] = True
+
+    events = journal.events(behaviours, users=concerned)
+    is_old = np.isin(events.load, graph.loads)
+    with Report():  # said when they came
+        old = coded.derive(events.take(is_old), config, seed, whole=False)
+    new = coded.derive(events, config, seed, whole=False)
+    items = journal.is_named(NodeLabel.ITEM, before)
+    fresh = {NodeLabel.USER: new.users & ~old.users, NodeLabel.ITEM: new.items & ~items}
+    nodes = _new_nodes(journal, coded, fresh)
+    return None if nodes is None else _changes(journal, graph, coded, old, new, nodes)
+
+
+def _new_nodes(
+    journal: Journal, coded: _CodedIds, fresh: Mapping[NodeLabel, npt.NDArray[np.bool_]]
+) -> dict[NodeLabel, pd.DataFrame] | None:
+    """Gives the nodes that only the new rows name; None if another row speaks of one of them."""
+    mentioned = journal.mentioned() if any(mask.any() for mask in fresh.values()) else set()
+    nodes = {}
+    for label, mask in fresh.items():
+        codes = np.flatnonzero(mask)
+        ids = coded.ids[label][codes]
+        if not mentioned.isdisjoint(ids):
+            return None
+        load = journal.first_loads(label)[codes].astype(np.int64)
+        nodes[label] = pd.DataFrame({"id": pd.Series(ids, dtype="str"), "load": load})
+    return nodes
+
+
+def _changes(
+    journal: Journal,
+    graph: GraphRecord,
+    coded: _CodedIds,
+    old: InteractionView,
+    new: InteractionView,
+    nodes: dict[NodeLabel, pd.DataFrame],
+) -> Changes:
+    value = int(graph.version, 16)
+    for label, frame in nodes.items():
+        value += total(node_hashes(label, hash_ids(frame["id"]), frame.drop(columns="id")))
+    edges, gone_edges, more = {}, {}, 0
+    # Both have the same sets of edges, those of the settings.
+    sides = [named_edges(view.splits, view.behaviours) for view in (old, new)]
+    for (name, key, old_edges), (_, _, new_edges) in zip(*sides, strict=True):
+        was, now = (
+            frame.set_index(pd.Index(edge_hashes(name, key, frame, coded.hashes)))
+            for frame in (old_edges, new_edges)
+        )
+        value += total(now.index.to_numpy()) - total(was.index.to_numpy())
+        more += len(now) - len(was)
+        upserts, deletions = now[~now.index.isin(was.index)], was[~was.index.isin(now.index)]
+        deletions = deletions[~_pairs(deletions).isin(_pairs(now))]
+        if len(upserts):
+            edges[key] = _with_ends(upserts, coded.ids).reset_index(drop=True)
+        if len(deletions):
+            pairs = _with_ends(deletions[["head", "tail"]], coded.ids)
+            gone_edges[key] = pairs.reset_index(drop=True)
+    catalogue = {key: (name, key, role) for name, key, role in graph.catalogue}
+    catalogue |= {t.key: (t.name, t.key, t.role) for t in new.behaviours}
+    return Changes(
+        base=graph.version,
+        version=version_of(value),
+        nodes={label: frame for label, frame in nodes.items() if len(frame)},
+        gone_nodes={},
+        edges=edges,
+        gone_edges=gone_edges,
+        catalogue=tuple(catalogue[key] for key in sorted(catalogue)),
+        loads=tuple(record.load for record in journal.active()),
+        more_nodes=sum(map(len, nodes.values())),
+        more_edges=more,
+    )
+
+
+def _pairs(frame: pd.DataFrame) -> pd.Series:
+    return frame["head"].astype(np.int64) * 2**32 + frame["tail"].astype(np.int64)
