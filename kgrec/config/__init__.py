@@ -145,8 +145,10 @@ class Config(Settings):
         Raises:
             ConfigError: If the name is no name of a section, or that of something else.
         """
-        present = cls.__pydantic_fields__.get(name)
-        is_taken = hasattr(cls, name) if present is None else not _is_part(present.annotation)
+        field = cls.__pydantic_fields__.get(name)
+        present = cls if field is None else field.annotation
+        is_part = isinstance(present, type) and issubclass(present, PartConfig)
+        is_taken = not is_part and (field is not None or hasattr(cls, name))
         if is_taken or not name.isidentifier() or name.startswith(("_", "model_")):
             raise ConfigError(
                 f"{name!r} cannot be a section of the settings: it is taken, or no plain name; "
@@ -212,10 +214,6 @@ class Config(Settings):
     def to_json(self) -> str:
         """The settings as JSON, without anything from the environment."""
         return self.model_dump_json(indent=2)
-
-
-def _is_part(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, PartConfig)
 
 
 for _part in registry.parts():

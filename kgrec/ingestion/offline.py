@@ -246,13 +246,8 @@ def _parts(
 
 def _kind(column: pd.Series) -> str:
     """Gives the importer's type of a column."""
-    if pd.api.types.is_bool_dtype(column.dtype):
-        return "boolean"
-    if pd.api.types.is_integer_dtype(column.dtype):
-        return "long"
-    if pd.api.types.is_float_dtype(column.dtype):
-        return "double"
-    return "string[]" if isinstance(column.iloc[0], list) else "string"
+    text = "string[]" if isinstance(column.iloc[0], list) else "string"
+    return {"b": "boolean", "i": "long", "u": "long", "f": "double"}.get(column.dtype.kind, text)
 
 
 def _cells(column: pd.Series, kind: str, where: str) -> pa.Array:

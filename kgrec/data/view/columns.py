@@ -159,7 +159,7 @@ def _is_filled(values: pd.Series) -> pd.Series:
 #: Columns of a frame of values and their types: the relation, the node's id and the position of
 #: its label in NodeLabel, one value, the load and the source.
 VALUE_COLUMNS = {
-    "relation": "str", "head": "str", "label": "int8", "value": "str", "load": "int64",
+    "relation": "str", "head": "str", "head_label": "int8", "value": "str", "load": "int64",
     "source": "str",
 }  # fmt: skip
 
@@ -209,7 +209,7 @@ def attribute_values(column: Column, label: NodeLabel) -> pd.DataFrame:
         {
             "relation": pd.array([column.name], dtype="str").repeat(len(at)),
             "head": rows.frame["id"].iloc[at].array,
-            "label": np.int8(list(NodeLabel).index(label)),
+            "head_label": np.int8(list(NodeLabel).index(label)),
             "value": values.array,
             "load": rows.frame["load"].to_numpy(np.int64)[at],
             "source": pd.array([rows.source.name], dtype="str").repeat(len(at)),

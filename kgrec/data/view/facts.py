@@ -103,7 +103,7 @@ def read_stated(
             {
                 **{column: rows.texts(column) for column in ("relation", "head", "tail")},
                 "weight": rows.numbers("weight"),
-                "time": rows.times(),
+                "time": rows.numbers("time"),
                 "load": rows.frame["load"].to_numpy(np.int64),
                 "source": pd.Categorical([name], dtype=names).repeat(len(rows.frame)),
                 "at": np.arange(len(rows.frame)),

@@ -264,10 +264,9 @@ class BlockFolder:
         )
 
     def _is_split_given(self, events: Events) -> bool:
-        rows = np.flatnonzero(events.split != NO_SPLIT)
-        targets = set(np.array(self.behaviours.names)[self.behaviours.targets])
-        names = {events.behaviours[position] for position in np.unique(events.behaviour[rows])}
-        return not targets.isdisjoint(names)
+        targets = np.array(self.behaviours.names)[self.behaviours.targets]
+        with_split = events.behaviour[events.split != NO_SPLIT]
+        return bool(np.isin(np.array(events.behaviours)[np.unique(with_split)], targets).any())
 
     def _fold_block(self, events: Events, low: int, high: int) -> Folded:
         """Folds the events of the users from `low` to before `high`."""

@@ -164,7 +164,9 @@ def _facts(
     config: DataConfig,
 ) -> pd.DataFrame:
     """Joins the facts of all kinds, each once and between the ids that count."""
-    attributes, of_texts = _attribute_facts(values), text_facts(texts)
+    columns = values[["relation", "head", "head_label", "load"]]
+    attributes = facts_frame({**columns, "tail": attribute_ids(values), "tail_label": ENTITY})
+    of_texts = text_facts(texts)
     frame_of = {kind: part.frame for kind, part in stated.items()}
     frames = [attributes, *of_texts, *frame_of.values()]
     ids = vocabulary(
@@ -194,16 +196,3 @@ def _facts(
         parts.append(once(link.redirected(edges), "edges"))
     parts.append(occurring(pd.concat(parts), attributes[of_entities]))
     return without_hubs(merged(parts), config.cleaning.max_fan_out)
-
-
-def _attribute_facts(values: pd.DataFrame) -> pd.DataFrame:
-    return facts_frame(
-        {
-            "relation": values["relation"],
-            "head": values["head"],
-            "head_label": values["label"],
-            "tail": attribute_ids(values),
-            "tail_label": ENTITY,
-            "load": values["load"],
-        }
-    )

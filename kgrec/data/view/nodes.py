@@ -145,7 +145,7 @@ def _latest(rows: SourceRows) -> SourceRows:
     cells = [name for name in rows.frame.columns if name not in ("time", "deleted", "file", "row")]
     place = [*cells, "file"]
     rows = rows.take(~rows.frame.duplicated([*place, "time"]).to_numpy())
-    untimed = np.isnan(rows.times())
+    untimed = np.isnan(rows.numbers("time"))
     again = np.zeros(len(untimed), dtype=bool)
     again[untimed] = rows.frame[untimed].duplicated(["id", "load", "file"]).to_numpy()
     rows.refuse(again, "id", "every id once", "remove the repeated row, or give the rows times")

@@ -58,12 +58,11 @@ class SourceRows:
             f"{self.frame[column].iloc[first]!r}{more}; {step}"
         )
 
-    def times(self) -> npt.NDArray[np.float64]:
-        """The times, float64 (n,) seconds since 1970 UTC (exact), NaN where there is none."""
-        return self.numbers("time")
-
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
-        """A column of numbers, float64 (n,), NaN where there is none or no such column."""
+        """A column of numbers, float64 (n,), NaN where there is none or no such column.
+
+        Times are seconds since 1970 UTC, exact.
+        """
         if column not in self.frame.columns:
             return np.full(len(self.frame), np.nan)
         cells = self.frame[column]
@@ -102,7 +101,7 @@ def standing(rows: SourceRows, keys: Sequence[str], before: int | None = None) -
         before: Rows of this moment or later, tombstones as well, are not known yet; None knows all.
     """
     if before is not None:
-        late = rows.times() >= before
+        late = rows.numbers("time") >= before
         note(rows.source.name, "after the cut", late & ~rows.deleted())
         rows = rows.take(~late)
     deleted = rows.deleted()
@@ -118,7 +117,7 @@ def newest(rows: SourceRows, keys: Sequence[str], how: str) -> SourceRows:
 
     Rows without a time are older than those with one. `how` says what the others are, in a report.
     """
-    times = rows.times()
+    times = rows.numbers("time")
     order = np.lexsort((rows.order(), np.where(np.isnan(times), -np.inf, times)))
     last = ~rows.frame.iloc[order].duplicated(list(keys), keep="last").to_numpy()
     note(rows.source.name, "older row", ~last, how=how)
@@ -143,7 +142,7 @@ def among(values: pd.Series, ids: pd.Index) -> Mask:
 
 def _taken_back(rows: SourceRows, keys: Sequence[str], deleted: Mask) -> Mask:
     key = rows.frame.groupby(list(keys), sort=False).ngroup().to_numpy()
-    times, order = rows.times(), rows.order()
+    times, order = rows.numbers("time"), rows.order()
     timed = ~np.isnan(times)
     # By key: the last time named by a tombstone, and the last places of tombstones.
     until = np.full(len(rows.frame), -np.inf)

@@ -52,7 +52,7 @@ def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: int | None) 
                         if kind == "reviews"
                         else _query_ids(frame["text"]),
                         **{name: latest.texts(name) for name in ("user", "item", "text")},
-                        "time": latest.times(),
+                        "time": latest.numbers("time"),
                         "load": frame["load"].to_numpy(np.int64),
                         "source": source,
                     }
@@ -100,12 +100,10 @@ def text_facts(texts: pd.DataFrame) -> list[pd.DataFrame]:
         rows = texts[texts["kind"] == word]
         for relation, head, tail in ((by, "user", "entity"), (on, "entity", "item")):
             edges = rows[rows[head].notna() & rows[tail].notna()]
-            columns = {"head": edges[head], "tail": edges[tail], "time": edges["time"]}
-            labels = {"head_label": _LABELS[head], "tail_label": _LABELS[tail]}
             name = pd.Series(relation, index=edges.index, dtype="str")
-            facts.append(
-                facts_frame({"relation": name, **columns, **labels, "load": edges["load"]})
-            )
+            columns = {"relation": name, "head": edges[head], "tail": edges[tail]}
+            labels = {"head_label": _LABELS[head], "tail_label": _LABELS[tail]}
+            facts.append(facts_frame({**columns, **labels, **edges[["time", "load"]]}))
     return facts
 
 
