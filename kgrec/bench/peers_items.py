@@ -20,8 +20,7 @@ from kgrec.evaluation.floors import (
 )
 from kgrec.graph.data import GraphData
 from kgrec.model.incidence import Incidence
-from kgrec.model.item_to_item import Ease
-from kgrec.model.itemknn import ItemKNN
+from kgrec.model.item_to_item import Ease, ItemKNN
 from kgrec.model.popularity import Popularity
 from kgrec.training.inner_split import history_of
 

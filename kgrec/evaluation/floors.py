@@ -13,8 +13,7 @@ from kgrec.evaluation.cohorts import distinct_counts
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
 from kgrec.model.incidence import Incidence
-from kgrec.model.item_to_item import Ease
-from kgrec.model.itemknn import ItemKNN
+from kgrec.model.item_to_item import Ease, ItemKNN
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer
 from kgrec.schema import NodeLabel, Split

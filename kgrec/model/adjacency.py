@@ -56,20 +56,13 @@ class RelationAdjacency:
         edge_type: int64 (E,) in 0 … num_relations - 1.
         num_nodes: Number of nodes N.
         num_relations: Number of directed relations R.
-        norm: float32 (E,), the factor of each edge beside its relation's weight; None is
-            `symmetric_norm`.
 
     Raises:
         ShapeError: If edge_index and edge_type do not belong together.
     """
 
     def __init__(
-        self,
-        edge_index: Tensor,
-        edge_type: Tensor,
-        num_nodes: int,
-        num_relations: int,
-        norm: Tensor | None = None,
+        self, edge_index: Tensor, edge_type: Tensor, num_nodes: int, num_relations: int
     ) -> None:
         if edge_index.shape != (2, len(edge_type)):
             raise ShapeError(
@@ -78,7 +71,7 @@ class RelationAdjacency:
             )
         self.num_nodes = num_nodes
         self.num_relations = num_relations
-        self.norm = symmetric_norm(edge_index, edge_type, num_nodes) if norm is None else norm
+        self.norm = symmetric_norm(edge_index, edge_type, num_nodes)
         self.edge_type = edge_type  # (E,)
         self._edge_index = edge_index
         source, target = edge_index

@@ -44,7 +44,8 @@ class Embeddings(Scorer):
 
     def item_likeness(self, item_indices: Tensor) -> Tensor:
         """Gives the cosines of items (B,) with all, (B, num_items)."""
-        return cosines(self.item_embedding, item_indices)
+        unit = functional.normalize(self.item_embedding, dim=1)
+        return unit[item_indices] @ unit.T
 
     def to(self, device: torch.device) -> Self:
         """The same scorer on a device."""
@@ -77,8 +78,7 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
         project: W, (c, d), what makes X of the texts of nodes to come; None without texts.
         own: s of users and items, (U + I, d).
         message: y of all nodes, (N, d).
-        pointer: int32 (N + 1,), the incoming edges of each node.
-        source: int32 (E,), where they come from.
+        source: int32 (E,), where the network's edges come from.
         edge_type: int16 (E,), their relation.
         weight: (E,), a_e.
     """
@@ -97,8 +97,8 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
     project: Tensor | None = None
 
     def __post_init__(self) -> None:
-        self.pointer, self.source = self.network.pointer, self.network.source
-        self.edge_type, self.weight = self.network.kind, self.network.weight
+        self.source, self.edge_type = self.network.source, self.network.kind
+        self.weight = self.network.weight
         num_scored = self.num_users + self.num_items
         self.message = self.network.message()
         self.own = self.network.x[:num_scored] / (self.network.num_layers + 1)
@@ -148,7 +148,7 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
         """Decomposes exactly, with the two norms of the cosine held."""
         items = item_indices.to(self.own.device)
         target = self.item_embedding[items]  # (k, d)
-        edges = slice(int(self.pointer[user_index]), int(self.pointer[user_index + 1]))
+        edges = self.network.incoming(user_index)
         parts = self.weight[edges, None] * self.message[self.source[edges]]  # (e, d)
         by_edge = target @ (parts / self.user_norm[user_index]).T  # (k, e)
         own_items = self.history.row(user_index)  # (h,)
@@ -168,7 +168,7 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
 
     def without(self, user_index: int, items: Tensor) -> Tensor:
         """Takes off what the items bring to the user's embedding, its norm held."""
-        edges = slice(int(self.pointer[user_index]), int(self.pointer[user_index + 1]))
+        edges = self.network.incoming(user_index)
         is_own = self.edge_type[edges] == self.relation_names.index(_TO_USER)
         is_own &= torch.isin(self.source[edges], items.to(self.source) + self.num_users)
         message = self.weight[edges][is_own] @ self.message[self.source[edges][is_own]]
@@ -182,7 +182,7 @@ class PropagationScorer(Embeddings, kind="PropagationScorer"):
         out = user.new_zeros(len(items), 1 + len(self.relation_names))
         out[:, 0] = self.own[nodes] @ user
         for row, node in enumerate(nodes.tolist()):
-            edges = slice(int(self.pointer[node]), int(self.pointer[node + 1]))
+            edges = self.network.incoming(node)
             values = self.weight[edges] * (self.message[self.source[edges]] @ user)
             out[row].index_add_(0, 1 + self.edge_type[edges].int(), values)
         out /= self.item_norm[items, None]
@@ -270,9 +270,3 @@ class EmbeddingScorer(Embeddings, kind="EmbeddingScorer"):
             take_rows(self.item_bias, graph.items),
             graph.history,
         )
-
-
-def cosines(embedding: Tensor, rows: Tensor) -> Tensor:
-    """Gives the cosines of rows (B,) int64 of an embedding (n, d) with all of it, (B, n)."""
-    unit = functional.normalize(embedding, dim=1)
-    return unit[rows] @ unit.T

@@ -270,7 +270,7 @@ def weighted_gram(
     relations: Sequence[RelationRows],
     relation_weights: Mapping[str, float],
     dtype: torch.dtype,
-    row_weight: Tensor | None = None,
+    row_weight: Tensor,
 ) -> Tensor:
     """Gives Xᵀ D X + Σ_r w_r A_rᵀ A_r, dense (num_items, num_items), in one pass over all rows.
 
@@ -279,10 +279,8 @@ def weighted_gram(
         relations: A_r.
         relation_weights: w_r by name.
         dtype: Of the result.
-        row_weight: The diagonal of D, (num_users,); None is 1 each.
+        row_weight: The diagonal of D, (num_users,).
     """
-    if row_weight is None:
-        row_weight = torch.ones(history.num_rows)
     row_weight = row_weight.to(history.device, dtype)
     rows, weights = stacked_rows(history, row_weight, relations, relation_weights)
     return rows.gram(weights, dtype)
@@ -293,7 +291,7 @@ def kernel_gram(
     ranks: Tensor,
     bandwidth: float,
     dtype: torch.dtype,
-    row_weight: Tensor | None = None,
+    row_weight: Tensor,
 ) -> Tensor:
     """Gives Σ_u d_u exp(-|r_ui - r_uj| / h) x_ui x_uj, dense (num_items, num_items).
 
@@ -304,7 +302,7 @@ def kernel_gram(
         ranks: (n,) each entry's place among its user's by time.
         bandwidth: h, in places.
         dtype: Of the result.
-        row_weight: d, (num_users,); None is 1 each.
+        row_weight: d, (num_users,).
     """
     size = history.num_columns
     gram = torch.zeros(size * size, dtype=dtype, device=history.device)
@@ -314,7 +312,6 @@ def kernel_gram(
         partner, counts = history.places(rows[entry])  # (p,)
         entry = torch.repeat_interleave(entry, counts)
         value = torch.exp(-(ranks[entry] - ranks[partner]).abs() / bandwidth).to(dtype)
-        if row_weight is not None:
-            value *= row_weight[rows[entry]].to(dtype)
+        value *= row_weight[rows[entry]].to(dtype)
         gram.index_add_(0, history.columns[entry] * size + history.columns[partner], value)
     return gram.view(size, size)

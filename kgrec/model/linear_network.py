@@ -85,11 +85,6 @@ class LinearNetwork:
         kind = narrow(edge_type[order])
         return cls(x, pointer, source, kind, norm[order], relation_weight, num_layers)
 
-    @property
-    def num_nodes(self) -> int:
-        """N."""
-        return len(self.x)
-
     @cached_property
     def weight(self) -> Tensor:
         """a, float32 (E,): what each edge's message is multiplied by."""
@@ -98,20 +93,16 @@ class LinearNetwork:
     @cached_property
     def target(self) -> Tensor:
         """int64 (E,), where each edge arrives."""
-        nodes = torch.arange(self.num_nodes, device=self.x.device)
+        nodes = torch.arange(len(self.x), device=self.x.device)
         return torch.repeat_interleave(nodes, self.pointer.diff())
 
-    @cached_property
-    def layers(self) -> tuple[Tensor, ...]:
-        """X, P X, …, P^L X, each (N, d); made when first asked for."""
-        out = [self.x]
-        for _ in range(self.num_layers):
-            out.append(self.propagate(out[-1]))
-        return tuple(out)
+    def incoming(self, node: int) -> slice:
+        """The places of a node's incoming edges."""
+        return slice(int(self.pointer[node]), int(self.pointer[node + 1]))
 
     def propagate(self, x: Tensor, num_rows: int | None = None) -> Tensor:
         """Gives rows 0 … num_rows - 1 of P x for x (N, k); None is all rows."""
-        rows = self.num_nodes if num_rows is None else num_rows
+        rows = len(self.x) if num_rows is None else num_rows
         stop = int(self.pointer[rows])
         return sum_rows(self.pointer[: rows + 1], self.source[:stop], x, self.weight[:stop])
 

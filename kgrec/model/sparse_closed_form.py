@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -67,7 +68,7 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
         neighbours: int = 64,
         hubs: int = 64,
         fan_out: int = 1_000,
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> Self:
         """Counts G, inverts it around each item, and keeps B where P was found.
 
@@ -106,12 +107,9 @@ class SparseClosedForm(FromHistory, kind="SparseClosedForm"):
             hubs=head.sort().values,
             neighbours=min(neighbours, max(n - len(head), 0)),
             fan_out=fan_out,
-            progress=None if progress is None else lambda i, m: progress("count", i, m),
+            progress=partial(progress, "count"),
         )
-        inverse = sparse_inverse(
-            gram,
-            progress=None if progress is None else lambda i, m: progress("solve", i, m),
-        )
+        inverse = sparse_inverse(gram, progress=partial(progress, "solve"))
         columns = inverse.hub_columns
         columns[inverse.hubs, torch.arange(len(head), device=head.device)] = 0.0
         weights = inverse.values.neg_().div_(inverse.diagonal[inverse.pattern.columns])

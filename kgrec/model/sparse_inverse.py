@@ -54,8 +54,7 @@ def sparse_gram(
     hubs: Tensor,
     neighbours: int,
     fan_out: int,
-    pairs_at_once: int = _PAIRS_AT_ONCE,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> SparseGram:
     """Counts G and picks each item's neighbours.
 
@@ -70,7 +69,6 @@ def sparse_gram(
         hubs: (h,) int64, unique.
         neighbours: At most so many an item, by |G_ik| / √(G_ii G_kk); of equals the first.
         fan_out: The longest row whose pairs are counted.
-        pairs_at_once: Bounds the working memory, not the answer.
         progress: Is told how many of how many items are counted.
     """
     n = rows.num_columns
@@ -82,7 +80,7 @@ def sparse_gram(
     nearest = torch.full((n, neighbours), -1, dtype=torch.int32, device=rows.device)
     keys, values = [], []
     scale = diagonal.rsqrt()
-    for start, stop, cells, sums in _blocks(rows, row_weight, fan_out, pairs_at_once):
+    for start, stop, cells, sums in _blocks(rows, row_weight, fan_out):
         item, partner = cells // n, cells % n
         at = place[partner]
         is_hub = at >= 0
@@ -93,14 +91,13 @@ def sparse_gram(
         upper = (item < partner) & (place[item] < 0)
         keys.append(cells[upper])
         values.append(sums[upper])
-        if progress is not None:
-            progress(stop, n)
+        progress(stop, n)
     hub_columns[hubs, torch.arange(len(hubs), device=rows.device)] = diagonal[hubs]
     return SparseGram(diagonal, hubs, hub_columns, torch.cat(keys), torch.cat(values), nearest)
 
 
 def _blocks(
-    rows: Incidence, row_weight: Tensor, fan_out: int, limit: int
+    rows: Incidence, row_weight: Tensor, fan_out: int
 ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
     """Yields blocks of items, the cells of their rows of G off the diagonal, and their values."""
     n = rows.num_columns
@@ -109,7 +106,7 @@ def _blocks(
     ends = pointer_of(reach[by_item.columns])[by_item.pointer]
     start = 0
     while start < n:
-        bound = int(ends[start]) + limit
+        bound = int(ends[start]) + _PAIRS_AT_ONCE
         stop = int(torch.searchsorted(ends, bound, right=True)) - 1
         stop = min(max(stop, start + 1), n)
         block = torch.arange(start, stop, device=rows.device)
@@ -166,10 +163,7 @@ class SparseInverse:
 
 
 def sparse_inverse(
-    gram: SparseGram,
-    *,
-    cells_at_once: int = _CELLS_AT_ONCE,
-    progress: Callable[[int, int], None] | None = None,
+    gram: SparseGram, *, progress: Callable[[int, int], None] = lambda *_: None
 ) -> SparseInverse:
     """Inverts G on the neighbourhood of each item, together with the hubs.
 
@@ -180,7 +174,6 @@ def sparse_inverse(
 
     Args:
         gram: G.
-        cells_at_once: Bounds the working memory, not the answer.
         progress: Is told how many of how many items are solved.
 
     Raises:
@@ -201,7 +194,7 @@ def sparse_inverse(
     order = counts.argsort(stable=True)  # neighbourhoods of one size share a batch
     start = 0
     while start < n:
-        batch = max(1, cells_at_once // (1 + int(counts[order[start]]) + h) ** 2)
+        batch = max(1, _CELLS_AT_ONCE // (1 + int(counts[order[start]]) + h) ** 2)
         stop = min(start + batch, n)
         items = order[start:stop]
         width = int(counts[items[-1]])
@@ -210,8 +203,7 @@ def sparse_inverse(
         values[items, :width] = column[:, 1 : 1 + width]
         hub_columns[items] = column[:, 1 + width :]
         start = stop
-        if progress is not None:
-            progress(stop, n)
+        progress(stop, n)
     block = hub_columns[gram.hubs]
     hub_columns[gram.hubs] = (block + block.mT) / 2
     cells = (gram.neighbours >= 0) & (place < 0)[:, None]

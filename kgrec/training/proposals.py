@@ -16,7 +16,7 @@ from kgrec.errors import ConfigError
 from kgrec.evaluation.floors import train_history
 from kgrec.graph.data import GraphData, SyntheticEdges
 from kgrec.model.incidence import Incidence
-from kgrec.model.itemknn import ItemKNN
+from kgrec.model.item_to_item import ItemKNN
 from kgrec.model.kernels import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer

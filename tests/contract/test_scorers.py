@@ -18,8 +18,7 @@ from kgrec.model.directed import DirectedRidge
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
-from kgrec.model.item_to_item import Ease
-from kgrec.model.itemknn import ItemKNN
+from kgrec.model.item_to_item import Ease, ItemKNN
 from kgrec.model.network import GraphNetwork
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer

@@ -11,8 +11,7 @@ from kgrec.errors import DataError, ShapeError
 from kgrec.graph.data import GraphData
 from kgrec.model.closed_form import ClosedForm
 from kgrec.model.incidence import Incidence
-from kgrec.model.item_to_item import Ease, recency_weights
-from kgrec.model.itemknn import ItemKNN
+from kgrec.model.item_to_item import Ease, ItemKNN, recency_weights
 from kgrec.model.kernels import Likeness
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import FromHistory

@@ -68,7 +68,7 @@ def test_gram_adds_up_relations() -> None:
     for r in ROWS:
         A = r.rows.dense(torch.float64)
         wanted += WEIGHTS[r.name] * A.T @ A
-    got = weighted_gram(HISTORY, ROWS, WEIGHTS, torch.float64)
+    got = weighted_gram(HISTORY, ROWS, WEIGHTS, torch.float64, torch.ones(HISTORY.num_rows))
     torch.testing.assert_close(got, wanted, rtol=1e-14, atol=1e-14)
 
 

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from kgrec.errors import ConfigError, ShapeError
 from kgrec.model.incidence import Incidence
-from kgrec.model.item_to_item import Ease, ease_weights
-from kgrec.model.itemknn import ItemKNN
+from kgrec.model.item_to_item import Ease, ItemKNN, ease_weights
 from kgrec.model.popularity import Popularity
 
 #: Users 0 … 3 over items 0 … 2: {0, 1}, {0, 1}, {1, 2}, {}.
@@ -105,9 +104,9 @@ class TestItemKNN:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         user, item = random_pairs(3, 50, 30, 400)
-        monkeypatch.setattr("kgrec.model.itemknn._CELLS_AT_ONCE", 7 * 30)  # blocks of 7 items
+        monkeypatch.setattr("kgrec.model.item_to_item._CELLS_AT_ONCE", 7 * 30)  # blocks of 7 items
         rows = ItemKNN.fit(Incidence.from_pairs(user, item, 50, 30), neighbours=8, shrink=2.0)
-        monkeypatch.setattr("kgrec.model.itemknn._DENSE_UP_TO", 0)
+        monkeypatch.setattr("kgrec.model.item_to_item._DENSE_UP_TO", 0)
         scattered = ItemKNN.fit(Incidence.from_pairs(user, item, 50, 30), neighbours=8, shrink=2.0)
         X = dense(user, item, 50, 30)
         n = X.sum(0)

@@ -18,7 +18,7 @@ from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.fusion import Fusion
 from kgrec.model.graph_scorer import EmbeddingScorer, PropagationScorer
 from kgrec.model.incidence import Incidence
-from kgrec.model.itemknn import ItemKNN
+from kgrec.model.item_to_item import ItemKNN
 from kgrec.model.network import GraphNetwork, GraphTensors
 from kgrec.model.popularity import Popularity
 from kgrec.model.scorer import Scorer

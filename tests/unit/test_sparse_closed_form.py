@@ -156,16 +156,18 @@ def test_score_is_the_sum_of_rows_and_the_diagonal_is_zero(hubs: int) -> None:
     torch.testing.assert_close(model.score(users), history.dense()[users] @ B)
 
 
-def test_blocks_and_batches_change_nothing() -> None:
+def test_blocks_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     history = drawn()
     n = history.num_columns
 
     def made(pairs: int, cells: int) -> torch.Tensor:
+        monkeypatch.setattr("kgrec.model.sparse_inverse._PAIRS_AT_ONCE", pairs)
+        monkeypatch.setattr("kgrec.model.sparse_inverse._CELLS_AT_ONCE", cells)
         gram = sparse_gram(
             history, torch.ones(60), torch.full((n,), 2.0),
-            hubs=torch.tensor([0, 2]), neighbours=6, fan_out=100, pairs_at_once=pairs,
+            hubs=torch.tensor([0, 2]), neighbours=6, fan_out=100,
         )  # fmt: skip
-        inverse = sparse_inverse(gram, cells_at_once=cells)
+        inverse = sparse_inverse(gram)
         P = torch.zeros(n, n)
         P[inverse.pattern.rows, inverse.pattern.columns] = inverse.values
         P[:, inverse.hubs] = inverse.hub_columns
