@@ -11,6 +11,7 @@ from kgrec.graph.data import GraphData, IndexArray, Interactions, RelationEdges
 from kgrec.graph.tensors import build_hetero
 from kgrec.model.adjacency import RelationAdjacency
 from kgrec.model.incidence import Incidence
+from kgrec.model.linear_network import LinearNetwork
 from kgrec.model.network import GraphTensors, RelationPropagation
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split, relation_type
 from kgrec.vocabulary import Vocabulary
@@ -120,6 +121,14 @@ def propagate(
 ) -> Tensor:
     """P x, one product; `accumulate` makes all of a network's at once."""
     return adjacency.by_target.sum(x, adjacency.values(weight, hidden))
+
+
+def linear_layers(network: LinearNetwork) -> list[Tensor]:
+    """X, P X, …, P^L X of a trained network."""
+    out = [network.x]
+    for _ in range(network.num_layers):
+        out.append(network.propagate(out[-1]))
+    return out
 
 
 def layers_of(encoder: RelationPropagation, x: Tensor) -> list[Tensor]:

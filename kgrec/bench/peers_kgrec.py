@@ -46,7 +46,7 @@ def fit_kgrec_attention(job: Job) -> PeerFit:
 
 def fit_content_knn(job: Job) -> PeerFit:
     """Sums the cosines of item texts."""
-    vectors = text_features(job.graph, job.config.text)[NodeLabel.ITEM]
+    vectors = text_features(job.graph, job.config.text)[0][NodeLabel.ITEM]
     if not vectors.any():
         raise DataError(
             "no item has a text, so content-knn has nothing to compare; give [data] items with a "

@@ -217,16 +217,11 @@ class GraphData:
 
 def _joined(first: Interactions, second: Interactions) -> Interactions:
     """Both, sorted by user and item as a store gives them."""
-    user = np.concatenate([first.user_index, second.user_index])
-    item = np.concatenate([first.item_index, second.item_index])
-    order = np.lexsort((item, user))
-
-    def column(name: str) -> npt.NDArray[np.float64] | None:
-        a, b = getattr(first, name), getattr(second, name)
-        if a is None and b is None:
-            return None
-        parts = [np.full(len(x), np.nan) if c is None else c for x, c in ((first, a), (second, b))]
-        joined: npt.NDArray[np.float64] = np.concatenate(parts)[order]
-        return joined
-
-    return Interactions(user[order], item[order], column("rating"), column("time"))
+    columns = {}
+    for name in {**first._columns(), **second._columns()}:
+        values = [getattr(part, name) for part in (first, second)]
+        for at, part in enumerate((first, second)):
+            values[at] = np.full(len(part), np.nan) if values[at] is None else values[at]
+        columns[name] = np.concatenate(values)
+    joined = Interactions(**columns)
+    return joined.take(np.lexsort((joined.item_index, joined.user_index)))

@@ -31,7 +31,7 @@ from kgrec.text.templates import (
 from kgrec.text.whiten import Whitening as TextSpace
 
 __all__ = [
-    "TextSpace", "display_names", "node_texts", "text_features", "text_space",
+    "TextSpace", "display_names", "node_texts", "text_features",
     "write_text_vectors",
 ]  # fmt: skip
 
@@ -84,38 +84,25 @@ def node_texts(graph: GraphData, config: TextConfig) -> dict[NodeLabel, list[str
 
 
 def text_features(
-    graph: GraphData, config: TextConfig, cache_dir: Path | None = None
-) -> dict[NodeLabel, npt.NDArray[np.float32]]:
+    graph: GraphData,
+    config: TextConfig,
+    cache_dir: Path | None = None,
+    space: TextSpace | None = None,
+) -> tuple[dict[NodeLabel, npt.NDArray[np.float32]], TextSpace]:
     """Gives frozen text features: encoded, then whitened over all labels together.
 
     Args:
         graph: The graph.
         config: How to encode.
         cache_dir: Where vectors are kept; None is `text` in the user's cache.
+        space: Put the texts into this space; None finds theirs.
 
     Returns:
         Per label float32 (n, c), the same c for all, at most `components`; rows of zeros for nodes
-        without text, which propagation fills.
+        without text, which propagation fills. And the space they are in.
 
     Raises:
         ConfigError: If the model cannot be loaded.
-    """
-    return text_space(graph, config, cache_dir)[0]
-
-
-def text_space(
-    graph: GraphData,
-    config: TextConfig,
-    cache_dir: Path | None = None,
-    space: TextSpace | None = None,
-) -> tuple[dict[NodeLabel, npt.NDArray[np.float32]], TextSpace]:
-    """Gives text features as `text_features` does, and the space they are in.
-
-    Args:
-        graph: The graph.
-        config: How to encode.
-        cache_dir: Where vectors are kept; None is `text` in the user's cache.
-        space: Put the texts into this space; None finds theirs.
     """
     texts = node_texts(graph, config)
     stacked = [text for label in NodeLabel for text in texts[label]]
@@ -307,7 +294,7 @@ def write_text_vectors(graph: GraphData, config: TextConfig, store: GraphStore) 
         StoreError: If the store refuses.
     """
     counts = {}
-    for label, matrix in text_features(graph, config).items():
+    for label, matrix in text_features(graph, config)[0].items():
         rows = np.flatnonzero(matrix.any(axis=1))
         if len(rows):
             ids = graph.vocabularies[NodeLabel(label)].ids

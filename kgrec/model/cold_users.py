@@ -107,15 +107,10 @@ class ColdUsers(Wrapping, kind="ColdUsers"):
             return self.scorer.contributions(user_index, item_indices)
         profiles = self.profiles
         items = item_indices.cpu()
-        own = self.history.row(user_index)
         base = profiles.base[items]  # (k,)
         profile = profiles.factors[self._place[user_index]] @ profiles.directions[:, items]  # (k,)
-        score = base + profile
-        return Contributions(
-            score=score,
-            own_items=own,
-            by_item=score.new_zeros(len(score), len(own)),
-            rest=score,
+        return replace(
+            self.unexplained(user_index, base + profile),
             relation_names=("self", "profile"),
             by_relation=torch.stack([base, profile], dim=1),
         )

@@ -1,4 +1,4 @@
-"""Scores as sums of item-to-item weights over what a user has: EASE, ItemKNN, and what all share."""
+"""Scores as sums of item-to-item weights over what a user has: EASE, ItemKNN, what they share."""
 
 from dataclasses import dataclass
 from typing import Self

@@ -128,11 +128,9 @@ class Candidates:
 
     def _torn(self, matches: Matches) -> npt.NDArray[np.bool_]:
         """Says of which pairs (p,) another key says that it is another pair."""
-        if not self._one_to_one:
-            return np.zeros(len(matches.left), dtype=bool)
         torn = np.zeros(len(matches.left), dtype=bool)
-        for nodes in (matches.left, matches.right):
-            torn |= np.bincount(nodes, matches.unique)[nodes] > 1 if len(nodes) else False
+        for nodes in (matches.left, matches.right) if self._one_to_one else ():
+            torn |= np.bincount(nodes, matches.unique)[nodes] > 1
         return torn
 
     def _add_matches(
@@ -216,15 +214,13 @@ class Candidates:
         at, to = (new[end].to_numpy(np.int64) for end in ("left", "right"))
         new["log_odds"] += self.evidence.log_odds(at, to)
         joint = pd.concat([self.pairs, new], ignore_index=True) if len(self.pairs) else new
-        self.pairs = self._scored(joint.reset_index(drop=True), *free)
-
-    def _scored(self, pairs: pd.DataFrame, left: Index, right: Index) -> pd.DataFrame:
-        """Scores the pairs of free nodes; pairs that others lost to still count as rivals."""
-        at, to = (pairs[end].to_numpy(np.int64) for end in ("left", "right"))
-        fresh = scores(at, to, pairs["log_odds"].to_numpy(float), rivals=self._one_to_one)
-        fresh[pairs["certain"].to_numpy(bool)] = 1.0
-        open_ = np.isin(at, left) & np.isin(to, right)
-        return pairs.assign(score=np.where(open_, fresh, pairs["score"]))
+        self.pairs = joint.reset_index(drop=True)
+        # Pairs of nodes that are settled keep their score, and still count as rivals.
+        at, to = (self.pairs[end].to_numpy(np.int64) for end in ("left", "right"))
+        fresh = scores(at, to, self.pairs["log_odds"].to_numpy(float), rivals=self._one_to_one)
+        fresh[self.pairs["certain"].to_numpy(bool)] = 1.0
+        is_free = np.isin(at, free[0]) & np.isin(to, free[1])
+        self.pairs["score"] = np.where(is_free, fresh, self.pairs["score"])
 
     def _tell_common(self, plural: str, matches: Matches) -> None:
         if not matches.common:

@@ -44,11 +44,6 @@ class OwnEncoder:
     function: Encode
     version: str
 
-    @property
-    def space(self) -> tuple[str, str, str]:
-        """What its vectors are cached under; nothing of kgrec's own encoders begins like this."""
-        return ("own", self.name, self.version)
-
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Gives float32 vectors (n, d) of n texts, of unit length or zero.
 
@@ -91,11 +86,6 @@ def register_encoder(name: str, function: Encode, *, version: str) -> None:
     _ENCODERS[name] = OwnEncoder(name, function, version)
 
 
-def own_encoder(name: str | None) -> OwnEncoder | None:
-    """Gives the encoder that was registered under a name; None if there is none."""
-    return None if name is None else _ENCODERS.get(name)
-
-
 # Texts a shard: a few seconds of work on a CPU, which is what a kill can cost.
 _CHUNK = 1024
 _POOLING = "mean+l2"
@@ -122,8 +112,7 @@ def encode_texts(
         ConfigError: If the model cannot be loaded, or not even one text fits into memory.
         ShapeError: If a registered encoder gave something else than one vector a text.
     """
-    own = own_encoder(config.model)
-    cache = VectorCache(cache_dir, _space(config) if own is None else own.space)
+    cache = VectorCache(cache_dir, _space(config))
     unique = list(dict.fromkeys(text for text in texts if text))
     vector_of = cache.load(unique)
     missing = [text for text in unique if text not in vector_of]
@@ -157,9 +146,8 @@ def load_encoder(config: TextConfig, device: str | None = None) -> "Encoder | Ow
     Raises:
         ConfigError: If the model cannot be loaded.
     """
-    own = own_encoder(config.model)
-    if own is not None:
-        return own
+    if config.model in _ENCODERS:
+        return _ENCODERS[config.model]
     location = _model_location(config.model)
     return Encoder(location, config.max_tokens, config.batch_size, device)
 
@@ -251,7 +239,9 @@ def _model_location(model: str | None) -> str:
 
 
 def _space(config: TextConfig) -> tuple[str, str, str]:
-    """What vectors of a transformers model are cached under."""
+    """What vectors are cached under; only those of one's own encoders begin with "own"."""
+    if config.model in _ENCODERS:
+        return "own", config.model, _ENCODERS[config.model].version
     return _fingerprint(_model_location(config.model)), _POOLING, str(config.max_tokens)
 
 

@@ -17,7 +17,7 @@ from kgrec.config import Config
 from kgrec.errors import ConfigError
 from kgrec.evaluation.evaluate import peak_memory_mb
 from kgrec.graph.data import GraphData
-from kgrec.graph.texts import TextSpace, text_space
+from kgrec.graph.texts import TextSpace, text_features
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
 from kgrec.training.choices import CHOICES, Choices
@@ -131,7 +131,7 @@ def read_texts(config: Config, graph: GraphData) -> tuple[TextFeatures | None, T
     )
     if not (config.text.enabled and read):
         return None, None  # encoding costs a minute and more
-    text, space = text_space(graph, config.text)
+    text, space = text_features(graph, config.text)
     return (text, space) if any(matrix.any() for matrix in text.values()) else (None, None)
 
 

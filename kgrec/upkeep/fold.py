@@ -22,7 +22,7 @@ from kgrec.errors import RunError, ShapeError
 from kgrec.files import atomic_folder
 from kgrec.graph.data import GraphData
 from kgrec.graph.tensors import typed_edges
-from kgrec.graph.texts import display_names, text_space
+from kgrec.graph.texts import display_names, text_features
 from kgrec.model.cold import ColdCompletion, Completion, Wrapping
 from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.network import GraphTensors
@@ -220,7 +220,7 @@ class _Texts:
         space = self.run.space
         if space is None:
             return None
-        return text_space(self.graph, self.run.config.text, space=space)[0]
+        return text_features(self.graph, self.run.config.text, space=space)[0]
 
     @property
     def of_new(self) -> TextFeatures | None:

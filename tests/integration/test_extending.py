@@ -22,7 +22,7 @@ from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.errors import ConfigError, RunError
 from kgrec.explanation.explainer import explain
-from kgrec.graph.texts import text_space
+from kgrec.graph.texts import text_features
 from kgrec.model.incidence import Incidence
 from kgrec.model.kinds import described, from_description
 from kgrec.model.popularity import Popularity
@@ -241,7 +241,7 @@ def test_the_encoder_is_right(page: Page) -> None:
     assert run.config.text.model == "word-hashes"
     assert run.space is not None
     assert len(run.space.mean) == 256
-    features, _ = text_space(graph, run.config.text, page.folder / "elsewhere", run.space)
+    features, _ = text_features(graph, run.config.text, page.folder / "elsewhere", run.space)
     assert features[NodeLabel.ITEM].any(axis=1).sum() == NUM_ITEMS  # the novel one has no title
 
 
@@ -318,7 +318,7 @@ def test_an_encoder_that_is_not_registered_is_a_model(
     monkeypatch.setattr(AutoConfig, "from_pretrained", missing)
     settings = Config.build({"data": {"interactions": "x"}, "text": {"model": "word_hashes"}})
     with pytest.raises(ConfigError, match="registers an encoder of your own"):
-        text_space(page.names["graph"], settings.text)
+        text_features(page.names["graph"], settings.text)
 
 
 def test_the_command_line_imports_what_it_is_told_to(

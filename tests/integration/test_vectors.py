@@ -23,7 +23,7 @@ def test_vectors_are_written_and_the_nearest_found(
         write_dataset(load_dataset(config.data, 0), store)
         graph = fetch_graph(store)
         written = write_text_vectors(graph, config.text, store)
-        features = text_features(graph, config.text)[NodeLabel.ITEM]
+        features = text_features(graph, config.text)[0][NodeLabel.ITEM]
         ids, matrix = store.vectors(NodeLabel.ITEM)
         rows = store.read(
             "nearest", label=NodeLabel.ITEM, vector=features[3].tolist(), limit=graph.num_items

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from graphs import history_of, random_graph, tensors_of
+from graphs import history_of, linear_layers, random_graph, tensors_of
 
 from kgrec.explanation.counterfactual import carried, renormalised_drop
 from kgrec.explanation.explainer import Explainer, explain
@@ -176,7 +176,7 @@ def test_removing_a_path_costs_what_it_carries(layers: int, renormalise: bool) -
             gone = np.array(route.edges)
             gone = torch.from_numpy(np.concatenate([gone, ends.networks.twins_of(gone)]))
             less = scorer.network.without(gone, renormalise=renormalise)
-            z = sum(less.layers) / (layers + 1)
+            z = sum(linear_layers(less)) / (layers + 1)
             rest = float(z[user] @ z[GRAPH.num_users + item])
             if renormalise:
                 norms = float(z[user].norm() * z[GRAPH.num_users + item].norm()) * 0.2

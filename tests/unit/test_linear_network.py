@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from graphs import history_of, layers_of, random_graph, tensors_of
+from graphs import history_of, layers_of, linear_layers, random_graph, tensors_of
 
 from kgrec.model.adjacency import symmetric_norm
 from kgrec.model.graph_scorer import PropagationScorer
@@ -28,25 +28,17 @@ def dense(keep: torch.Tensor | None = None, norm: torch.Tensor | None = None) ->
     return matrix
 
 
-def layers(network: LinearNetwork) -> list[torch.Tensor]:
-    """X, P X, …, P^L X."""
-    out = [network.x]
-    for _ in range(network.num_layers):
-        out.append(network.propagate(out[-1]))
-    return out
-
-
 def test_layers_are_powers_of_the_matrix() -> None:
     matrix = dense()
-    assert len(layers(NETWORK)) == 4
-    for power, layer in enumerate(layers(NETWORK)):
+    assert len(linear_layers(NETWORK)) == 4
+    for power, layer in enumerate(linear_layers(NETWORK)):
         wanted = torch.linalg.matrix_power(matrix, power) @ X
         torch.testing.assert_close(layer, wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_the_message_is_the_mean_of_all_layers_but_the_last() -> None:
-    torch.testing.assert_close(NETWORK.message(), sum(layers(NETWORK)[:-1]) / 4)
-    torch.testing.assert_close(NETWORK.propagate(X, 7), layers(NETWORK)[1][:7])
+    torch.testing.assert_close(NETWORK.message(), sum(linear_layers(NETWORK)[:-1]) / 4)
+    torch.testing.assert_close(NETWORK.propagate(X, 7), linear_layers(NETWORK)[1][:7])
     still = LinearNetwork.of_edges(X, TENSORS.edge_index, TENSORS.edge_type, WEIGHT, 0)
     assert not still.message().any()
 
@@ -65,7 +57,7 @@ def test_without_some_edges(renormalise: bool) -> None:
     assert int((~keep).sum()) == 3
     held = symmetric_norm(TENSORS.edge_index, TENSORS.edge_type, TENSORS.num_nodes)[keep]
     wanted = dense(keep, None if renormalise else held) @ X
-    torch.testing.assert_close(layers(less)[1], wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(linear_layers(less)[1], wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_the_order_of_edges_does_not_matter() -> None:
@@ -73,13 +65,15 @@ def test_the_order_of_edges_does_not_matter() -> None:
     again = LinearNetwork.of_edges(
         X, TENSORS.edge_index[:, order], TENSORS.edge_type[order], WEIGHT, 3
     )
-    assert torch.equal(layers(again)[3], layers(NETWORK)[3])
+    assert torch.equal(linear_layers(again)[3], linear_layers(NETWORK)[3])
 
 
 def test_the_scorer_keeps_the_network_it_was_trained_with() -> None:
     net = GraphNetwork(TENSORS, channels=6, generator=torch.Generator().manual_seed(0))
     kept = PropagationScorer.from_network(net, TENSORS, history_of(GRAPH), 0.2).network
-    for layer, trained in zip(layers(kept), layers_of(net.encoder, net.features()), strict=True):
+    for layer, trained in zip(
+        linear_layers(kept), layers_of(net.encoder, net.features()), strict=True
+    ):
         torch.testing.assert_close(layer, trained.detach(), atol=1e-6, rtol=1e-5)
     assert (kept.source.dtype, kept.kind.dtype) == (torch.int32, torch.int16)
     torch.testing.assert_close(kept.relation_weight, net.encoder.relation_weights().detach())

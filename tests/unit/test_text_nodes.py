@@ -156,7 +156,7 @@ def test_without_times_the_best_rated_count_as_the_latest(graph: GraphData) -> N
 
 
 def test_features_are_whitened_over_all_labels_together(graph: GraphData, tmp_path: Path) -> None:
-    features = text_features(graph, TextConfig(components=6), tmp_path)
+    features = text_features(graph, TextConfig(components=6), tmp_path)[0]
     assert {label: matrix.shape for label, matrix in features.items()} == {
         USER: (3, 6),
         ITEM: (4, 6),
@@ -168,7 +168,7 @@ def test_features_are_whitened_over_all_labels_together(graph: GraphData, tmp_pa
     told = stacked[stacked.any(axis=1)]
     assert len(told) == 11
     np.testing.assert_allclose(told.T @ told / 11, np.eye(6), atol=1e-3)
-    again = text_features(graph, TextConfig(components=6), tmp_path)
+    again = text_features(graph, TextConfig(components=6), tmp_path)[0]
     for label in NodeLabel:
         np.testing.assert_array_equal(again[label], features[label])
 
