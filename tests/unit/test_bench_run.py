@@ -93,9 +93,9 @@ def here(order: Order) -> str | None:
 def _texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts by hand; encoding them takes longer than all of this."""
 
-    def features(graph: GraphData, config: object) -> dict[NodeLabel, Any]:
+    def features(graph: GraphData, config: object) -> tuple[dict[NodeLabel, Any], None]:
         items = [int(name[1:]) % 3 for name in graph.vocabularies[NodeLabel.ITEM].ids]
-        return {NodeLabel.ITEM: np.eye(3, dtype=np.float32)[items]}
+        return {NodeLabel.ITEM: np.eye(3, dtype=np.float32)[items]}, None
 
     monkeypatch.setattr(peers_kgrec, "text_features", features)
 
