@@ -30,7 +30,7 @@ WHERE ($available IS NULL OR i[$available] = true OR i[$available] > 0)
   AND all(r IN $ranges WHERE i[r[0]] IS NOT NULL AND (r[1] IS NULL OR i[r[0]] >= r[1])
                              AND (r[2] IS NULL OR i[r[0]] <= r[2]))
   AND NOT i.id IN disliked
-  AND (NOT $unseen OR NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) })
+  AND (NOT $unseen OR NOT EXISTS { MATCH (u)-[:INTERACTED|HELD_OUT_VALID|HELD_OUT_TEST]->(i) })
   AND all(a IN $attributes WHERE EXISTS {
     MATCH (i)-[x]-(e:Entity) WHERE a[0] = type(x) AND e.id IN a[1]
   })

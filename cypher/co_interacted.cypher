@@ -9,7 +9,7 @@ WITH u, v, count(*) AS overlap
 ORDER BY overlap DESC, v.id
 LIMIT $neighbours
 MATCH (v)-[:INTERACTED]->(i:Item)
-WHERE NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) }
+WHERE NOT EXISTS { MATCH (u)-[:INTERACTED|HELD_OUT_VALID|HELD_OUT_TEST]->(i) }
 WITH i, sum(overlap) AS weight
 RETURN i.id AS id, i.title AS title, weight
 ORDER BY weight DESC, id

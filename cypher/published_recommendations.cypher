@@ -10,7 +10,7 @@ WHERE k.role = 'negative'
 WITH run, collect(DISTINCT k.edge_type) AS negative
 MATCH (u:User {id: $user})-[r:RECOMMENDED]->(i:Item)
 WHERE r.run = run
-  AND NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) }
+  AND NOT EXISTS { MATCH (u)-[:INTERACTED|HELD_OUT_VALID|HELD_OUT_TEST]->(i) }
   AND NOT EXISTS { MATCH (u)-[y]->(i) WHERE type(y) IN negative }
   AND ($available IS NULL OR i[$available] = true OR i[$available] > 0)
   AND all(r IN $ranges WHERE i[r[0]] IS NOT NULL AND (r[1] IS NULL OR i[r[0]] >= r[1])

@@ -14,7 +14,7 @@ WITH u, slot, negative, CASE slot WHEN 'a' THEN u.vector_a ELSE u.vector_b END A
 WHERE vector IS NOT NULL
 CALL db.index.vector.queryNodes('kgrec_item_vector_' + slot, $fetch, vector)
 YIELD node AS i, score
-WHERE NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) }
+WHERE NOT EXISTS { MATCH (u)-[:INTERACTED|HELD_OUT_VALID|HELD_OUT_TEST]->(i) }
   AND NOT EXISTS { MATCH (u)-[y]->(i) WHERE type(y) IN negative }
   AND ($available IS NULL OR i[$available] = true OR i[$available] > 0)
   AND all(r IN $ranges WHERE i[r[0]] IS NOT NULL AND (r[1] IS NULL OR i[r[0]] >= r[1])

@@ -1,5 +1,6 @@
 """The facade: load a run, ask for recommendations, be told why."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -17,11 +18,15 @@ from kgrec.explanation.reasons import (
     explain_scores,
     fetch_connections,
 )
+from kgrec.graph.fetch import fetch_graph
 from kgrec.model.scorer import check_numbers
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
+from kgrec.training.behaviours import Behaviours
 from kgrec.training.directory import Run, load_run
+
+logger = logging.getLogger(__name__)
 
 _NOTHING = torch.empty(0, dtype=torch.int64)
 
@@ -67,13 +72,16 @@ class Recommender:
 
     Raises:
         RunError: If the store holds another version of the graph.
+        StoreError: If the store fails.
     """
 
     def __init__(self, run: Run, store: GraphStore | None = None) -> None:
-        self.run = run
-        self.store = store
         if store is not None:
             run.check_version(graph_version(store))
+        if run.behaviours.held_out is None:
+            run = _with_held_out(run, store)
+        self.run = run
+        self.store = store
         self._items = run.vocabularies[NodeLabel.ITEM]
         self._users = run.vocabularies[NodeLabel.USER]
         entities = run.vocabularies[NodeLabel.ENTITY]
@@ -95,7 +103,7 @@ class Recommender:
         num_paths: int = 2,
         allow_disliked: bool = False,
     ) -> list[Recommendation]:
-        """Gives the k best items the user has not met in training and is not known to dislike.
+        """Gives the k best items the user has not met, in any split, and is not known to dislike.
 
         A user of whom nothing is known, in the run or not, gets the most popular items, marked
         `cold`: no training items, no behaviour that speaks for an item and that the network has
@@ -117,12 +125,13 @@ class Recommender:
         if user_id not in self._users:
             return self._popular(k, _NOTHING)
         user = self._users.index(user_id)
-        disliked = _NOTHING if allow_disliked else self.run.disliked.row(user)
+        masked = self.run.known_items(user)
+        if not allow_disliked:
+            masked = torch.cat([masked, self.run.behaviours.disliked.row(user)])
         if self.is_stranger(user):
-            return self._popular(k, disliked)
+            return self._popular(k, masked)
         scores = self.run.scorer.score(torch.tensor([user]))[0].clone()  # (I,)
-        scores[self.run.scorer.history.row(user)] = -torch.inf
-        scores[disliked] = -torch.inf
+        scores[masked] = -torch.inf
         top = self._top(scores, k)
         explanations = self.contributions(user_id, [self._items.ids[i] for i, _ in top])
         return [
@@ -179,9 +188,8 @@ class Recommender:
         scorer = self.run.scorer
         if scorer.profile_views(user_index):
             return False
-        return not (
-            bool(self.run.observed[user_index]) and bool(scorer.part_weights.get("network"))
-        )
+        observed = bool(self.run.behaviours.observed[user_index])
+        return not (observed and scorer.part_weights.get("network", 0.0) != 0)
 
     def item_scores(self, item_indices: Tensor) -> Tensor:
         """Gives how alike items (B,) int64 are to all, (B, num_items); raises NotFittedError."""
@@ -276,6 +284,20 @@ class Recommender:
             fan_out=self._fan_out,
             most=most,
         )
+
+
+def _with_held_out(run: Run, store: GraphStore | None) -> Run:
+    """Takes what a run of version 0.1 does not keep from its graph."""
+    if store is None:
+        logger.warning(
+            "run %s was made by version 0.1, which kept no interactions of valid and test, and its "
+            "store is not open: items that users have met there may be served; give the store, or "
+            "run kgrec refresh once",
+            run.directory,
+        )
+        return run
+    behaviours = Behaviours.of(fetch_graph(store), run.scorer.history)
+    return replace(run, behaviours=replace(run.behaviours, held_out=behaviours.held_out))
 
 
 def _check_k(k: int) -> None:

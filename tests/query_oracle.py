@@ -41,6 +41,10 @@ class Facts:
         for user, item in zip(self.train["user"], self.train["item"], strict=True):
             self.items_of[user].add(item)
             self.users_of[item].add(user)
+        self.met = {user: set(items) for user, items in self.items_of.items()}
+        for split in (Split.VALID, Split.TEST):
+            for user, item in dataset.pairs(split)[["head", "tail"]].itertuples(index=False):
+                self.met[user].add(item)
         self.edges = [
             Edge(table.name, table.key, head, tail, table.role)
             for table in dataset.relations
@@ -237,7 +241,8 @@ class Oracle(Facts):
             if available is not None:
                 fits &= own.get(available, 0) > 0
             if user is not None:
-                fits &= not (unseen and user in users) and not (undisliked and item in disliked)
+                fits &= not (unseen and item in self.met[user])
+                fits &= not (undisliked and item in disliked)
             if fits:
                 rows.append({"id": item, "title": self.title(item), "users": len(users)})
         return sorted(rows, key=lambda row: (-row["users"], row["id"]))[skip:][:limit]
@@ -252,7 +257,7 @@ class Oracle(Facts):
         nearest = sorted(overlap, key=lambda other: (-overlap[other], other))[:neighbours]
         weights: Counter[str] = Counter()
         for other in nearest:
-            for item in self.items_of[other] - own:
+            for item in self.items_of[other] - self.met[user]:
                 weights[item] += overlap[other]
         rows = [{"id": x, "title": self.title(x), "weight": w} for x, w in weights.items()]
         return sorted(rows, key=lambda row: (-row["weight"], row["id"]))[skip:][:limit]

@@ -19,7 +19,7 @@ WITH u, negative, i, cosine(other, vector) AS score
 ORDER BY score DESC, i.id
 LIMIT $fetch
 WITH u, negative, i, score
-WHERE NOT EXISTS { MATCH (u)-[:INTERACTED]->(i) }
+WHERE NOT EXISTS { MATCH (u)-[:INTERACTED|HELD_OUT_VALID|HELD_OUT_TEST]->(i) }
   AND NOT EXISTS { MATCH (u)-[y]->(i) WHERE type(y) IN negative }
   AND ($available IS NULL OR i[$available] = true OR i[$available] > 0)
   AND all(r IN $ranges WHERE i[r[0]] IS NOT NULL AND (r[1] IS NULL OR i[r[0]] >= r[1])

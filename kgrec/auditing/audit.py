@@ -213,6 +213,9 @@ def _permuted(first: int) -> Callable[[GraphData, int], GraphData]:
 def audited_settings(config: Config, full: bool) -> Config:
     """The settings of the model that is audited: with its network or without."""
     closed = part_of("closed_form").is_enabled(config)
+    # What is judged must teach nothing, and a second fit of each variant would tell no more.
+    training = config.training.model_copy(update={"refit": False, "deploy": False})
+    config = config.model_copy(update={"training": training})
     if not full and closed:
         blind = [p.section for p in all_parts() if p.section and not p.reads_relations]
         off: dict[str, Any] = {

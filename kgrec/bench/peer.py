@@ -9,6 +9,7 @@ from typing import Any
 from kgrec.config import Config
 from kgrec.graph.data import GraphData
 from kgrec.model.scorer import Scorer
+from kgrec.schema import Split
 
 #: Catalogues beyond so many items are searched on their so many most popular ones.
 SEARCH_ITEMS = 4_000
@@ -37,7 +38,7 @@ class Job:
     @cached_property
     def final(self) -> GraphData:
         """The graph that the judged fit learns from."""
-        return self.graph.with_valid() if self.refit else self.graph
+        return self.graph.with_splits(Split.VALID) if self.refit else self.graph
 
 
 @dataclass(frozen=True)

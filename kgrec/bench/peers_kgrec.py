@@ -19,7 +19,7 @@ from kgrec.training.inner_split import history_of
 
 def fit_kgrec(job: Job) -> PeerFit:
     """Fits the settings' recommender; its parts get rows of their own."""
-    training = job.config.training.model_copy(update={"refit": job.refit})
+    training = job.config.training.model_copy(update={"refit": job.refit, "deploy": False})
     config = job.config.model_copy(update={"seed": job.seed, "training": training})
     # No checkpoints: a resumed fit would not know how long it took.
     recommender = fit(config, job.graph, progress=False)

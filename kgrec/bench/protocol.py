@@ -127,7 +127,7 @@ def _of_cold(
     # Ranking asks a scorer for its size and its scores, nothing else.
     among = cast(Scorer, _Among(scorer, cold))
     # What a user also took of the warm ones is no mistake in a list that is asked for cold ones.
-    masked = replace(graph, held_out={Split.VALID: of_warm}).with_valid()
+    masked = replace(graph, held_out={Split.VALID: of_warm}).with_splits(Split.VALID)
     out: dict[str, FloatArray] = {}
     for prefix, ranker, ranked, truth in (
         ("cold", among, graph, of_cold),

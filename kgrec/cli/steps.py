@@ -161,7 +161,7 @@ def evaluate_run(
     floor_evaluations = {}
     if floors:
         with reporter.step("floors") as notes:
-            floor_scorers = fit_floors(graph)
+            floor_scorers = fit_floors(graph, refit_splits=run.config.training.refit_splits)
             floor_evaluations = {
                 name: evaluate(floor, graph, split, **options)
                 for name, floor in floor_scorers.items()

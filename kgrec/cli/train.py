@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ def train(
     store: StoreUri = None,
     run: Annotated[
         Path | None,
-        typer.Option("--run", metavar="DIR", help="Default: runs/<settings>-seed<seed>."),
+        typer.Option("--run", metavar="DIR", help="Default: runs/<settings>-seed<seed>[-deploy]."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides the settings' seed.")] = None,
     search_minutes: Annotated[
@@ -47,15 +48,23 @@ def train(
         bool, typer.Option("--audit", help="Measure what the graph and each relation are worth.")
     ] = False,
     augment: Augment = None,
+    deploy: Annotated[
+        bool,
+        typer.Option(
+            "--deploy", help="Choose everything on the split, then fit on all interactions."
+        ),
+    ] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring store and text up to date, then train a run."""
     options = {"seed": seed, "search.minutes": search_minutes, "augment.source": augment}
+    options["training.deploy"] = "true" if deploy else None
     changes = [f"{key}={value}" for key, value in options.items() if value is not None]
     changes = [*(overrides or []), *changes]
     settings = load_config(config, store, changes)
-    run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}"
+    suffix = "-deploy" if settings.training.deploy else ""
+    run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}{suffix}"
     with Reporter(as_json) as reporter:
         from kgrec.cli.steps import audit_run, bring_up_to_date, fetch, train_run, write_vectors
         from kgrec.cli.tables import audit_view
@@ -87,9 +96,19 @@ def train(
                 **findings,
             },
             *blocks,
+            *_chosen_by(record.chosen_by),
             f"run {run_dir}, picture {run_dir / 'training.png'}",
-            f"next: kgrec evaluate --run {run_dir}",
+            f"next: kgrec {'publish' if settings.training.deploy else 'evaluate'} --run {run_dir}",
         )
+
+
+def _chosen_by(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Says how good what was chosen is, as the run that learned from everything can't be judged."""
+    return [
+        f"chosen by ({split}, fitted on train alone): "
+        + ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        for split, values in figures.items()
+    ]
 
 
 def _refuse_early(settings: Config, run_dir: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from kgrec.config.base import Settings
+from kgrec.schema import Split
 
 
 class AdversarialConfig(Settings):
@@ -188,6 +189,8 @@ class TrainingConfig(Settings):
         refit: Whether, once everything is chosen, all parts are fitted again on train and valid
             together; networks go on for three epochs instead. Comparable only with others who did
             the same.
+        deploy: As `refit`, on all interactions, those of test included: for serving, as nothing is
+            left to judge it on.
     """
 
     loss: Literal["auto", "softmax", "sampled_softmax", "bpr"] = "auto"
@@ -206,6 +209,14 @@ class TrainingConfig(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     ensemble: int = Field(3, ge=1)
     refit: bool = False
+    deploy: bool = False
+
+    @property
+    def refit_splits(self) -> tuple[Split, ...]:
+        """The splits that join train once everything is chosen."""
+        if self.deploy:
+            return (Split.VALID, Split.TEST)
+        return (Split.VALID,) if self.refit else ()
 
 
 class ColdConfig(Settings):

@@ -85,7 +85,8 @@ def evaluate(
     Raises:
         ConfigError: If the split is TRAIN, k or block_size is not positive, or a further metric
             has the name of another.
-        DataError: If the split is empty or overlaps with what is known.
+        DataError: If the split is empty or overlaps with what is known, or the scorer has learned
+            from it.
         ShapeError: If the scorer is of other users or items, or a further metric gives something
             else than one finite number a user.
         TrainingDiverged: If a score is not a number.
@@ -93,6 +94,7 @@ def evaluate(
     start = time.perf_counter()
     split = _split(split)
     task = RankingTask(graph, split, block_size=block_size)
+    task.refuse_learned(scorer)
     pairs = sample_pairs(task, np.random.default_rng([seed, 0]))
     ranking, scores = task.rank(scorer, max(k, default=0), pairs, progress=True)
     per_user = ranking_metrics(ranking.hits, task.num_truth, k)

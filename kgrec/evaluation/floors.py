@@ -36,7 +36,11 @@ _Value = TypeVar("_Value")
 
 
 def fit_floors(
-    graph: GraphData, *, device: str = "cpu", max_items: int = 40_000
+    graph: GraphData,
+    *,
+    device: str = "cpu",
+    max_items: int = 40_000,
+    refit_splits: Sequence[Split] = (),
 ) -> dict[str, Scorer]:
     """Fits popularity, ItemKNN and EASE on train.
 
@@ -50,6 +54,8 @@ def fit_floors(
         graph: The graph.
         device: Where the floors live.
         max_items: Larger catalogues get no EASE, whose inverse is dense.
+        refit_splits: Once chosen they are fitted on these as well, as the run beside them was:
+            `run.config.training.refit_splits`.
 
     Returns:
         The scorers by name: `popularity`, `itemknn`, `ease`.
@@ -64,15 +70,16 @@ def fit_floors(
         return ItemKNN.fit(train_history(graph, device), neighbours=neighbours, shrink=shrink)
 
     neighbourhood = choose(small, NEIGHBOURHOODS, DEFAULT_NEIGHBOURHOOD, itemknn)
+    whole = graph.with_splits(*refit_splits)
     floors: dict[str, Scorer] = {
-        "popularity": Popularity(train_history(graph, device)),
-        "itemknn": itemknn(graph, neighbourhood),
+        "popularity": Popularity(train_history(whole, device)),
+        "itemknn": itemknn(whole, neighbourhood),
     }
     if graph.num_items > max_items:
         logger.warning("no EASE floor: items=%d at_most=%d", graph.num_items, max_items)
         return floors
     ridge = choose(small, RIDGES, DEFAULT_RIDGE, ease)
-    floors["ease"] = ease(graph, ridge)
+    floors["ease"] = ease(whole, ridge)
     logger.info("floors=fitted neighbours=%d shrink=%d ridge=%g", *neighbourhood, ridge)
     return floors
 

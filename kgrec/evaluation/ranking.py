@@ -156,6 +156,22 @@ class RankingTask:
                 f"{overlap[0] % self.num_items}; expected every pair in one split; split again"
             )
 
+    def refuse_learned(self, scorer: Scorer) -> None:
+        """Raises DataError if a scorer has learned from pairs that are held out."""
+        history = scorer.history.to(torch.device("cpu"))
+        if (history.num_rows, history.num_columns) != (self.num_users, self.num_items):
+            return  # of another graph, which ranking refuses
+        items, lengths = history.take(torch.from_numpy(self.users))
+        row = np.repeat(np.arange(len(self.users)), lengths.numpy())
+        learned = np.isin(row * self.num_items + items.numpy(), self._truth_keys).sum()
+        if learned:
+            raise DataError(
+                f"the scorer has learned from {learned:,} of the {len(self._truth_keys):,} pairs "
+                f"of split {self.split!s}, as a run with training.refit has from valid and one "
+                f"with training.deploy from all; judge it on a split it has not seen, or look at "
+                f"what it was chosen by (`chosen_by` in record.json)"
+            )
+
     def keys(self, matrix: Incidence) -> IndexArray:
         """Gives row * num_items + item of the entries, (n,) int64, ascending."""
         keys: IndexArray = (matrix.rows * self.num_items + matrix.columns).numpy()

@@ -163,19 +163,20 @@ class GraphData:
             np.concatenate([empty, *(part.tail_index for part in parts)]),
         )
 
-    def with_valid(self) -> "GraphData":
-        """The same graph with the interactions of valid among those of train, and no valid."""
-        valid = self.held_out.get(Split.VALID)
-        if valid is None or not len(valid):
-            return self
-        held_out = dict(self.held_out)
-        del held_out[Split.VALID]
-        return replace(
-            self,
-            version=f"{self.version}-with-valid",
-            train=_joined(self.train, valid),
-            held_out=held_out,
-        )
+    def with_splits(self, *splits: Split) -> "GraphData":
+        """The same graph with the interactions of some held-out splits among those of train."""
+        graph = self
+        for split in splits:
+            held_out = dict(graph.held_out)
+            part = held_out.pop(split, None)
+            if part is not None and len(part):
+                graph = replace(
+                    graph,
+                    version=f"{graph.version}-with-{split}",
+                    train=_joined(graph.train, part),
+                    held_out=held_out,
+                )
+        return graph
 
     def without_train(self, mask: npt.NDArray[np.bool_]) -> "GraphData":
         """The same graph without some interactions of train.

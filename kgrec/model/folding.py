@@ -68,22 +68,27 @@ class NewGraph:
         return recency_weights(self.history, ranks, recency)
 
 
-def changed_ends(old: Incidence, graph: NewGraph) -> tuple[Tensor, Tensor]:
+def changed_ends(before: Incidence, after: Incidence, graph: NewGraph) -> tuple[Tensor, Tensor]:
     """Says who has other items than before, and which items have other users; new ones have.
+
+    Args:
+        before: Items of each user as they were, (U, I).
+        after: As they are, (U', I').
+        graph: Where they stood before.
 
     Returns:
         bool (U',) and bool (I',).
     """
-    user, item = moved_to(graph.users, old.num_rows), moved_to(graph.items, old.num_columns)
+    user = moved_to(graph.users, before.num_rows)
+    item = moved_to(graph.items, before.num_columns)
     users, items = graph.users < 0, graph.items < 0
-    row, column = user[old.rows], item[old.columns]
+    row, column = user[before.rows], item[before.columns]
     users[row[(row >= 0) & (column < 0)]] = True  # whose item is gone
     items[column[(column >= 0) & (row < 0)]] = True
     there = (row >= 0) & (column >= 0)
-    width = graph.history.num_columns
-    before = row[there] * width + column[there]
-    after = graph.history.rows * width + graph.history.columns
-    keys, counts = torch.unique(torch.cat([before, after]), return_counts=True)
+    width = after.num_columns
+    pairs = [row[there] * width + column[there], after.rows * width + after.columns]
+    keys, counts = torch.unique(torch.cat(pairs), return_counts=True)
     once = keys[counts == 1]
     users[torch.div(once, max(width, 1), rounding_mode="floor")] = True
     items[once % max(width, 1)] = True

@@ -91,7 +91,7 @@ class UserSide(Scorer, kind="UserSide"):
         """
         weights = take_square(self.weights, graph.users)
         diagonal, counted = self.diagonal, self.item_weight
-        users = torch.nonzero(changed_ends(self.history, graph)[0]).squeeze(1)
+        users = torch.nonzero(changed_ends(self.history, graph.history, graph)[0]).squeeze(1)
         if diagonal is not None and counted is not None and len(users):
             if weights is self.weights:
                 weights = weights.clone()

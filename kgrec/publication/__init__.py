@@ -219,6 +219,7 @@ def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str]
         "top": top,
         "similar": similar,
         "users": user_ids,
+        "masks": "all splits",  # those of version 0.1 masked train alone
     }
     fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
     properties = {

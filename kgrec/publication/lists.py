@@ -74,7 +74,7 @@ class TopLists:
 def user_lists(recommender: Recommender, users: Tensor, k: int) -> TopLists:
     """Gives the k best items of users (B,) int64, as `Recommender.recommend` does.
 
-    What a user has met in training and what they are known to dislike does not come; those of
+    What a user has met in any split and what they are known to dislike does not come; those of
     whom nothing is known get the most popular items, marked.
     """
     run = recommender.run
@@ -83,8 +83,8 @@ def user_lists(recommender: Recommender, users: Tensor, k: int) -> TopLists:
     if cold.any():
         scores[cold] = recommender.popularity()
     for place, user in enumerate(users.tolist()):
-        scores[place, run.scorer.history.row(user)] = -torch.inf
-        scores[place, run.disliked.row(user)] = -torch.inf
+        scores[place, run.known_items(user)] = -torch.inf
+        scores[place, run.behaviours.disliked.row(user)] = -torch.inf
     return _top(scores, users, k, cold)
 
 

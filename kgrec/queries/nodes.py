@@ -217,7 +217,7 @@ def candidates(
     Args:
         store: Open for reading.
         user: Whose interactions count for the next two.
-        unseen: Whether items of the user's training interactions are out.
+        unseen: Whether items that the user has interacted with, in any split, are out.
         undisliked: Whether items that a negative behaviour of the user names are out.
         **page: See `Filters`.
     """

@@ -144,7 +144,7 @@ def _judge(run: Run, graph: GraphData, split: Split, advance: Any) -> dict[str, 
     models: dict[str, Scorer] = {}
     if settings.floors:
         advance("floors")
-        models |= fit_floors(graph)
+        models |= fit_floors(graph, refit_splits=run.config.training.refit_splits)
     parts = run.scorer.parts
     if len(parts) > 1:
         models |= {f"{name} alone": part for name, part in parts.items() if name not in models}

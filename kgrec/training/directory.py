@@ -20,10 +20,10 @@ from kgrec.errors import RunError
 from kgrec.files import LEFTOVERS, is_temporary, put_in_place
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, display_names
-from kgrec.model.incidence import Incidence
 from kgrec.model.kinds import described, from_description
 from kgrec.model.scorer import Scorer
-from kgrec.schema import NodeLabel, Role
+from kgrec.schema import NodeLabel
+from kgrec.training.behaviours import Behaviours
 from kgrec.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from kgrec.training.part import all_parts
 from kgrec.training.record import FitRecord, RunRecord
@@ -40,9 +40,7 @@ _READABLE_LAYOUTS = (4, LAYOUT)
 #: File of a run directory: what its training chose and measured. It is written last.
 RECORD = "record.json"
 
-# Names of the tensors beside those of the scorer's parts.
-_DISLIKED = ("disliked.pointer", "disliked.columns")
-_OBSERVED = "observed"
+# Names of the tensors beside those of the scorer's parts and of the behaviours.
 _SPACE = ("text.mean", "text.basis")
 
 
@@ -57,9 +55,7 @@ class Run:
         scorer: The recommender.
         vocabularies: External ids of users, items and entities.
         names: What to call each node, in index order.
-        disliked: The items that each user is known to dislike.
-        observed: bool (num_users,), who has done something that speaks for an item: a user without
-            training items, but with evidence, is no stranger to the network.
+        behaviours: What else is known of what users did.
         space: The space that texts were put into; None if no text was read.
     """
 
@@ -69,9 +65,15 @@ class Run:
     scorer: Scorer
     vocabularies: dict[NodeLabel, Vocabulary]
     names: dict[NodeLabel, list[str]]
-    disliked: Incidence
-    observed: Tensor
+    behaviours: Behaviours
     space: TextSpace | None = None
+
+    def known_items(self, user_index: int) -> Tensor:
+        """Gives what a user has met, in whatever split, as indices (n,) int64 of items."""
+        known_items = self.scorer.history.row(user_index)
+        if self.behaviours.held_out is None:
+            return known_items
+        return torch.cat([known_items, self.behaviours.held_out.row(user_index)])
 
     def check_version(self, version: str) -> None:
         """Raises RunError if the run was trained on another version of the graph."""
@@ -97,9 +99,7 @@ def load_run(run_dir: Path | str) -> Run:
         config = read_config(run_dir, record)
         nodes = pd.read_parquet(run_dir / "nodes.parquet")
         scorer = from_description(tensors, values)
-        pointer, columns = (tensors[name] for name in _DISLIKED)
-        disliked = Incidence(pointer, columns, scorer.num_items)
-        observed = tensors[_OBSERVED]
+        behaviours = Behaviours.from_tensors(tensors, scorer.num_items)
         space = None
         if _SPACE[0] in tensors:
             space = TextSpace(*(tensors[name].numpy() for name in _SPACE))
@@ -115,8 +115,7 @@ def load_run(run_dir: Path | str) -> Run:
         scorer=scorer,
         vocabularies={x: Vocabulary(frame["id"], x) for x, frame in by_label.items()},
         names={x: frame["name"].tolist() for x, frame in by_label.items()},
-        disliked=disliked,
-        observed=observed,
+        behaviours=behaviours,
         space=space,
     )
 
@@ -259,7 +258,7 @@ def write_run(
     record: RunRecord,
     space: TextSpace | None = None,
 ) -> None:
-    """Writes settings, names, scorer, dislikes, picture, scalars and, last, the record."""
+    """Writes settings, names, scorer, behaviours, picture, scalars and, last, the record."""
     # Matplotlib takes half a second to import, and those who read a run do without.
     from kgrec.training.picture import draw_augment, draw_training
 
@@ -279,7 +278,7 @@ def write_served(
     names: Mapping[NodeLabel, Sequence[str]],
     space: TextSpace | None,
 ) -> None:
-    """Writes what serving reads beside the record: settings, nodes, scorer, dislikes."""
+    """Writes what serving reads beside the record: settings, nodes, scorer, behaviours."""
     (partial / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
     frames = [
         pd.DataFrame(
@@ -289,21 +288,10 @@ def write_served(
     ]
     pd.concat(frames, ignore_index=True).astype(str).to_parquet(partial / "nodes.parquet")
     tensors, values = described(scorer)
-    disliked, observed = behaviours_of(graph)
-    behaviours = (disliked.pointer, disliked.columns, observed)
-    tensors |= dict(zip((*_DISLIKED, _OBSERVED), behaviours, strict=True))
+    tensors |= Behaviours.of(graph, scorer.history).tensors()
     if space is not None:
         tensors |= dict(zip(_SPACE, map(torch.from_numpy, (space.mean, space.basis)), strict=True))
     save_tensors(partial / "model.safetensors", tensors, values, once=True)
-
-
-def behaviours_of(graph: GraphData) -> tuple[Incidence, Tensor]:
-    """Gives what a `Run` keeps of behaviours: `disliked` and `observed`."""
-    user, item = map(torch.from_numpy, graph.pairs_of(Role.NEGATIVE))
-    disliked = Incidence.from_pairs(user, item, graph.num_users, graph.num_items)
-    observed = torch.zeros(graph.num_users, dtype=torch.bool)
-    observed[torch.from_numpy(graph.pairs_of(Role.EVIDENCE)[0])] = True
-    return disliked, observed
 
 
 def _write_scalars(folder: Path, record: RunRecord) -> None:

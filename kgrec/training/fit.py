@@ -16,10 +16,12 @@ from kgrec import __version__
 from kgrec.config import Config
 from kgrec.errors import ConfigError
 from kgrec.evaluation.evaluate import peak_memory_mb
+from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, text_features
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
+from kgrec.schema import Split
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.climbing import Budget
 from kgrec.training.cold.completing import complete_items, complete_users
@@ -68,12 +70,14 @@ def fit(
     The parts' own settings are searched on train alone. The networks' temperature, when they stop,
     whether synthetic edges are let in, the weights of the parts and the level of cold items are
     found on valid. With `training.refit` all parts are then fitted again, with all that was
-    chosen, on train and valid together; networks go on from where they are for a few epochs.
+    chosen, on train and valid together, with `training.deploy` on test too; networks go on from
+    where they are for a few epochs. The record of the latter has the figures of what was chosen.
 
     Args:
         config: The settings; `data` and `store` are not looked at. With `defence.filter`, users who
             look made up teach nothing; the record's `defence` names them.
-        graph: The graph; interactions held out for test are not looked at.
+        graph: The graph; interactions held out for test are not looked at, save with
+            `training.deploy`.
         work: Folder for checkpoints, from which a killed fit is resumed; None keeps none.
         progress: Whether bars are shown on a terminal.
 
@@ -96,8 +100,11 @@ def fit(
     parts = fit_parts(fitting)
     fusion = _fusion(fitting, parts)
     scorer = complete_items(fitting, fusion.without_idle_parts())
-    if config.training.refit:
-        whole = replace(fitting, graph=graph.with_valid(), work=None, parts={})
+    if config.training.deploy:
+        record.chosen_by = _figures(config, graph, complete_users(fitting, scorer))
+    if config.training.refit_splits:
+        whole_graph = graph.with_splits(*config.training.refit_splits)
+        whole = replace(fitting, graph=whole_graph, work=None, parts={})
         is_completed = scorer.innermost is not scorer
         del fusion, scorer
         parts.clear()  # two dense closed forms at once are not needed
@@ -140,6 +147,18 @@ def _has_cold_nodes(graph: GraphData) -> bool:
     return len(train_nodes[0]) < graph.num_users or len(train_nodes[1]) < graph.num_items
 
 
+def _figures(config: Config, graph: GraphData, scorer: Scorer) -> dict[str, dict[str, float]]:
+    """Judges what was chosen before it learns from all interactions, by split and metric."""
+    figures = {}
+    for split in (Split.VALID, Split.TEST):
+        part = graph.held_out.get(split)
+        if part is not None and len(part):
+            task = RankingTask(graph, split, block_size=config.evaluation.block_size)
+            values = task.run(scorer, config.evaluation.k)
+            figures[str(split)] = {name: float(value.mean()) for name, value in values.items()}
+    return figures
+
+
 def _fusion(fitting: Fitting, parts: dict[str, Scorer]) -> Fusion:
     with fitting.timed("fusion"):
         task = fitting.valid_task(most_users(len(parts), fitting.graph.num_items))
@@ -161,7 +180,7 @@ def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bo
 
     Args:
         config: The settings.
-        graph: The graph; interactions held out for test are not looked at.
+        graph: The graph; see `fit` for what is looked at.
         run_dir: Where the run goes.
         progress: Whether bars are shown on a terminal.
 

@@ -185,6 +185,8 @@ class FitRecord(_Section):
         cold: Cold items; None if there are none.
         cold_users: Cold users; None if there are none of whom something is known.
         defence: Who was set aside; None if nobody looked.
+        chosen_by: Where the run was then fitted on all interactions: by split and metric `name@k`
+            the figures of the model that was fitted on train alone.
         peak_memory_mb: Most memory that the process held; None before the end.
     """
 
@@ -201,6 +203,7 @@ class FitRecord(_Section):
     cold: ColdRecord | None = None
     cold_users: ColdUsersRecord | None = None
     defence: DefenceRecord | None = None
+    chosen_by: dict[str, dict[str, float]] = {}
     peak_memory_mb: float | None = None
 
     @model_validator(mode="before")

@@ -28,13 +28,13 @@ from kgrec.model.folding import NewGraph, changed_ends
 from kgrec.model.network import GraphTensors
 from kgrec.model.scorer import Scorer
 from kgrec.schema import DISPLAY_PROPERTY, NodeLabel
+from kgrec.training.behaviours import Behaviours
 from kgrec.training.cold.folds import completion_weights
 from kgrec.training.cold.settings import ColdSettings, summed_kernel
 from kgrec.training.cold.views import item_views
 from kgrec.training.directory import (
     RECORD,
     Run,
-    behaviours_of,
     load_run,
     refuse_foreign,
     write_record,
@@ -60,7 +60,8 @@ class Folded:
         graph: The graph it is folded into.
         scorer: The recommender.
         places: Per label the old index of each node, int64, -1 where it is new.
-        changed_users: bool (num_users,), who has other items than before.
+        behaviours: What else is known of what users did.
+        changed_users: bool (num_users,), who has other items, or other dislikes, than before.
         changed_items: bool (num_items,), which has other users than before.
     """
 
@@ -68,6 +69,7 @@ class Folded:
     graph: GraphData
     scorer: Scorer
     places: Places
+    behaviours: Behaviours
     changed_users: Tensor
     changed_items: Tensor
 
@@ -103,7 +105,6 @@ class Folded:
 
     def as_run(self, directory: Path, names: Mapping[NodeLabel, list[str]]) -> Run:
         """The run that serves it, as loading its directory would give it."""
-        disliked, observed = behaviours_of(self.graph)
         return replace(
             self.run,
             directory=directory,
@@ -111,8 +112,7 @@ class Folded:
             scorer=self.scorer,
             vocabularies=dict(self.graph.vocabularies),
             names=dict(names),
-            disliked=disliked,
-            observed=observed,
+            behaviours=self.behaviours,
         )
 
 
@@ -127,10 +127,8 @@ def fold_run(run: Run, graph: GraphData) -> Folded:
         RunError: If a part cannot be folded.
         ConfigError: If texts of new nodes are asked for and the encoder cannot be loaded.
     """
-    if run.config.training.refit:  # it was fitted on train and valid
-        version = graph.version
-        graph = graph.with_valid()
-        graph = GraphData(**{**vars(graph), "version": version})
+    # What it was fitted on after the search was train together with these.
+    graph = replace(graph.with_splits(*run.config.training.refit_splits), version=graph.version)
     places = {
         label: _places(run.vocabularies[label], graph.vocabularies[label]) for label in NodeLabel
     }
@@ -153,7 +151,11 @@ def fold_run(run: Run, graph: GraphData) -> Folded:
     new_items = torch.nonzero(places[NodeLabel.ITEM] < 0).squeeze(1)
     if len(new_items):
         scorer = _complete(run.record, graph, scorer, new_items, texts)
-    return Folded(run, graph, scorer, places, *changed_ends(run.scorer.history, new))
+    behaviours = Behaviours.of(graph, history)
+    changed_users, changed_items = changed_ends(run.scorer.history, history, new)
+    for name, pairs in behaviours.pairs.items():
+        changed_users |= changed_ends(run.behaviours.pairs[name], pairs, new)[0]
+    return Folded(run, graph, scorer, places, behaviours, changed_users, changed_items)
 
 
 def write_folded(run: Run, folded: Folded) -> None:

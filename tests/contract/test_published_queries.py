@@ -94,9 +94,10 @@ class Published:
         ranges: list[tuple[str, float | None, float | None]] = (),  # type: ignore[assignment]
         available: str | None = None,
     ) -> bool:
-        pairs = self.dataset.pairs(Split.TRAIN)
-        if (user, item) in set(zip(pairs["head"], pairs["tail"], strict=True)):
-            return False
+        for split in Split:
+            pairs = self.dataset.pairs(split)
+            if (user, item) in set(zip(pairs["head"], pairs["tail"], strict=True)):
+                return False
         row = self.dataset.nodes[ITEM].set_index("id").loc[item]
         near: dict[str, set[str]] = {}
         for table in self.dataset.relations:

@@ -12,6 +12,7 @@ from kgrec.config import Config
 from kgrec.errors import RunError
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import ingest
+from kgrec.publication import current_publication, publish
 from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
@@ -94,6 +95,57 @@ def test_new_interactions_users_and_items_are_folded_in(tmp_path: Path, engine_u
     assert again.names == report.run.names
     assert again.record == report.run.record
     assert refreshed(config, again).changed is False
+
+
+def assert_nobody_gets_what_they_have(config: Config, run: Run) -> int:
+    """Looks at the recommender and at what is published; gives how many have held-out items."""
+    with open_store(config.store, read_only=True) as store:
+        graph = fetch_graph(store)
+        recommender = Recommender(run, store)
+        published = current_publication(store)
+        users, items = (graph.vocabularies[x].ids for x in (NodeLabel.USER, NodeLabel.ITEM))
+        met = {user: set[str]() for user in users}
+        for part in (graph.train, *graph.held_out.values()):
+            for user, item in zip(part.user_index.tolist(), part.item_index.tolist(), strict=True):
+                met[users[user]].add(items[item])
+        for user in users:
+            places = recommender.recommend(user, len(items), num_reasons=0)
+            assert met[user].isdisjoint(place.item_id for place in places), user
+            if published is not None:
+                edges = store.read("published_recommendations", user=user, limit=1000)
+                # The query leaves out what is known, too: the list itself must lack it.
+                assert len(edges) == min(published.top, len(places)), user
+                assert met[user].isdisjoint(row["id"] for row in edges), user
+            candidates = store.read("candidates", user=user, undisliked=False, limit=1000)
+            assert {row["id"] for row in candidates} == set(items) - met[user], user
+    return len({int(user) for part in graph.held_out.values() for user in part.user_index})
+
+
+def test_nobody_is_served_what_they_have(tmp_path: Path, engine_uri: str) -> None:
+    """Items that a user has met stay out, whatever split they are in, also after a refresh."""
+    config, run = trained(tmp_path, engine_uri)
+    with open_store(config.store) as store:
+        publish(run, store, top=5, similar=0, progress=False)
+    assert assert_nobody_gets_what_they_have(config, run) > 5
+    rows = [f"nova,i{n},buy,{9000 + n}" for n in range(1, 9)]
+    deliver(config, "2", "u1,i1,buy,9100", "u2,i9,buy,9101", *rows)
+    with open_store(config.store) as store:
+        new_run = refresh(run, store, publish=True).run
+    assert assert_nobody_gets_what_they_have(config, new_run) > 5
+    assert new_run.behaviours.held_out is not None
+    nova = new_run.vocabularies[NodeLabel.USER].index("nova")
+    assert len(new_run.known_items(nova)) == 7  # i8 is another's name
+    assert 0 < len(new_run.behaviours.held_out.row(nova)) < 7
+
+
+def test_a_deployed_run_learns_from_every_row_that_comes(tmp_path: Path) -> None:
+    config, run = trained(tmp_path, "embedded:", training={"deploy": True})
+    deliver(config, "2", *(f"nova,i{n},buy,{9000 + n}" for n in range(1, 9)))
+    new_run = refreshed(config, run).run
+    nova = new_run.vocabularies[NodeLabel.USER].index("nova")
+    assert len(new_run.scorer.history.row(nova)) == 7  # i8 is another's name
+    assert new_run.record.chosen_by == run.record.chosen_by != {}
+    assert_nobody_gets_what_they_have(config, load_run(new_run.directory))
 
 
 def test_twice_is_as_once(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_without_cold_items_the_cold_metrics_are_of_nobody() -> None:
 
 def test_valid_is_judged_unless_it_was_learned() -> None:
     graph = make_graph(SIZES, TRAIN, valid=[(4, 0)], test=[(4, 2)])
-    joined = graph.with_valid()
+    joined = graph.with_splits(Split.VALID)
     first = best_first(*([[0, 2]] * 6))
     assert judge(first, graph, graph)[0].valid == {"recall@20": 1.0, "ndcg@20": 1.0}  # type: ignore[arg-type]
     row, _ = judge(first, graph, joined, k=(1,))  # type: ignore[arg-type]
@@ -143,15 +143,15 @@ def test_valid_is_judged_unless_it_was_learned() -> None:
     assert row.metrics["recall@1"] == 1.0  # the valid pair is masked on the way to test
 
 
-def test_with_valid_joins_and_leaves_the_original_alone() -> None:
+def test_joining_valid_and_leaves_the_original_alone() -> None:
     graph = make_graph(SIZES, TRAIN, valid=[(4, 0), (5, 1)], test=[(4, 2)])
-    joined = graph.with_valid()
+    joined = graph.with_splits(Split.VALID)
     assert len(joined.train) == len(TRAIN) + 2
     assert Split.VALID not in joined.held_out
     assert len(joined.held_out[Split.TEST]) == 1
     assert joined.version != graph.version
     assert len(graph.train) == len(TRAIN)
-    assert joined.with_valid() is joined  # nothing left to join
+    assert joined.with_splits(Split.VALID) is joined  # nothing left to join
 
 
 def test_scoring_is_timed_block_by_block_and_scaled_up() -> None:
@@ -247,7 +247,7 @@ def test_shipped_benchmarks_can_be_read_and_tune_nothing(path: Path) -> None:
 
 def test_popularity_counts_what_it_learned_from() -> None:
     graph = make_graph(SIZES, TRAIN, valid=[(4, 9), (5, 9)], test=[(4, 2)])
-    scores = Popularity(train_history(graph.with_valid())).item_score
+    scores = Popularity(train_history(graph.with_splits(Split.VALID))).item_score
     assert scores[9] == pytest.approx(np.log(3))
 
 

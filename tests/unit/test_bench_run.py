@@ -387,7 +387,7 @@ def test_a_refit_is_judged_on_test_with_what_it_learned(sample: Path, tmp_path: 
     (result,) = results.fits
     assert re.fullmatch(r"ease, seed 0: [\d.]+ s, \d+ MB", told[-1])  # valid judges nothing now
     graph = graph_of(tmp_path, 0)
-    joined = graph.with_valid()
+    joined = graph.with_splits(Split.VALID)
     scorer = Ease.fit(train_history(joined), ridge=result.choices["ridge"])
     expected = evaluate(scorer, graph, Split.TEST).metrics
     row = result.rows[""]

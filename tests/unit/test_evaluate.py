@@ -18,11 +18,13 @@ from kgrec.errors import ConfigError, DataError, ShapeError, TrainingDiverged
 from kgrec.evaluation.beyond import beyond_accuracy, intra_list_diversity, item_features
 from kgrec.evaluation.bootstrap import paired_bootstrap
 from kgrec.evaluation.evaluate import evaluate, ndcg_at
-from kgrec.evaluation.floors import fit_floors, most_popular
+from kgrec.evaluation.floors import RIDGES, fit_floors, most_popular, train_history
 from kgrec.evaluation.prediction import platt, prediction_metrics, roc_auc, sample_pairs
 from kgrec.evaluation.ranking import Pairs, Ranking, RankingTask
 from kgrec.evaluation.report import build_report, cohorts_table, compare, metrics_table
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
+from kgrec.model.incidence import Incidence
+from kgrec.model.item_to_item import Ease
 from kgrec.model.scorer import Contributions
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split
 from kgrec.vocabulary import Vocabulary
@@ -68,6 +70,8 @@ class Table:
 
     def __init__(self, scores: Any) -> None:
         self.table = torch.as_tensor(scores, dtype=torch.float32)
+        nothing = torch.empty(0, dtype=torch.int64)
+        self.history = Incidence.from_pairs(nothing, nothing, *self.table.shape)
 
     @property
     def num_users(self) -> int:
@@ -249,6 +253,21 @@ class TestDislikes:
             pairs = sample_pairs(RankingTask(self.GRAPH, Split.TEST), rng)
             free = pairs.take(pairs.label == 0)
             assert free.item[free.row == 1].tolist() == [1]  # all that user 2 has left
+
+
+def test_floors_are_fitted_on_what_the_run_beside_them_was() -> None:
+    graph = make_graph(4, 5, [(0, 0), (1, 0), (2, 1), (3, 2)], valid=[(0, 4), (1, 4), (2, 4)])
+    users = torch.arange(4)
+    floors = fit_floors(graph, refit_splits=(Split.VALID,))
+    whole = train_history(graph.with_splits(Split.VALID))
+    assert floors["popularity"].score(users)[0].argmax() == 4
+    assert all(torch.equal(floor.history.columns, whole.columns) for floor in floors.values())
+    # The ridge is still chosen on valid, by what was fitted on train alone.
+    tried = {ridge: Ease.fit(train_history(graph), ridge=ridge) for ridge in RIDGES}
+    task = RankingTask(graph, Split.VALID)
+    values = {ridge: task.run(ease)["ndcg@20"].mean() for ridge, ease in tried.items()}
+    ease = Ease.fit(whole, ridge=max(values, key=lambda ridge: values[ridge]))
+    assert torch.equal(floors["ease"].score(users), ease.score(users))
 
 
 class TestLeakage:

@@ -284,7 +284,8 @@ def test_users_are_explained_by_the_others_as_ridge_regression_does() -> None:
 
 def test_who_changed() -> None:
     graph = shuffled(OLD, more=[("u2", "i10"), ("unew", "i1")], gone=frozenset({"i3", "u6"}))
-    found = changed_ends(HISTORY, into(graph))
+    new = into(graph)
+    found = changed_ends(HISTORY, new.history, new)
     users, items = (
         {graph.vocabularies[label].ids[at] for at in torch.nonzero(mask).squeeze(1).tolist()}
         for label, mask in zip((NodeLabel.USER, NodeLabel.ITEM), found, strict=True)
@@ -292,7 +293,8 @@ def test_who_changed() -> None:
     had = {f"u{u}" for u in range(14) if 3 in HISTORY.row(u).tolist()}
     assert users == (had | {"u2", "unew"}) - {"u6"}
     assert items == {f"i{i}" for i in HISTORY.row(6).tolist()} - {"i3"} | {"i10", "i1", "inew"}
-    assert not any(mask.any() for mask in changed_ends(HISTORY, into(OLD)))
+    same = into(OLD)
+    assert not any(mask.any() for mask in changed_ends(HISTORY, same.history, same))
 
 
 def test_cold_users_with_items_are_cold_no_more() -> None:

@@ -70,11 +70,12 @@ def test_strangers_get_what_is_popular_and_dislikes_stay_out(run: Run) -> None:
     disliked = Incidence.from_pairs(
         torch.tensor([3, 3, 5]), torch.tensor([0, 7, 9]), 60, 40
     )  # of a stranger and of a user who is known
-    observed = run.observed.clone()
+    observed = run.behaviours.observed.clone()
     observed[8] = True  # has no training item, and yet did something
     unmet = Fusion(run.scorer.parts, run.scorer.part_weights)
     unmet.history = emptied
-    recommender = Recommender(replace(run, scorer=unmet, disliked=disliked, observed=observed))
+    behaviours = replace(run.behaviours, disliked=disliked, observed=observed)
+    recommender = Recommender(replace(run, scorer=unmet, behaviours=behaviours))
     found = user_lists(recommender, torch.arange(60), 1000)
     for user in (3, 5, 8, 11):
         user_id = run.vocabularies[NodeLabel.USER].ids[user]
@@ -82,7 +83,10 @@ def test_strangers_get_what_is_popular_and_dislikes_stay_out(run: Run) -> None:
         assert all(r.cold for r in wanted) == (user == 3)
         same(run, places(found, user), wanted)
     assert {0, 7}.isdisjoint({item for item, *_ in places(found, 3)})
-    assert len(places(found, 3)) == 38
+    held_out = run.behaviours.held_out
+    assert held_out is not None
+    masked = {0, 7, *held_out.row(3).tolist()}
+    assert {item for item, *_ in places(found, 3)} == set(range(40)) - masked
 
 
 def test_similar_items_are_the_recommenders(run: Run) -> None:

@@ -47,7 +47,12 @@ def recommender(site: tuple[GraphStore, GraphData, Run]) -> Recommender:
 def own_of(site: tuple[GraphStore, GraphData, Run], user: str) -> set[str]:
     _, graph, run = site
     index = run.vocabularies["User"].index(user)
-    return {graph.vocabularies[ITEM].ids[i] for i in history_of(graph).row(index).tolist()}
+    splits = (graph.train, *graph.held_out.values())
+    return {
+        graph.vocabularies[ITEM].ids[item]
+        for part in splits
+        for item in part.item_index[part.user_index == index].tolist()
+    }
 
 
 def test_a_known_user_without_training_items_is_cold(
@@ -83,7 +88,8 @@ def test_what_a_recommendation_says_adds_up(recommender: Recommender) -> None:
 def disliking(run: Run, user: str, items: list[str]) -> Run:
     user_index = torch.tensor([run.vocabularies["User"].index(user)] * len(items))
     item_index = torch.from_numpy(run.vocabularies[ITEM].indices(items))
-    return replace(run, disliked=Incidence.from_pairs(user_index, item_index, 60, 40))
+    disliked = Incidence.from_pairs(user_index, item_index, 60, 40)
+    return replace(run, behaviours=replace(run.behaviours, disliked=disliked))
 
 
 def test_what_a_user_is_known_to_dislike_is_not_recommended(
@@ -116,12 +122,15 @@ def test_cold_users_dislike_too_and_those_with_evidence_are_not_cold(
     site: tuple[GraphStore, GraphData, Run],
 ) -> None:
     run = disliking(site[2], "u4", ["i3", "i5"])
+    nothing = Incidence(torch.zeros(61, dtype=torch.int64), torch.empty(0, dtype=torch.int64), 40)
     observed = torch.zeros(60, dtype=torch.bool)
     observed[run.vocabularies["User"].index("u8")] = True
+    behaviours = replace(run.behaviours, observed=observed, held_out=nothing)
+    run = replace(run, behaviours=behaviours)
     weights = dict.fromkeys(run.scorer.parts, 0.5)
     assert "network" in weights
     unmet = unmet_fusion(run.scorer.parts, weights)
-    bare = Recommender(replace(run, scorer=unmet, observed=observed))
+    bare = Recommender(replace(run, scorer=unmet))
     found = bare.recommend("u4", k=1000)
     assert {f"i{n}" for n in range(40)} - {r.item_id for r in found} == {"i3", "i5"}
     assert all(r.cold for r in found)
@@ -133,7 +142,7 @@ def test_cold_users_dislike_too_and_those_with_evidence_are_not_cold(
     assert [r.score for r in warm] == pytest.approx(scores.sort(descending=True).values.tolist())
     # Without the network nothing in the scorer knows of it.
     deaf = unmet_fusion(run.scorer.parts, weights | {"network": 0.0})
-    alone = Recommender(replace(run, scorer=deaf, observed=observed))
+    alone = Recommender(replace(run, scorer=deaf))
     assert all(r.cold for r in alone.recommend("u8", k=3))
 
 
@@ -216,8 +225,8 @@ def test_without_a_store_reasons_have_no_paths(site: tuple[GraphStore, GraphData
     (found,) = Recommender.load(site[2].directory).recommend("u4", k=1, num_reasons=1)
     (reason,) = found.reasons
     assert reason.connections == ()
-    users = site[1].vocabularies["User"].ids
-    both = [u for u in users if {reason.item_id, found.item_id} <= own_of(site, u)]
+    history, items = history_of(site[1]).dense(), site[1].vocabularies[ITEM]
+    both = history[:, items.indices([reason.item_id, found.item_id])].all(dim=1).nonzero()
     assert reason.text.endswith(f": taken together by {len(both)} users")
     assert found.to_dict()["reasons"][0]["share"] == reason.share
 

@@ -16,7 +16,8 @@ from tiny import build_tiny
 
 from kgrec.config import Config
 from kgrec.data.load import load_dataset
-from kgrec.errors import ConfigError, RunError, TrainingDiverged
+from kgrec.errors import ConfigError, DataError, RunError, TrainingDiverged
+from kgrec.evaluation.evaluate import evaluate
 from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.graph.fetch import fetch_graph
@@ -422,10 +423,10 @@ def test_behaviours_are_learned_from_and_served(
     weights = run.record.relation_weights
     assert {name for name, weight in weights.items() if weight < 0} == {"DISMISS", "rev_DISMISS"}
     assert weights["VIEW"] > 0
-    assert run.disliked.dense().nonzero().tolist() == sorted(
+    assert run.behaviours.disliked.dense().nonzero().tolist() == sorted(
         [user, item] for user, item in zip(*graph.pairs_of(Role.NEGATIVE), strict=True)
     )
-    assert run.observed.tolist() == [True] * 30 + [False] * 30
+    assert run.behaviours.observed.tolist() == [True] * 30 + [False] * 30
     assert run.record.fan_out
     assert set(run.record.fan_out) == {"GENRE", "DIRECTED_BY"}
     assert _by_relation(weights)["DISMISS"] == (weights["DISMISS"], weights["rev_DISMISS"])
@@ -673,3 +674,42 @@ class TestLoading:
             RunError, match="the store holds other; fold it in with kgrec refresh, train again"
         ):
             trained.check_version("other")
+
+
+def test_a_deployed_run_has_learned_everything_and_says_what_it_was_chosen_by(
+    trained: Run, tiny: tuple[Config, GraphData], tmp_path: Path
+) -> None:
+    config, graph = tiny
+    deployed = train(
+        changed(config, training={"deploy": True}), graph, tmp_path / "run", progress=False
+    )
+    parts = (graph.train, *graph.held_out.values())
+    pairs = {
+        pair
+        for part in parts
+        for pair in zip(part.user_index.tolist(), part.item_index.tolist(), strict=True)
+    }
+    history = deployed.scorer.history
+    assert set(zip(history.rows.tolist(), history.columns.tolist(), strict=True)) == pairs
+    assert deployed.behaviours.held_out is not None
+    assert not len(deployed.behaviours.held_out.columns)
+    # What was chosen is what a training without --deploy gives; the tiny set has no cold users.
+    for split in (Split.VALID, Split.TEST):
+        figures = RankingTask(graph, split).run(trained.scorer, config.evaluation.k)
+        assert deployed.record.chosen_by[split] == {
+            name: pytest.approx(float(values.mean()), abs=1e-6) for name, values in figures.items()
+        }
+        with pytest.raises(DataError, match=f"of split {split}.*chosen_by"):
+            evaluate(deployed.scorer, graph, split)
+    assert deployed.record.settings["closed_form"] == trained.record.settings["closed_form"]
+    assert deployed.record.fusion == trained.record.fusion
+
+
+def test_a_run_refitted_on_valid_is_judged_on_test_alone(
+    tiny: tuple[Config, GraphData], tmp_path: Path
+) -> None:
+    config, graph = tiny
+    run = train(changed(config, training={"refit": True}), graph, tmp_path / "run", progress=False)
+    assert evaluate(run.scorer, graph, Split.TEST, k=(5,)).num_users
+    with pytest.raises(DataError, match=r"has learned from \d+ of the \d+ pairs of split valid"):
+        evaluate(run.scorer, graph, Split.VALID)
