@@ -31,6 +31,14 @@ Augment = Annotated[
     ),
 ]
 
+Deploy = Annotated[
+    bool,
+    typer.Option("--deploy", help="Choose everything on the split, then fit on all interactions."),
+]
+Audit = Annotated[
+    bool, typer.Option("--audit", help="Measure what the graph and each relation are worth.")
+]
+
 
 def train(
     config: ConfigFile,
@@ -44,16 +52,9 @@ def train(
         float | None,
         typer.Option("--search-minutes", help="Overrides the settings' search.minutes."),
     ] = None,
-    audit: Annotated[
-        bool, typer.Option("--audit", help="Measure what the graph and each relation are worth.")
-    ] = False,
+    audit: Audit = False,
     augment: Augment = None,
-    deploy: Annotated[
-        bool,
-        typer.Option(
-            "--deploy", help="Choose everything on the split, then fit on all interactions."
-        ),
-    ] = False,
+    deploy: Deploy = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

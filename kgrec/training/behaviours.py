@@ -41,8 +41,8 @@ class Behaviours:
         observed = torch.zeros(graph.num_users, dtype=torch.bool)
         observed[torch.from_numpy(graph.pairs_of(Role.EVIDENCE)[0])] = True
         splits = (graph.train, *graph.held_out.values())
-        met = np.concatenate([part.user_index * size[1] + part.item_index for part in splits])
-        keys = np.setdiff1d(met, (history.rows * size[1] + history.columns).numpy())
+        pairs = np.concatenate([part.user_index * size[1] + part.item_index for part in splits])
+        keys = np.setdiff1d(pairs, (history.rows * size[1] + history.columns).numpy())
         user, item = (torch.from_numpy(ends) for ends in np.divmod(keys, max(size[1], 1)))
         return cls(disliked, observed, Incidence.from_pairs(user, item, *size))
 
