@@ -25,6 +25,7 @@ from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
 from kgrec.training.behaviours import Behaviours
 from kgrec.training.directory import Run, load_run
+from kgrec.vocabulary import NodeId, id_text, id_texts
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Recommender:
 
     def recommend(
         self,
-        user_id: str,
+        user_id: NodeId,
         k: int = 10,
         *,
         num_reasons: int = 3,
@@ -110,7 +111,7 @@ class Recommender:
         learned from, and nothing else that tells users apart, such as an occupation or friends.
 
         Args:
-            user_id: External id.
+            user_id: External id; a whole number is its digits.
             k: List length; the list is shorter if fewer items are left.
             num_reasons: At most so many reasons an item.
             num_paths: At most so many store paths a reason.
@@ -119,9 +120,11 @@ class Recommender:
 
         Raises:
             ConfigError: If k is not positive.
+            VocabularyError: If `user_id` is no id.
             StoreError: If the store fails.
         """
         _check_k(k)
+        user_id = id_text(user_id)
         if user_id not in self._users:
             return self._popular(k, _NOTHING)
         user = self._users.index(user_id)
@@ -147,23 +150,24 @@ class Recommender:
             )
         ]
 
-    def score(self, user_id: str, item_ids: Sequence[str]) -> list[float]:
+    def score(self, user_id: NodeId, item_ids: Sequence[NodeId]) -> list[float]:
         """Gives the scores of items for a user; raises VocabularyError if one is unknown."""
         user = torch.tensor([self._users.index(user_id)])
-        items = torch.from_numpy(self._items.indices(item_ids))
+        items = torch.from_numpy(self._items.indices(id_texts(item_ids)))
         out: list[float] = self.run.scorer.score(user)[0, items].tolist()
         return out
 
-    def contributions(self, user_id: str, item_ids: Sequence[str]) -> list[Explanation]:
+    def contributions(self, user_id: NodeId, item_ids: Sequence[NodeId]) -> list[Explanation]:
         """Decomposes scores into own items and into relations.
 
         Raises:
             VocabularyError: If the user or an item is unknown.
         """
         run = self.run
-        return explain_scores(run.scorer, run.vocabularies, run.names, user_id, item_ids)
+        ids = id_text(user_id), id_texts(item_ids)
+        return explain_scores(run.scorer, run.vocabularies, run.names, *ids)
 
-    def similar(self, item_id: str, k: int = 10) -> list[Recommendation]:
+    def similar(self, item_id: NodeId, k: int = 10) -> list[Recommendation]:
         """Gives the k items closest to one: by the network's cosine, else the closed form.
 
         Raises:
@@ -172,6 +176,7 @@ class Recommender:
             NotFittedError: If the run has neither network nor closed form.
         """
         _check_k(k)
+        item_id = id_text(item_id)
         index = self._items.index(item_id)
         scores = self.item_scores(torch.tensor([index]))[0]
         scores[index] = -torch.inf

@@ -1,11 +1,45 @@
 """External ids and contiguous indices, one vocabulary per node label."""
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kgrec.errors import VocabularyError
+
+#: What callers may name a node by.
+NodeId = str | int
+
+
+def id_text(value: Any) -> str:
+    """Gives an id as every entry takes it: text as it is, a whole number as its digits.
+
+    Raises:
+        VocabularyError: If it is neither, such as None, 1.5, True or a list.
+    """
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+        return str(int(float(value)))
+    raise VocabularyError(
+        f"{value!r} of type {type(value).__name__} is no id; expected text or a whole number, such "
+        f"as 'u1' or 1; ask for one id at a time"
+    )
+
+
+def id_texts(values: Any) -> list[str]:
+    """Gives several ids as `id_text` does; a single one is a list of one.
+
+    Raises:
+        VocabularyError: If one is neither text nor a whole number.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return [id_text(values)]
+    return [id_text(value) for value in values]
 
 
 class Vocabulary:
@@ -33,19 +67,23 @@ class Vocabulary:
         return len(self.ids)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._index
+        try:
+            return id_text(key) in self._index
+        except VocabularyError:
+            return False
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.ids == other.ids and self.label == other.label
 
     __hash__ = None  # type: ignore[assignment]
 
-    def index(self, key: str) -> int:
+    def index(self, key: NodeId) -> int:
         """Gives the index of an id.
 
         Raises:
-            VocabularyError: If no node has the id.
+            VocabularyError: If no node has the id, or it is none.
         """
+        key = id_text(key)
         try:
             return self._index[key]
         except KeyError:
@@ -54,6 +92,6 @@ class Vocabulary:
                 f"graph; check the id, or ingest it and train again"
             ) from None
 
-    def indices(self, keys: Sequence[str]) -> npt.NDArray[np.int64]:
+    def indices(self, keys: Sequence[NodeId]) -> npt.NDArray[np.int64]:
         """Gives the int64 indices (n,) of n ids; raises VocabularyError for an unknown one."""
         return np.fromiter((self.index(key) for key in keys), dtype=np.int64, count=len(keys))

@@ -25,6 +25,7 @@ from kgrec.model.graph_scorer import PropagationScorer
 from kgrec.model.linear_network import LinearNetwork
 from kgrec.model.scorer import Contributions, Leaf
 from kgrec.schema import NodeLabel
+from kgrec.vocabulary import NodeId, id_text
 
 #: Walks of one length, and pairs of messages, that are looked at.
 _WALKS, _PRODUCTS = 400_000, 2_000_000
@@ -53,8 +54,8 @@ class Explainer:
 
     def pair(
         self,
-        user_id: str,
-        item_id: str,
+        user_id: NodeId,
+        item_id: NodeId,
         num_paths: int = 5,
         *,
         renormalise: bool = False,
@@ -72,6 +73,7 @@ class Explainer:
         Raises:
             VocabularyError: If the user or the item is unknown.
         """
+        user_id, item_id = id_text(user_id), id_text(item_id)
         user, item = self._users.index(user_id), self._items.index(item_id)
         leaves, constant = self.scorer.leaves(user, item)
         contributions = [leaf.scorer.contributions(user, torch.tensor([item])) for leaf in leaves]
@@ -177,8 +179,8 @@ class Explainer:
 
 def explain(
     served: Served | Any,
-    user_id: str,
-    item_id: str,
+    user_id: NodeId,
+    item_id: NodeId,
     num_paths: int = 5,
     *,
     language: str = "en",

@@ -24,6 +24,7 @@ from kgrec.store.base import GraphStore
 from kgrec.store.state import graph_version
 from kgrec.text.templates import relation_phrase
 from kgrec.training.directory import Run
+from kgrec.vocabulary import NodeId, id_text, id_texts
 
 _USER, _ITEM, _ENTITY = NodeLabel.USER, NodeLabel.ITEM, NodeLabel.ENTITY
 _INTERACTED = INTERACTION_TYPES[Split.TRAIN]
@@ -35,9 +36,9 @@ def explore(
     run: Run,
     store: GraphStore,
     *,
-    user: str | None = None,
-    items: Sequence[str] = (),
-    entities: Sequence[str] = (),
+    user: NodeId | None = None,
+    items: Sequence[NodeId] = (),
+    entities: Sequence[NodeId] = (),
     k: int = 1,
     hops: int = 1,
     most_edges: int = 200,
@@ -74,11 +75,11 @@ def explore(
             "a user's items are explained, around entities is shown what lies there: give one of "
             "the two"
         )
-    item_ids = list(items) or _best_items(run, store, user, k)
+    item_ids = id_texts(items) or _best_items(run, store, user, k)
     return recommendation_subgraph(run, store, user, item_ids, around=around, num_own=num_own)
 
 
-def _best_items(run: Run, store: GraphStore, user: str, k: int) -> list[str]:
+def _best_items(run: Run, store: GraphStore, user: NodeId, k: int) -> list[str]:
     recommendations = Recommender(run, store).recommend(user, k, num_reasons=0)
     if not recommendations or recommendations[0].cold:
         raise VocabularyError(
@@ -91,8 +92,8 @@ def _best_items(run: Run, store: GraphStore, user: str, k: int) -> list[str]:
 def recommendation_subgraph(
     run: Run,
     store: GraphStore,
-    user_id: str,
-    item_ids: Sequence[str],
+    user_id: NodeId,
+    item_ids: Sequence[NodeId],
     *,
     num_paths: int = 4,
     num_own: int = 4,
@@ -118,6 +119,7 @@ def recommendation_subgraph(
     """
     if not item_ids:
         raise ConfigError("nothing to explain: give one item or more")
+    user_id, item_ids = id_text(user_id), id_texts(item_ids)
     run.check_version(graph_version(store))
     explanation = _Explanation(run, store, user_id)
     trails: list[Trail] = []

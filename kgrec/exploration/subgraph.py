@@ -15,6 +15,7 @@ from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.text.templates import relation_phrase, role_phrase
 from kgrec.training.directory import Run
+from kgrec.vocabulary import NodeId, id_texts
 
 _NODE_COLUMNS = ("label", "id", "name", "kind", "part")
 _EDGE_COLUMNS = ("type", "weight", "synthetic", "stored", "on_trail")
@@ -207,9 +208,9 @@ def learned_weight(weights: Mapping[str, float], kind: str) -> float:
 def fetch_subgraph(
     store: GraphStore,
     *,
-    users: Sequence[str] = (),
-    items: Sequence[str] = (),
-    entities: Sequence[str] = (),
+    users: Sequence[NodeId] = (),
+    items: Sequence[NodeId] = (),
+    entities: Sequence[NodeId] = (),
     hops: int = 1,
     most_edges: int = 200,
     run: Run | None = None,
@@ -230,7 +231,7 @@ def fetch_subgraph(
         VocabularyError: If the graph has no such node.
         StoreError: If the store fails.
     """
-    middle = {NodeLabel.USER: users, NodeLabel.ITEM: items, NodeLabel.ENTITY: entities}
+    middle = dict(zip(NodeLabel, map(id_texts, (users, items, entities)), strict=True))
     if not any(middle.values()):
         raise ConfigError("nothing to look at: name a user, an item or an entity by its id")
     if not 1 <= hops <= _MOST_HOPS or most_edges < 1:
@@ -240,7 +241,7 @@ def fetch_subgraph(
         )
     builder = Builder.of_run(run)
     for label, ids in middle.items():
-        rows = store.read("known_nodes", label=label, ids=list(ids)) if ids else []
+        rows = store.read("known_nodes", label=label, ids=ids) if ids else []
         known_ids = {row["id"] for row in rows}
         for node_id in ids:
             if node_id not in known_ids:

@@ -39,6 +39,7 @@ from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel, quoted
 from kgrec.store.base import GraphStore
 from kgrec.training.directory import Run
+from kgrec.vocabulary import NodeId, id_texts
 
 __all__ = [
     "Publication",
@@ -87,7 +88,7 @@ def publish(
     *,
     top: int = 100,
     similar: int = 50,
-    users: Sequence[str] | None = None,
+    users: Sequence[NodeId] | None = None,
     naming: Naming = OWN,
     progress: bool = True,
 ) -> PublishReport:
@@ -197,13 +198,15 @@ class _Plan:
     notes: tuple[str, ...]
 
 
-def _plan(recommender: Recommender, top: int, similar: int, users: Sequence[str] | None) -> _Plan:
+def _plan(
+    recommender: Recommender, top: int, similar: int, users: Sequence[NodeId] | None
+) -> _Plan:
     run, notes = recommender.run, []
     vocabulary = run.vocabularies[NodeLabel.USER]
-    user_ids = None if users is None else sorted(set(users))
+    user_ids = None if users is None else sorted(set(id_texts(users)))
     user_indices = list(range(len(vocabulary)))
     if user_ids is not None:
-        user_indices = vocabulary.indices(user_ids).tolist()
+        user_indices = [vocabulary.index(user) for user in user_ids]
     items = list(range(len(run.vocabularies[NodeLabel.ITEM]) if similar else 0))
     if run.scorer.parts.get("network") is None:
         notes.append("the run has no network, so there are no vectors")

@@ -25,14 +25,15 @@ from kgrec.queries.rows import (
     UserProfile,
     VectorSimilarItem,
 )
-from kgrec.queries.values import Names, Weights, check_value
+from kgrec.queries.values import Ids, Names, Weights, check_value
 from kgrec.schema import NodeLabel
 from kgrec.store.base import GraphStore
+from kgrec.vocabulary import NodeId
 
 _VECTOR_INDEX = f"kgrec_{NodeLabel.ITEM}_embedding"
 
 
-def user_history(store: GraphStore, user: str, **page: Unpack[Page]) -> QueryResult[Interaction]:
+def user_history(store: GraphStore, user: NodeId, **page: Unpack[Page]) -> QueryResult[Interaction]:
     """Gives a user's training interactions, the latest first.
 
     Args:
@@ -44,7 +45,7 @@ def user_history(store: GraphStore, user: str, **page: Unpack[Page]) -> QueryRes
 
 
 def user_profile(
-    store: GraphStore, user: str, *, limit: int = 5, timeout: float | None = TIMEOUT
+    store: GraphStore, user: NodeId, *, limit: int = 5, timeout: float | None = TIMEOUT
 ) -> QueryResult[UserProfile]:
     """Gives one row on a user: counts, times, own properties, the items' most frequent attributes.
 
@@ -58,7 +59,7 @@ def user_profile(
 
 
 def co_interacted(
-    store: GraphStore, user: str, *, neighbours: int = 100, **page: Unpack[Page]
+    store: GraphStore, user: NodeId, *, neighbours: int = 100, **page: Unpack[Page]
 ) -> QueryResult[NeighboursItem]:
     """Gives the items new to a user that the users who share most items with them like.
 
@@ -73,8 +74,8 @@ def co_interacted(
 
 def paths(
     store: GraphStore,
-    user: str,
-    item: str,
+    user: NodeId,
+    item: NodeId,
     *,
     hops: int = 3,
     weights: Weights = (),
@@ -106,7 +107,7 @@ def paths(
 
 
 def item_neighbourhood(
-    store: GraphStore, item: str, *, relations: Names = (), **page: Unpack[Page]
+    store: GraphStore, item: NodeId, *, relations: Names = (), **page: Unpack[Page]
 ) -> GraphResult[Neighbour]:
     """Gives the entities and items around an item, by relation.
 
@@ -119,7 +120,9 @@ def item_neighbourhood(
     return ask_graph(store, "item_neighbourhood", Neighbour, item=item, relations=relations, **page)
 
 
-def similar_items(store: GraphStore, item: str, **page: Unpack[Page]) -> QueryResult[SimilarItem]:
+def similar_items(
+    store: GraphStore, item: NodeId, **page: Unpack[Page]
+) -> QueryResult[SimilarItem]:
     """Gives the items that share users with an item, by the cosine of their users.
 
     Args:
@@ -132,7 +135,7 @@ def similar_items(store: GraphStore, item: str, **page: Unpack[Page]) -> QueryRe
 
 def similar_by_attributes(
     store: GraphStore,
-    item: str,
+    item: NodeId,
     *,
     weights: Weights = (),
     max_degree: int = 1000,
@@ -158,7 +161,7 @@ def similar_by_attributes(
 
 
 def similar_by_vector(
-    store: GraphStore, item: str, **page: Unpack[Page]
+    store: GraphStore, item: NodeId, **page: Unpack[Page]
 ) -> QueryResult[VectorSimilarItem]:
     """Gives the items with the most similar text vectors.
 
@@ -191,7 +194,7 @@ def _has_vectors(store: GraphStore) -> bool:
 
 
 def shared_entities(
-    store: GraphStore, own: Names, item: str, **page: Unpack[Page]
+    store: GraphStore, own: Ids, item: NodeId, **page: Unpack[Page]
 ) -> QueryResult[SharedEntity]:
     """Gives how own items are connected to an item: by one entity, or directly.
 
@@ -207,7 +210,7 @@ def shared_entities(
 def candidates(
     store: GraphStore,
     *,
-    user: str | None = None,
+    user: NodeId | None = None,
     unseen: bool = True,
     undisliked: bool = True,
     **page: Unpack[Filters],

@@ -6,6 +6,7 @@ from typing import Unpack
 from kgrec.queries.results import Filters, Page, QueryResult, ask
 from kgrec.queries.rows import ItemRow, Row
 from kgrec.store.base import GraphStore
+from kgrec.vocabulary import NodeId
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def publications(store: GraphStore, **page: Unpack[Page]) -> QueryResult[Publica
 
 
 def published_recommendations(
-    store: GraphStore, user: str, **page: Unpack[Filters]
+    store: GraphStore, user: NodeId, **page: Unpack[Filters]
 ) -> QueryResult[PublishedItem]:
     """Gives what is recommended to a user and meets all constraints, the best first.
 
@@ -74,7 +75,7 @@ def published_recommendations(
 
 
 def published_similar(
-    store: GraphStore, item: str, **page: Unpack[Page]
+    store: GraphStore, item: NodeId, **page: Unpack[Page]
 ) -> QueryResult[PublishedSimilarItem]:
     """Gives the items that the published run finds like an item, the closest first.
 
@@ -87,7 +88,7 @@ def published_similar(
 
 
 def recommend_filtered(
-    store: GraphStore, user: str, *, fetch: int = 500, **page: Unpack[Filters]
+    store: GraphStore, user: NodeId, *, fetch: int = 500, **page: Unpack[Filters]
 ) -> QueryResult[NearItem]:
     """Gives the items nearest to a user by the published vectors that meet all constraints.
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, VocabularyError
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split, relation_type
+from kgrec.vocabulary import NodeId, id_text
 
 #: Most rows a query gives at once, and most it skips; beyond that, export the graph.
 MAX_LIMIT = 10_000
@@ -23,14 +24,17 @@ MAX_ENTRIES = 10_000
 
 _MAX_NUMBER = 2**62
 
-#: Ids as one value or several; relation names likewise.
+#: Relation names, one or several.
 Names = str | Sequence[str]
+
+#: Ids, one or several.
+Ids = NodeId | Sequence[NodeId]
 
 #: Weights by directed relation: `GENRE` along an edge, `rev_GENRE` against it.
 Weights = Mapping[str, float] | Sequence[tuple[str, float]]
 
 #: Nodes by label and id, or as text "Label:id".
-Nodes = Sequence[tuple[str, str] | str]
+Nodes = Sequence[tuple[str, NodeId] | str]
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,18 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _id(value: Any) -> str:
+    try:
+        return _text(id_text(value))
+    except VocabularyError as exc:
+        raise TypeError("no id") from exc
+
+
+def _ids(value: Any) -> list[str]:
+    is_one = isinstance(value, str) or not isinstance(value, Iterable)
+    return [_id(part) for part in ([value] if is_one else _entries(value))]
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
@@ -167,7 +183,7 @@ def _weights(value: Any) -> dict[str, float]:
 
 
 def _attributes(value: Any) -> list[list[Any]]:
-    return [[_type(name), _texts(ids)] for name, ids in _pairs(value)]
+    return [[_type(name), _ids(ids)] for name, ids in _pairs(value)]
 
 
 def _ranges(value: Any) -> list[list[Any]]:
@@ -189,11 +205,11 @@ def _nodes(value: Any) -> list[list[str]]:
     nodes = []
     for node in _entries([value] if isinstance(value, str) else value):
         label, key = node.split(":", 1) if isinstance(node, str) else node
-        nodes.append([NodeLabel(label).value, _text(key)])
+        nodes.append([NodeLabel(label).value, _id(key)])
     return [list(node) for node in dict.fromkeys(map(tuple, nodes))]
 
 
-_ID = Kind("text, the id of a node", _text, "text")
+_ID = Kind("text or a whole number, the id of a node", _id, "text")
 _MANY = _integer_kind(1, MAX_LIMIT)
 _FLAG = Kind("true or false", _flag)
 _TIME = Kind("a number, seconds since 1970 UTC", _number)
@@ -202,7 +218,7 @@ _TIME = Kind("a number, seconds since 1970 UTC", _number)
 KINDS: dict[str, Kind] = {
     "user": _ID,
     "item": _ID,
-    "own": Kind("a list of ids", _texts, "list"),
+    "own": Kind("a list of ids", _ids, "list"),
     "skip": _integer_kind(0, MAX_SKIP),
     "limit": _MANY,
     "neighbours": _MANY,

@@ -26,6 +26,7 @@ from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.training.checkpoint import read_json
 from kgrec.training.directory import Run
+from kgrec.vocabulary import NodeId, id_texts
 
 #: In a run's folder, if the graph was audited: what the audit found.
 AUDIT = "audit.json"
@@ -81,7 +82,7 @@ def report(
     store: GraphStore,
     *,
     split: Split = Split.TEST,
-    users: Sequence[str] = (),
+    users: Sequence[NodeId] = (),
     progress: bool = True,
 ) -> ReportData:
     """Judges a run and collects what there is to tell of it.
@@ -103,7 +104,8 @@ def report(
     graph = fetch_graph(store)
     run.check_version(graph.version)
     vocabulary = run.vocabularies[NodeLabel.USER]
-    for user in users:
+    requested_ids = id_texts(users)
+    for user in requested_ids:
         if user not in vocabulary:
             raise VocabularyError(f"run {run.directory} knows no user {user!r}; check --user")
     with progress_bar("report", None, enabled=progress) as advance:
@@ -118,7 +120,7 @@ def report(
         }  # fmt: skip
         advance("examples")
         recommender = Recommender(run, store)
-        user_ids = users or typical_users(graph)
+        user_ids = requested_ids or typical_users(graph)
         examples = tuple(_example(recommender, graph, user) for user in user_ids)
     seconds = run.record.seconds["train"]
     audit = run.directory / AUDIT

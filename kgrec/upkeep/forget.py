@@ -51,6 +51,7 @@ from kgrec.upkeep.places import (
     in_store,
 )
 from kgrec.upkeep.republish import is_of, open_readers, republish
+from kgrec.vocabulary import NodeId
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +64,8 @@ _STORE_PLACES = {"nodes": "nodes", "edges": "edges", "vectors": "vectors and the
 def forget(
     config: Config,
     *,
-    user: str | None = None,
-    item: str | None = None,
+    user: NodeId | None = None,
+    item: NodeId | None = None,
     runs: Sequence[Path | str] = (),
     on_step: OnStep = lambda _: None,
     progress: bool = True,
@@ -111,7 +112,7 @@ def forget(
         return work.carry_out(intent, completed=False)
 
 
-def readmit(config: Config, *, user: str | None = None, item: str | None = None) -> bool:
+def readmit(config: Config, *, user: NodeId | None = None, item: NodeId | None = None) -> bool:
     """Lets a forgotten id come again with later deliveries; gives whether it was forgotten.
 
     Args:

@@ -17,6 +17,7 @@ from kgrec.data.view.rows import SourceRows, standing
 from kgrec.errors import ConfigError, DataError
 from kgrec.files import atomic_file
 from kgrec.schema import NodeLabel
+from kgrec.vocabulary import NodeId, id_text
 
 KEYS = "forgetting.keys"
 
@@ -29,13 +30,13 @@ class Target:
     id: str
 
 
-def target_of(user: str | None, item: str | None) -> Target | None:
+def target_of(user: NodeId | None, item: NodeId | None) -> Target | None:
     """Gives whom or what the ids name, None for neither; raises ConfigError for both."""
     if user is not None and item is not None:
         raise ConfigError("give a user or an item, one at a time")
     if user is not None:
-        return Target(NodeLabel.USER, user)
-    return None if item is None else Target(NodeLabel.ITEM, item)
+        return Target(NodeLabel.USER, id_text(user))
+    return None if item is None else Target(NodeLabel.ITEM, id_text(item))
 
 
 @dataclass(frozen=True)
