@@ -67,7 +67,9 @@ def with_vectors(store: GraphStore, items: list[str]) -> None:
     store.write_vectors(ITEM, items, matrix)
 
 
-def test_held_out_interactions_and_synthetic_edges_change_no_answer(store: GraphStore) -> None:
+def test_held_out_interactions_only_mask_and_synthetic_edges_change_no_answer(
+    store: GraphStore,
+) -> None:
     full = random_dataset(0)
     nothing = full.interactions[Split.TRAIN].iloc[:0]
     train = {Split.TRAIN: full.interactions[Split.TRAIN], Split.VALID: nothing, Split.TEST: nothing}
@@ -84,6 +86,15 @@ def test_held_out_interactions_and_synthetic_edges_change_no_answer(store: Graph
     key = EdgeKey("SYNTHETIC", USER, ITEM)
     rows = [[a, b, {"synthetic": True}] for a, b in zip(pairs["head"], pairs["tail"], strict=True)]
     store.write_rows("upsert_edges", rows, key=key)
+    met = {
+        pair[1]
+        for split in (Split.VALID, Split.TEST)
+        for pair in full.pairs(split)[["head", "tail"]].itertuples(index=False)
+        if pair[0] == user
+    }
+    assert any(row["id"] in met for row in without["candidates"])
+    for name in ("candidates", "co_interacted"):  # of what a user has met, nothing is offered
+        without[name] = [row for row in without[name] if row["id"] not in met]
     assert ask_all(store, user, item) == without
     assert all(without[name] for name in ("user_history", "paths", "subgraph", "random_walks"))
 

@@ -1,7 +1,6 @@
-"""One rule for ids at every entry: text as it is, whole numbers as their digits, all else refused."""
+"""One rule for ids at every entry: text as it is, whole numbers as digits, all else refused."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,6 @@ NO_IDS = [
     ("7",),
     {"id": 7},
     b"7",
-    pd.NA,
 ]
 
 
@@ -144,6 +142,5 @@ def test_every_entry_refuses_what_is_no_id(numbered: tuple[str, Run], value: Any
 def test_a_stranger_s_number_is_a_stranger(numbered: tuple[str, Run]) -> None:
     _, run = numbered
     assert all(place.cold for place in Recommender(run).recommend(987_654))
-    shuffled = replace(run, vocabularies=dict(run.vocabularies))
     with pytest.raises(VocabularyError, match="no Item has the id '987654'"):
-        Recommender(shuffled).similar(987_654)
+        Recommender(run).similar(987_654)

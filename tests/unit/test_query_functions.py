@@ -49,7 +49,8 @@ def test_values_become_those_of_the_statements(name: str, given: Any, taken: Any
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("user", 7, "the id of a node"),
+        ("user", 7.5, "the id of a node"),
+        ("user", True, "the id of a node"),
         ("user", "\ud800", "the id of a node"),
         ("limit", 0, "positive whole number, at most 10000"),
         ("limit", MAX_LIMIT + 1, "at most 10000"),
@@ -66,7 +67,7 @@ def test_values_become_those_of_the_statements(name: str, given: Any, taken: Any
         ("weights", {"GENRE": float("inf")}, "numbers by directed relation"),
         ("weights", {"GENRE": "2"}, "numbers by directed relation"),
         ("weights", "GENRE", "numbers by directed relation"),
-        ("attributes", {"genre": [1]}, "ids of attributes"),
+        ("attributes", {"genre": [None]}, "ids of attributes"),
         ("attributes", {"HELD_OUT_VALID": ["i"]}, "keeps for its own"),
         ("ranges", {"year": 3}, r"\[low, high\]"),
         ("ranges", {"year": ("a", "b")}, r"\[low, high\]"),
