@@ -44,7 +44,7 @@ def oracle(
         rows.sort(
             key=lambda r: (
                 *_age(r),
-                item_hash[r.item],
+                _tie(user_hash[r.user], item_hash[r.item]),
                 order.index(r.behaviour),
                 _low(r.rating),
                 _low(r.weight),
@@ -150,6 +150,10 @@ def _taken_back(rows: list[Row]) -> list[Row]:
 
 def _low(number: float | None) -> float:
     return -np.inf if number is None else number
+
+
+def _tie(*hashes: int) -> int:
+    return int(mix(*(np.array([number], np.uint64) for number in hashes))[0])
 
 
 def _age(row: Row) -> tuple[float, float]:
@@ -274,11 +278,10 @@ def _split(
         return part, dict.fromkeys(range(len(user_hash)), config.valid_from)
 
     def rank(pair: tuple[int, int]) -> tuple[float, ...]:
-        tie = item_hash[pair[1]]
+        ends = user_hash[pair[0]], item_hash[pair[1]]
         if temporal:
-            return targets[pair]["time"], tie
-        one, other = (np.array([h], np.uint64) for h in (user_hash[pair[0]], tie))
-        return (int(mix(np.uint64(seed), one, other)[0]),)
+            return targets[pair]["time"], _tie(*ends)
+        return (_tie(seed, *ends),)
 
     part, until = {}, {}
     for user in {user for user, _ in targets}:

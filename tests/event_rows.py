@@ -22,7 +22,7 @@ class Row:
 
     user: int
     item: int
-    time: int | None = None
+    time: float | None = None
     rating: float | None = None
     behaviour: str = "interaction"
     weight: float | None = None
@@ -38,7 +38,7 @@ def events_of(rows: list[Row], behaviours: tuple[str, ...] | None = None) -> Eve
         user=np.array([row.user for row in rows], dtype=np.int32),
         item=np.array([row.item for row in rows], dtype=np.int32),
         behaviour=np.array([names.index(row.behaviour) for row in rows], dtype=np.int16),
-        time=np.array([NO_TIME if r.time is None else r.time for r in rows], dtype=np.int64),
+        time=np.array([NO_TIME if r.time is None else r.time for r in rows], dtype=np.float64),
         rating=np.array([np.nan if r.rating is None else r.rating for r in rows], dtype=np.float64),
         weight=np.array([np.nan if r.weight is None else r.weight for r in rows], dtype=np.float64),
         split=np.array(

@@ -37,6 +37,14 @@ def mix(*parts: Hashes | np.uint64) -> Hashes:
     return out
 
 
+def pair_hashes(user_hash: Hashes, item_hash: Hashes) -> Hashes:
+    """Hashes pairs (n,) of a user's and an item's hash: the order of what is of one moment.
+
+    An item's hash alone would put the same items last for everybody.
+    """
+    return mix(user_hash, item_hash)
+
+
 def edge_hashes(
     name: str, key: EdgeKey, edges: pd.DataFrame, ids: Mapping[NodeLabel, Hashes]
 ) -> Hashes:

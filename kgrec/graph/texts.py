@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from kgrec.config import TextConfig
 from kgrec.data.cache import user_cache
+from kgrec.data.fingerprint import hash_ids, pair_hashes
 from kgrec.graph.data import GraphData, IndexArray
 from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel, Role
 from kgrec.store.base import GraphStore
@@ -263,12 +264,17 @@ def _quoted(properties: Mapping[str, Any]) -> str | None:
 def _histories(graph: GraphData, titles: Sequence[str | None], most: int) -> list[tuple[str, ...]]:
     """Gives each user's latest titles from train, latest first.
 
-    Without times the best rated count as the latest; without ratings too, the first items.
+    Without times the best rated count as the latest; of equal ones the order is that of the
+    pairs' hashes.
     """
     train = graph.train
     ranked = train.time if train.time is not None else train.rating
     latest = np.zeros(len(train)) if ranked is None else -np.nan_to_num(ranked, nan=-np.inf)
-    order = np.lexsort((train.item_index, latest, train.user_index))
+    user_hash, item_hash = (
+        hash_ids(graph.vocabularies[label].ids) for label in (NodeLabel.USER, NodeLabel.ITEM)
+    )
+    ties = pair_hashes(user_hash[train.user_index], item_hash[train.item_index])
+    order = np.lexsort((~ties, latest, train.user_index))
     histories: list[list[str]] = [[] for _ in range(graph.num_users)]
     users, items = train.user_index[order].tolist(), train.item_index[order].tolist()
     for user, item in zip(users, items, strict=True):

@@ -152,7 +152,7 @@ def assert_kept(kind: str, row: dict[str, Any], case: str) -> None:
         assert row[name] is None or math.isfinite(row[name])
     assert row.get("weight") is None or row["weight"] > 0
     assert row.get("rating") is None or -5 <= row["rating"] <= 5
-    assert row.get("time") is None or isinstance(row["time"], int)
+    assert row.get("time") is None or math.isfinite(row["time"])
     assert row.get("deleted") in (True, False, None)
     if "deleted" in SCHEMAS[kind].names:
         assert row["deleted"] is not None

@@ -119,6 +119,7 @@ def test_texts_are_cleaned_and_named_by_what_they_say() -> None:
     assert done.found == {
         "missing user and item": ("rejected", 1),
         "missing text": ("rejected", 1),
+        "time before 1990": ("noted", 2),
         "text control characters": ("mended", 1),
         "text Unicode form": ("mended", 1),
     }

@@ -20,7 +20,7 @@ def utc(*parts: int) -> int:
     return int(datetime.datetime(*parts, tzinfo=datetime.UTC).timestamp())
 
 
-def read(values: Any, **form: str) -> list[int | None]:
+def read(values: Any, **form: str) -> list[float | None]:
     """The times of cells that are all fine."""
     done = clean(values, **form)
     assert done.faults == ()
@@ -34,20 +34,36 @@ def clean(values: Any, **form: str) -> Any:
 
 @pytest.mark.parametrize(
     ("unit", "value"),
-    [("s", "1600000000"), ("ms", "1600000000999"), ("us", "1600000000999999"),
-     ("ns", "1600000000999999999")],
+    [("s", "1600000000.5"), ("ms", "1600000000500"), ("us", "1600000000500000"),
+     ("ns", "1600000000500000999")],
 )  # fmt: skip
 def test_numbers_count_from_1970_in_their_unit(unit: str, value: str) -> None:
-    assert read([value, f" {value} ", "", None], unit=unit) == [1600000000] * 2 + [None] * 2
-    assert read(pa.array([int(value), None]), unit=unit) == [1600000000, None]
-    assert read([f"-{value}"], unit=unit) == [-1600000000 - (unit != "s")]
+    moment = 1600000000.5
+    assert read([value, f" {value} ", "", None], unit=unit) == [moment] * 2 + [None] * 2
+    cell = float(value) if unit == "s" else int(value)
+    assert read(pa.array([cell, None]), unit=unit) == [moment, None]
+    assert read([f"-{value}"], unit=unit) == [pytest.approx(-moment, abs=2e-6)]
 
 
-def test_fractions_are_floored() -> None:
-    assert read(["1.9", "-0.5", "1.6e9", "+7"]) == [1, -1, 1600000000, 7]
-    assert read(pa.array([1.9, -0.5, None])) == [1, -1, None]
+def test_times_keep_their_fraction_of_a_second() -> None:
+    assert read(["1.9", "-0.5", "1.6e9", "+7"]) == [1.9, -0.5, 1600000000, 7]
+    assert read(pa.array([1.9, -0.5, None])) == [1.9, -0.5, None]
     assert read(pa.array([1, 2], pa.uint64())) == [1, 2]
-    assert read(["1970-01-01T00:00:01.999", "1969-12-31 23:59:59,5"]) == [1, -1]
+    assert read(["1970-01-01T00:00:01.999", "1969-12-31 23:59:59,5"]) == [1.999, -0.5]
+    assert read(["1598930862900", "1598930862100"], unit="ms") == [1598930862.9, 1598930862.1]
+    berlin = ["2024-07-01T12:00:00.25", "2024-07-01T12:00:00.250"]
+    assert read(berlin, zone=BERLIN) == [utc(2024, 7, 1, 10) + 0.25] * 2
+
+
+def test_unlikely_times_are_noted_with_their_count() -> None:
+    done = clean(["-86400", "0", "99999999999", "4102444800", "1600000000", "0", ""])
+    assert {m.rule: (m.effect, int(m.rows.sum())) for m in done.mended} == {
+        "time 0": ("noted", 2),
+        "time before 1990": ("noted", 1),
+        "time in the future": ("noted", 2),
+    }
+    assert clean(["1600000000"]).mended == ()
+    assert clean(pa.array([0, None])).mended[0].rows.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -77,19 +93,19 @@ def test_numbers_of_another_unit_are_bad_and_say_so(value: str, unit: str, hint:
     [
         ("2024-02-29", utc(2024, 2, 29)),
         ("2024-02-29T10:11:12", utc(2024, 2, 29, 10, 11, 12)),
-        ("2024-02-29 10:11:12.123456789", utc(2024, 2, 29, 10, 11, 12)),
+        ("2024-02-29 10:11:12.123456789", utc(2024, 2, 29, 10, 11, 12) + 0.123456),
         ("2024-02-29 10:11", utc(2024, 2, 29, 10, 11)),
         ("2024-02-29T10:11:12Z", utc(2024, 2, 29, 10, 11, 12)),
         ("2024-02-29t10:11:12z", utc(2024, 2, 29, 10, 11, 12)),
         ("2024-02-29 10:11:12 UTC", utc(2024, 2, 29, 10, 11, 12)),
         ("2024-02-29T10:11:12+01:00", utc(2024, 2, 29, 9, 11, 12)),
-        ("2024-02-29T10:11:12.5-0130", utc(2024, 2, 29, 11, 41, 12)),
+        ("2024-02-29T10:11:12.5-0130", utc(2024, 2, 29, 11, 41, 12) + 0.5),
         ("2024-02-29 10:11:12 +02", utc(2024, 2, 29, 8, 11, 12)),
         ("0001-01-01", FIRST),
         ("9999-12-31T23:59:59", LAST),
     ],
 )
-def test_iso_8601(text: str, expected: int) -> None:
+def test_iso_8601(text: str, expected: float) -> None:
     assert read([text, None, text]) == [expected, None, expected]
     # A day that does not exist beside it must not change how the others are read.
     beside = clean([text, "2023-02-29", "2023-02-29T10:00Z"])
@@ -151,13 +167,14 @@ def test_the_zone_is_for_times_that_name_none() -> None:
 
 
 def test_arrow_times_are_read_as_they_are() -> None:
-    moment = datetime.datetime(2024, 7, 1, 12, 0, 0, 999999)
+    moment = datetime.datetime(2024, 7, 1, 12, 0, 0, 500000)
     for unit in ("s", "ms", "us", "ns"):
         cells = pa.array([moment, None], pa.timestamp("us")).cast(pa.timestamp(unit), safe=False)
-        assert read(cells) == [utc(2024, 7, 1, 12), None]
-        assert read(cells, zone=BERLIN) == [utc(2024, 7, 1, 10), None]
+        half = 0.0 if unit == "s" else 0.5
+        assert read(cells) == [utc(2024, 7, 1, 12) + half, None]
+        assert read(cells, zone=BERLIN) == [utc(2024, 7, 1, 10) + half, None]
         zoned = cells.cast(pa.timestamp(unit, "Asia/Tokyo"))
-        assert read(zoned, zone=BERLIN) == [utc(2024, 7, 1, 12), None]
+        assert read(zoned, zone=BERLIN) == [utc(2024, 7, 1, 12) + half, None]
     for kind in (pa.date32(), pa.date64()):
         assert read(pa.array([moment.date()], kind), zone=BERLIN) == [utc(2024, 6, 30, 22)]
 
@@ -171,7 +188,7 @@ def test_a_format_of_its_own() -> None:
     ]
     for cells in (pa.array([20240701]), ["20240701"], pa.array([20240701.0])):
         assert read(cells, format="%Y%m%d") == [utc(2024, 7, 1)]
-    assert read(["1969-12-31 23:59:59.5"], format="%Y-%m-%d %H:%M:%S.%f") == [-1]
+    assert read(["1969-12-31 23:59:59.5"], format="%Y-%m-%d %H:%M:%S.%f") == [-0.5]
     done = clean(["2024-07-01", "1600000000"], format="%d.%m.%Y")
     assert done.values.to_pylist() == [None, None]
     assert done.faults[0].expected == "a time like '%d.%m.%Y'"
@@ -229,5 +246,6 @@ def test_local_times_become_what_the_zone_says(zone: str, moments: list[int]) ->
 def test_iso_8601_as_python_writes_it(moment: datetime.datetime, separator: str) -> None:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    expected = (aware - epoch) // datetime.timedelta(seconds=1)
-    assert read([moment.isoformat(separator)]) == [expected]
+    assert read([moment.isoformat(separator)]) == [
+        pytest.approx((aware - epoch).total_seconds(), rel=0, abs=2e-5)
+    ]

@@ -7,6 +7,7 @@ from event_rows import Row, events_of, hashes
 
 from kgrec.config import CleaningConfig
 from kgrec.data.cleaning.report import Report
+from kgrec.data.fingerprint import pair_hashes
 from kgrec.data.journal.events import NO_TIME, Events
 from kgrec.data.view.filtering import (
     k_core,
@@ -124,8 +125,8 @@ def test_bots_go_by_the_day_in_utc() -> None:
 
 
 def test_the_latest_of_each_user() -> None:
-    ties = hashes("i", 10)
-    by_hash = sorted(range(3, 6), key=lambda item: int(ties[item]))
+    users, items = hashes("u", 2), hashes("i", 10)
+    by_hash = sorted(range(3, 6), key=lambda item: int(pair_hashes(users[:1], items[item])[0]))
     rows = [
         Row(0, 0, None, load=1),
         Row(0, 1, None, load=2),
@@ -135,7 +136,7 @@ def test_the_latest_of_each_user() -> None:
     ]
 
     def kept(most: int) -> list[int]:
-        events = latest_of_each_user(events_of(rows), most, ties)
+        events = latest_of_each_user(events_of(rows), most, users, items)
         assert 1 in events.user
         return sorted(events.item[events.user == 0].tolist())
 

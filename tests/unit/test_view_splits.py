@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.config import SplitConfig
-from kgrec.data.fingerprint import mix
+from kgrec.data.fingerprint import mix, pair_hashes
 from kgrec.data.journal.events import NO_TIME
 from kgrec.data.view.pairs import Pairs
 from kgrec.data.view.splits import NEVER, split_pairs
@@ -28,22 +28,20 @@ def interactions(counts: list[int], seed: int = 0, moments: int = 50) -> Pairs:
 def pairs_of(user: object, item: object, time: object = None) -> Pairs:
     columns = {"user": np.array(user, np.int32), "item": np.array(item, np.int32)}
     if time is not None:
-        columns["time"] = np.array(time, np.int64)
+        columns["time"] = np.array(time, np.float64)
     return Pairs(columns | {"load": np.ones(len(columns["user"]), np.int32)})
 
 
 def split(
     pairs: Pairs,
     seed: int = 0,
-    item_hash: np.ndarray | None = None,
     block: int = 7,
     **settings: object,
 ) -> dict[Split, set[tuple[int, int]]]:
     """Gives the pairs in each part."""
     users, items = (int(pairs[end].max(initial=0)) + 1 for end in ("user", "item"))
-    tie = hashes("i", items) if item_hash is None else item_hash
     config = SplitConfig(**settings)
-    parts, _ = split_pairs(pairs, hashes("u", users), tie, config, seed, block=block)
+    parts, _ = split_pairs(pairs, hashes("u", users), hashes("i", items), config, seed, block=block)
     ends = list(zip(pairs["user"].tolist(), pairs["item"].tolist(), strict=True))
     return {
         name: {pair for pair, part in zip(ends, parts, strict=True) if part == position}
@@ -114,17 +112,38 @@ def test_temporal_by_hand() -> None:
         [1, 2, 3, 5, 9, 1, 2, 3, 1, 2],
         [1, 5, 5, 2, 0, 9, 8, 7, 100, 101],
     )
-    tie = np.arange(10, dtype=np.uint64)  # user 0's last moment has two items: 3 is the later
-    parts = split(pairs, item_hash=tie, kind="leave_last_out")
-    assert parts[Split.TEST] == {(0, 3), (1, 1)}
-    assert parts[Split.VALID] == {(0, 2), (1, 2)}
-    assert split(pairs, item_hash=tie[::-1], kind="leave_last_out")[Split.TEST] == {(0, 2), (1, 1)}
+    # User 0's last moment has two items.
+    tie = pair_hashes(hashes("u", 3)[:1], hashes("i", 10))
+    later, earlier = (3, 2) if tie[3] > tie[2] else (2, 3)
+    parts = split(pairs, kind="leave_last_out")
+    assert parts[Split.TEST] == {(0, later), (1, 1)}
+    assert parts[Split.VALID] == {(0, earlier), (1, 2)}
     parts = split(pairs, kind="temporal_user", valid=0.2, test=0.4)
     assert parts[Split.TEST] == {(0, 3), (0, 2), (1, 1)}
     assert parts[Split.VALID] == {(0, 5), (1, 2)}
     parts = split(pairs, kind="temporal_global", valid=0.3, test=0.2)
     assert parts[Split.TEST] == {(2, 1), (2, 2)}
     assert parts[Split.VALID] == {(1, 1), (1, 2), (1, 3)}
+
+
+def test_equal_times_hold_out_other_items_for_other_users() -> None:
+    users, items = 200, 50
+    chosen = np.random.default_rng(0).random((users, items)) < 0.4
+    user, item = np.nonzero(chosen)
+    dated = pairs_of(user, item, np.full(len(user), 20_000 * 86_400))
+
+    def distinct(kind: str) -> int:
+        return len({item for _, item in split(dated, kind=kind)[Split.TEST]})
+
+    assert distinct("leave_last_out") >= 45  # of 50; by the item's hash alone 10
+    counts = pd.Series([i for _, i in split(dated, kind="leave_last_out")[Split.TEST]])
+    assert counts.value_counts().max() <= 15  # 4 each is expected
+
+
+def test_a_fraction_of_a_second_orders() -> None:
+    pairs = pairs_of([0] * 3, [0, 1, 2], [1598930862.9, 1598930862.1, 1598930862.5])
+    parts = split(pairs, kind="leave_last_out")
+    assert (parts[Split.VALID], parts[Split.TEST]) == ({(0, 2)}, {(0, 0)})
 
 
 def test_moments_of_the_settings_go_before_shares() -> None:

@@ -11,6 +11,7 @@ from kgrec.data.card.card import Bin, Degrees, Timeline
 from kgrec.data.journal.events import NO_TIME, Events
 
 Counts = npt.NDArray[np.int64]
+Times = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.integer]
 
 #: Edges or events that are looked at at once, so that memory stays bounded however many come.
@@ -22,16 +23,12 @@ def ends(edges: pd.DataFrame) -> tuple[Positions, Positions]:
     return edges["head"].to_numpy(), edges["tail"].to_numpy()
 
 
-def times_of(edges: pd.DataFrame) -> Counts:
+def times_of(edges: pd.DataFrame) -> Times:
     """Gives the times of edges (n,) in seconds since 1970 UTC, NO_TIME where unknown."""
     if "time" not in edges:
         return np.full(len(edges), NO_TIME)
-    column = edges["time"]
-    if pd.api.types.is_integer_dtype(column.dtype) and not column.hasnans:
-        return column.to_numpy(dtype=np.int64)
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    missing = np.isnan(values)
-    return np.where(missing, NO_TIME, np.where(missing, 0, values).astype(np.int64))
+    times = edges["time"].to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isnan(times), NO_TIME, times)
 
 
 def slices(length: int) -> Iterator[slice]:
@@ -127,7 +124,7 @@ class BehaviourStatistics:
     rating_sum: float = 0.0
     halves: Counts | None = field(default_factory=lambda: np.zeros(2 * _MOST_RATING + 1, np.int64))
 
-    def add(self, time: Counts, rating: npt.NDArray[np.float64]) -> None:
+    def add(self, time: Times, rating: npt.NDArray[np.float64]) -> None:
         """Counts events by their times (n,), NO_TIME where unknown, and ratings (n,), NaN."""
         self.events += len(time)
         known_times = time[time != NO_TIME]
@@ -136,7 +133,7 @@ class BehaviourStatistics:
             first, last = int(known_times.min()), int(known_times.max())
             self.first = first if self.first is None else min(self.first, first)
             self.last = last if self.last is None else max(self.last, last)
-            self._add_days(known_times // _DAY)
+            self._add_days((known_times // _DAY).astype(np.int64))
         rated = rating[~np.isnan(rating)]
         self.without_rating += len(rating) - len(rated)
         if len(rated):
@@ -208,7 +205,7 @@ class EventStatistics:
                     self.behaviours[name].add(events.time[part][own], events.rating[part][own])
 
     def count(
-        self, behaviour: str, user: Positions, time: Counts, rating: npt.NDArray[np.float64]
+        self, behaviour: str, user: Positions, time: Times, rating: npt.NDArray[np.float64]
     ) -> None:
         """Counts interactions (n,) of one behaviour, where there are no events."""
         statistics = self.behaviours.setdefault(behaviour, BehaviourStatistics())

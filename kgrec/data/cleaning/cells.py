@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
 
+Effect = Literal["mended", "dropped", "rejected", "noted"]
 Family = Literal["none", "text", "whole", "float", "decimal", "flag", "moment", "clock", "nested"]
 
 #: Taken off the ends of cells: whitespace, and what shows as nothing (zero-width spaces and
@@ -49,11 +50,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Mending:
-    """Rows of a column whose cells were changed; `rule` and `text` as in `Fault`."""
+    """Rows of a column whose cells were changed, or are doubtful (`noted`); as in `Fault`."""
 
     rule: str
     text: str
     rows: Mask
+    effect: Effect = "mended"
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Self
 
 from kgrec.config import Source
+from kgrec.data.cleaning.cells import Effect
 from kgrec.errors import DataError
 from kgrec.files import atomic_file
 
 logger = logging.getLogger(__name__)
 
-
-Effect = Literal["mended", "dropped", "rejected", "noted"]
 
 #: Examples kept of each finding.
 EXAMPLES = 3

@@ -1,7 +1,7 @@
 """The columns of each kind of source, and how each is cleaned.
 
 The journal keeps cleaned rows in these schemas and the view reads them. Ids are str, never null or
-empty where marked (!), stripped and in NFC. `time` is int64 seconds since 1970 UTC or null; numbers
+empty where marked (!), stripped and in NFC. `time` is seconds since 1970 UTC; it and numbers
 are finite float64 or null. `row` and `file` say where a row came from (`file` counts within the
 load); events leave them out, there are too many.
 """
@@ -27,7 +27,7 @@ from kgrec.schema import NodeLabel
 
 _TYPES: Mapping[str, pa.DataType] = {
     "behaviour": pa.dictionary(pa.int16(), pa.string()),
-    "time": pa.int64(),
+    "time": pa.float64(),
     **dict.fromkeys(("rating", "weight", "score"), pa.float64()),
     **dict.fromkeys(("deleted", "accepted"), pa.bool_()),
     "file": pa.int32(),
@@ -232,12 +232,19 @@ def name_texts(table: pa.Table) -> pa.Table:
     rows = table.filter(nameless).select(["user", "item", "time", "text"])
     digests = [
         # No cell has a NUL, so that the parts cannot run into each other.
-        hashlib.sha256("\0".join("" if cell is None else str(cell) for cell in row).encode())
+        hashlib.sha256("\0".join(map(_plain, row)).encode())
         for row in zip(*(column.to_pylist() for column in rows.columns), strict=True)
     ]
     ids = pa.array([digest.hexdigest()[:16] for digest in digests], pa.string())
     filled = pc.replace_with_mask(table["id"].combine_chunks(), nameless, ids)
     return table.set_column(table.column_names.index("id"), "id", filled)
+
+
+def _plain(cell: str | float | None) -> str:
+    """Writes a cell; a whole number of seconds without a point."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return "" if cell is None else str(cell)
 
 
 def _filled(cleaned: Cleaned, default: str) -> Cleaned:

@@ -166,7 +166,9 @@ def _count_mended(source: str, chunk: Chunk, parts: Sequence[Part], keep: Mask) 
         for mending in part.cleaned.mended:
             rows = np.flatnonzero(mending.rows & keep).tolist()
             examples = [_example(chunk, row, part.column) for row in rows[:EXAMPLES]]
-            current_report().add(source, mending.rule, "mended", len(rows), mending.text, examples)
+            current_report().add(
+                source, mending.rule, mending.effect, len(rows), mending.text, examples
+            )
 
 
 def _example(chunk: Chunk, row: int, column: str) -> str:

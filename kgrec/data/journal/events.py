@@ -51,7 +51,8 @@ class Codes:
         return np.asarray(codes[column.indices.to_numpy(zero_copy_only=False)], dtype=np.int32)
 
 
-NO_TIME = np.iinfo(np.int64).min
+#: Stands where a time is unknown, before all times; journals of whole seconds hold it as int64.
+NO_TIME = float(np.iinfo(np.int64).min)
 NO_SPLIT = -1
 
 #: The type of each column of events, and what stands where it holds nothing.
@@ -59,7 +60,7 @@ COLUMNS: Mapping[str, tuple[Any, Any]] = {
     "user": (np.int32, 0),
     "item": (np.int32, 0),
     "behaviour": (np.int16, 0),
-    "time": (np.int64, NO_TIME),
+    "time": (np.float64, NO_TIME),
     "rating": (np.float64, np.nan),
     "weight": (np.float64, np.nan),
     "split": (np.int8, NO_SPLIT),
@@ -76,7 +77,7 @@ class Events:
         user: int32, the journal's code of the user.
         item: int32, the journal's code of the item.
         behaviour: int16, position in `behaviours`.
-        time: int64 seconds since 1970 UTC; NO_TIME where unknown.
+        time: float64 seconds since 1970 UTC; NO_TIME where unknown.
         rating: float64, NaN where unknown.
         weight: float64, NaN where unknown.
         split: int8, position in `Split` of a given split; NO_SPLIT.
@@ -89,7 +90,7 @@ class Events:
     user: npt.NDArray[np.int32]
     item: npt.NDArray[np.int32]
     behaviour: npt.NDArray[np.int16]
-    time: npt.NDArray[np.int64]
+    time: npt.NDArray[np.float64]
     rating: npt.NDArray[np.float64]
     weight: npt.NDArray[np.float64]
     split: npt.NDArray[np.int8]

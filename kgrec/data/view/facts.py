@@ -84,7 +84,7 @@ def check_rules(rules: Mapping[str, RelationRule], tables: Iterable[SourceRows])
 
 
 def read_stated(
-    tables: Sequence[SourceRows], rules: Mapping[str, RelationRule], before: int | None
+    tables: Sequence[SourceRows], rules: Mapping[str, RelationRule], before: float | None
 ) -> Stated:
     """Reads the rows of one kind that stand, with the rules for relations.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgrec.config import CleaningConfig
-from kgrec.data.fingerprint import Hashes
+from kgrec.data.fingerprint import Hashes, pair_hashes
 from kgrec.data.journal.events import NO_SPLIT, NO_TIME, Events
 from kgrec.data.view.findings import SOURCE, note
 from kgrec.data.view.pairs import (
@@ -106,10 +106,10 @@ def without_bots(events: Events, most: int) -> tuple[Events, Index]:
     return events.take(~theirs) if len(bots) else events, bots
 
 
-def latest_of_each_user(events: Events, most: int, item_hash: Hashes) -> Events:
+def latest_of_each_user(events: Events, most: int, user_hash: Hashes, item_hash: Hashes) -> Events:
     """Keeps the latest `most` events of each user.
 
-    Of one moment, the greater hash of the item counts as the later (then the later behaviour of
+    Of one moment, the greater hash of the pair counts as the later (then the later behaviour of
     the settings, the greater rating, the greater weight). Events without a time are older than all
     others, and among themselves as old as their loads.
     """
@@ -122,7 +122,7 @@ def latest_of_each_user(events: Events, most: int, item_hash: Hashes) -> Events:
             lowest_if_missing(candidates.weight),
             lowest_if_missing(candidates.rating),
             candidates.behaviour,
-            item_hash[candidates.item],
+            pair_hashes(user_hash[candidates.user], item_hash[candidates.item]),
             load_if_undated(candidates),
             candidates.time,
             candidates.user,

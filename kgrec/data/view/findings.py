@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from kgrec.data.cleaning.report import Effect, current_report
+from kgrec.data.cleaning.cells import Effect
+from kgrec.data.cleaning.report import current_report
 
 #: Source of what is found about events.
 SOURCE = "interactions"

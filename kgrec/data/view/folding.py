@@ -222,15 +222,15 @@ class BlockFolder:
     Attributes:
         config: Its cleaning.
         behaviours: Of the settings.
-        num_users: Number of the users' codes.
-        item_hash: Hashes of the items' ids, uint64 (num_items,), by code.
+        user_hash: Hashes of the users' ids, uint64 (num_users,), by code.
+        item_hash: Likewise of items (num_items,).
         names: Names a user and an item, for messages.
         ratings: What ratings were met, added to.
     """
 
     config: DataConfig
     behaviours: Behaviours
-    num_users: int
+    user_hash: Hashes
     item_hash: Hashes
     names: Names
     ratings: Ratings
@@ -249,7 +249,7 @@ class BlockFolder:
         num_targets = int(counts[is_target].sum())
         targets, disliked = Gathered(num_targets), Gathered(num_targets)
         bots = []
-        for low, high in user_blocks(events.user, self.num_users, BLOCK_EVENTS):
+        for low, high in user_blocks(events.user, len(self.user_hash), BLOCK_EVENTS):
             block = self._fold_block(events, low, high)
             targets.add(block.targets)
             disliked.add(block.disliked)
@@ -270,7 +270,7 @@ class BlockFolder:
 
     def _fold_block(self, events: Events, low: int, high: int) -> Folded:
         """Folds the events of the users from `low` to before `high`."""
-        if low > 0 or high < self.num_users:
+        if low > 0 or high < len(self.user_hash):
             events = events.take(np.flatnonzero((events.user >= low) & (events.user < high)))
         events, bots = self._clean(events)
         gap = self.config.cleaning.session_gap
@@ -310,7 +310,9 @@ class BlockFolder:
         if cleaning.max_per_day is not None:
             events, bots = without_bots(events, cleaning.max_per_day)
         if cleaning.max_per_user is not None:
-            events = latest_of_each_user(events, cleaning.max_per_user, self.item_hash)
+            events = latest_of_each_user(
+                events, cleaning.max_per_user, self.user_hash, self.item_hash
+            )
         targets = self.behaviours.targets
         if self._split_given:
             refuse_two_splits(events, targets, num_items, self.names)

@@ -153,7 +153,7 @@ def derive_interactions(
     users = _occurs(events.user, events.deleted, len(user_hash))
     items = _occurs(events.item, events.deleted, len(item_hash))
     ratings = Ratings.none(behaviours)
-    folded = BlockFolder(config, behaviours, len(user_hash), item_hash, name, ratings).fold(events)
+    folded = BlockFolder(config, behaviours, user_hash, item_hash, name, ratings).fold(events)
     if whole:
         ratings.check()
     users[folded.bots] = False

@@ -88,7 +88,7 @@ def user_blocks(
 #: What a column holds where it says nothing; one that says nothing at all is left out.
 _NOTHING: Mapping[str, np.generic] = {
     "rating": np.float64(np.nan),
-    "time": np.int64(NO_TIME),
+    "time": np.float64(NO_TIME),
     "weight": np.float64(1),
     "count": np.int32(1),
     "session": np.int32(0),
@@ -103,7 +103,7 @@ class Pairs:
 
     Args:
         columns: `user`, `item`, `load` (int32) and any of `rating`, `weight` (float64), `time`
-            (int64 seconds, NO_TIME where unknown), `count`, `session` (int32, from 1; 0 is no
+            (float64 seconds, NO_TIME where unknown), `count`, `session` (int32, from 1; 0 is no
             session) and `split` (int8, position in `Split`, or NO_SPLIT), all (n,).
     """
 
@@ -227,6 +227,10 @@ def _says(name: str, column: Array) -> Mask:
 
 
 def _with_nan(name: str, column: Array) -> Array:
-    """Puts NaN where a column says nothing; a column without such places stays as it is."""
+    """Puts NaN where a column says nothing; whole seconds without such places are int64."""
     mask = _says(name, column)
-    return column if mask.all() else np.where(mask, column, np.nan)
+    if not mask.all():
+        return np.where(mask, column, np.nan)
+    if name == "time" and np.array_equal(whole := column.astype(np.int64), column):
+        return whole
+    return column

@@ -150,8 +150,6 @@ def relation_tables(facts: pd.DataFrame) -> tuple[RelationTable, ...]:
         for column in ("weight", "time"):
             if rows[column].notna().any():
                 edges[column] = rows[column].astype(np.float64)
-        if "time" in edges and edges["time"].notna().all():
-            edges["time"] = edges["time"].astype(np.int64)
         edges = edges.sort_values(["head", "tail"], ignore_index=True)
         edges = edges.astype({"head": "str", "tail": "str"})
         tables.append(RelationTable(name, EdgeKey(kind, LABELS[head], LABELS[tail]), edges))

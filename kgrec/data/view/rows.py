@@ -61,7 +61,7 @@ class SourceRows:
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
         """A column of numbers, float64 (n,), NaN where there is none or no such column.
 
-        Times are seconds since 1970 UTC, exact.
+        Times are seconds since 1970 UTC.
         """
         if column not in self.frame.columns:
             return np.full(len(self.frame), np.nan)
@@ -88,7 +88,7 @@ class SourceRows:
         return ranks
 
 
-def standing(rows: SourceRows, keys: Sequence[str], before: int | None = None) -> SourceRows:
+def standing(rows: SourceRows, keys: Sequence[str], before: float | None = None) -> SourceRows:
     """Gives the rows that no later row of their source took back.
 
     A row with `deleted` takes back the rows with its keys that are no later than itself: by time

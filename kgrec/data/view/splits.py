@@ -4,6 +4,7 @@ What a user's pairs become depends on the seed and the ids, never on codes, on t
 or (but for a global cut at shares) on other users.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import DataConfig, SplitConfig
-from kgrec.data.fingerprint import Hashes, mix
+from kgrec.data.fingerprint import Hashes, mix, pair_hashes
 from kgrec.data.journal.events import NO_TIME
 from kgrec.data.view.pairs import (
     Index,
@@ -31,7 +32,7 @@ from kgrec.schema import NodeLabel
 TRAIN, VALID, TEST = np.int8(0), np.int8(1), np.int8(2)  # positions in Split
 
 #: A moment that no time reaches.
-NEVER = int(np.iinfo(np.int64).max)
+NEVER = math.inf
 
 #: Kinds whose held-out pairs are later than what is known of the user.
 TEMPORAL = frozenset({"temporal_user", "temporal_global", "leave_last_out"})
@@ -40,7 +41,8 @@ TEMPORAL = frozenset({"temporal_user", "temporal_global", "leave_last_out"})
 _ROWS = 1_000_000
 
 Codes = npt.NDArray[np.integer[Any]]
-Moments = tuple[int, int]
+Moments = tuple[float, float]
+Times = npt.NDArray[np.float64]
 _Parts = npt.NDArray[np.int8]
 
 
@@ -107,7 +109,7 @@ def split_pairs(
     return _per_user(pairs, user_hash, item_hash, config, seed, block), None
 
 
-def _moments(time: Index, config: SplitConfig) -> Moments:
+def _moments(time: Times, config: SplitConfig) -> Moments:
     """Gives where to cut: as set, or so that the shares lie behind."""
     if config.valid_from is not None and config.test_from is not None:
         return config.valid_from, config.test_from
@@ -117,7 +119,7 @@ def _moments(time: Index, config: SplitConfig) -> Moments:
         return NEVER, NEVER
     ranks = [len(time) - num_held, min(len(time) - num_test, len(time) - 1)]
     moments = np.partition(time, ranks)
-    return int(moments[ranks[0]]), int(moments[ranks[1]]) if num_test else NEVER
+    return float(moments[ranks[0]]), float(moments[ranks[1]]) if num_test else NEVER
 
 
 def _random_parts(hashes: Hashes, config: SplitConfig, seed: int) -> _Parts:
@@ -155,8 +157,8 @@ def _per_user(
 ) -> _Parts:
     """Takes each user's last pairs for test and the ones before for valid.
 
-    "Last" is by time, then by the item's hash; for the kind `random`, by a number drawn from the
-    ids.
+    "Last" is by time, then by the hash of user and item; for the kind `random`, by a number drawn
+    from the ids.
     """
     user, item = pairs["user"], pairs["item"]
     num_valid, num_test = _held_out_counts(
@@ -165,12 +167,11 @@ def _per_user(
     parts = np.zeros(len(pairs), dtype=np.int8)
     for low, high in user_blocks(user, len(user_hash), block):
         rows = slice(*np.searchsorted(user, np.array([low, high], dtype=user.dtype)))
-        users, tie = user[rows], item_hash[item[rows]]
+        users, ends = user[rows], (user_hash[user[rows]], item_hash[item[rows]])
         if config.kind == "random":
-            number = mix(_word(seed), user_hash[users], tie)
-            order = np.lexsort((number, users))
+            order = np.lexsort((mix(_word(seed), *ends), users))
         else:
-            order = np.lexsort((tie, pairs["time"][rows], users))
+            order = np.lexsort((pair_hashes(*ends), pairs["time"][rows], users))
         later = np.empty(len(order), dtype=np.int64)
         later[order] = rows_after(users)  # users come in the same order, sorted or not
         test = later < num_test[users]
@@ -206,15 +207,15 @@ class HeldOut:
     Attributes:
         pairs: int64, `user * num_items + item` of every held-out pair, ascending.
         num_items: Number of the items' codes.
-        user_from: int64 (num_users,), time of each user's first held-out pair in seconds since
-            1970 UTC; the greatest int64 where nothing is held out, or the split is not by time.
+        user_from: float64 (num_users,), time of each user's first held-out pair in seconds since
+            1970 UTC; NEVER where nothing is held out, or the split is not by time.
         moments: From when on a global cut makes interactions valid's and test's; None for other
             splits.
     """
 
     pairs: Index
     num_items: int
-    user_from: Index
+    user_from: Times
     moments: Moments | None = None
 
     @classmethod
@@ -240,7 +241,7 @@ class HeldOut:
         """
         rows = np.flatnonzero(parts != TRAIN)
         user = targets["user"][rows]
-        user_from = np.full(num_users, NEVER, dtype=np.int64)
+        user_from = np.full(num_users, NEVER)
         if by_time and len(rows):
             starts = starts_of(user)
             user_from[user[starts]] = np.minimum.reduceat(targets["time"][rows], starts)
@@ -255,7 +256,7 @@ class HeldOut:
         user_from = np.minimum.reduce([part.user_from for part in parts])
         return cls(pairs, parts[0].num_items, user_from, parts[0].moments)
 
-    def leaves(self, user: Codes, item: Codes, time: Index) -> Mask:
+    def leaves(self, user: Codes, item: Codes, time: Times) -> Mask:
         """Marks rows that would tell of held-out interactions, and so must leave.
 
         These are rows of a held-out pair; with a split by time also rows of a user from the user's
@@ -265,7 +266,7 @@ class HeldOut:
         Args:
             user: Codes (n,), negative where a row has no user.
             item: Codes (n,), negative where a row has no item.
-            time: int64 (n,), seconds since 1970 UTC, or NO_TIME.
+            time: float64 (n,), seconds since 1970 UTC, or NO_TIME.
 
         Returns:
             Mask (n,).
@@ -276,10 +277,10 @@ class HeldOut:
             leaving[rows] = self._leave(user[rows], item[rows], time[rows])
         return leaving
 
-    def _leave(self, user: Codes, item: Codes, time: Index) -> Mask:
+    def _leave(self, user: Codes, item: Codes, time: Times) -> Mask:
         leaving = contains(self.pairs, pair_keys(user, item, self.num_items))
         leaving &= (user >= 0) & (item >= 0)
-        bound = np.full(len(user), NEVER, dtype=np.int64)
+        bound = np.full(len(user), NEVER)
         bound[user >= 0] = self.user_from[user[user >= 0]]
         if self.moments is not None:
             np.minimum(bound, self.moments[0], out=bound)
@@ -308,5 +309,5 @@ class HeldOutIds:
         """Marks rows (n,) as `HeldOut.leaves` does; ids and times are missing where unknown."""
         users = self._users.get_indexer(pd.Index(user.fillna("")))
         items = self._items.get_indexer(pd.Index(item.fillna("")))
-        seconds = time.astype("Int64").to_numpy(na_value=NO_TIME)
-        return self._held_out.leaves(users, items, np.asarray(seconds, dtype=np.int64))
+        seconds = time.to_numpy(dtype=np.float64, na_value=np.nan)
+        return self._held_out.leaves(users, items, np.nan_to_num(seconds, nan=NO_TIME))

@@ -31,7 +31,7 @@ TEXT_COLUMNS = {
 }  # fmt: skip
 
 
-def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: int | None) -> pd.DataFrame:
+def read_texts(tables: Mapping[Kind, Sequence[SourceRows]], before: float | None) -> pd.DataFrame:
     """Reads the reviews and queries that stand, with TEXT_COLUMNS.
 
     A review's newest row counts. A query keeps a row for each user and item it names; queries whose
