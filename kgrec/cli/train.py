@@ -116,8 +116,10 @@ def _refuse_early(settings: Config, run_dir: Path) -> None:
     """Raises what can be raised before the store is touched."""
     from kgrec.training.directory import refuse_foreign
     from kgrec.training.fit import choose_device
+    from kgrec.training.partial import refuse_busy
 
     refuse_foreign(run_dir)
+    refuse_busy(run_dir)
     choose_device(settings.training.device)
     text = settings.text
     if text.enabled and text.model is not None:

@@ -12,17 +12,18 @@ from kgrec.augment.gan import Augmenter
 from kgrec.augment.learned import augmenter_from_state, augmenter_state
 from kgrec.config import Config
 from kgrec.errors import ConfigError, RunError
-from kgrec.files import LEFTOVERS, atomic_folder, put_in_place
+from kgrec.files import atomic_folder
 from kgrec.graph.data import GraphData, SyntheticEdges
 from kgrec.model.scorer import Scorer
 from kgrec.training.augmentation import describe_proposals
 from kgrec.training.checkpoint import load_tensors, save_tensors, write_json
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.climbing import Budget
-from kgrec.training.directory import open_partial, read_config, read_record_file
+from kgrec.training.directory import read_config, read_record_file
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_part, part_of
+from kgrec.training.partial import open_partial, put_partial
 from kgrec.training.picture import draw_augment
 from kgrec.training.proposals import LEARNED, SOURCES, Proposals
 from kgrec.training.record import AugmenterRecord, FitRecord
@@ -73,18 +74,27 @@ class GanAugmenter:
 
         Raises:
             ConfigError: If the settings have no closed form, or too few users are dense.
-            RunError: If the directory holds something else.
+            RunError: If the directory holds something else, or another process fits into it.
         """
         if not part_of("closed_form").is_enabled(config):
             raise ConfigError(
                 "a generator starts from the closed form, but closed_form.enabled is false; "
                 "enable it"
             )
-        partial = None
-        if directory is not None:
-            directory = Path(directory)
-            _refuse_foreign(directory)
-            partial = open_partial(config, graph, directory)
+        if directory is None:
+            return cls._fit(graph, config, None, progress=progress)
+        directory = Path(directory)
+        _refuse_foreign(directory)
+        with open_partial(config, graph, directory) as partial:
+            augmenter = cls._fit(graph, config, partial, progress=progress)
+            augmenter._write(partial)
+        put_partial(partial, directory)
+        return augmenter
+
+    @classmethod
+    def _fit(
+        cls, graph: GraphData, config: Config, partial: Path | None, *, progress: bool
+    ) -> Self:
         choices = Choices() if partial is None else Choices.load(partial / CHOICES)
         fitting = _fitting(graph, config, choices, partial, progress=progress)
         proposals = Proposals(fitting, _teachers(fitting))
@@ -96,11 +106,7 @@ class GanAugmenter:
             graph_version=graph.version,
             learned=learned,
         )
-        augmenter = cls(graph, config, record, fitting, proposals)
-        if partial is not None and isinstance(directory, Path):
-            augmenter._write(partial)
-            _publish(partial, directory)
-        return augmenter
+        return cls(graph, config, record, fitting, proposals)
 
     def sample(
         self,
@@ -226,14 +232,6 @@ def _read(path: Path) -> Augmenter:
         return augmenter_from_state(tensors, values)
     except (KeyError, TypeError, ValueError, RuntimeError) as exc:
         raise RunError(f"{path} is damaged: {exc}; fit it again, or copy it again") from exc
-
-
-def _publish(partial: Path, directory: Path) -> None:
-    """Puts what is whole in place of an earlier one, without what only a resume needs."""
-    for pattern in ("checkpoint-*.safetensors", "identity.json", LEFTOVERS):
-        for leftover in partial.glob(pattern):
-            leftover.unlink()
-    put_in_place(partial, directory)
 
 
 def _refuse_foreign(directory: Path) -> None:

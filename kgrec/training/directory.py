@@ -1,6 +1,5 @@
 """A run directory: what is in it, how it comes to be whole, and how it is read."""
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from kgrec import __version__
 from kgrec.config import Config
 from kgrec.config.removals import without_removed
 from kgrec.errors import RunError
-from kgrec.files import LEFTOVERS, is_temporary, put_in_place
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, display_names
 from kgrec.model.kinds import described, from_description
@@ -215,41 +212,6 @@ def _without_idle_parts(tree: dict[str, Any], weights: Mapping[str, float]) -> d
     return {name: section for name, section in tree.items() if name not in unknown}
 
 
-def open_partial(config: Config, graph: GraphData, run_dir: Path) -> Path:
-    """Opens the directory to work in; what lies there is kept only if it is of the same run.
-
-    Raises:
-        RunError: If something lies there that no training run left.
-    """
-    partial = run_dir.with_name(run_dir.name + ".partial")
-    identity = {
-        "kgrec_version": __version__,
-        "config": json.loads(config.to_json()),
-        "graph_version": graph.version,
-    }
-    mark = partial / "identity.json"
-    if partial.exists():
-        if not partial.is_dir() or not (mark.is_file() or _is_bare(partial, mark)):
-            raise RunError(
-                f"{partial} is in the way and no training run left it; expected nothing or a run "
-                f"that was interrupted; move it or give another --run"
-            )
-        try:
-            same = read_json(mark) == identity
-        except RunError:
-            same = False
-        if not same:
-            shutil.rmtree(partial)
-    partial.mkdir(parents=True, exist_ok=True)
-    write_json(mark, identity)
-    return partial
-
-
-def _is_bare(partial: Path, mark: Path) -> bool:
-    """Whether a run was killed here before its mark was written."""
-    return all(is_temporary(path, mark.name) for path in partial.iterdir())
-
-
 def write_run(
     partial: Path,
     config: Config,
@@ -303,18 +265,6 @@ def _write_scalars(folder: Path, record: RunRecord) -> None:
             for name in ("loss", "valid", "seconds"):
                 if name in epoch:
                     writer.add_scalar(name, epoch[name], int(epoch["epoch"]))
-
-
-def publish(partial: Path, run_dir: Path) -> None:
-    """Puts the finished run in place of an earlier one.
-
-    Only between the two renames is there no run; killed there, the next training finds all its
-    epochs in the checkpoint and ends at once.
-    """
-    put_in_place(partial, run_dir)
-    for pattern in ("checkpoint-*.safetensors", "identity.json", "choices.json", LEFTOVERS):
-        for left in run_dir.glob(pattern):
-            left.unlink()
 
 
 def refuse_foreign(run_dir: Path) -> None:

@@ -29,8 +29,6 @@ from kgrec.training.defence import defended
 from kgrec.training.directory import (
     Run,
     load_run,
-    open_partial,
-    publish,
     refuse_foreign,
     write_run,
 )
@@ -38,6 +36,7 @@ from kgrec.training.fitting import Fitting, TextFeatures
 from kgrec.training.fusion_search import default_weights, most_users, search_fusion
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_parts
+from kgrec.training.partial import open_partial, put_partial
 from kgrec.training.record import FitRecord, FusionRecord, RunRecord
 from kgrec.training.relation_rows import items_per_entity
 
@@ -187,19 +186,19 @@ def train(config: Config, graph: GraphData, run_dir: Path | str, *, progress: bo
     Raises:
         ConfigError: If the device is not there or nothing can be trained.
         TrainingDiverged: If the loss is no longer finite.
-        RunError: If `run_dir` holds something that is not a run.
+        RunError: If `run_dir` holds something that is not a run, or another process trains into it.
     """
     run_dir = Path(run_dir)
     refuse_foreign(run_dir)
     choose_device(config.training.device)  # before anything is written
-    partial = open_partial(config, graph, run_dir)
-    fitted = fit(config, graph, partial, progress=progress)
-    record = RunRecord.of(
-        fitted.record,
-        kgrec_version=__version__,
-        graph_version=graph.version,
-        fan_out=items_per_entity(graph),
-    )
-    write_run(partial, config, graph, fitted.scorer, record, fitted.space)
-    publish(partial, run_dir)
+    with open_partial(config, graph, run_dir) as partial:
+        fitted = fit(config, graph, partial, progress=progress)
+        record = RunRecord.of(
+            fitted.record,
+            kgrec_version=__version__,
+            graph_version=graph.version,
+            fan_out=items_per_entity(graph),
+        )
+        write_run(partial, config, graph, fitted.scorer, record, fitted.space)
+    put_partial(partial, run_dir, resumed=(CHOICES,))
     return load_run(run_dir)

@@ -24,6 +24,7 @@ from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import GraphStore
 from kgrec.store.state import read_relations
 from kgrec.training.directory import Run
+from kgrec.training.partial import partial_of
 from kgrec.upkeep.fold import hidden_folders
 from kgrec.upkeep.intent import Target
 
@@ -193,8 +194,7 @@ def drop_leftovers(directory: Path) -> int:
     They are of a graph that is no more, so no training would go on from them.
     """
     num_left = 0
-    partial = directory.with_name(f"{directory.name}.partial")
-    for path in (partial, *hidden_folders(directory)):
+    for path in (partial_of(directory), *hidden_folders(directory)):
         shutil.rmtree(path, ignore_errors=True)
         num_left += path.exists()
     return num_left

@@ -148,6 +148,20 @@ def test_a_deployed_run_learns_from_every_row_that_comes(tmp_path: Path) -> None
     assert_nobody_gets_what_they_have(config, load_run(new_run.directory))
 
 
+def test_a_linked_run_is_refreshed_and_forgotten_in(tmp_path: Path) -> None:
+    config, run = trained(tmp_path, "embedded:")
+    link = tmp_path / "current"
+    link.symlink_to(run.directory)
+    deliver(config, "2", "u1,i1,buy,9000", "nova,i1,buy,9001", "nova,i2,buy,9002")
+    assert refreshed(config, load_run(link)).changed
+    assert link.is_symlink()
+    assert "nova" in load_run(link).vocabularies[NodeLabel.USER]
+    forget(config, user="nova", runs=[link])
+    assert link.is_symlink()
+    assert "nova" not in load_run(link).vocabularies[NodeLabel.USER]
+    assert "nova" not in load_run(run.directory).vocabularies[NodeLabel.USER]
+
+
 def test_twice_is_as_once(tmp_path: Path) -> None:
     """Folding two deliveries one by one is folding both: nothing is lost on the way."""
     config, run = trained(tmp_path, "embedded:", user_side={"enabled": False})

@@ -33,9 +33,10 @@ from kgrec.training import fit as fit_module
 from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.closed_form_search import ClosedFormSettings
-from kgrec.training.directory import LAYOUT, Run, load_run, open_partial, read_record
+from kgrec.training.directory import LAYOUT, Run, load_run, read_record
 from kgrec.training.fit import choose_device, fit, train
 from kgrec.training.networks import TRIAL_EPOCHS, TemperatureSettings
+from kgrec.training.partial import open_partial, refuse_busy
 from kgrec.training.parts import user_side
 from kgrec.training.parts.directed import DirectedSettings
 from kgrec.training.parts.user_side import UserSideSettings
@@ -538,7 +539,8 @@ class TestFailures:
         self, tiny: tuple[Config, GraphData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         config = changed(tiny[0], fusion={"network": False}, user_side={"enabled": True})
-        CHOSEN.save(open_partial(config, tiny[1], tmp_path / "run") / CHOICES)
+        with open_partial(config, tiny[1], tmp_path / "run") as partial:
+            CHOSEN.save(partial / CHOICES)
 
         def refuse(*args: object, **options: object) -> None:
             raise AssertionError("it was searched again")
@@ -595,6 +597,46 @@ class TestFailures:
         (tmp_path / "file").write_text("precious")
         with pytest.raises(RunError, match="is not a run"):
             train(*tiny, tmp_path / "file", progress=False)
+
+    def test_one_process_at_a_time_trains_into_a_directory(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path
+    ) -> None:
+        config, graph = tiny
+        quick = changed(config, fusion={"network": False}, closed_form={"enabled": False})
+        with open_partial(quick, graph, tmp_path / "run") as partial:
+            (partial / "checkpoint-0.safetensors").write_text("of the first")
+            for other in (quick, config):  # a resume of the same, or another that would sweep it
+                with pytest.raises(RunError, match="another process trains into .*another --run"):
+                    train(other, graph, tmp_path / "run", progress=False)
+            with pytest.raises(RunError, match="another process trains"):
+                refuse_busy(tmp_path / "run")
+            refuse_busy(tmp_path / "other")
+            assert (partial / "checkpoint-0.safetensors").read_text() == "of the first"
+        refuse_busy(tmp_path / "run")
+        (partial / "checkpoint-0.safetensors").unlink()
+        train(quick, graph, tmp_path / "run", progress=False)
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+        assert not list((tmp_path / "run").glob("*.lock"))
+
+    def test_a_link_as_run_directory_stays_one(
+        self, tiny: tuple[Config, GraphData], tmp_path: Path
+    ) -> None:
+        config, graph = tiny
+        quick = changed(config, fusion={"network": False}, closed_form={"enabled": False})
+        link = tmp_path / "current"
+        for target in ("there", "not-yet"):
+            (tmp_path / "disk").mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(tmp_path / "disk" / target)
+            if target == "there":
+                link.resolve().mkdir()
+            for _ in range(2):
+                train(quick, graph, link, progress=False)
+                assert link.is_symlink()
+                assert load_run(link).record.graph_version == graph.version
+                assert load_run(tmp_path / "disk" / target).record.graph_version == graph.version
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "disk"]
+        assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == ["not-yet", "there"]
 
     def test_a_run_put_aside_by_hand_stays(
         self, tiny: tuple[Config, GraphData], tmp_path: Path
