@@ -606,7 +606,7 @@ class TestFailures:
         with open_partial(quick, graph, tmp_path / "run") as partial:
             (partial / "checkpoint-0.safetensors").write_text("of the first")
             for other in (quick, config):  # a resume of the same, or another that would sweep it
-                with pytest.raises(RunError, match="another process trains into .*another --run"):
+                with pytest.raises(RunError, match=r"another process trains into .*another --run"):
                     train(other, graph, tmp_path / "run", progress=False)
             with pytest.raises(RunError, match="another process trains"):
                 refuse_busy(tmp_path / "run")
