@@ -98,15 +98,17 @@ class Oracle(Facts):
     """Answers the queries that ask one statement."""
 
     def user_history(self, user: str, skip: int, limit: int) -> list[Row]:
-        own = self.train[self.train["user"] == user]
         rows = [
             {
                 "id": row["item"],
                 "title": self.title(row["item"]),
                 "rating": row.get("rating"),
                 "time": row.get("time"),
+                "split": str(split),
             }
-            for row in own.to_dict("records")
+            for split in Split
+            for row in self.dataset.pairs(split).rename(columns={"tail": "item"}).to_dict("records")
+            if row["head"] == user
         ]
         return sorted(rows, key=lambda row: (-(row["time"] or 0), row["id"]))[skip:][:limit]
 

@@ -8,7 +8,7 @@ import json
 import textwrap
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from kgrec.config import Config
@@ -47,6 +47,7 @@ class InteractionChoice:
     type: Choice
     direction: Direction
     role: Role
+    name: str | None = None
     rating: str | None = None
     weight: str | None = None
     time: str | None = None
@@ -75,6 +76,7 @@ class Proposal:
         interactions: The types between them, the target first.
         entities: Labels of other nodes that relations reach.
         relations: Types that become relations.
+        renames: What those of them are called that would else be one type under two names.
         left_out: What is not taken, and why.
         user_properties: Properties of users to take.
         item_properties: Properties of items to take.
@@ -92,6 +94,7 @@ class Proposal:
     entities: tuple[EntityChoice, ...]
     relations: tuple[str, ...]
     left_out: tuple[str, ...]
+    renames: Mapping[str, str] = field(default_factory=dict)
     user_properties: tuple[str, ...] = ()
     item_properties: tuple[str, ...] = ()
     item_text: tuple[str, ...] = ()
@@ -116,6 +119,7 @@ def to_toml(proposal: Proposal, uri: str, database: str = "neo4j") -> str:
     Raises:
         ConfigError: If the names do not make settings: two things would have one label.
     """
+    renames = ", ".join(f"{_value(x)} = {_value(y)}" for x, y in proposal.renames.items())
     split = "random" if proposal.interactions[0].time is None else "temporal_user"
     lines = [
         f"# Proposed by kgrec inspect for {uri}; correct what is wrong.",
@@ -154,6 +158,7 @@ def to_toml(proposal: Proposal, uri: str, database: str = "neo4j") -> str:
         *_comment(
             f"all other types between these labels: {', '.join(proposal.relations) or 'none'}"
         ),
+        *([f"rename = {{ {renames} }}"] if renames else []),
         *(line for omission in proposal.left_out for line in _comment(f"not taken: {omission}")),
         "",
         "[data]",
@@ -170,6 +175,7 @@ def _interaction(choice: InteractionChoice) -> list[str]:
         "[[adopt.interactions]]",
         type=choice.type,
         direction=None if choice.direction == "out" else choice.direction,
+        name=choice.name,
         role=None if choice.role == "target" else choice.role,
         rating=choice.rating,
         weight=choice.weight,

@@ -1,7 +1,8 @@
 """What `kgrec inspect` does: from what a graph of others looks like to what its names may mean."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kgrec.adopt import words
 from kgrec.adopt.facts import SAMPLE, GraphFacts, read_facts
@@ -18,7 +19,9 @@ from kgrec.adopt.readings import (
     time_unit,
     title_choice,
 )
-from kgrec.errors import DataError
+from kgrec.config.adopt import AdoptedInteraction
+from kgrec.errors import DataError, SchemaError
+from kgrec.schema import relation_type
 from kgrec.store.base import GraphStore
 
 #: Below, or so near to the next choice, a choice is unsure.
@@ -56,25 +59,60 @@ def propose(facts: GraphFacts) -> Proposal:
     title = title_choice(items)
     used_names = {item_key.name, *([] if title is None else [title.name])}
     text, attributes, properties = item_columns(items, used_names)
+    types = _distinct(relations)
+    doubled = {name for name in attributes if _type_of(name) in map(_type_of, relations)}
+    left_out += tuple(
+        f"{items.name}.{name}: a relationship type of the name {_type_of(name)} is there"
+        for name in sorted(doubled)
+    )
     return Proposal(
         user=_label_choice(best, candidates, "user"),
         user_key=user_key,
         item=_label_choice(best, candidates, "item"),
         item_key=item_key,
         item_title=title,
-        interactions=tuple(
-            _interaction(candidate, candidates, candidate == best)
-            for candidate in interaction_candidates
+        interactions=_named(
+            [
+                _interaction(candidate, candidates, candidate == best)
+                for candidate in interaction_candidates
+            ]
         ),
         entities=entities,
         relations=relations,
         left_out=(*left_out, *facts.notes),
+        renames={name: types[name] for name in relations if types[name] != name},
         user_properties=numbers(users, {user_key.name}),
         item_properties=properties,
         item_text=text,
-        item_attributes=attributes,
+        item_attributes=tuple(name for name in attributes if name not in doubled),
         key_types=(key_type(users, user_key), key_type(items, item_key)),
     )
+
+
+def _type_of(name: str) -> str:
+    """The type that a relation of the name becomes; the name where kgrec makes none of it."""
+    try:
+        return relation_type(name)
+    except SchemaError:
+        return name
+
+
+def _distinct(relations: Sequence[str]) -> dict[str, str]:
+    """Gives what relations are called: those that become one type, `has_tag` and `HAS_TAG`, so."""
+    counts = Counter(map(_type_of, relations))
+    return {name: _type_of(name) if counts[_type_of(name)] > 1 else name for name in relations}
+
+
+def _named(choices: Sequence[InteractionChoice]) -> tuple[InteractionChoice, ...]:
+    """Names behaviours of types that differ in case or signs only, `RATED` and `rated`."""
+    met = Counter[str]()
+    named_choices = []
+    for choice in choices:
+        behaviour = AdoptedInteraction(type=choice.type.name).behaviour()
+        met[behaviour] += 1
+        name = f"{behaviour}_{met[behaviour]}" if met[behaviour] > 1 else None
+        named_choices.append(replace(choice, name=name))
+    return tuple(named_choices)
 
 
 def _interaction(

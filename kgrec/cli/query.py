@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,8 +140,22 @@ def _table(result: QueryResult[Any]) -> Table | str:
         for column in result.columns
         if all(isinstance(row[column], int | float | None) for row in rows)
     ]
-    cells = [map(_cell, row.values()) for row in rows]
+    cells = [[_date(row[c]) if c in _TIMES else _cell(row[c]) for c in row] for row in rows]
     return plain_table(*result.columns, rows=cells, right=numbers)
+
+
+#: Columns of seconds since 1970, which people read as dates.
+_TIMES = frozenset({"time", "first", "last"})
+
+
+def _date(seconds: float | None) -> str | Text:
+    """Writes a time in UTC; as the number it is, where that is no time of a calendar."""
+    if seconds is None:
+        return _cell(None)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return _cell(seconds)
 
 
 def _cell(value: Any) -> str | Text:

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from kgrec.cli.options import AsJson, NumItems, RunDirectory, StoreUri, positive, with_store
 from kgrec.cli.output import Reporter
 from kgrec.errors import ConfigError, StoreError
+from kgrec.schema import NodeLabel
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,7 +44,7 @@ def recommend(
         recommendations = recommender.recommend(user, k, allow_disliked=allow_disliked)
         cold = any(recommendation.cold for recommendation in recommendations)
         if cold:
-            reporter.warn(f"run {run} knows no user {user!r}: these are the most popular items")
+            reporter.warn(_why_popular(recommender.run, user))
         reporter.answer(
             {
                 "run": str(run),
@@ -76,8 +77,28 @@ def similar(
                 "item": item,
                 "similar": [recommendation.to_dict() for recommendation in recommendations],
             },
-            recommendations_table(f"Like item {item}", recommendations),
+            recommendations_table(f"Like {_title(recommender.run, item)}", recommendations),
         )
+
+
+def _title(run: Run, item: str) -> str:
+    """What to call an item that a run knows, and its id."""
+    name = run.names[NodeLabel.ITEM][run.vocabularies[NodeLabel.ITEM].index(item)]
+    return item if name == item else f"{name} ({item})"
+
+
+def _why_popular(run: Run, user: str) -> str:
+    """Says what the run knows of a user who gets the most popular items."""
+    popular = "these are the most popular items"
+    if user not in run.vocabularies[NodeLabel.USER]:
+        return f"run {run.directory} knows no user {user!r}: {popular}"
+    index = run.vocabularies[NodeLabel.USER].index(user)
+    num_disliked = len(run.behaviours.disliked.row(index))
+    if num_disliked:
+        items = "item" if num_disliked == 1 else "items"
+        popular += " that they have not turned down"
+        return f"user {user!r} has only dislikes so far, {num_disliked:,} {items}: {popular}"
+    return f"run {run.directory} has no liked item of user {user!r} to learn from: {popular}"
 
 
 def open_recommender(run: Run, uri: str | None, reporter: Reporter) -> Recommender:

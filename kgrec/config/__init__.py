@@ -196,17 +196,35 @@ class Config(Settings):
 
     def resolved(self, base: Path) -> Self:
         """The same settings with absolute paths."""
+        return self._with_paths(lambda path: (base / path).resolve())
+
+    def moved(self, origin: Path, target: Path) -> Self:
+        """The settings of a project that was copied: its own files take the place of the original's.
+
+        Args:
+            origin: A folder of the project at the time of the settings.
+            target: The same folder now. What is as far from it as the old path was from `origin`
+                counts if it is there.
+        """
+
+        def moved_path(path: Path) -> Path:
+            candidate = Path(os.path.normpath(target / os.path.relpath(path, origin)))
+            return candidate if candidate.exists() else path
+
+        return self._with_paths(moved_path)
+
+    def _with_paths(self, change: Callable[[Path], Path]) -> Self:
         paths: dict[str, Any] = {
-            name: (base / value).resolve() for name, value in self.data if isinstance(value, Path)
+            name: change(value) for name, value in self.data if isinstance(value, Path)
         }
         store = self.store
         scheme, _, rest = store.uri.partition(":")
         if scheme == "embedded" and rest:
-            store = store.model_copy(update={"uri": f"embedded:{(base / rest).resolve()}"})
+            store = store.model_copy(update={"uri": f"embedded:{change(Path(rest))}"})
         paths["sources"] = tuple(
             source
             if source.path is None
-            else source.model_copy(update={"path": (base / source.path).resolve()})
+            else source.model_copy(update={"path": change(source.path)})
             for source in self.data.sources
         )
         return self.model_copy(update={"data": self.data.model_copy(update=paths), "store": store})

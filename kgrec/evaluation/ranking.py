@@ -104,10 +104,7 @@ class RankingTask:
             raise ConfigError(f"block_size must be positive, got {block_size}; try 1024")
         held_out = graph.held_out.get(split)
         if held_out is None or not len(held_out):
-            raise DataError(
-                f"no held-out interactions in split {split!s}; give [data] {split!s} = … or a "
-                f"split with a {split!s} share above 0"
-            )
+            raise DataError(f"no held-out interactions in split {split!s}; {_advice(graph, split)}")
         self.split = split
         self.block_size = block_size
         self.num_users = graph.num_users
@@ -270,3 +267,21 @@ def just_below(scores: Tensor) -> Tensor:
     step = torch.finfo(scores.dtype).tiny
     down = torch.nextafter(scores, scores.new_tensor(-torch.inf))
     return torch.minimum(down, scores - step)
+
+
+def _advice(graph: GraphData, split: Split) -> str:
+    """Says how interactions come to be held out: shares do not help where users have too few."""
+    most = int(np.bincount(graph.train.user_index, minlength=1).max())
+    few = (
+        f"users with fewer interactions than data.split.min_interactions keep all in train, and "
+        f"here nobody has more than {most:,}"
+    )
+    if most <= len(_KNOWN):
+        return (
+            f"{few}; train, valid and test need one each, so bring more interactions a user, or "
+            f'hold out whole users or what is new (kind = "cold_user", "temporal_global")'
+        )
+    return (
+        f"give [data] {split!s} = … or a split with a {split!s} share above 0; or lower "
+        f"data.split.min_interactions: {few}"
+    )

@@ -5,7 +5,8 @@
             print(row.title, row.cosine)
 
 Every function reads, and the store sees to it; none sees a synthetic edge, nor a held-out
-interaction, but to leave out what a user has met. What it gives is a sequence of frozen rows, with
+interaction, but to leave out what a user has met, and `user_history`, which names the split. What
+it gives is a sequence of frozen rows, with
 `to_frame()`, `to_dict()` and, where the rows are pieces of a graph, `to_networkx()`.
 docs/queries.md has them all.
 """

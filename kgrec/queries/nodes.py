@@ -34,7 +34,7 @@ _VECTOR_INDEX = f"kgrec_{NodeLabel.ITEM}_embedding"
 
 
 def user_history(store: GraphStore, user: NodeId, **page: Unpack[Page]) -> QueryResult[Interaction]:
-    """Gives a user's training interactions, the latest first.
+    """Gives a user's interactions, those of valid and test as well, the latest first.
 
     Args:
         store: Open for reading.

@@ -33,10 +33,11 @@ class ItemRow(Row):
 
 @dataclass(frozen=True)
 class Interaction(ItemRow):
-    """One training interaction of a user."""
+    """One interaction of a user, and the split it is in."""
 
     rating: float | None
     time: float | None
+    split: str
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ def record_tables(
     """Turns records into tables of at most `batch` rows.
 
     Numbers, strings, booleans, lists and maps keep their kinds; dates and times of day become
-    Python's, durations ISO 8601 text. A column of several kinds becomes text, one without values
-    has Arrow's null type; so a column's type may differ from table to table.
+    Python's, durations ISO 8601 text, points their coordinates ("13.4 52.5"). A column of several
+    kinds becomes text, one without values has Arrow's null type; so a column's type may differ
+    from table to table.
 
     Args:
         names: Names of the columns.
@@ -23,7 +24,7 @@ def record_tables(
         batch: Rows a table.
 
     Raises:
-        StoreError: If a value is a node, a relationship, a path or a point.
+        StoreError: If a value is a node, a relationship or a path.
     """
     columns: list[list[Any]] = [[] for _ in names]
     for record in records:
@@ -51,6 +52,8 @@ def _plain(value: Any, name: str) -> Any:
     """Gives a value as Arrow reads it; the driver's own kinds are told apart by what they can."""
     if value is None or isinstance(value, str | int | float | bytes):
         return value
+    if isinstance(value, tuple):  # a point: its coordinates
+        return " ".join(map(str, value))
     if isinstance(value, list):
         return [_plain(part, name) for part in value]
     if isinstance(value, dict):
@@ -60,6 +63,6 @@ def _plain(value: Any, name: str) -> Any:
     if hasattr(value, "iso_format"):  # durations
         return value.iso_format()
     raise StoreError(
-        f"the query's column {name!r} holds a {type(value).__name__}; expected plain values; "
-        f"return properties instead, for example n.id AS id"
+        f"column {name!r} holds a {type(value).__name__}; expected plain values; leave the "
+        f"property out, or return another, for example n.id AS id"
     )

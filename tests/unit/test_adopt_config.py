@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from neo4j.spatial import CartesianPoint, WGS84Point
 
 import kgrec
 from kgrec.adopt import OWN, graph_of_users
 from kgrec.config import AdoptConfig, Config, DataConfig, PropertyRule, StoreConfig
 from kgrec.config.adopted import sources
 from kgrec.errors import ConfigError
+from kgrec.store.records import record_tables
 
 SHOP: dict[str, Any] = {
     "uri": "neo4j+s://graph.example:7687",
@@ -268,3 +270,14 @@ def bare(text: str) -> str:
             at += 2 if text[at : at + 2] in ("``", "\\'") else 1
         at += 1
     return "".join(out)
+
+
+def test_a_point_property_is_read_as_its_coordinates() -> None:
+    rows = [["a", CartesianPoint((1.5, 2))], ["b", None], ["c", [WGS84Point((13.4, 52.5))]]]
+    assert next(record_tables(["id", "place"], rows[:2], 10)).to_pylist() == [
+        {"id": "a", "place": "1.5 2.0"},
+        {"id": "b", "place": None},
+    ]
+    assert next(record_tables(["id", "place"], rows[2:], 10))["place"].to_pylist() == [
+        ["13.4 52.5"]
+    ]

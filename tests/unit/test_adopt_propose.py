@@ -198,3 +198,28 @@ def test_settings_load_whatever_the_names(name: str) -> None:
     assert adopt.user.key == f"id{name}"
     assert adopt.interactions[0].type == f"T{name}"
     assert [entity.label for entity in adopt.entities] == [f"E{name}"]
+
+
+def test_names_that_differ_in_case_only_are_one() -> None:
+    labels = [
+        replace(label, properties=(*label.properties, prop("has_tag", differing=0.05)))
+        if label.name == "Movie"
+        else label
+        for label in MOVIES.labels
+    ]
+    types = (
+        *MOVIES.types,
+        kind("rated", "Customer", "Movie", 50, 2, 2, prop("stars", "INTEGER", 0.05)),
+        kind("has_tag", "Movie", "Genre", 90, 2, 9),
+        kind("HAS_TAG", "Movie", "Genre", 80, 2, 9),
+    )
+    facts = replace(MOVIES, labels=tuple(labels), types=types)
+    adopt = settings(facts)
+    assert adopt.relations.rename == {"has_tag": "HAS_TAG"}
+    assert adopt.item.attributes == ("language",)
+    assert (
+        "Movie.has_tag: a relationship type of the name HAS_TAG is there" in propose(facts).left_out
+    )
+    assert sorted((i.type, i.behaviour()) for i in adopt.interactions) == [
+        ("RATED", "rated"), ("VIEWED", "viewed"), ("rated", "rated_2"),
+    ]  # fmt: skip

@@ -222,7 +222,7 @@ def test_status_counts_and_query_answers(site: Path, capsys: pytest.CaptureFixtu
     assert asked["query"] == "user_history"
     rows = asked["rows"]
     assert isinstance(rows, list)
-    assert [list(row) for row in rows] == [["id", "title", "rating", "time"]] * 2
+    assert [list(row) for row in rows] == [["id", "title", "rating", "time", "split"]] * 2
     assert rows[0]["time"] > rows[1]["time"]
 
     listed = answer(["query"], capsys)["queries"]

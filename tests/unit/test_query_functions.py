@@ -126,23 +126,23 @@ def test_a_command_line_is_read_by_kind() -> None:
 
 
 def test_a_result_is_a_sequence_a_table_and_json() -> None:
-    rows = (Interaction("a", None, 4.5, 3), Interaction("b", "B", None, None))
+    rows = (Interaction("a", None, 4.5, 3, "train"), Interaction("b", "B", None, None, "test"))
     result = QueryResult("user_history", {"user": "u"}, Interaction, rows)
     assert (len(result), result[0], result[-1:], list(result)) == (2, rows[0], rows[1:], list(rows))
     assert rows[1] in result
     frame = result.to_frame()
-    assert frame.columns.tolist() == ["id", "title", "rating", "time"]
+    assert frame.columns.tolist() == ["id", "title", "rating", "time", "split"]
     assert frame["id"].tolist() == ["a", "b"]
     assert result.to_dict() == {
         "query": "user_history",
         "rows": [
-            {"id": "a", "title": None, "rating": 4.5, "time": 3},
-            {"id": "b", "title": "B", "rating": None, "time": None},
+            {"id": "a", "title": None, "rating": 4.5, "time": 3, "split": "train"},
+            {"id": "b", "title": "B", "rating": None, "time": None, "split": "test"},
         ],
     }
     empty = QueryResult("user_history", {}, Interaction, ())
     assert not empty
-    assert empty.to_frame().columns.tolist() == ["id", "title", "rating", "time"]
+    assert empty.to_frame().columns.tolist() == ["id", "title", "rating", "time", "split"]
     with pytest.raises(AttributeError):
         rows[0].id = "c"  # type: ignore[misc]
 
