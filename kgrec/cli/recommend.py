@@ -44,7 +44,7 @@ def recommend(
         recommendations = recommender.recommend(user, k, allow_disliked=allow_disliked)
         cold = any(recommendation.cold for recommendation in recommendations)
         if cold:
-            reporter.warn(_why_popular(recommender.run, user))
+            reporter.warn(why_popular(recommender.run, user))
         reporter.answer(
             {
                 "run": str(run),
@@ -87,7 +87,7 @@ def _title(run: Run, item: str) -> str:
     return item if name == item else f"{name} ({item})"
 
 
-def _why_popular(run: Run, user: str) -> str:
+def why_popular(run: Run, user: str) -> str:
     """Says what the run knows of a user who gets the most popular items."""
     popular = "these are the most popular items"
     if user not in run.vocabularies[NodeLabel.USER]:

@@ -7,8 +7,10 @@ nowhere else.
 """
 
 import json
+import os
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -199,7 +201,7 @@ class Config(Settings):
         return self._with_paths(lambda path: (base / path).resolve())
 
     def moved(self, origin: Path, target: Path) -> Self:
-        """The settings of a project that was copied: its own files take the place of the original's.
+        """The settings of a copied project: its own files take the place of the original's.
 
         Args:
             origin: A folder of the project at the time of the settings.

@@ -159,7 +159,9 @@ def read_record_file(
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Writes what `read_record` reads; the file appears whole or not at all."""
-    write_json(folder / RECORD, {"layout": LAYOUT, **record.tree()})
+    # A directory is written beside the one that it becomes.
+    place = {"folder": str(folder.resolve().parent)}
+    write_json(folder / RECORD, {"layout": LAYOUT, **record.tree(), **place})
 
 
 def read_config(directory: Path, record: FitRecord) -> Config:
@@ -181,7 +183,10 @@ def read_config(directory: Path, record: FitRecord) -> Config:
             directory,
             ", ".join(removals),
         )
-    return Config.build(_without_idle_parts(tree, record.fusion.weights), base=directory)
+    config = Config.build(_without_idle_parts(tree, record.fusion.weights), base=directory)
+    folder = record.folder if isinstance(record, RunRecord) else None
+    here = directory.resolve().parent
+    return config if folder in (None, str(here)) else config.moved(Path(folder), here)
 
 
 def _without_idle_parts(tree: dict[str, Any], weights: Mapping[str, float]) -> dict[str, Any]:

@@ -245,6 +245,7 @@ class RunRecord(FitRecord):
         fan_out: By relationship type, how many items an entity has on average.
         trained_on: Version of the graph that it was trained on; None if that is `graph_version`.
         refreshed: The folds since, the latest first.
+        folder: Where its directory was written; paths lead from there, also when it is copied.
     """
 
     kgrec_version: str
@@ -252,6 +253,7 @@ class RunRecord(FitRecord):
     fan_out: dict[str, float] = {}
     trained_on: str | None = None
     refreshed: list[RefreshStep] = []
+    folder: str | None = None
 
 
 class AugmenterRecord(FitRecord):

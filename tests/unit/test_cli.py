@@ -3,14 +3,17 @@
 import datetime
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 from tiny import NUM_ITEMS, NUM_USERS, build_tiny, group_of
 
@@ -20,12 +23,15 @@ from kgrec.cli import main
 from kgrec.cli.demo import typical_user
 from kgrec.cli.options import absolute_uri, list_lengths, store_config
 from kgrec.cli.output import to_json
+from kgrec.cli.recommend import why_popular
 from kgrec.cli.tables import evaluation_tables
 from kgrec.config import Config
 from kgrec.errors import ConfigError
 from kgrec.graph.data import GraphData, Interactions
+from kgrec.model.incidence import Incidence
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
+from kgrec.training.directory import load_run
 from kgrec.vocabulary import Vocabulary
 
 
@@ -354,6 +360,59 @@ def test_recommend_tells_tastes_apart_and_why(
     likes = similar["similar"]
     assert isinstance(likes, list)
     assert {group_of(each["item_id"]) for each in likes} == {"space"}
+
+
+def test_a_copied_project_reads_its_own_store(site: Path, tmp_path: Path) -> None:
+    shutil.copytree(site, tmp_path / "copy")
+    copied = load_run(tmp_path / "copy" / "run").config
+    assert copied.store.uri == f"embedded:{(tmp_path / 'copy' / 'graph.kgl').resolve()}"
+    # A run alone, without the project, still knows where its graph is.
+    shutil.copytree(site / "run", tmp_path / "alone" / "run")
+    alone = load_run(tmp_path / "alone" / "run").config
+    assert alone.store.uri == f"embedded:{(site / 'graph.kgl').resolve()}"
+
+
+def test_a_copied_project_is_refreshed_from_its_own_store(site: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(site, copy)
+    for path in site.glob("graph.kgl*"):
+        path.rename(path.with_name(f"away-{path.name}"))
+    try:
+        assert main(["refresh", "--run", str(copy / "run"), "--json"]) == 0
+    finally:
+        for path in site.glob("away-*"):
+            path.rename(path.with_name(path.name.removeprefix("away-")))
+
+
+def test_lists_are_headed_by_titles_and_histories_have_dates(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["similar", "--run", str(site / "run"), "--item", "i1", "-k", "2"]) == 0
+    title = load_run(site / "run").names[NodeLabel.ITEM][
+        load_run(site / "run").vocabularies[NodeLabel.ITEM].index("i1")
+    ]
+    assert title != "i1"
+    assert f"Like {title} (i1)" in capsys.readouterr().out
+    store = ["--store", f"embedded:{site / 'graph.kgl'}"]
+    assert main(["query", "user_history", "-p", "user=u1", *store]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +test", out)
+    assert {"train", "valid", "test"} <= set(out.split())
+
+
+def test_words_for_those_who_get_the_most_popular_items(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = load_run(site / "run")
+    index = run.vocabularies[NodeLabel.USER].index("u1")
+    none = torch.empty(0, dtype=torch.int64)
+    sizes = len(run.vocabularies[NodeLabel.USER]), len(run.vocabularies[NodeLabel.ITEM])
+    disliked = Incidence.from_pairs(torch.tensor([index]), torch.tensor([0]), *sizes)
+    hater = replace(run, behaviours=replace(run.behaviours, disliked=disliked))
+    assert why_popular(hater, "u1").startswith("user 'u1' has only dislikes so far, 1 item: these")
+    idle = replace(run.behaviours, disliked=Incidence.from_pairs(none, none, *sizes))
+    assert "no liked item of user 'u1'" in why_popular(replace(run, behaviours=idle), "u1")
+    assert "knows no user 'nobody'" in why_popular(run, "nobody")
 
 
 def test_recommend_without_the_runs_store_warns(

@@ -124,3 +124,19 @@ def test_settings_are_frozen() -> None:
     config = Config.build({"data": {"train": "a"}})
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 1  # type: ignore[misc]
+
+
+def test_settings_of_a_copied_project_find_its_own_files(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name / "data").mkdir(parents=True)
+        (tmp_path / name / "data" / "events.csv").touch()
+    (tmp_path / "old" / "only.csv").touch()
+    tree = {
+        "store": {"uri": "embedded:data/events.csv"},
+        "data": {"interactions": "data/events.csv", "items": "only.csv"},
+    }
+    config = Config.build(tree, base=tmp_path / "old")
+    moved = config.moved(tmp_path / "old" / "runs", tmp_path / "new" / "runs")
+    assert moved.store.uri == f"embedded:{tmp_path / 'new' / 'data' / 'events.csv'}"
+    assert moved.data.interactions == tmp_path / "new" / "data" / "events.csv"
+    assert moved.data.items == tmp_path / "old" / "only.csv"

@@ -195,6 +195,14 @@ class TestRanking:
         with pytest.raises(DataError, match="no held-out interactions in split valid"):
             RankingTask(make_graph(1, 2, [(0, 0)], test=[(0, 1)]), Split.VALID)
 
+    def test_an_empty_split_says_what_holds_interactions_out(self) -> None:
+        with pytest.raises(DataError, match=r"min_interactions .* nobody has more than 1") as few:
+            RankingTask(make_graph(2, 2, [(0, 0), (1, 1)]), Split.TEST)
+        assert "share" not in str(few.value)
+        train = [(0, item) for item in range(5)]
+        with pytest.raises(DataError, match=r"test share above 0; or lower .*min_interactions"):
+            RankingTask(make_graph(1, 5, train), Split.TEST)
+
     def test_a_pair_in_two_splits_is_an_error(self) -> None:
         graph = make_graph(2, 3, [(0, 0), (1, 2)], test=[(0, 1), (1, 2)])
         with pytest.raises(DataError, match=r"1 pairs .* first user index 1, item index 2"):

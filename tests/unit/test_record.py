@@ -48,6 +48,7 @@ def test_what_is_noted_is_written_and_read(tmp_path: Path) -> None:
     tree = json.loads((tmp_path / "record.json").read_text())
     assert tree == {
         "layout": LAYOUT,
+        "folder": str(tmp_path.resolve().parent),
         "seed": 3,
         "device": "cpu",
         "seconds": {"text": 1.5},
@@ -99,6 +100,7 @@ def test_what_0_1_wrote_flat_stands_in_its_place(tmp_path: Path) -> None:
     write_record(tmp_path, record)
     assert json.loads((tmp_path / "record.json").read_text())["layout"] == LAYOUT
     again = read_record(tmp_path)
+    record.folder = str(tmp_path.resolve().parent)
     assert again == record
     assert again.augment is not None
     assert again.augment.tree()["use"] == "positives"
