@@ -71,7 +71,7 @@ def propose(facts: GraphFacts) -> Proposal:
         item=_label_choice(best, candidates, "item"),
         item_key=item_key,
         item_title=title,
-        interactions=_named(
+        interactions=_with_names(
             [
                 _interaction(candidate, candidates, candidate == best)
                 for candidate in interaction_candidates
@@ -103,14 +103,14 @@ def _distinct(relations: Sequence[str]) -> dict[str, str]:
     return {name: _type_of(name) if counts[_type_of(name)] > 1 else name for name in relations}
 
 
-def _named(choices: Sequence[InteractionChoice]) -> tuple[InteractionChoice, ...]:
+def _with_names(choices: Sequence[InteractionChoice]) -> tuple[InteractionChoice, ...]:
     """Names behaviours of types that differ in case or signs only, `RATED` and `rated`."""
-    met = Counter[str]()
+    counts = Counter[str]()
     named_choices = []
     for choice in choices:
         behaviour = AdoptedInteraction(type=choice.type.name).behaviour()
-        met[behaviour] += 1
-        name = f"{behaviour}_{met[behaviour]}" if met[behaviour] > 1 else None
+        counts[behaviour] += 1
+        name = f"{behaviour}_{counts[behaviour]}" if counts[behaviour] > 1 else None
         named_choices.append(replace(choice, name=name))
     return tuple(named_choices)
 
