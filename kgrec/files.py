@@ -6,14 +6,16 @@ its place. A file's hidden name is locked as long as its writer lives: what a ki
 known by that, and the next writer of the same file removes it.
 """
 
+import hashlib
+import json
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kgrec.errors import KgrecError
 
@@ -23,6 +25,9 @@ except ImportError:  # no locks: what a killed process left stays
     fcntl = None  # type: ignore[assignment]
 
 _SUFFIX = ".tmp"
+_DIGEST = "digest"
+#: Why a file with a digest is refused.
+NOT_AS_WRITTEN = "its contents are not those that were written, as their digest says"
 #: Matches whatever killed writers left in a folder, to be used where nobody writes any more.
 LEFTOVERS = f".*{_SUFFIX}"
 
@@ -76,6 +81,33 @@ def write_text(path: Path | str, text: str, *, errors: str = "strict") -> None:
     """
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=errors)
+
+
+def sealed(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives a JSON object with the digest of what it holds, which `unsealed` compares."""
+    return {**tree, _DIGEST: _digest_of(tree)}
+
+
+def unsealed(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives what `sealed` was given; raises ValueError if that has changed since.
+
+    What was never sealed, as by earlier versions, is given as it is.
+    """
+    rest = {name: value for name, value in tree.items() if name != _DIGEST}
+    if _DIGEST in tree and tree[_DIGEST] != _digest_of(rest):
+        raise ValueError(NOT_AS_WRITTEN)
+    return rest
+
+
+def _digest_of(tree: Mapping[str, Any]) -> str:
+    plain = json.loads(json.dumps(tree))  # keys and numbers as they will be read
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """Gives the SHA-256 of a file's contents in hex; raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

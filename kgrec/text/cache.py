@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
-from kgrec.files import atomic_file
+from kgrec.files import NOT_AS_WRITTEN, atomic_file
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,8 @@ class VectorCache:
         vectors: dict[str, npt.NDArray[np.float16]] = {}
         for shard in sorted(self.folder.glob("*.safetensors")):
             try:
-                tensors = load_file(shard)
-                keys, matrix = tensors["keys"], tensors["vectors"]
-            except (OSError, SafetensorError, KeyError) as exc:
+                keys, matrix = _read_shard(shard)
+            except (OSError, SafetensorError, KeyError, ValueError) as exc:
                 logger.warning("damaged=%s error=%s; its texts are encoded again", shard, exc)
                 continue
             for position, key in enumerate(keys):
@@ -79,9 +78,8 @@ def drop_texts(folder: Path, keys: frozenset[bytes]) -> tuple[int, int]:
     num_dropped = num_unreadable = 0
     for shard in sorted(folder.glob("*/*.safetensors")):
         try:
-            tensors = load_file(shard)
-            stored, vectors = tensors["keys"], tensors["vectors"]
-        except (OSError, SafetensorError, KeyError):
+            stored, vectors = _read_shard(shard)
+        except (OSError, SafetensorError, KeyError, ValueError):
             num_unreadable += 1
             continue
         keep = np.array([key.tobytes() not in keys for key in stored], dtype=bool)
@@ -99,6 +97,18 @@ def _write_shard(
 ) -> None:
     tensors = {"keys": np.ascontiguousarray(keys), "vectors": np.ascontiguousarray(vectors)}
     content = save(tensors)
-    name = f"{hashlib.sha256(content).hexdigest()[:24]}.safetensors"
-    with atomic_file(folder / name) as temporary:
+    with atomic_file(folder / _name_of(content)) as temporary:
         temporary.write_bytes(content)
+
+
+def _read_shard(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16]]:
+    """Gives keys and vectors; raises what reading raises, ValueError if a bit has flipped."""
+    content = path.read_bytes()
+    if path.name != _name_of(content):
+        raise ValueError(NOT_AS_WRITTEN)
+    tensors = load(content)
+    return tensors["keys"], tensors["vectors"]
+
+
+def _name_of(content: bytes) -> str:
+    return f"{hashlib.sha256(content).hexdigest()[:24]}.safetensors"

@@ -16,10 +16,10 @@ from kgrec.files import atomic_folder
 from kgrec.graph.data import GraphData, SyntheticEdges
 from kgrec.model.scorer import Scorer
 from kgrec.training.augmentation import describe_proposals
-from kgrec.training.checkpoint import load_tensors, save_tensors, write_json
+from kgrec.training.checkpoint import load_tensors, save_tensors
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.climbing import Budget
-from kgrec.training.directory import read_config, read_record_file
+from kgrec.training.directory import read_config, read_record_file, write_record_file
 from kgrec.training.fitting import Fitting
 from kgrec.training.inner_split import is_temporal
 from kgrec.training.part import fit_part, part_of
@@ -192,7 +192,8 @@ class GanAugmenter:
             state = augmenter_state(self._proposals.augmenter(name))
             save_tensors(directory / f"{name}.safetensors", *state)
         draw_augment(directory / "augment.png", {"learned": self.record.learned})
-        write_json(directory / _RECORD, {"layout": AUGMENTER_LAYOUT, **self.record.tree()})
+        record = directory / _RECORD
+        write_record_file(record, self.record.tree(), AUGMENTER_LAYOUT, ("config.json",))
 
 
 def read_augmenter_record(directory: Path | str) -> AugmenterRecord:

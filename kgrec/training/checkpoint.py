@@ -1,5 +1,6 @@
 """Checkpoints that resume a training run exactly: safetensors with a JSON header."""
 
+import hashlib
 import json
 import logging
 import math
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kgrec.errors import RunError, TrainingDiverged
-from kgrec.files import atomic_file, write_text
+from kgrec.files import NOT_AS_WRITTEN, atomic_file, sealed, unsealed, write_text
 from kgrec.model.network import GraphNetwork
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def save_tensors(
     same = _equal_ones(flat) if once else {}
     distinct = {name: tensor for name, tensor in flat.items() if name not in same}
     header = {"values": json.dumps(dict(values)), "same": json.dumps(same)}
+    header["digest"] = _digest(distinct, header)
     with atomic_file(path) as temporary:
         save_file(_unshared(distinct), temporary, metadata=header)
 
@@ -46,13 +48,17 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Reads what `save_tensors` wrote.
 
     Raises:
-        RunError: If the file is missing, truncated or not one of these.
+        RunError: If the file is missing, damaged or not one of these.
     """
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            values = json.loads(file.metadata()["values"])
-            same = json.loads(file.metadata().get("same", "{}"))
+            header = dict(file.metadata())
+            digest = header.pop("digest", None)  # version 0.1 wrote none
+            if digest is not None and digest != _digest(tensors, header):
+                raise ValueError(NOT_AS_WRITTEN)
+            values = json.loads(header["values"])
+            same = json.loads(header.get("same", "{}"))
             tensors |= {name: tensors[first] for name, first in same.items()}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as exc:
         raise RunError(
@@ -62,19 +68,30 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, values
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON; the file appears whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
+def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, tree: Mapping[str, Any]) -> None:
+    """Writes a JSON object with its digest; the file appears whole or not at all."""
+    write_text(path, json.dumps(sealed(tree), indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object.
+    """Reads a JSON object, with the digest of `write_json` or without any.
 
     Raises:
         RunError: If it is missing or damaged.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(value, dict):
+            value = unsealed(value)
     except (OSError, ValueError) as exc:
         raise RunError(
             f"{path} is missing or damaged ({exc}); expected a JSON object; "

@@ -15,6 +15,7 @@ from torch import Tensor
 from kgrec.config import Config
 from kgrec.config.removals import without_removed
 from kgrec.errors import RunError
+from kgrec.files import NOT_AS_WRITTEN, digest_of_file
 from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, display_names
 from kgrec.model.kinds import described, from_description
@@ -135,13 +136,18 @@ def read_record(run_dir: Path) -> RunRecord:
 def read_record_file(
     path: Path, kind: type[_Record], layouts: Sequence[int], next_step: str
 ) -> _Record:
-    """Reads a record of some kind, written with its layout.
+    """Reads a record of some kind, written with its layout and the digests of what lies beside it.
 
     Raises:
-        RunError: If it is of another layout or damaged; the message ends with the next step.
+        RunError: If it is of another layout, or it or what lies beside it is damaged; the message
+            ends with the next step.
     """
     tree = read_json(path)
     layout = tree.pop("layout", None)
+    for name, digest in tree.pop("digests", {}).items():
+        beside = path.with_name(name)
+        if beside.is_file() and digest_of_file(beside) != digest:
+            raise RunError(f"{beside} is damaged: {NOT_AS_WRITTEN}; {next_step}, or copy it again")
     if layout not in layouts:
         raise RunError(
             f"{path} has layout {layout}, this kgrec reads {' and '.join(map(str, layouts))}; "
@@ -158,10 +164,19 @@ def read_record_file(
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """Writes what `read_record` reads; the file appears whole or not at all."""
+    """Writes what `read_record` reads, once all else is there; whole or not at all."""
     # A directory is written beside the one that it becomes.
     place = {"folder": str(folder.resolve().parent)}
-    write_json(folder / RECORD, {"layout": LAYOUT, **record.tree(), **place})
+    names = ("config.json", "nodes.parquet")
+    write_record_file(folder / RECORD, record.tree() | place, LAYOUT, names)
+
+
+def write_record_file(
+    path: Path, tree: Mapping[str, Any], layout: int, names: Sequence[str]
+) -> None:
+    """Writes a record, with the digests of files beside it that have none of their own."""
+    digests = {name: digest_of_file(path.with_name(name)) for name in names}
+    write_json(path, {"layout": layout, **tree, "digests": digests})
 
 
 def read_config(directory: Path, record: FitRecord) -> Config:

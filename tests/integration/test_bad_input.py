@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from resealed import reseal
 from tiny import build_tiny
 
 from kgrec.cli import main
@@ -90,6 +91,7 @@ def site(trained: Site, tmp_path: Path) -> Site:
             target.write_bytes(path.read_bytes())
     settings = copied.run / "config.json"
     settings.write_text(settings.read_text().replace(str(trained.folder), str(copied.folder)))
+    reseal(copied.run)
     return copied
 
 

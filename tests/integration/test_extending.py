@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from own_parts import MODULES, Registered, restored
+from resealed import reseal
 from tiny import NUM_ITEMS, build_tiny
 
 from kgrec.cli import main
@@ -270,7 +271,7 @@ def edit(path: Path, **changes: Any) -> None:
 def set_weights(run_dir: Path, **weights: float) -> None:
     """Changes what the record says of the fusion."""
     fusion = json.loads((run_dir / "record.json").read_text(encoding="utf-8"))["fusion"]
-    edit(run_dir / "record.json", fusion={**fusion, "weights": {**fusion["weights"], **weights}})
+    reseal(run_dir, fusion={**fusion, "weights": {**fusion["weights"], **weights}})
 
 
 def test_a_run_with_an_unknown_part_says_what_to_import(bare: Path) -> None:
@@ -295,6 +296,7 @@ def test_an_unknown_part_that_weighs_nothing_is_left_out(
 @pytest.mark.parametrize("kind", ["Together", "together.Together", "together", "word_hashes"])
 def test_an_unknown_kind_says_what_to_import(bare: Path, kind: str) -> None:
     edit(bare / "config.json", together=None, autoencoder=None)
+    reseal(bare)
     tensors, _ = load_tensors(bare / "model.safetensors")
     save_tensors(bare / "model.safetensors", tensors, {"kind": kind, "values": {}})
     with pytest.raises(RunError, match=f"kind '{kind}', expected one of .*import the module"):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from forgetting import USER, add_derived, build_shop, deliver, found_in_files
+from resealed import reseal
 
 from kgrec.config import Config
 from kgrec.errors import RunError
@@ -57,6 +58,7 @@ def trained(
     own = tmp_path / "runs" / "first"
     shutil.copytree(_RUNS[key], own)
     (own / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")  # its own sources
+    reseal(own)
     return config, load_run(own)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from resealed import reseal
 from rich.console import Console
 from tiny import NUM_ITEMS, NUM_USERS, build_tiny, group_of
 
@@ -423,6 +424,7 @@ def test_recommend_without_the_runs_store_warns(
     config = json.loads((moved / "config.json").read_text())
     config["store"]["uri"] = f"embedded:{site / 'none.kgl'}"
     (moved / "config.json").write_text(json.dumps(config))
+    reseal(moved)
     assert main(["recommend", "--run", str(moved), "--user", "u1", "-k", "1", "--json"]) == 0
     out, err = capsys.readouterr()
     assert err.startswith("warning: reasons come without the paths of the graph: there is no graph")

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +15,7 @@ from kgrec.data.journal.forgotten import IsGone, among, without
 from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import LoadRecord, Manifest
 from kgrec.data.journal.staging import GROUP_ROWS, writing
-from kgrec.files import sync
+from kgrec.files import digest_of_file, sync
 from kgrec.schema import NodeLabel
 
 #: No id can look so: ids with control characters are refused when they are read.
@@ -52,16 +51,19 @@ def erased(
     loads, num_removed = [], 0
     with writing(journal.folder):
         for record in manifest.loads:
-            rest = _without_rows(journal, record, erased_ids, codes)
-            num_removed += record.load.rows - rest.load.rows
-            loads.append(rest)
+            remaining = _without_rows(journal, record, erased_ids, codes)
+            num_removed += record.load.rows - remaining.load.rows
+            loads.append(remaining)
         ids = {
             label: tuple(
                 _without_ids(journal, name, erased_ids.get(label, frozenset())) for name in names
             )
             for label, names in manifest.ids.items()
         }
-    return replace(manifest, loads=tuple(loads), ids=ids, graphs={}), num_removed
+        rest = replace(manifest, loads=tuple(loads), ids=ids, graphs={})
+        new_names = rest.files - manifest.files
+        digests = {name: digest_of_file(journal.folder / name) for name in new_names}
+    return replace(rest, digests={**manifest.digests, **digests}), num_removed
 
 
 def is_placeholder(key: str) -> bool:
@@ -83,7 +85,7 @@ def _without_rows(
     if not record.rows_in or not any(len(part) for part in values.values()):
         return record
     name = f"load-{record.load.number:05d}-{uuid.uuid4().hex[:12]}.parquet"
-    rows, has_changed = _rewrite(journal.folder, record, name, among(values))
+    rows, has_changed = _rewrite(journal, record, name, among(values))
     if not has_changed:
         (journal.folder / name).unlink()
         return record
@@ -91,26 +93,27 @@ def _without_rows(
     return replace(record, load=load, rows_in=name if rows else "")
 
 
-def _rewrite(folder: Path, record: LoadRecord, name: str, is_gone: IsGone) -> tuple[int, bool]:
+def _rewrite(journal: Journal, record: LoadRecord, name: str, is_gone: IsGone) -> tuple[int, bool]:
     """Copies a load's rows but for some; gives how many there are, and whether any changed."""
     kind = cast(Kind, record.load.kind)
     events = kind == "interactions"
     rows, has_changed = 0, False
-    with pq.ParquetFile(folder / record.rows_in) as old:
+    path = journal.folder / name
+    with pq.ParquetFile(journal.path(record.rows_in)) as old:
         options = {"compression": "lz4" if events else "zstd", "use_dictionary": not events}
-        with pq.ParquetWriter(folder / name, old.schema_arrow, **options) as new:
+        with pq.ParquetWriter(path, old.schema_arrow, **options) as new:
             for group in range(old.num_row_groups):
                 table = old.read_row_group(group)
                 rest = without(table, kind, is_gone)
                 has_changed |= rest is not table
                 rows += len(rest)
                 new.write_table(rest, row_group_size=GROUP_ROWS)
-    sync(folder / name)
+    sync(path)
     return rows, has_changed
 
 
 def _without_ids(journal: Journal, name: str, erased_ids: frozenset[str]) -> str:
-    ids = pq.read_table(journal.folder / name)["id"].to_pylist()
+    ids = pq.read_table(journal.path(name))["id"].to_pylist()
     if erased_ids.isdisjoint(ids):
         return name
     # Each placeholder is another one, as codes are told apart by their ids.

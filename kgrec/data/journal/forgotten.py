@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from kgrec.config import Kind
 from kgrec.data.cleaning.report import current_report
 from kgrec.errors import DataError
-from kgrec.files import write_text
+from kgrec.files import sealed, unsealed, write_text
 from kgrec.schema import NodeLabel
 
 NAME = "forgotten.json"
@@ -166,7 +166,7 @@ def read_forgotten(folder: Path) -> Forgotten:
     """Reads who was forgotten; raises DataError if the file is damaged."""
     path = folder / NAME
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = unsealed(json.loads(path.read_text(encoding="utf-8")))
         if tree["layout"] != _LAYOUT:
             raise ValueError(f"it has layout {tree['layout']}, expected {_LAYOUT}")
         return Forgotten(str(tree["salt"]), frozenset(tree["hashes"]))
@@ -188,7 +188,7 @@ def write_forgotten(folder: Path, forgotten: Forgotten) -> None:
 def replace_json(path: Path, tree: Mapping[str, Any]) -> None:
     """Replaces a small file as a whole; raises DataError if it cannot be written."""
     try:
-        write_text(path, json.dumps(tree, ensure_ascii=False, indent=1))
+        write_text(path, json.dumps(sealed(tree), ensure_ascii=False, indent=1))
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror or exc}; make room") from exc
 

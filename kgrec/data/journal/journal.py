@@ -25,6 +25,7 @@ from kgrec.data.journal.forgotten import read_forgotten
 from kgrec.data.journal.manifest import LoadRecord, Manifest, read_manifest, write_manifest
 from kgrec.data.journal.staging import Staging
 from kgrec.errors import ConfigError, DataError, StoreBusy
+from kgrec.files import NOT_AS_WRITTEN, digest_of_file
 from kgrec.schema import NodeLabel
 
 _Mask = npt.NDArray[np.bool_]
@@ -54,6 +55,7 @@ class Journal:
         self.folder = folder
         self._sources = sources
         self._codes: dict[NodeLabel, Codes] = {}
+        self._checked: set[str] = set()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = filelock.FileLock(folder / "journal.lock", timeout=0)
@@ -196,7 +198,7 @@ class Journal:
         for record in loads:
             if record.rows_in and record.load.kind == "interactions":
                 columns = [column, *({"deleted"} & set(record.carries))]
-                table = pq.read_table(self.folder / record.rows_in, columns=columns)
+                table = pq.read_table(self.path(record.rows_in), columns=columns)
                 codes = table[column].to_numpy()
                 if "deleted" in columns:
                     codes = codes[~table["deleted"].to_numpy()]
@@ -231,7 +233,7 @@ class Journal:
             )
         places = np.array([behaviours.index(name) for name in record.behaviours], np.int16)
         columns = ["user", "item", "behaviour", *record.carries]
-        with pq.ParquetFile(self.folder / record.rows_in) as file:
+        with pq.ParquetFile(self.path(record.rows_in)) as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=columns)
                 block = {name: table[name].to_numpy() for name in columns}
@@ -242,9 +244,28 @@ class Journal:
                 block["load"] = record.load.number
                 yield block
 
+    def path(self, name: str) -> Path:
+        """Gives the path of a Parquet file of the journal, whose contents are those written.
+
+        Raises:
+            DataError: If it is missing or damaged.
+        """
+        path, digest = self.folder / name, self.manifest.digests.get(name)
+        if digest is not None and name not in self._checked:
+            try:
+                if digest_of_file(path) != digest:
+                    raise ValueError(NOT_AS_WRITTEN)
+            except (OSError, ValueError) as exc:
+                raise DataError(
+                    f"the journal {self.folder} lacks a whole {name}: {exc}; bring it back from a "
+                    f"copy, or move the folder away and ingest again"
+                ) from exc
+            self._checked.add(name)
+        return path
+
     def _table(self, name: str) -> pa.Table:
         try:
-            return pq.read_table(self.folder / name)
+            return pq.read_table(self.path(name))
         except (OSError, pa.ArrowException) as exc:
             raise DataError(
                 f"the journal {self.folder} lacks a whole {name}: {exc}; move the folder away and "
@@ -253,8 +274,7 @@ class Journal:
 
     def _sweep(self) -> None:
         """Removes what a killed process left: files that the manifest does not name."""
-        referenced = {record.rows_in for record in self.manifest.loads}
-        referenced |= {name for names in self.manifest.ids.values() for name in names}
+        referenced = self.manifest.files
         for path in self.folder.iterdir():
             if path.name.startswith(".staging-"):
                 shutil.rmtree(path, ignore_errors=True)

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 from kgrec.config import Config
 from kgrec.data.cache import user_data
 from kgrec.errors import DataError
-from kgrec.files import write_text
+from kgrec.files import sealed, unsealed, write_text
 from kgrec.schema import EdgeKey, NodeLabel, Role
 
 LAYOUT = 1
@@ -123,12 +123,20 @@ class Manifest:
         ids: Per label the Parquet files of its ids, in order of the codes.
         graphs: By the store's address.
         scales: Fitted normalisations by settings hash, as plain values.
+        digests: SHA-256 by the name of a Parquet file; none of those that earlier versions wrote.
     """
 
     loads: tuple[LoadRecord, ...] = ()
     ids: Mapping[NodeLabel, tuple[str, ...]] = field(default_factory=dict)
     graphs: Mapping[str, GraphRecord] = field(default_factory=dict)
     scales: Mapping[str, Any] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> set[str]:
+        """Names of the Parquet files that count."""
+        names = {record.rows_in for record in self.loads if record.rows_in}
+        return names | {name for names in self.ids.values() for name in names}
 
     def active(self, sources: frozenset[str] | None = None) -> tuple[LoadRecord, ...]:
         """The loads that count: neither taken back nor replaced by a later one that counts.
@@ -190,6 +198,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / NAME
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(tree, dict):
+            tree = unsealed(tree)
     except FileNotFoundError:
         return Manifest()
     except (OSError, ValueError) as exc:
@@ -219,14 +229,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             for uri, record in manifest.graphs.items()
         },
         "scales": manifest.scales,
+        "digests": {n: d for n, d in manifest.digests.items() if n in manifest.files},
     }
-    write_text(folder / NAME, json.dumps(tree, ensure_ascii=False, indent=1))
+    write_text(folder / NAME, json.dumps(sealed(tree), ensure_ascii=False, indent=1))
 
 
 _MEND = "move the folder away and ingest again"
 
 
 def _manifest(tree: dict[str, Any]) -> Manifest:
+    tree.setdefault("digests", {})  # version 0.1 had none
     # A field that is lacking is damage, whatever its default: what no load names is swept.
     records_of = {
         Manifest: [tree],

@@ -22,7 +22,7 @@ from kgrec.config import Source
 from kgrec.data.journal.events import COLUMNS, Codes
 from kgrec.data.journal.manifest import FileRecord, Load, LoadRecord, Manifest
 from kgrec.errors import DataError
-from kgrec.files import sync
+from kgrec.files import digest_of_file, sync
 from kgrec.schema import NodeLabel, Split
 
 #: Rows of a row group; a reader holds one at a time.
@@ -140,10 +140,13 @@ class Staging:
                     )
                     pq.write_table(table, self._beside / name, compression="zstd")
                     ids[label] = (*ids.get(label, ()), name)
+            digests = dict(manifest.digests)
             for path in sorted(self._beside.iterdir()):
                 sync(path)
+                digests[path.name] = digest_of_file(path)
                 path.replace(self._folder / path.name)
-        return replace(manifest, loads=(*manifest.loads, *self.loads), ids=ids)
+        loads = (*manifest.loads, *self.loads)
+        return replace(manifest, loads=loads, ids=ids, digests=digests)
 
     def _open_codes(self) -> None:
         for label in (NodeLabel.USER, NodeLabel.ITEM):
