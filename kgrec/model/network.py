@@ -82,10 +82,11 @@ class RelationAttention(nn.Module):
     Attention averages and cannot subtract, so behaviours that speak against an item are relations
     like others here; what they say is left to the transformations of each relation.
 
-    It gains nowhere it was measured (docs/experiments.md): three networks on one draw of
-    MovieLens-100k reach a test NDCG@20 of .3354 alone and .3597 in the fusion, where
-    `RelationPropagation` has .3364 and .3616, within noise, and less on valid; one on Book-Crossing
-    has .0662, where it has .0859, a clear loss. An epoch takes 30 to 40 times as long.
+    It gains nowhere it was measured (docs/experiments.md): on one draw of MovieLens-100k three
+    networks reach a test NDCG@20 of .3354 alone and .3597 in the fusion, where
+    `RelationPropagation` has .3364 and .3616, within noise, and less on valid; on Book-Crossing
+    .0657 alone, where it has .0931, a clear loss, and .1148 in the fusion, where it has .1143. An
+    epoch takes 30 to 40 times as long.
 
     References:
         Busbridge et al., "Relational graph attention networks", arXiv:1904.05811.

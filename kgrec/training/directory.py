@@ -166,9 +166,9 @@ def read_record_file(
 def write_record(folder: Path, record: RunRecord) -> None:
     """Writes what `read_record` reads, once all else is there; whole or not at all."""
     # A directory is written beside the one that it becomes.
-    place = {"folder": str(folder.resolve().parent)}
+    record = record.model_copy(update={"folder": str(folder.resolve().parent)})
     names = ("config.json", "nodes.parquet")
-    write_record_file(folder / RECORD, record.tree() | place, LAYOUT, names)
+    write_record_file(folder / RECORD, record.tree(), LAYOUT, names)
 
 
 def write_record_file(

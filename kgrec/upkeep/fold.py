@@ -108,7 +108,7 @@ class Folded:
         return replace(
             self.run,
             directory=directory,
-            record=self.record,
+            record=self.record.model_copy(update={"folder": str(directory.resolve().parent)}),
             scorer=self.scorer,
             vocabularies=dict(self.graph.vocabularies),
             names=dict(names),

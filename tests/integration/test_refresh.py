@@ -58,7 +58,7 @@ def trained(
     own = tmp_path / "runs" / "first"
     shutil.copytree(_RUNS[key], own)
     (own / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")  # its own sources
-    reseal(own)
+    reseal(own, folder=str(own.parent))
     return config, load_run(own)
 
 
