@@ -17,6 +17,7 @@ from kgrec.explanation.reasons import (
     Reason,
     explain_scores,
     fetch_connections,
+    graph_share,
 )
 from kgrec.graph.fetch import fetch_graph
 from kgrec.model.scorer import check_numbers
@@ -45,6 +46,7 @@ class Recommendation:
             score.
         rest: What no own item accounts for.
         relations: What arrives through each relationship type; adds up to the score as well.
+        graph: What of this the relations of the graph carry.
         cold: Whether this is the answer for a user of whom nothing is known: the most popular
             items.
     """
@@ -56,6 +58,7 @@ class Recommendation:
     reasons: tuple[Reason, ...] = ()
     rest: float = 0.0
     relations: Mapping[str, float] = field(default_factory=dict)
+    graph: float = 0.0
     cold: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,6 +147,7 @@ class Recommender:
                 or self._reasons(explanation, num_reasons, num_paths),
                 rest=explanation.rest,
                 relations=explanation.relations,
+                graph=graph_share(explanation.relations, self.run.config.data),
             )
             for rank, ((index, score), explanation) in enumerate(
                 zip(top, explanations, strict=True), start=1
@@ -249,10 +253,8 @@ class Recommender:
         reasons = []
         for item in own:
             connections = connections_of.get(item.item_id, ())
-            texts = [c.text for c in connections] or [self._company(item.item_id, explanation)]
-            reasons.append(
-                Reason(f"{item.name}: {'; '.join(texts)}", item.share, item.item_id, connections)
-            )
+            links = [c.text for c in connections] or [self._company(item.item_id, explanation)]
+            reasons.append(Reason.of_item(item, links, connections))
         return tuple(reasons)
 
     def _alike(self, user: int, explanation: Explanation) -> tuple[Reason, ...]:

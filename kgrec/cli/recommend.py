@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from kgrec.cli.options import AsJson, NumItems, RunDirectory, StoreUri, positive, with_store
 from kgrec.cli.output import Reporter
@@ -123,7 +124,8 @@ def open_recommender(run: Run, uri: str | None, reporter: Reporter) -> Recommend
         return Recommender(run)
 
 
-_MOST_SHOWN = 8
+#: Rows of a table in full, and of a kind in ten lines.
+_MOST_SHOWN, _FEW_SHOWN = 8, 3
 
 
 def explain(
@@ -140,6 +142,10 @@ def explain(
             "--metrics", metavar="N", help="Judge the explanations of N users' first item instead."
         ),
     ] = 0,
+    store: StoreUri = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="All models, relations, items, paths and what-ifs.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say why an item has its score: what adds up to it, by which paths, and what if not."""
@@ -150,9 +156,12 @@ def explain(
     with Reporter(as_json) as reporter:
         from kgrec.explanation.explainer import Explainer
         from kgrec.explanation.quality import judge_explanations, sample_pairs
+        from kgrec.explanation.reasons import graph_share
         from kgrec.training.directory import load_run
 
         trained_run = load_run(run)
+        if store is not None:  # its graph must be the run's
+            trained_run = open_recommender(trained_run, store, reporter).run
         explainer = Explainer(trained_run, language=language)
         if metrics:
             pairs = sample_pairs(trained_run.scorer, metrics, seed=trained_run.config.seed)
@@ -162,13 +171,46 @@ def explain(
         assert user is not None
         assert item is not None
         explanation = explainer.pair(user, item, paths, renormalise=True)
-        reporter.answer(
-            {"run": str(run), **explanation.to_dict()}, *_explanation_blocks(explanation)
-        )
+        carried = graph_share(explanation.relations, trained_run.config.data)
+        blocks = _explanation_blocks(explanation) if full else _ten_lines(explanation, carried)
+        reporter.answer({"run": str(run), **explanation.to_dict(), "graph": carried}, *blocks)
+
+
+def _ten_lines(explanation: PairExplanation, carried: float) -> list[RenderableType]:
+    """Gives the largest of each kind; a line is cut where the terminal is too narrow."""
+    models = sorted(explanation.parts, key=lambda part: -abs(part.share))[:_FEW_SHOWN]
+    relations = sorted(explanation.relations.items(), key=lambda relation: -abs(relation[1]))
+    others = explanation.own_items[_FEW_SHOWN:]
+    more = sum(own.share for own in others) + explanation.rest
+    rows = [
+        *(("you took", own.name, own.share) for own in explanation.own_items[:_FEW_SHOWN]),
+        ("besides", f"{len(others)} other items, and what no item accounts for", more),
+        *(("path", path.text, path.share) for path in explanation.paths[:2]),
+    ]
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for kind, words, share in rows:
+        table.add_row(f"{share:+.3f}", kind, Text(words))
+    by_model = ", ".join(f"{part.name} {part.share:+.2f}" for part in models)
+    through = ", ".join(f"{kind} {share:+.2f}" for kind, share in relations[:_FEW_SHOWN])
+    summary = f"the graph carries {carried:+.2f}; through {through}; by {by_model}"
+    return [
+        _head(explanation),
+        Text(summary, no_wrap=True, overflow="ellipsis"),
+        table,
+        *(Text(x.text, no_wrap=True, overflow="ellipsis") for x in explanation.counterfactuals[:1]),
+        "[dim]all of it: --full[/dim]",
+    ]
+
+
+def _head(explanation: PairExplanation) -> str:
+    name, user = escape(explanation.item_name), escape(explanation.user_id)
+    return f"[bold]{name}[/bold] for user {user}: score {explanation.score:.4f}"
 
 
 def _explanation_blocks(explanation: PairExplanation) -> list[RenderableType]:
-    head = f"[bold]{escape(explanation.item_name)}[/bold] for user {escape(explanation.user_id)}: "
     models = [(part.name, part.share) for part in explanation.parts if abs(part.share) > 5e-5]
     relations = sorted(explanation.relations.items(), key=lambda relation: -abs(relation[1]))
     by_relation = "exact" if explanation.relations_exact else "first order"
@@ -179,7 +221,7 @@ def _explanation_blocks(explanation: PairExplanation) -> list[RenderableType]:
         own_items.append((f"{num_remaining} other items of the user", remaining_share))
     own_items.append(("what no own item accounts for", explanation.rest))
     blocks: list[RenderableType] = [
-        f"{head}score {explanation.score:.4f}",
+        _head(explanation),
         "",
         _shares("The models", models, "exact"),
         _shares("By relation", relations[:_MOST_SHOWN], by_relation),

@@ -78,14 +78,25 @@ def recommendations_table(title: str, recommendations: Sequence[Recommendation])
 
 
 def _reasons(recommendation: Recommendation) -> Table:
-    """Gives the reasons, each behind its share if it has one that is part of the score."""
+    """Gives what each own item adds, below how it is connected, and what the graph carries."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", style="dim")
     grid.add_column()
     for reason in recommendation.reasons:
         share = "" if recommendation.cold or not reason.share else f"{reason.share:+.2f}"
-        grid.add_row(share, escape(reason.text))
+        grid.add_row(share, escape(reason.name or reason.text))
+        if reason.link:
+            grid.add_row("", Text(reason.link, "dim"))
+    if recommendation.relations:
+        grid.add_row("", Text(_of_graph(recommendation), "dim italic"))
     return grid
+
+
+def _of_graph(recommendation: Recommendation) -> str:
+    """Says what the graph carries of a score, which is less than the links above suggest."""
+    carried, score = recommendation.graph, recommendation.score
+    share = f", {carried / score:.0%} of the score" if score > 0 and 0 <= carried <= score else ""
+    return f"the graph carries {carried:+.2f}{share}"
 
 
 def audit_view(audit: Audit) -> RenderableType:

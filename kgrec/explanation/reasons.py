@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from kgrec.config import DataConfig
 from kgrec.model.scorer import Scorer
-from kgrec.schema import INTERACTION_TYPES, SYNTHETIC, NodeLabel, relation_type
+from kgrec.schema import DISLIKED, INTERACTION_TYPES, SYNTHETIC, NodeLabel, relation_type
 from kgrec.store.base import GraphStore
 from kgrec.text.templates import leads_on, relation_phrase
 from kgrec.vocabulary import Vocabulary
@@ -94,16 +95,26 @@ class Reason:
     """One reason in words.
 
     Attributes:
-        text: A sentence part, e.g. "Heat: both directed by Michael Mann".
-        share: What the own item adds, in units of the score.
+        text: A sentence part, e.g. "Heat (both directed by Michael Mann)".
+        share: What the own item adds, in units of the score, mostly by who took both.
         item_id: The own item; None for reasons without one.
         connections: The store paths the text names.
+        name: What the own item is called, "" without one.
+        link: How the two items are connected, in words; the share is not what this carries.
     """
 
     text: str
     share: float
     item_id: str | None = None
     connections: tuple[Connection, ...] = field(default=())
+    name: str = ""
+    link: str = ""
+
+    @classmethod
+    def of_item(cls, own: OwnItem, links: Sequence[str], found: tuple[Connection, ...]) -> "Reason":
+        """Gives the reason that an own item is."""
+        link = "; ".join(links)
+        return cls(f"{own.name} ({link})", own.share, own.item_id, found, own.name, link)
 
 
 def explain_scores(
@@ -180,6 +191,18 @@ def _relation_kind(name: str) -> str:
     if name in ("self", SYNTHETIC) or name in INTERACTION_TYPES.values():
         return name
     return relation_type(name)
+
+
+def graph_share(relations: Mapping[str, float], config: DataConfig) -> float:
+    """Gives what of a score the graph carries: what users did and the nodes themselves aside.
+
+    Args:
+        relations: What arrives by relationship type.
+        config: Names what users did beside the targets.
+    """
+    evidence = [relation_type(x) for x, rule in config.behaviours.items() if rule.role != "target"]
+    aside = {"self", "profile", SYNTHETIC, DISLIKED, *INTERACTION_TYPES.values(), *evidence}
+    return sum(share for kind, share in relations.items() if kind not in aside)
 
 
 def fetch_connections(

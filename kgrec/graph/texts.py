@@ -25,6 +25,7 @@ from kgrec.text.templates import (
     Link,
     describe,
     quote,
+    readable,
     render_entity,
     render_item,
     render_user,
@@ -119,14 +120,14 @@ def display_names(graph: GraphData) -> dict[NodeLabel, list[str]]:
     """Gives what to call every node.
 
     A user by the id; anything else by its title or name; else by the beginning of its own text (a
-    review, a query); else by what it is to others; else by its id.
+    review, a query); else by an id that reads as words; else by what it is to others, or its id.
     """
     neighbours = _Neighbours(graph)
     names = {NodeLabel.USER: list(graph.vocabularies[NodeLabel.USER].ids)}
     for label in (NodeLabel.ITEM, NodeLabel.ENTITY):
         keys = graph.vocabularies[label].ids
         names[label] = [
-            name or _quoted(properties) or describe(links) or key
+            name or _quoted(properties) or readable(key) or describe(links) or key
             for key, (name, properties, links) in zip(
                 keys, neighbours.described(label), strict=True
             )

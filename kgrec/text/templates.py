@@ -35,6 +35,7 @@ _ROLES: Mapping[str, str] = {
     "starring": "actor in",
     "written by": "writer of",
 }
+_VOWEL = re.compile("[aeiouyAEIOUY]")
 # A property with longer values is prose (a synopsis) and needs no label.
 _PROSE = 60
 # A quoted text is a name, so it must be short.
@@ -122,6 +123,24 @@ def quote(text: str) -> str:
     if len(words) > _QUOTED:
         words = words[: _QUOTED - 1].rsplit(" ", 1)[0].rstrip(" ,;:.") + "…"
     return f"“{words}”"
+
+
+def readable(key: str) -> str | None:
+    """Gives an id that is words, without the kind before its colon ("tag:comedy"); else None.
+
+    Words are of letters, at least one of them of three and in Latin with a vowel; numbers stand
+    beside two words or more ("imdb top 250"), since "item 12" names nothing.
+    """
+    name = key.rsplit("/")[-1] if "://" in key else re.sub(r"^\w+:(?=\S)", "", key)
+    parts = re.findall(r"[^\W_]+", name.replace("'", ""))
+    words = [part for part in parts if part.isalpha()]
+    numbers = [part for part in parts if re.fullmatch(r"\d{1,4}s?", part)]
+    is_code = re.fullmatch(r"[0-9a-fA-F-]{8,}", name) is not None
+    if is_code or len(words) + len(numbers) < len(parts) or (numbers and len(words) < 2):
+        return None
+    is_word = any(len(x) > 2 and (not x.isascii() or _VOWEL.search(x)) for x in words)
+    is_word |= any(not x.isascii() for x in words)  # one sign may be a word
+    return name if is_word else None
 
 
 def describe(links: Sequence[Link]) -> str | None:

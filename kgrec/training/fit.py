@@ -21,6 +21,7 @@ from kgrec.graph.data import GraphData
 from kgrec.graph.texts import TextSpace, text_features
 from kgrec.model.fusion import Fusion
 from kgrec.model.scorer import Scorer
+from kgrec.progress import tell_stage
 from kgrec.schema import Split
 from kgrec.training.choices import CHOICES, Choices
 from kgrec.training.climbing import Budget
@@ -91,7 +92,10 @@ def fit(
     if defence is not None:
         record.defence = defence
     text, space = read_texts(config, graph)
-    record.add_seconds("text", time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    record.add_seconds("text", seconds)
+    if progress and text is not None:
+        tell_stage("text", seconds)
     budget = Budget.of_minutes(config.search.minutes)
     choices = Choices() if work is None else Choices.load(work / CHOICES)
     choices.temporal = is_temporal(graph)

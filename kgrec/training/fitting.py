@@ -18,6 +18,7 @@ from kgrec.evaluation.ranking import RankingTask
 from kgrec.graph.data import GraphData, Interactions
 from kgrec.model.incidence import Incidence
 from kgrec.model.scorer import Scorer
+from kgrec.progress import tell_stage
 from kgrec.schema import NodeLabel, Split
 from kgrec.training.checkpoint import Trained
 from kgrec.training.choices import CHOICES, Choices
@@ -90,10 +91,13 @@ class Fitting:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Adds the seconds of a step to the record."""
+        """Adds the seconds of a step to the record, and tells them."""
         started = time.perf_counter()
         yield
-        self.record.add_seconds(name, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self.record.add_seconds(name, seconds)
+        if self.progress:
+            tell_stage(name.replace("_", " "), seconds)
 
     def valid_task(self, max_users: int | None, *, warm: bool = False) -> RankingTask | None:
         """Gives the valid split, or of it the items that train knows; None if there is nothing."""

@@ -140,7 +140,7 @@ def _temperature(fitting: Fitting, tensors: GraphTensors) -> float:
         except TrainingDiverged:  # too low a temperature; another one may do
             return 0.0
 
-    with progress_bar("network: temperature", None, enabled=fitting.progress) as advance:
+    with progress_bar("temperature", None, enabled=fitting.progress, stage=True) as advance:
         settings = fitting.search_once(
             "temperature", TemperatureSettings, lambda: search_temperature(judge, fitting.budget)
         )
@@ -207,7 +207,7 @@ class Learner:
     ) -> tuple[Scorer, GraphNetwork, Progress]:
         fitting = self._fitting
         title = f"{verb} network {number + 1} of {fitting.config.training.ensemble}"
-        with progress_bar(title, training.epochs, enabled=fitting.progress) as advance:
+        with progress_bar(title, training.epochs, enabled=fitting.progress, stage=True) as advance:
             scorer, network, state = train_network(
                 self._tensors,
                 self._history,

@@ -416,6 +416,53 @@ def test_words_for_those_who_get_the_most_popular_items(
     assert "knows no user 'nobody'" in why_popular(run, "nobody")
 
 
+def test_what_an_item_adds_stands_apart_from_how_it_is_connected(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["recommend", "--run", str(site / "run"), "--user", "u1", "-k", "1"]
+    (place,) = answer(arguments, capsys)["recommendations"]  # type: ignore[misc]
+    reason = place["reasons"][0]
+    own = {kind: x for kind, x in place["relations"].items() if kind not in {"self", "INTERACTED"}}
+    assert place["graph"] == pytest.approx(sum(own.values()))
+    assert main(arguments) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert any(line.endswith(f"{reason['share']:+.2f} {reason['name']}") for line in lines)
+    assert reason["link"].split(";")[0] in lines[lines.index(lines[2]) + 1]
+    assert any(line.startswith(f"the graph carries {place['graph']:+.2f}") for line in lines)
+
+
+def test_explain_is_ten_lines_unless_in_full(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = f"embedded:{site / 'graph.kgl'}"
+    pair = ["explain", "--run", str(site / "run"), "--user", "u1", "--item", "i1"]
+    assert main([*pair, "--store", store]) == 0
+    short = capsys.readouterr().out.splitlines()
+    assert len(short) <= 10
+    assert any("the graph carries" in line for line in short)
+    assert main([*pair, "--full"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 20
+    assert main([*pair, "--store", f"embedded:{site / 'none.kgl'}"]) == 1
+    assert "none.kgl" in capsys.readouterr().err
+
+
+def test_training_tells_its_stages_and_quick_what_it_left_out(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--config", str(site / "tiny.toml"), "--run", str(tmp_path / "quick")]
+    assert main([*arguments, "--preset", "quick"]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^  closed form +\d+\.\d s$", err, re.MULTILINE)
+    assert re.search(r"^  fusion +\d+\.\d s$", err, re.MULTILINE)
+    assert "left out: networks, texts" in out
+    run = load_run(tmp_path / "quick")
+    assert set(run.scorer.parts) <= {"closed_form", "popularity"}
+    assert (run.config.closed_form.search_items, run.config.fusion.network) == (400, False)
+    assert main([*arguments, "--preset", "quick", "--set", "closed_form.search_steps=2"]) == 0
+    assert load_run(tmp_path / "quick").config.closed_form.search_steps == 2
+    capsys.readouterr()
+
+
 def test_recommend_without_the_runs_store_warns(
     site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

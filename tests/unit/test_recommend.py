@@ -213,7 +213,8 @@ def test_reasons_are_shares_of_own_items(
             (own.item_id, pytest.approx(own.share)) for own in best
         ]
         for reason, own in zip(place.reasons, best, strict=True):
-            assert reason.text.startswith(f"{own.name}: ")
+            assert reason.text == f"{own.name} ({reason.link})"
+            assert reason.name == own.name
             if group_of(own.item_id) == group_of(place.item_id):
                 # A director has 6 to 10 items, a genre 20: the director tells more.
                 kinds = [c.item_type for c in reason.connections if c.entity_id]
@@ -227,7 +228,7 @@ def test_without_a_store_reasons_have_no_paths(site: tuple[GraphStore, GraphData
     assert reason.connections == ()
     history, items = history_of(site[1]).dense(), site[1].vocabularies[ITEM]
     both = history[:, items.indices([reason.item_id, found.item_id])].all(dim=1).nonzero()
-    assert reason.text.endswith(f": taken together by {len(both)} users")
+    assert reason.link == f"taken together by {len(both)} users"
     assert found.to_dict()["reasons"][0]["share"] == reason.share
 
 

@@ -9,6 +9,7 @@ from kgrec.config import TextConfig
 from kgrec.graph.data import GraphData, Interactions, RelationEdges
 from kgrec.graph.texts import display_names, node_texts, text_features
 from kgrec.schema import EdgeKey, NodeLabel, Role, Split
+from kgrec.text.templates import readable
 from kgrec.vocabulary import Vocabulary
 
 USER, ITEM, ENTITY = NodeLabel.USER, NodeLabel.ITEM, NodeLabel.ENTITY
@@ -34,7 +35,7 @@ def graph() -> GraphData:
         vocabularies={
             USER: Vocabulary(["u1", "u2", "u3"], "User"),
             ITEM: Vocabulary(["h", "f", "r", "b"], "Item"),
-            ENTITY: Vocabulary(["mann", "coen", "crime", "CRIME", "lone"], "Entity"),
+            ENTITY: Vocabulary(["mann", "p-7", "crime", "CRIME", "lone"], "Entity"),
         },
         properties={
             USER: pd.DataFrame({"id": ["u1", "u2", "u3"], "index": [0, 1, 2], "age": [20, 30, 40]}),
@@ -183,7 +184,7 @@ def shop(graph: GraphData) -> GraphData:
             "text": [None, None, None, None, None, "The diner scene!", "bank heist", None],
         }
     )
-    names = ["mann", "coen", "crime", "CRIME", "lone", "rev", "q", "fr"]
+    names = ["mann", "p-7", "crime", "CRIME", "lone", "rev", "q", "fr"]
     return replace(
         graph,
         vocabularies={**graph.vocabularies, ENTITY: Vocabulary(names, "Entity")},
@@ -236,3 +237,24 @@ def test_texts_are_called_by_their_first_words(shop: GraphData) -> None:
     named = shop.properties[ENTITY].assign(name="A review")
     again = display_names(replace(shop, properties={**shop.properties, ENTITY: named}))
     assert again[ENTITY][5] == "A review"
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("comedy", "comedy"), ("tag:comedy", "comedy"), ("sci-fi", "sci-fi"),
+        ("imdb top 250", "imdb top 250"), ("http://dbpedia.org/resource/Heat", "Heat"),
+        ("喜剧", "喜剧"), ("don't look", "don't look"), ("m.06pj8", None), ("Q42", None),
+        ("12", None), ("item 12", None), ("tag:12", None), ("u7", None), ("deadbeef", None),
+        ("5f0c1e2a-9b7d-4c3e-8a1f-0123456789ab", None), ("xx", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_readable_id_is_a_name(key: str, name: str | None) -> None:
+    assert readable(key) == name
+
+
+def test_a_tag_is_called_by_its_id_not_by_what_it_tags(graph: GraphData) -> None:
+    tags = Vocabulary(["mann", "comedy", "crime", "CRIME", "lone"], "Entity")
+    named = replace(graph, vocabularies={**graph.vocabularies, ENTITY: tags})
+    assert display_names(graph)[ENTITY][1] == "the director of Fargo, Raising Arizona and 1 other"
+    assert display_names(named)[ENTITY][1] == "comedy"
