@@ -14,7 +14,8 @@ Advance = Callable[[str], None]
 def tell_stage(name: str, seconds: float) -> None:
     """Writes a line on stderr for a stage that is done, where no terminal shows bars."""
     if not sys.stderr.isatty():
-        print(f"  {name:<20}{seconds:7.1f} s", file=sys.stderr, flush=True)
+        sys.stderr.write(f"  {name:<20}{seconds:7.1f} s\n")
+        sys.stderr.flush()
 
 
 @contextmanager

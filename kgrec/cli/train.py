@@ -41,7 +41,6 @@ Deploy = Annotated[
 class Preset(StrEnum):
     """Settings under one name, which `--set` still overrides."""
 
-    FULL = "full"
     QUICK = "quick"
 
 
@@ -58,7 +57,8 @@ _QUICK_WORDS = (
 )
 
 PresetName = Annotated[
-    Preset, typer.Option("--preset", help="quick: the closed form alone, in under a minute.")
+    Preset | None,
+    typer.Option("--preset", help="quick: the closed form alone, in under a minute."),
 ]
 Audit = Annotated[
     bool, typer.Option("--audit", help="Measure what the graph and each relation are worth.")
@@ -80,7 +80,7 @@ def train(
     audit: Audit = False,
     augment: Augment = None,
     deploy: Deploy = False,
-    preset: PresetName = Preset.FULL,
+    preset: PresetName = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,8 +88,7 @@ def train(
     options = {"seed": seed, "search.minutes": search_minutes, "augment.source": augment}
     options["training.deploy"] = "true" if deploy else None
     changes = [f"{key}={value}" for key, value in options.items() if value is not None]
-    is_quick = preset is Preset.QUICK
-    changes = [*(_QUICK if is_quick else ()), *(overrides or []), *changes]
+    changes = [*(_QUICK if preset else ()), *(overrides or []), *changes]
     settings = load_config(config, store, changes)
     suffix = "-deploy" if settings.training.deploy else ""
     run_dir = run or Path("runs") / f"{config.stem}-seed{settings.seed}{suffix}"
@@ -106,6 +105,8 @@ def train(
         record = trained_run.record
         sections = {"defence": record.defence, "augment": record.augment}
         findings: dict[str, Any] = {name: part.tree() for name, part in sections.items() if part}
+        if preset:
+            findings["preset"] = {"settings": _QUICK, "words": _QUICK_WORDS}
         blocks = [block for finding in findings.values() for block in ("", finding["words"])]
         if audit:
             graph_audit = audit_run(settings, graph, trained_run, reporter)
@@ -121,11 +122,9 @@ def train(
                 "seconds": {**reporter.seconds, **record.seconds},
                 "peak_memory_mb": record.peak_memory_mb,
                 "picture": str(run_dir / "training.png"),
-                **({"preset": {"quick": list(_QUICK)}} if is_quick else {}),
                 **findings,
             },
             *blocks,
-            *([_QUICK_WORDS] if is_quick else []),
             *_chosen_by(record.chosen_by),
             f"run {run_dir}, picture {run_dir / 'training.png'}",
             f"next: kgrec {'publish' if settings.training.deploy else 'evaluate'} --run {run_dir}",

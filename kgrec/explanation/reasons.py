@@ -111,10 +111,10 @@ class Reason:
     link: str = ""
 
     @classmethod
-    def of_item(cls, own: OwnItem, links: Sequence[str], found: tuple[Connection, ...]) -> "Reason":
+    def of_item(cls, own: OwnItem, links: Sequence[str], paths: tuple[Connection, ...]) -> "Reason":
         """Gives the reason that an own item is."""
         link = "; ".join(links)
-        return cls(f"{own.name} ({link})", own.share, own.item_id, found, own.name, link)
+        return cls(f"{own.name} ({link})", own.share, own.item_id, paths, own.name, link)
 
 
 def explain_scores(
