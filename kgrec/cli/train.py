@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,9 @@ from kgrec.cli.options import (
 from kgrec.cli.output import Reporter
 from kgrec.config import Config
 from kgrec.schema import Split
+
+if TYPE_CHECKING:
+    from kgrec.training.record import RunRecord
 
 Augment = Annotated[
     str | None,
@@ -103,10 +106,7 @@ def train(
             write_vectors(settings, graph, reporter)
         trained_run = train_run(settings, graph, run_dir, reporter)
         record = trained_run.record
-        sections = {"defence": record.defence, "augment": record.augment}
-        findings: dict[str, Any] = {name: part.tree() for name, part in sections.items() if part}
-        if preset:
-            findings["preset"] = {"settings": _QUICK, "words": _QUICK_WORDS}
+        findings = _findings(record, preset)
         blocks = [block for finding in findings.values() for block in ("", finding["words"])]
         if audit:
             graph_audit = audit_run(settings, graph, trained_run, reporter)
@@ -129,6 +129,15 @@ def train(
             f"run {run_dir}, picture {run_dir / 'training.png'}",
             f"next: kgrec {'publish' if settings.training.deploy else 'evaluate'} --run {run_dir}",
         )
+
+
+def _findings(record: RunRecord, preset: Preset | None) -> dict[str, Any]:
+    """What is said in words of a training."""
+    sections = {"defence": record.defence, "augment": record.augment}
+    findings: dict[str, Any] = {name: part.tree() for name, part in sections.items() if part}
+    if preset:
+        findings["preset"] = {"settings": _QUICK, "words": _QUICK_WORDS}
+    return findings
 
 
 def _chosen_by(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
