@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
+from kgrec.queries.attributes import with_ids
 from kgrec.queries.rows import Row
 from kgrec.queries.values import Names, check_timeout, check_value
 from kgrec.schema import NodeLabel
@@ -211,7 +212,8 @@ class Filters(Page, total=False):
     """What an item must be to be among the rows, and what of these a query gives.
 
     Attributes:
-        attributes: Ids by relation; an item has at least one of them in every relation named.
+        attributes: Ids or names by relation; an item has at least one of them in every relation
+            named.
         ranges: By property `(low, high)`, both ends included, None for an open one; an item
             without the property is out.
         available: A property that must be true, or a number above zero.
@@ -244,6 +246,8 @@ def ask(
         name: check_value(query, name, value, optional=statement.defaults.get(name, "") is None)
         for name, value in statement.bind(values).items()
     }
+    if params.get("attributes"):
+        params["attributes"] = with_ids(store, query, params["attributes"], limit)
     rows = tuple(row_type.of(row) for row in store.query(query, params, timeout=limit))
     return QueryResult(query, params, row_type, rows)
 

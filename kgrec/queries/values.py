@@ -242,7 +242,9 @@ KINDS: dict[str, Kind] = {
     "label": Kind("User or Item", _label, "text"),
     "relations": Kind("a list of relations", _types, "list"),
     "weights": Kind("numbers by directed relation, like GENRE and rev_GENRE", _weights),
-    "attributes": Kind("ids of attributes by relation, such as {'genre': ['g1']}", _attributes),
+    "attributes": Kind(
+        "ids or names of attributes by relation, as {'genre': ['Drama']}", _attributes
+    ),
     "ranges": Kind("[low, high] by property, null for an open end", _ranges),
     "nodes": Kind("pairs of a label and an id, or texts such as Item:i1", _nodes, "list"),
 }

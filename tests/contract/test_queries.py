@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 from graph_oracle import random_dataset
 from hypothesis import HealthCheck, given, settings
@@ -10,12 +11,12 @@ from query_oracle import Oracle
 from walk_oracle import WalkOracle
 
 from kgrec import queries
-from kgrec.data.tables import Dataset
+from kgrec.data.tables import Dataset, RelationTable
 from kgrec.ingestion import write_dataset
 from kgrec.queries import QUERIES
 from kgrec.queries.description import describe
 from kgrec.queries.walks import draw
-from kgrec.schema import NodeLabel
+from kgrec.schema import EdgeKey, NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
 from kgrec.store.cypher import queries as statements
@@ -185,3 +186,30 @@ def test_random_graphs(
     with open_store(f"embedded:{tmp_path_factory.mktemp('random') / 'graph.kgl'}") as store:
         write_dataset(dataset, store)
         ask_everything(Asked(store, dataset), limit, seed)
+
+
+def test_attributes_are_met_by_name_and_the_nearest_is_suggested(
+    store: GraphStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = ["genre:Drama", "tag:Drama", "x1"]
+    entities = pd.DataFrame({"id": ids, "name": ["Drama", "Drama", None]})
+    genre, tag = (EdgeKey(kind, NodeLabel.ITEM, NodeLabel.ENTITY) for kind in ("GENRE", "TAG"))
+    edges = [pd.DataFrame({"head": [at], "tail": [at]}) for at in range(2)]
+    train = pd.DataFrame({"head": [0, 0, 0], "tail": [0, 1, 2]})
+    dataset = Dataset(
+        {
+            NodeLabel.USER: pd.DataFrame({"id": ["u"]}),
+            NodeLabel.ITEM: pd.DataFrame({"id": ["a", "b", "c"], "title": ["A", "B", "C"]}),
+            NodeLabel.ENTITY: entities,
+        },
+        {Split.TRAIN: train, Split.VALID: train.iloc[:0], Split.TEST: train.iloc[:0]},
+        (RelationTable("genre", genre, edges[0]), RelationTable("tag", tag, edges[1])),
+    )
+    write_dataset(dataset, store)
+    for value in ("genre:Drama", "Drama", "drama"):
+        assert [row.id for row in queries.candidates(store, attributes={"genre": [value]})] == ["a"]
+    assert [row.id for row in queries.candidates(store, attributes=[("TAG", "Drama")])] == ["b"]
+    assert not caplog.records
+    assert list(queries.candidates(store, attributes={"GENRE": ["Dramma"]})) == []
+    assert "no attribute by GENRE has the id or name 'Dramma'" in caplog.text
+    assert "the nearest are 'Drama' (id 'genre:Drama')" in caplog.text

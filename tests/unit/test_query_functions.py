@@ -67,7 +67,7 @@ def test_values_become_those_of_the_statements(name: str, given: Any, taken: Any
         ("weights", {"GENRE": float("inf")}, "numbers by directed relation"),
         ("weights", {"GENRE": "2"}, "numbers by directed relation"),
         ("weights", "GENRE", "numbers by directed relation"),
-        ("attributes", {"genre": [None]}, "ids of attributes"),
+        ("attributes", {"genre": [None]}, "ids or names of attributes"),
         ("attributes", {"HELD_OUT_VALID": ["i"]}, "keeps for its own"),
         ("ranges", {"year": 3}, r"\[low, high\]"),
         ("ranges", {"year": ("a", "b")}, r"\[low, high\]"),
