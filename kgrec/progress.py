@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from kgrec.terminal import console_on
 
 Advance = Callable[[str], None]
 
@@ -34,12 +35,12 @@ def progress_bar(
         A function that advances the bar by one and sets the text behind it.
     """
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=console_on(sys.stderr),
         transient=True,
         disable=not (enabled and sys.stderr.isatty()),
     )

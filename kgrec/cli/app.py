@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 bad usage or settings, 130 interrupted.
 """
 
+import io
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from kgrec import __version__
+from kgrec.addresses import without_secrets
 from kgrec.cli.bench import bench
 from kgrec.cli.data import check, ingest, resolve
 from kgrec.cli.demo import demo
@@ -29,6 +31,7 @@ from kgrec.cli.recommend import explain, recommend, similar
 from kgrec.cli.train import evaluate, train
 from kgrec.cli.upkeep import forget, refresh
 from kgrec.errors import ConfigError, KgrecError
+from kgrec.terminal import printable
 
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 
@@ -128,6 +131,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = [flag for flag in _ANYWHERE if flag in command_line]
     command_arguments = [argument for argument in command_line if argument not in _ANYWHERE]
     debug = "--debug" in flags
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal cannot show is no error
     with _quiet(debug=debug, verbose="--verbose" in flags):
         try:
             code = app(args=[*flags, *command_arguments], prog_name="kgrec", standalone_mode=False)
@@ -139,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = INTERRUPTED
         except Exception as error:
             if debug:
-                traceback.print_exc()
+                sys.stderr.write(printable(without_secrets(traceback.format_exc())))
             return _tell(error)
     if code == INTERRUPTED:
         print_line(sys.stderr, "error", "interrupted; run it again to go on", "bold red")

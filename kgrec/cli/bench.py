@@ -258,12 +258,11 @@ def _write_pages(out: Path, name: str, report: Mapping[str, Any], page: str) -> 
 
 
 def _rows_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title)
     for number, name in enumerate(head):
-        table.add_column(escape(name), justify="right" if number else "left")
+        table.add_column(name, justify="right" if number else "left")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -266,14 +265,12 @@ def resolve(
                 "notes": list(resolution.notes),
                 "seconds": reporter.seconds,
             },
-            *(f"note: {escape(note)}" for note in resolution.notes),
+            *(f"note: {note}" for note in resolution.notes),
             *_pairs_tables(waiting, accepted),
             _counts_table(resolution.counts()),
             "",
-            escape(
-                f"{out}: {len(accepted):,} accepted at {settings.resolution.accept}, "
-                f"{len(waiting):,} wait for review, {len(decisions):,} decided by people"
-            ),
+            f"{out}: {len(accepted):,} accepted at {settings.resolution.accept}, "
+            f"{len(waiting):,} wait for review, {len(decisions):,} decided by people",
             *_next_step(settings, out),
         )
 
@@ -322,4 +319,4 @@ def _next_step(config: Config, out: Path) -> list[str]:
     if out.resolve() in source_paths:
         return ["next: kgrec ingest"]
     lines = ("[[data.sources]]", 'name = "same_as"', 'kind = "same_as"', f'path = "{out}"')
-    return ["next: review it, and read it as a source:", *(f"  {escape(line)}" for line in lines)]
+    return ["next: review it, and read it as a source:", *(f"  {line}" for line in lines)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from kgrec.cli.options import AsJson, StoreUri, with_store
 from kgrec.cli.output import Reporter
@@ -64,7 +64,7 @@ def demo(
             *evaluation_tables(report),
             "",
             recommendations_table(f"For user {user}", recommendations[:_NUM_SHOWN]),
-            f"[dim]latest of the user's {len(history)}: {escape(', '.join(history[:6]))}[/dim]",
+            Text(f"latest of the user's {len(history)}: {', '.join(history[:6])}", "dim"),
             "",
             f"picture: {picture}",
             f"more:    kgrec recommend --run {run_dir} --user {user}",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.options import (
@@ -338,5 +337,5 @@ def _pairs_table(name: str, pairs: Sequence[tuple[str, str, float]]) -> Table:
         title += f", the first {_MAX_PAIRS}; all with --json"
     rows = [(user, item, f"{weight:.3g}") for user, item, weight in pairs[:_MAX_PAIRS]]
     return plain_table(
-        "user", "item", "weight", rows=rows, right=["weight"], title=escape(title), title_style=None
+        "user", "item", "weight", rows=rows, right=["weight"], title=title, title_style=None
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from kgrec.addresses import without_secrets
 from kgrec.cli.options import AsJson
 from kgrec.cli.output import Reporter, plain_table
 from kgrec.config import StoreConfig
@@ -76,8 +76,7 @@ def inspect(
         if out is None:
             ending: Text | str = Text(inspected.config.rstrip("\n"))
         else:
-            name = escape(str(out))
-            ending = f"written: {name}; next: kgrec ingest --config {name}"
+            ending = f"written: {out}; next: kgrec ingest --config {out}"
         reporter.answer(answer, _labels(facts), "", _types(facts), "", ending)
 
 
@@ -86,10 +85,9 @@ def _open_adopted(uri: str, database: str) -> GraphStore:
     from kgrec.store.connect import NEO4J_SCHEMES, open_store
 
     if uri.partition("://")[0] not in NEO4J_SCHEMES:
-        address = uri if "@" not in uri else "--store"
         raise ConfigError(
-            f"{address} is no Neo4j; expected bolt://HOST:PORT, neo4j://HOST or neo4j+s://HOST; "
-            f"what a store of kgrec's own holds is told by kgrec status"
+            f"{without_secrets(uri)} is no Neo4j; expected bolt://HOST:PORT, neo4j://HOST or "
+            f"neo4j+s://HOST; what a store of kgrec's own holds is told by kgrec status"
         )
     reader = {name: os.environ.get(f"KGREC_SOURCE_{name.upper()}") for name in ("user", "password")}
     credentials = reader if any(reader.values()) else {}

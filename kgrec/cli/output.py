@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,25 +10,18 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from kgrec.addresses import without_secrets
 from kgrec.files import write_text
-
-#: Columns of output that goes to a file or a pipe, where nobody says how wide it may be.
-_PIPE_WIDTH = 150
-
-
-def console_on(stream: TextIO) -> Console:
-    """Gives a console that neither wraps to 80 columns in a pipe nor colours what looks special."""
-    wide = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(file=stream, width=wide, highlight=False)
+from kgrec.terminal import UNPRINTABLE, console_on, printable
 
 
 def print_line(stream: TextIO, kind: str, text: str, style: str) -> None:
-    """Writes one line `kind: text`, the kind styled on a terminal."""
-    line = Text.assemble((f"{kind}:", style), " ", text)
+    """Writes one line `kind: text` without secrets, the kind styled on a terminal."""
+    line = Text.assemble((f"{kind}:", style), " ", without_secrets(text))
     console_on(stream).print(line, soft_wrap=True)
 
 
@@ -53,7 +45,7 @@ def plain_table(
     )  # fmt: skip
     for row in rows:
         cells = (f"{cell:,}" if isinstance(cell, Integral) else cell for cell in row)
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+        table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells))
     return table
 
 
@@ -97,7 +89,11 @@ class Reporter(ExitStack):
     def answer(self, value: Mapping[str, Any], *blocks: RenderableType) -> None:
         """Writes the answer: the JSON object, or what a person reads."""
         if self.as_json:
-            self._stdout.write(to_json(value) + "\n")
+            text = to_json(value)
+            encoding = self._stdout.encoding or "utf-8"
+            if text != text.encode(encoding, "replace").decode(encoding):
+                text = json.dumps(json.loads(text), indent=2)  # in ASCII
+            self._stdout.write(text + "\n")
         else:
             console = console_on(self._stdout)
             for block in blocks:
@@ -112,8 +108,9 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """Gives strict JSON: no NaN, and whatever a store returns as plain values."""
-    return json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+    """Gives strict JSON, in which a terminal obeys nothing: what a store returns, no NaN."""
+    text = json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+    return UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def _plain(value: Any) -> Any:

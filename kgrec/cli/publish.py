@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.options import (
@@ -197,7 +196,7 @@ def _table(published: list[Publication]) -> Table | str:
         table.add_row(
             publication.id,
             publication.state.value,
-            escape(publication.run),
+            publication.run,
             publication.created[:19].replace("T", " "),
             *(f"{publication.counts[name]:,}" for name in numbers),
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -192,12 +191,10 @@ def status(
         )
 
 
-def _heading(summary: dict[str, Any]) -> str:
+def _heading(summary: dict[str, Any]) -> Text:
     version = f", version {summary['version']}" if summary["version"] else ""
-    return (
-        f"[bold]{summary['uri']}[/bold]  {summary['engine']} {summary['engine_version']}\n"
-        f"{summary['state']}{version}"
-    )
+    engine = f"  {summary['engine']} {summary['engine_version']}\n"
+    return Text.assemble((summary["uri"], "bold"), engine, f"{summary['state']}{version}")
 
 
 def _counts(summary: dict[str, Any]) -> Table:
@@ -213,9 +210,9 @@ def _counts(summary: dict[str, Any]) -> Table:
         ("identities", summary["identities"]),
     ):
         if counts:
-            table.add_row(f"[bold]{title}[/bold]", "")
+            table.add_row(Text(title, "bold"), "")
         for name, count in sorted(counts.items(), key=lambda item: -item[1]):
-            table.add_row(f"  {escape(name)}", f"{count:,}")
+            table.add_row(f"  {name}", f"{count:,}")
     return table
 
 

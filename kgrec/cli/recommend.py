@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -206,7 +205,7 @@ def _ten_lines(explanation: PairExplanation, carried: float) -> list[RenderableT
 
 
 def _head(explanation: PairExplanation) -> str:
-    name, user = escape(explanation.item_name), escape(explanation.user_id)
+    name, user = explanation.item_name, explanation.user_id
     return f"[bold]{name}[/bold] for user {user}: score {explanation.score:.4f}"
 
 
@@ -237,7 +236,7 @@ def _explanation_blocks(explanation: PairExplanation) -> list[RenderableType]:
     if explanation.paths:
         blocks += [_paths_table(explanation), ""]
     return blocks + [
-        f"{escape(counterfactual.text)} (now {counterfactual.rank_before})"
+        f"{counterfactual.text} (now {counterfactual.rank_before})"
         for counterfactual in explanation.counterfactuals
     ]
 
@@ -272,5 +271,5 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     right = (Column(number, justify="right") for number in numbers)
     table = Table(name, *right, title=title, title_justify="left")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
@@ -33,9 +32,10 @@ def evaluation_tables(report: dict[str, Any]) -> tuple[RenderableType, ...]:
     }
     all_rows = {**report, "run": "this run", "floors": {**report["floors"], **parts}}
     seconds = report["seconds"]
-    summary = (
-        f"[dim]run {escape(report['run'])}: trained in {seconds['train']:.1f} s, judged in "
-        f"{seconds['evaluate']:.1f} s, at most {report['peak_memory_mb']:,.0f} MB[/dim]"
+    summary = Text(
+        f"run {report['run']}: trained in {seconds['train']:.1f} s, judged in "
+        f"{seconds['evaluate']:.1f} s, at most {report['peak_memory_mb']:,.0f} MB",
+        "dim",
     )
     return _Compact(metrics_table(all_rows)), "", _Compact(cohorts_table(report)), "", summary
 
@@ -84,7 +84,7 @@ def _reasons(recommendation: Recommendation) -> Table:
     grid.add_column()
     for reason in recommendation.reasons:
         share = "" if recommendation.cold or not reason.share else f"{reason.share:+.2f}"
-        grid.add_row(share, escape(reason.name or reason.text))
+        grid.add_row(share, reason.name or reason.text)
         if reason.link:
             grid.add_row("", Text(reason.link, "dim"))
     if recommendation.relations:
@@ -101,17 +101,18 @@ def _of_graph(recommendation: Recommendation) -> str:
 
 def audit_view(audit: Audit) -> RenderableType:
     """Gives the verdict (framed in red when the alarm sounds) above the numbers."""
-    words = "\n".join(escape(sentence) for sentence in audit.verdict.sentences)
+    words = "\n".join(audit.verdict.sentences)
     if audit.verdict.alarm:
         verdict: RenderableType = Panel(words, title="graph audit: ALARM", border_style="bold red")
     else:
         verdict = Panel(words, title="graph audit", border_style="green")
     lists = "1 fold" if audit.folds == 1 else f"{audit.folds} folds"
     model = "whole model" if audit.whole else "closed form"
-    summary = (
-        f"[dim]{model}, {audit.fits} fits on {lists} ({audit.split!s}"
+    summary = Text(
+        f"{model}, {audit.fits} fits on {lists} ({audit.split!s}"
         f"{' and parts of train' if audit.folds > 1 else ''}), {audit.permutations} shuffles of "
-        f"the graph a fold, {audit.seconds:.0f} s; ± is half of the 95 % interval[/dim]"
+        f"the graph a fold, {audit.seconds:.0f} s; ± is half of the 95 % interval",
+        "dim",
     )
     if not audit.edges:
         return Group(verdict, summary)

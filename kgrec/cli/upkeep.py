@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.options import AsJson, ConfigFile, RunDirectory, StoreUri, load_config, with_store
@@ -189,7 +188,7 @@ def forget(
 
 
 def _receipt_lines(receipt: Receipt) -> list[Table | str]:
-    node_name = f"{receipt.target.label.lower()} {escape(receipt.target.id)}"
+    node_name = f"{receipt.target.label.lower()} {receipt.target.id}"
     if not receipt.was_present:
         return [f"{node_name} is not there; it was forgotten before"]
     title = f"forgotten: {node_name}"
@@ -202,5 +201,5 @@ def _receipt_lines(receipt: Receipt) -> list[Table | str]:
     lines += [f"  {line}" for line in receipt.to_json()["not_covered"]]
     for name, distances in (receipt.influence or {}).items():
         numbers = ", ".join(f"{key} {value:.4g}" for key, value in distances.items())
-        lines += ["", f"influence left in {escape(name)}: {numbers}"]
+        lines += ["", f"influence left in {name}: {numbers}"]
     return lines

@@ -8,7 +8,6 @@ nowhere else.
 
 import json
 import os
-import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from kgrec import registry
+from kgrec.addresses import without_secrets
 from kgrec.config.adopt import AdoptConfig
 from kgrec.config.adopted import with_adopted
 from kgrec.config.base import PartConfig, Settings, TimeFormat
@@ -240,9 +240,6 @@ for _part in registry.parts():
     if _part.section is not None:
         Config.add_section(_part.name, _part.section)
 
-#: What stands before the host of an address; a message may show what was given.
-_CREDENTIALS = re.compile(r"://[^/\s\"']*@")
-
 #: Stands in where `[adopt]` is wrong, so that this alone is said.
 _NO_DATA = DataConfig(interactions=Path("none"))
 
@@ -309,4 +306,4 @@ def _explain(exc: ValidationError, source: str) -> str:
             says_what = error["type"] in {"missing", "value_error"}
             actual = "" if says_what else f", got {json.dumps(error['input'], default=str)}"
             lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}{actual}")
-    return f"{source}: " + _CREDENTIALS.sub("://…@", "; ".join(lines))
+    return f"{source}: " + "; ".join(map(without_secrets, lines))

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from kgrec.addresses import holds_secrets
 from kgrec.config.base import Settings, TimeFormat
 from kgrec.schema import literal, quoted
 
@@ -148,7 +149,7 @@ class AdoptConfig(Settings):
 
     @model_validator(mode="after")
     def _names_are_one_thing_each(self) -> Self:
-        if "@" in self.uri:
+        if holds_secrets(self.uri):
             raise ValueError(
                 "uri holds credentials; take them out and set KGREC_SOURCE_USER and "
                 "KGREC_SOURCE_PASSWORD"

@@ -13,7 +13,11 @@ class Settings(BaseModel):
     """Frozen, and refusing keys it does not know."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True
+        extra="forbid",
+        frozen=True,
+        validate_by_name=True,
+        serialize_by_alias=True,
+        hide_input_in_errors=True,  # a value may be a password in the wrong place
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from kgrec.addresses import holds_secrets
 from kgrec.config.base import Moment, Settings, TimeFormat
 from kgrec.schema import Split
 
@@ -126,7 +127,7 @@ class Source(Settings):
             raise ValueError(f"source {self.name!r}: give exactly one of path, table and cypher")
         if (self.cypher is None) != (self.uri is None):
             raise ValueError(f"source {self.name!r}: cypher and uri go together")
-        if "@" in (self.uri or ""):
+        if self.uri is not None and holds_secrets(self.uri):
             raise ValueError(
                 f"source {self.name!r}: uri holds credentials; take them out and set "
                 f"KGREC_SOURCE_USER and KGREC_SOURCE_PASSWORD"

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from kgrec.errors import ShapeError
 from kgrec.evaluation.bootstrap import Interval, paired_bootstrap
@@ -112,6 +113,6 @@ def cohorts_table(report: Report) -> Table:
     return table
 
 
-def _cell(value: float, best: bool = False) -> str:
+def _cell(value: float, best: bool = False) -> Text:
     text = f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
-    return f"[bold]{text}[/bold]" if best else text
+    return Text(text, "bold" if best else "")

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -52,6 +51,7 @@ from kgrec.store.state import (
     write_relations,
     write_state,
 )
+from kgrec.terminal import console_on
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ def _loading(
     write_state(store, target)
     columns = (TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     disable = not progress or not sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=disable) as bar:
+    with Progress(*columns, console=console_on(sys.stderr), disable=disable) as bar:
         task = bar.add_task("ingest", total=None)
         yield lambda total: bar.update(task, total=total), lambda rows: bar.advance(task, rows)
     state = read_state(store)

@@ -1,8 +1,8 @@
 """Opening a store by its address."""
 
 import os
-from urllib.parse import urlsplit
 
+from kgrec.addresses import holds_secrets, without_secrets
 from kgrec.config import StoreConfig
 from kgrec.errors import ConfigError
 from kgrec.store.base import GraphStore
@@ -41,12 +41,12 @@ def open_store(
         return EmbeddedStore(location, read_only=read_only)
     if scheme not in NEO4J_SCHEMES or not location.startswith("//"):
         raise ConfigError(
-            f"store.uri {_without_credentials(config.uri)!r} is no address kgrec knows; expected "
+            f"store.uri {without_secrets(config.uri)!r} is no address kgrec knows; expected "
             f"embedded:PATH, bolt://HOST:PORT, neo4j://HOST or neo4j+s://HOST"
         )
-    if "@" in config.uri:
+    if holds_secrets(config.uri):
         raise ConfigError(
-            f"store.uri {_without_credentials(config.uri)!r} holds credentials; take them out and "
+            f"store.uri {without_secrets(config.uri)!r} holds credentials; take them out and "
             f"set KGREC_NEO4J_USER and KGREC_NEO4J_PASSWORD"
         )
     from kgrec.store.neo4j import Neo4jStore
@@ -58,9 +58,3 @@ def open_store(
         password=password or os.environ.get("KGREC_NEO4J_PASSWORD") or "",
         read_only=read_only,
     )
-
-
-def _without_credentials(uri: str) -> str:
-    if "@" not in uri:
-        return uri
-    return f"{urlsplit(uri).scheme}://…@{uri.rpartition('@')[2]}"

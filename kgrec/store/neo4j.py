@@ -27,6 +27,7 @@ from neo4j.exceptions import (
     TransientError,
 )
 
+from kgrec.addresses import holds_secrets, without_secrets
 from kgrec.errors import ConfigError, QueryFailed, QueryTimedOut, StoreError, StoreUnavailable
 from kgrec.schema import EdgeKey, NodeLabel
 from kgrec.store.base import TOOK_TOO_LONG, Capabilities, EdgeBlock, GraphStore, Row
@@ -310,7 +311,7 @@ class _Place:
 
 
 def _connect(place: _Place, user: str, password: str) -> neo4j.Driver:
-    if "@" in place.uri:
+    if holds_secrets(place.uri):
         raise ConfigError(
             f"{place.uri_setting} holds credentials; take them out and set "
             f"{place.variables}_USER and {place.variables}_PASSWORD"
@@ -329,8 +330,8 @@ def _connect(place: _Place, user: str, password: str) -> neo4j.Driver:
         )
     except (ConfigurationError, ValueError) as exc:
         raise ConfigError(
-            f"{place.uri_setting} {place.uri!r} is no Neo4j address: {exc}; expected "
-            f"bolt://HOST:PORT"
+            without_secrets(f"{place.uri_setting} {place.uri!r} is no Neo4j address: {exc}")
+            + "; expected bolt://HOST:PORT"
         ) from exc
 
 

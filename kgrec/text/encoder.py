@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.console import Console
 from rich.progress import Progress
 
 from kgrec.config import TextConfig
 from kgrec.errors import ConfigError, ShapeError
+from kgrec.terminal import console_on
 from kgrec.text.cache import VectorCache
 
 logger = logging.getLogger(__name__)
@@ -313,9 +313,10 @@ def _out_of_memory(exc: BaseException) -> bool:
 @contextmanager
 def _progress(total: int) -> Iterator[Any]:
     """Shows a bar on stderr where that is a terminal; yields what advances it."""
-    console = Console(stderr=True)
     with Progress(
-        console=console, transient=True, disable=total < _CHUNK or not sys.stderr.isatty()
+        console=console_on(sys.stderr),
+        transient=True,
+        disable=total < _CHUNK or not sys.stderr.isatty(),
     ) as bar:
         task = bar.add_task("encoding texts", total=total)
         yield lambda count: bar.advance(task, count)
