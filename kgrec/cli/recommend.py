@@ -200,13 +200,13 @@ def _ten_lines(explanation: PairExplanation, carried: float) -> list[RenderableT
         Text(summary, no_wrap=True, overflow="ellipsis"),
         table,
         *(Text(x.text, no_wrap=True, overflow="ellipsis") for x in explanation.counterfactuals[:1]),
-        "[dim]all of it: --full[/dim]",
+        Text("all of it: --full", "dim"),
     ]
 
 
-def _head(explanation: PairExplanation) -> str:
-    name, user = explanation.item_name, explanation.user_id
-    return f"[bold]{name}[/bold] for user {user}: score {explanation.score:.4f}"
+def _head(explanation: PairExplanation) -> Text:
+    rest = f" for user {explanation.user_id}: score {explanation.score:.4f}"
+    return Text.assemble((explanation.item_name, "bold"), rest)
 
 
 def _explanation_blocks(explanation: PairExplanation) -> list[RenderableType]:

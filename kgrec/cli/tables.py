@@ -101,7 +101,7 @@ def _of_graph(recommendation: Recommendation) -> str:
 
 def audit_view(audit: Audit) -> RenderableType:
     """Gives the verdict (framed in red when the alarm sounds) above the numbers."""
-    words = "\n".join(audit.verdict.sentences)
+    words = Text("\n".join(audit.verdict.sentences))
     if audit.verdict.alarm:
         verdict: RenderableType = Panel(words, title="graph audit: ALARM", border_style="bold red")
     else:
