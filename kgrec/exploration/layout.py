@@ -19,7 +19,7 @@ from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split
 #: Size of letters, in units of the drawing (pixels of a page).
 LETTER, SMALL = 13.0, 11.0
 _LINE, _PAD, _ROW_GAP, _COLUMN_GAP, _MARGIN = 16.0, 10.0, 16.0, 150.0, 14.0
-_INTERACTED = INTERACTION_TYPES[Split.TRAIN]
+INTERACTED = INTERACTION_TYPES[Split.TRAIN]
 _SWEEPS = 8
 #: Between edges that join the same two nodes.
 _BESIDE = 11.0
@@ -123,6 +123,20 @@ def columns_of(subgraph: Subgraph) -> dict[Key, int]:
     return column
 
 
+def own_shares(subgraph: Subgraph) -> dict[Key, tuple[float, ...]]:
+    """Gives what each own item of an explanation adds to the score of each recommended item."""
+    shares: dict[Key, dict[Key, float]] = defaultdict(dict)
+    for trail in subgraph.trails:
+        if len(trail.nodes) > 1:
+            shares[trail.nodes[1]][trail.nodes[-1]] = trail.own_share
+    return {own: tuple(of_item.values()) for own, of_item in shares.items()}
+
+
+def share_label(shares: Sequence[float]) -> str:
+    """Writes what an own item adds: "+0.73", for two items "+0.73 / +0.12"."""
+    return " / ".join(f"{share:+.2f}" for share in shares)
+
+
 def lay_out(subgraph: Subgraph) -> Drawing:
     """Lays an explanation out in columns, with as few crossings as a few sweeps leave.
 
@@ -130,11 +144,11 @@ def lay_out(subgraph: Subgraph) -> Drawing:
     what they say is written.
     """
     column = columns_of(subgraph)
-    shares = {trail.nodes[1]: trail.own_share for trail in subgraph.trails if len(trail.nodes) > 1}
+    shares = own_shares(subgraph)
     sketch = _sketch(subgraph, column)
     routes = _routes(subgraph, column, sketch)
     for own in sketch.columns[1:2]:
-        own.sort(key=lambda key: -shares.get(key, 0.0))
+        own.sort(key=lambda key: -sum(shares.get(key, ())))
     for _ in range(_SWEEPS):
         for at in range(2, len(sketch.columns)):
             _sort(sketch, at, at - 1)
@@ -214,10 +228,10 @@ def _lines(
     subgraph: Subgraph,
     sketch: _Sketch,
     routes: Sequence[_Route],
-    shares: Mapping[Key, float],
+    shares: Mapping[Key, Sequence[float]],
 ) -> list[Line]:
     colours, wide = look.type_colours(subgraph.graph), look.widths(subgraph.graph, 1.2, 4.5)
-    most = max((abs(share) for share in shares.values()), default=1.0) or 1.0
+    most = max((abs(sum(of_items)) for of_items in shares.values()), default=1.0) or 1.0
     lines: list[Line] = []
     labelled: set[tuple[Key, str, bool]] = set()
     num_parallel = Counter((passed[0], passed[-1]) for _, passed in routes)
@@ -228,9 +242,9 @@ def _lines(
         # Where several edges join two nodes, they run beside each other.
         shift = _BESIDE * (num_placed[first, last] - (num_parallel[first, last] - 1) / 2)
         num_placed[first, last] += 1
-        if kind == _INTERACTED and last in shares:
-            label = f"{shares[last]:+.2f}"
-            width = 1.2 + 3.8 * abs(shares[last]) / most
+        if kind == INTERACTED and last in shares:
+            label = share_label(shares[last])
+            width = 1.2 + 3.8 * abs(sum(shares[last])) / most
         elif len(passed) == 2:
             # Where lines of one type meet in an entity, one label is enough.
             near_start = subgraph.graph.nodes[first]["label"] == NodeLabel.ENTITY
@@ -258,11 +272,16 @@ def _pieces(plain: Line, boxes: Sequence[Box], near_start: bool) -> Iterator[Lin
         if next_box.key is None:
             through = (next_box.x + next_box.width / 2, next_box.y)
             label = next_box.lines[0] and (plain.label or next_box.lines[0])
-            yield replace(plain, start=end, end=through, label=label, at=(next_box.x, next_box.y))
+            above = next_box.y - _clearance(plain)
+            yield replace(plain, start=end, end=through, label=label, at=(next_box.x, above))
 
 
 def _label_at(line: Line, near_start: bool) -> tuple[float, float]:
-    """Gives the place of a label on its line, close to the box that it belongs to."""
+    """Gives the place of a label beside its line, close to the box that it belongs to.
+
+    It stands clear of the line: on the side from which the line does not come, of a straight one
+    above, and of two beside each other outside.
+    """
     (x1, _), (x2, _) = line.start, line.end
     half = min(look.text_width(line.label) * SMALL / 2 + 8, (x2 - x1) / 2)
     target_x = x1 + half if near_start else x2 - half
@@ -270,7 +289,15 @@ def _label_at(line: Line, near_start: bool) -> tuple[float, float]:
     for _ in range(20):  # x grows with the place
         middle = (low + high) / 2
         low, high = (middle, high) if on_curve(line, middle)[0] < target_x else (low, middle)
-    return on_curve(line, low)
+    x, _ = on_curve(line, low)
+    near, far = (line.start, line.end) if near_start else (line.end, line.start)
+    is_above = far[1] >= near[1]
+    return x, near[1] + (-1 if is_above else 1) * _clearance(line)
+
+
+def _clearance(line: Line) -> float:
+    """How far the middle of a label is from that of its line."""
+    return SMALL / 2 + line.width / 2 + 3
 
 
 def on_curve(line: Line, place: float) -> tuple[float, float]:

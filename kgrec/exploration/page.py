@@ -1,17 +1,19 @@
 """Pages to move about in: one self-contained HTML file, drawn by neo4j-viz."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from kgrec.errors import ConfigError
 from kgrec.exploration import look
-from kgrec.exploration.layout import columns_of, lay_out
+from kgrec.exploration.layout import INTERACTED, columns_of, lay_out, own_shares, share_label
 from kgrec.exploration.picture import places_of, rings_of
 from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.files import os_errors_as, write_text
 from kgrec.pages.render import render
+from kgrec.schema import NodeLabel
 from kgrec.text.templates import relation_phrase
 
 #: Radius of nodes; names are written inside.
@@ -43,7 +45,8 @@ def subgraph_html(subgraph: Subgraph, height: str = "100vh") -> str:
         ConfigError: If neo4j-viz is not installed.
     """
     page: str = visualize_subgraph(subgraph).render(layout="free", height=height).data
-    addition = render("explore.html.j2", title=subgraph.title, trails=subgraph.trails)
+    names = sorted({name for _, name in subgraph.graph.nodes(data="name")})
+    addition = render("explore.html.j2", title=subgraph.title, trails=subgraph.trails, names=names)
     return page.replace("</body>", f"{addition}</body>", 1)
 
 
@@ -64,6 +67,7 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
     colours, wide = look.type_colours(graph), look.widths(graph, 1.5, 6.0)
     explains = bool(subgraph.trails)
     on_trails = {key for trail in subgraph.trails for key in trail.nodes}
+    shares = own_shares(subgraph)
     nodes = [
         viz.Node(
             id=":".join(key),
@@ -83,9 +87,9 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
             id=f"{place}",
             source=":".join(head),
             target=":".join(tail),
-            caption=look.caption(data),
+            caption=_share(shares, head, tail, data) or look.caption(data),
             caption_size=3,
-            width=wide[data["type"]],
+            width=_width(shares, tail, data, wide),
             color=_FAINT if explains and not data["on_trail"] else colours[data["type"]],
             properties=_edge_properties(data),
         )
@@ -94,6 +98,27 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
     figure = viz.VisualizationGraph(nodes, edges)
     _set_legend(figure, subgraph)
     return figure
+
+
+def _share(
+    shares: Mapping[Key, Sequence[float]], head: Key, tail: Key, data: dict[str, Any]
+) -> str:
+    """Gives what an own item adds to the score, for the line that leads to it; "" for others."""
+    is_own = data["type"] == INTERACTED and head[0] == NodeLabel.USER and tail in shares
+    return share_label(shares[tail]) if is_own and data["on_trail"] else ""
+
+
+def _width(
+    shares: Mapping[Key, Sequence[float]],
+    tail: Key,
+    data: dict[str, Any],
+    wide: Mapping[str, float],
+) -> float:
+    """Gives lines to own items a width by their share, others one by their type's weight."""
+    if data["type"] != INTERACTED or tail not in shares or not data["on_trail"]:
+        return wide[data["type"]]
+    most = max(abs(sum(of_items)) for of_items in shares.values()) or 1.0
+    return 1.5 + 4.5 * abs(sum(shares[tail])) / most
 
 
 def _edge_properties(data: dict[str, Any]) -> dict[str, Any]:

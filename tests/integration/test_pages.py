@@ -24,6 +24,7 @@ from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
 from kgrec.reporting import ReportData, report, report_html, write_report
 from kgrec.reporting.gather import dataset_of, typical_users
+from kgrec.reporting.page import data_name
 from kgrec.schema import NodeLabel, Split
 from kgrec.store.base import GraphStore
 from kgrec.store.connect import open_store
@@ -126,6 +127,20 @@ def test_numbers_are_those_of_the_evaluation(site: Site) -> None:
     assert f"{mine.metrics['ndcg@20']:.4f}" in html
     for difference in data.measured["differences"].values():
         assert f"{difference['ndcg@20']['difference']:+.4f}" in html
+
+
+def test_the_report_is_titled_by_its_data_and_day(site: Site, tmp_path: Path) -> None:
+    (heading,) = re.findall(r"<h1>(.*?)</h1>", report_html(site[2]))
+    assert re.fullmatch(r".+, \d{1,2} [A-Z][a-z]+ \d{4}", heading)
+    assert "Run run: what" in report_html(site[2])
+    for path, name in (("ml-100k.inter", "ml-100k"), ("shop/interactions.csv.gz", "shop")):
+        tree = {"data": {"interactions": str(tmp_path / path)}}
+        assert data_name(Config.build(tree)) == name
+
+
+def test_cards_of_a_row_are_of_one_height(page: Path) -> None:
+    (rule,) = re.findall(r"\.pair \{(.*?)\}", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert "align-items: stretch" in rule
 
 
 def test_hostile_names_are_text(page: Path) -> None:

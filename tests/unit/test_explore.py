@@ -1,5 +1,6 @@
 """Subgraphs around nodes and around recommendations, and the pictures of them."""
 
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -22,8 +23,8 @@ from kgrec.exploration import (
     subgraph_html,
     write_subgraph,
 )
-from kgrec.exploration.layout import columns_of, lay_out, on_curve
-from kgrec.exploration.look import fold, type_colours, widths
+from kgrec.exploration.layout import SMALL, columns_of, lay_out, on_curve
+from kgrec.exploration.look import fold, text_width, type_colours, widths
 from kgrec.exploration.subgraph import TOGETHER, Builder, Part, learned_weight
 from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
@@ -239,6 +240,29 @@ def test_lines_begin_and_end_at_boxes(why: Subgraph) -> None:
     line = drawing.lines[0]
     assert on_curve(line, 0.0) == pytest.approx(line.start)
     assert on_curve(line, 1.0) == pytest.approx(line.end)
+
+
+def test_labels_stand_clear_of_their_lines(why: Subgraph) -> None:
+    labelled = [line for line in lay_out(why).lines if line.label]
+    assert any(re.fullmatch(r"[+-]\d+\.\d\d( / .*)?", line.label) for line in labelled)
+    for line in labelled:
+        half = text_width(line.label) * SMALL / 2
+        points = [on_curve(line, place / 200) for place in range(201)]
+        beside = [y for x, y in points if abs(x - line.at[0]) <= half]
+        assert beside
+        gap = min(abs(y - line.at[1]) for y in beside)
+        assert gap >= SMALL / 2 + line.width / 2, line.label
+
+
+def test_pages_show_shares_and_names_in_full(why: Subgraph) -> None:
+    page = subgraph_html(why)
+    assert f">{why.title}</h1>" in page
+    for trail in why.trails:
+        share = f"{trail.own_share:+.2f}"
+        assert f"<b>{share}</b>{trail.text}" in page
+        assert re.search(rf'"caption": "[^"]*{re.escape(share)}[^"]*"', page)
+    for name in {name for _, name in why.graph.nodes(data="name")}:
+        assert f"<li>{name}</li>" in page
 
 
 def test_widths_follow_weights_and_synthetic_edges_are_dashed() -> None:
