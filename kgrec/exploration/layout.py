@@ -123,20 +123,6 @@ def columns_of(subgraph: Subgraph) -> dict[Key, int]:
     return column
 
 
-def own_shares(subgraph: Subgraph) -> dict[Key, tuple[float, ...]]:
-    """Gives what each own item of an explanation adds to the score of each recommended item."""
-    shares: dict[Key, dict[Key, float]] = defaultdict(dict)
-    for trail in subgraph.trails:
-        if len(trail.nodes) > 1:
-            shares[trail.nodes[1]][trail.nodes[-1]] = trail.own_share
-    return {own: tuple(of_item.values()) for own, of_item in shares.items()}
-
-
-def share_label(shares: Sequence[float]) -> str:
-    """Writes what an own item adds: "+0.73", for two items "+0.73 / +0.12"."""
-    return " / ".join(f"{share:+.2f}" for share in shares)
-
-
 def lay_out(subgraph: Subgraph) -> Drawing:
     """Lays an explanation out in columns, with as few crossings as a few sweeps leave.
 
@@ -144,7 +130,7 @@ def lay_out(subgraph: Subgraph) -> Drawing:
     what they say is written.
     """
     column = columns_of(subgraph)
-    shares = own_shares(subgraph)
+    shares = look.own_shares(subgraph)
     sketch = _sketch(subgraph, column)
     routes = _routes(subgraph, column, sketch)
     for own in sketch.columns[1:2]:
@@ -243,7 +229,7 @@ def _lines(
         shift = _BESIDE * (num_placed[first, last] - (num_parallel[first, last] - 1) / 2)
         num_placed[first, last] += 1
         if kind == INTERACTED and last in shares:
-            label = share_label(shares[last])
+            label = look.share_label(shares[last])
             width = 1.2 + 3.8 * abs(sum(shares[last])) / most
         elif len(passed) == 2:
             # Where lines of one type meet in an entity, one label is enough.

@@ -2,14 +2,15 @@
 
 import textwrap
 import unicodedata
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
 import networkx as nx
 
-from kgrec.exploration.subgraph import TOGETHER, Part
+from kgrec.exploration.subgraph import TOGETHER, Key, Part, Subgraph
 from kgrec.schema import INTERACTION_TYPES, NodeLabel
 from kgrec.text.templates import relation_phrase
 
@@ -82,6 +83,20 @@ def caption(data: Mapping[str, Any]) -> str:
         count = data["count"]
         return f"taken together by {count:,} user{'s' if count > 1 else ''}"
     return relation_phrase(data["type"])
+
+
+def own_shares(subgraph: Subgraph) -> dict[Key, tuple[float, ...]]:
+    """Gives what each own item of an explanation adds to the score of each recommended item."""
+    shares: dict[Key, dict[Key, float]] = defaultdict(dict)
+    for trail in subgraph.trails:
+        if len(trail.nodes) > 1:
+            shares[trail.nodes[1]][trail.nodes[-1]] = trail.own_share
+    return {own: tuple(of_item.values()) for own, of_item in shares.items()}
+
+
+def share_label(shares: Sequence[float]) -> str:
+    """Writes what an own item adds: "+0.73", for two items "+0.73 / +0.12"."""
+    return " / ".join(f"{share:+.2f}" for share in shares)
 
 
 def widths(graph: nx.MultiDiGraph, low: float, high: float) -> dict[str, float]:

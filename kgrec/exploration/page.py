@@ -8,7 +8,7 @@ from typing import Any
 
 from kgrec.errors import ConfigError
 from kgrec.exploration import look
-from kgrec.exploration.layout import INTERACTED, columns_of, lay_out, own_shares, share_label
+from kgrec.exploration.layout import INTERACTED, columns_of, lay_out
 from kgrec.exploration.picture import places_of, rings_of
 from kgrec.exploration.subgraph import Key, Part, Subgraph
 from kgrec.files import os_errors_as, write_text
@@ -67,7 +67,7 @@ def visualize_subgraph(subgraph: Subgraph) -> Any:
     colours, wide = look.type_colours(graph), look.widths(graph, 1.5, 6.0)
     explains = bool(subgraph.trails)
     on_trails = {key for trail in subgraph.trails for key in trail.nodes}
-    shares = own_shares(subgraph)
+    shares = look.own_shares(subgraph)
     nodes = [
         viz.Node(
             id=":".join(key),
@@ -105,7 +105,7 @@ def _share(
 ) -> str:
     """Gives what an own item adds to the score, for the line that leads to it; "" for others."""
     is_own = data["type"] == INTERACTED and head[0] == NodeLabel.USER and tail in shares
-    return share_label(shares[tail]) if is_own and data["on_trail"] else ""
+    return look.share_label(shares[tail]) if is_own and data["on_trail"] else ""
 
 
 def _width(

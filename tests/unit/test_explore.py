@@ -1,5 +1,6 @@
 """Subgraphs around nodes and around recommendations, and the pictures of them."""
 
+import html
 import re
 from collections.abc import Iterator
 from itertools import combinations
@@ -255,7 +256,7 @@ def test_labels_stand_clear_of_their_lines(why: Subgraph) -> None:
 
 
 def test_pages_show_shares_and_names_in_full(why: Subgraph) -> None:
-    page = subgraph_html(why)
+    page = html.unescape(subgraph_html(why))
     assert f">{why.title}</h1>" in page
     for trail in why.trails:
         share = f"{trail.own_share:+.2f}"
