@@ -52,8 +52,6 @@ def _plain(value: Any, name: str) -> Any:
     """Gives a value as Arrow reads it; the driver's own kinds are told apart by what they can."""
     if value is None or isinstance(value, str | int | float | bytes):
         return value
-    if isinstance(value, tuple):  # a point: its coordinates
-        return " ".join(map(str, value))
     if isinstance(value, list):
         return [_plain(part, name) for part in value]
     if isinstance(value, dict):
@@ -62,7 +60,9 @@ def _plain(value: Any, name: str) -> Any:
         return value.to_native()
     if hasattr(value, "iso_format"):  # durations
         return value.iso_format()
+    if isinstance(value, tuple):  # a point; durations are tuples as well
+        return " ".join(map(str, value))
     raise StoreError(
-        f"column {name!r} holds a {type(value).__name__}; expected plain values; leave the "
-        f"property out, or return another, for example n.id AS id"
+        f"the query's column {name!r} holds a {type(value).__name__}; expected plain values; "
+        f"return properties instead, for example n.id AS id"
     )

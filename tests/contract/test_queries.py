@@ -12,6 +12,7 @@ from walk_oracle import WalkOracle
 
 from kgrec import queries
 from kgrec.data.tables import Dataset, RelationTable
+from kgrec.graph.fetch import fetch_graph
 from kgrec.ingestion import write_dataset
 from kgrec.queries import QUERIES
 from kgrec.queries.description import describe
@@ -213,3 +214,21 @@ def test_attributes_are_met_by_name_and_the_nearest_is_suggested(
     assert list(queries.candidates(store, attributes={"GENRE": ["Dramma"]})) == []
     assert "no attribute by GENRE has the id or name 'Dramma'" in caplog.text
     assert "the nearest are 'Drama' (id 'genre:Drama')" in caplog.text
+
+
+def test_times_keep_their_fraction_of_a_second(store: GraphStore) -> None:
+    times = [1598930862.9, 1598930862.1, 1598930862.5]
+    train = pd.DataFrame({"head": [0] * 3, "tail": [0, 1, 2], "time": times})
+    dataset = Dataset(
+        {
+            NodeLabel.USER: pd.DataFrame({"id": ["u"]}),
+            NodeLabel.ITEM: pd.DataFrame({"id": ["a", "b", "c"], "title": ["A", "B", "C"]}),
+            NodeLabel.ENTITY: pd.DataFrame({"id": ["e"], "name": ["E"]}),
+        },
+        {Split.TRAIN: train.iloc[:2], Split.VALID: train.iloc[2:], Split.TEST: train.iloc[:0]},
+        (),
+    )
+    write_dataset(dataset, store)
+    rows = [(row.id, row.time, row.split) for row in queries.user_history(store, "u")]
+    assert rows == [("a", times[0], "train"), ("c", times[2], "valid"), ("b", times[1], "train")]
+    assert fetch_graph(store).train.time.tolist() == times[:2]  # type: ignore[union-attr]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from neo4j.spatial import CartesianPoint, WGS84Point
+from neo4j.time import Duration
 
 import kgrec
 from kgrec.adopt import OWN, graph_of_users
@@ -273,6 +274,8 @@ def bare(text: str) -> str:
 
 
 def test_a_point_property_is_read_as_its_coordinates() -> None:
+    (times,) = record_tables(["long"], [[Duration(months=1, seconds=2)]], 10)
+    assert times["long"].to_pylist() == ["P1MT2S"]  # a tuple, too
     rows = [["a", CartesianPoint((1.5, 2))], ["b", None], ["c", [WGS84Point((13.4, 52.5))]]]
     assert next(record_tables(["id", "place"], rows[:2], 10)).to_pylist() == [
         {"id": "a", "place": "1.5 2.0"},
