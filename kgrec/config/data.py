@@ -74,6 +74,16 @@ class PropertyRule(Settings):
         return self
 
 
+#: Which ids a prefix is put before, where it does not say so.
+_PREFIXED: Mapping[str, str] = {
+    **dict.fromkeys(("items", "users", "entities"), "id"),
+    "triples": "tail",
+    "link": "entity",
+}
+#: What shows a node of a kind to people.
+_DISPLAY: Mapping[str | None, str] = {"items": "title", "entities": "name"}
+
+
 class Source(Settings):
     """One thing that data is read from; exactly one of `path`, `table` and `cypher`.
 
@@ -96,7 +106,10 @@ class Source(Settings):
             label, score, method, accepted. Usual names are found without being given.
         properties: What becomes of a column of a node kind; others are properties.
         behaviour: Behaviour of all rows, where no column says it.
-        relation: Relation of all rows of social or item_edges.
+        relation: Relation of all rows of triples, social or item_edges that name none.
+        prefix: Put before ids, to keep things apart that are numbered alike, such as `tag:`: before
+            `id` of node kinds, `tail` of triples and `entity` of links; or by column, as in
+            `{ head = "tag:" }`.
         split: The rows are this part of a given split.
         time: How times are written.
         replace: Each load of this source is all there is: rows of its earlier loads go.
@@ -116,10 +129,30 @@ class Source(Settings):
     properties: dict[str, PropertyRule] = Field(default_factory=dict)
     behaviour: str | None = None
     relation: str | None = None
+    prefix: str | dict[str, str] = ""
     split: Split | None = None
     time: TimeFormat = TimeFormat()
     replace: bool = False
     may_be_empty: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _display_is_a_property(cls, tree: Any) -> Any:
+        """Takes `columns.title` of items and `columns.name` of entities for what they mean."""
+        display = _DISPLAY.get(tree.get("kind")) if isinstance(tree, dict) else None
+        columns = tree.get("columns") if display else None
+        if not isinstance(columns, dict) or display not in columns:
+            return tree
+        rest = {name: column for name, column in columns.items() if name != display}
+        rules = {**tree.get("properties", {}), columns[display]: {"name": display}}
+        return {**tree, "columns": rest, "properties": rules}
+
+    @property
+    def prefixes(self) -> dict[str, str]:
+        """What stands before the ids of each column, by kgrec's name of it."""
+        if isinstance(self.prefix, dict):
+            return self.prefix
+        return {_PREFIXED[self.kind]: self.prefix} if self.prefix else {}
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -136,6 +169,11 @@ class Source(Settings):
             raise ValueError(f"source {self.name!r}: properties go with items, users and entities")
         if self.kind != "interactions" and (self.behaviour or self.split):
             raise ValueError(f"source {self.name!r}: behaviour and split go with interactions")
+        if isinstance(self.prefix, str) and self.prefix and self.kind not in _PREFIXED:
+            raise ValueError(
+                f"source {self.name!r}: which ids of {self.kind} begin with {self.prefix!r}? "
+                f'expected a table such as prefix = {{ item = "{self.prefix}" }}'
+            )
         return self
 
 

@@ -34,6 +34,8 @@ def reading_settings(source: Source, config: DataConfig) -> str:
         "case": cleaning.case,
         "range": cleaning.rating_range,
     }
+    if source.prefixes:  # absent from the hashes of those without
+        tree["prefixes"] = source.prefixes
     if source.kind == "interactions":
         tree["behaviours"] = {
             name: behaviour.values for name, behaviour in config.all_behaviours().items()

@@ -22,7 +22,7 @@ from kgrec.data.cleaning.numbers import Bounds, clean_numbers
 from kgrec.data.cleaning.prose import clean_cells, clean_texts
 from kgrec.data.cleaning.report import REJECT_COLUMNS
 from kgrec.data.cleaning.times import Clock
-from kgrec.data.reading.columns import REQUIRED
+from kgrec.data.reading.columns import REQUIRED, is_row_number, required_columns
 from kgrec.schema import NodeLabel
 
 _TYPES: Mapping[str, pa.DataType] = {
@@ -150,7 +150,7 @@ class RowCleaner:
             extra = [
                 name
                 for name in table.column_names
-                if name not in columns.values() and name not in REJECT_COLUMNS
+                if name not in {*columns.values(), *REJECT_COLUMNS} and not is_row_number(name)
             ]
             for column, name in cell_columns(extra).items():
                 cells = clean_cells(plain(table[column]), f"cell of {column!r}")
@@ -161,9 +161,15 @@ class RowCleaner:
         kind = self._source.kind
         if name in _IDS:
             required = name in REQUIRED[kind]
-            return clean_ids(cells, ID, lower=self._lower, required=required)
+            cleaned = clean_ids(cells, ID, lower=self._lower, required=required)
+            prefix = self._source.prefixes.get(name)
+            if not prefix:
+                return cleaned
+            values = pc.binary_join_element_wise(prefix, cleaned.values, "")
+            return replace(cleaned, values=values)
         if name == "relation":
-            cleaned = clean_ids(cells, RELATION, required=name in REQUIRED[kind])
+            required = name in required_columns(self._source)
+            cleaned = clean_ids(cells, RELATION, required=required)
             default = self._relation()
             return cleaned if default is None else _filled(cleaned, default)
         if name == "behaviour" and self._behaviours is not None:
@@ -195,8 +201,7 @@ class RowCleaner:
 
     def _relation(self) -> str | None:
         """The relation of rows that name none."""
-        default = _RELATIONS.get(self._source.kind)
-        return default and (self._source.relation or default)
+        return self._source.relation or _RELATIONS.get(self._source.kind)
 
 
 def cell_columns(names: Sequence[str]) -> dict[str, str]:

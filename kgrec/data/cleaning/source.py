@@ -9,7 +9,7 @@ from kgrec.config import CleaningConfig, DataConfig, Source
 from kgrec.data.cleaning.cells import Fault, Mask, plain, quoted, shown_raw
 from kgrec.data.cleaning.report import EXAMPLES, RAW, Rejects, current_report
 from kgrec.data.cleaning.rows import SCHEMAS, Part, RowCleaner, name_texts, wanted_columns
-from kgrec.data.reading.columns import REQUIRED, resolve_columns
+from kgrec.data.reading.columns import guesses, required_columns, resolve_columns
 from kgrec.data.reading.files import BadRow, Chunk
 from kgrec.errors import DataError
 
@@ -110,8 +110,9 @@ def _cleaned(
 ) -> Iterator[pa.Table]:
     origins: dict[str, int] = {}
     for chunk in chunks:
+        is_first = chunk.origin not in origins
         file = origins.setdefault(chunk.origin, len(origins))
-        columns = _columns(source, chunk)
+        columns = _columns(source, chunk, is_first=is_first)
         parts = cleaner.clean(chunk.table, columns) if columns else []
         refused = _Refused(chunk, parts)
         current_report().read(source.name, len(chunk.table) + len(chunk.bad))
@@ -125,12 +126,15 @@ def _cleaned(
     tolerance.judge()
 
 
-def _columns(source: Source, chunk: Chunk) -> Mapping[str, str]:
-    """The source's names of its columns, by kgrec's; empty if the chunk has no rows at all."""
+def _columns(source: Source, chunk: Chunk, *, is_first: bool) -> Mapping[str, str]:
+    """The source's names of its columns, by kgrec's; empty if the chunk has no rows at all.
+
+    What was guessed is reported of the first chunk of an origin.
+    """
     names = chunk.table.column_names
     if not names and not len(chunk.rows):
         return {}
-    required = REQUIRED[source.kind]
+    required = required_columns(source)
     columns = resolve_columns(
         source, names, wanted_columns(source.kind), required=required, origin=chunk.origin
     )
@@ -140,6 +144,8 @@ def _columns(source: Source, chunk: Chunk) -> Mapping[str, str]:
             f"{', '.join(map(repr, names))}; say which it is in columns.user or columns.item of "
             f"source {source.name!r}"
         )
+    for rule, text in guesses(source, names, columns) if is_first else ():
+        current_report().add(source.name, rule, "noted", 1, text)
     return columns
 
 

@@ -1,6 +1,7 @@
 """Which column of a source is which of kgrec's, by the settings or by its usual names."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from kgrec.config import NODE_KINDS, Kind, Source
 from kgrec.data.reading.files import listed
@@ -30,17 +31,25 @@ def _aliases(*columns: str, **own: Names) -> Mapping[str, Names]:
     return {column: own.get(column) or _USUAL.get(column, (column,)) for column in columns}
 
 
-# A date among a node's properties is a fact about it, not when its row was made.
-_NODE = _aliases("id", "time", "deleted", time=("time", "updated_at"))
+def _node(label: str) -> Mapping[str, Names]:
+    # A date among a node's properties is a fact about it, not when its row was made.
+    own = {"id": ("id", *_USUAL[label]), "time": ("time", "updated_at")}
+    return _aliases("id", "time", "deleted", **own)
+
+
+#: A first column without a name, and all that pandas and Arrow call one: row numbers.
+ROW_NUMBERS = "unnamed: 0"
+_NAMELESS = re.compile(r"(unnamed: \d+|__index_level_\d+__|level_\d+)?")
+
 _EDGE = ("head", "tail", "relation", "weight", "time", "deleted")
 _TEXT = ("id", "user", "item", "text", "time", "deleted")
 
 #: By kind, kgrec's columns and the names by which each is known, the first of which is its own.
 ALIASES: Mapping[Kind, Mapping[str, Names]] = {
     "interactions": _aliases("user", "item", "rating", "time", "weight", "behaviour", "deleted"),
-    "items": _NODE,
-    "users": _NODE,
-    "entities": _NODE,
+    "items": _node("item"),
+    "users": _node("user"),
+    "entities": _node("entity"),
     "triples": _aliases("head", "relation", "tail", "time", "deleted"),
     "link": _aliases("item", "entity", "deleted"),
     "social": _aliases(
@@ -84,7 +93,8 @@ def resolve_columns(
 ) -> dict[str, str]:
     """Finds kgrec's columns among those of a source.
 
-    The settings say it, or a usual name does; the id of a node kind is else the first column.
+    The settings say it, or a usual name does; the id of a node kind is else the first column that
+    has a name. `guesses` says what of this was not sure.
 
     Args:
         source: The source and its settings.
@@ -112,13 +122,18 @@ def resolve_columns(
     aliases = ALIASES[source.kind]
     name_of = {}
     free = [name for name in names if name not in mapped.values()]
+    named = [name for name in free if not is_row_number(name)]
     for column in columns:
         if column in mapped:
             name_of[column] = mapped[column]
-        elif column == "id" and source.kind in NODE_KINDS and free:
-            name_of["id"] = free[0]
         elif usual := [name for name in aliases.get(column, ()) if name in free]:
             name_of[column] = usual[0]
+        elif (
+            column == "id"
+            and source.kind in NODE_KINDS
+            and (named := [x for x in free if not is_row_number(x)])
+        ):
+            name_of["id"] = named[0]
         elif column in required:
             expected = " or ".join(repr(alias) for alias in aliases.get(column, (column,)))
             raise DataError(
@@ -126,6 +141,44 @@ def resolve_columns(
                 f"the first line, or say which it is in columns.{column} of source {source.name!r}"
             )
     return name_of
+
+
+def required_columns(source: Source) -> Names:
+    """The columns that a source's rows cannot do without."""
+    required = REQUIRED[source.kind]
+    if source.relation is None:
+        return required
+    return tuple(column for column in required if column != "relation")
+
+
+def guesses(
+    source: Source, names: Sequence[str], name_of: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Says which columns `resolve_columns` had a choice of, as rules and words of findings."""
+    aliases, mapped = ALIASES[source.kind], mapped_columns(source)
+    numbers = [name for name in names if is_row_number(name) and name not in name_of.values()]
+    if source.kind in NODE_KINDS and numbers:
+        yield "row numbers", f"column without a name is left out as row numbers: {listed(numbers)}"
+    for column, name in name_of.items():
+        usual = [alias for alias in aliases.get(column, ()) if alias in names]
+        others = [alias for alias in usual if alias not in (name, *mapped.values())]
+        if column not in mapped and others:
+            yield (
+                f"columns of the {column}",
+                f"columns can be the {column}: {name!r} is taken, not {listed(others)}; "
+                f"columns.{column} of source {source.name!r} says another",
+            )
+        if column == "id" and source.kind in NODE_KINDS and column not in mapped and not usual:
+            yield (
+                "first column",
+                f"column is taken for the id as it is the first, {name!r}; columns.id of source "
+                f"{source.name!r} says another",
+            )
+
+
+def is_row_number(name: str) -> bool:
+    """Whether a column is one without a name, as pandas and Arrow write row numbers."""
+    return _NAMELESS.fullmatch(name) is not None
 
 
 def mapped_columns(source: Source) -> dict[str, str]:
@@ -155,10 +208,13 @@ def needed_columns(source: Source, names: Sequence[str]) -> list[str]:
     """
     if source.kind in NODE_KINDS:
         dropped = {column_name(n) for n, rule in source.properties.items() if rule.kind == "drop"}
-        always = {*names[:1], *mapped_columns(source).values()}
-        return [name for name in names if name not in dropped or name in always]
+        id_column = resolve_columns(source, names, ["id"]).values()
+        always = {*id_column, *mapped_columns(source).values()}
+        return [
+            name for name in names if name in always or not (name in dropped or is_row_number(name))
+        ]
     name_of = resolve_columns(source, names, list(ALIASES[source.kind]))
-    if not set(REQUIRED[source.kind]) <= set(name_of):
+    if not set(required_columns(source)) <= set(name_of):
         return list(names)
     return [name for name in names if name in name_of.values()]
 

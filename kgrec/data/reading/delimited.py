@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from kgrec.config import Source
+from kgrec.data.reading.columns import ROW_NUMBERS
 from kgrec.data.reading.files import (
     CHUNK_ROWS,
     UTF8_BOM,
@@ -143,6 +144,8 @@ def _names(path: Path, block: Block, position: int, form: Dialect) -> list[str]:
     for column, cell in enumerate(cells, start=1):
         atomic = _ATOMIC.fullmatch(cell.strip())
         name = (atomic["name"] if atomic else cell).strip().lower()
+        if not name and column == 1 and len(cells) > 1:
+            name = ROW_NUMBERS
         if not name or name in unique:
             problem = f"repeats {name!r}" if name else "has no name"
             raise DataError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from kgrec.config import RelationRule
@@ -123,6 +124,18 @@ def between(frame: pd.DataFrame, label: NodeLabel, ids: pd.Index) -> pd.DataFram
     return frame[is_known].assign(head_label=position, tail_label=position)
 
 
+def _note_two_kinds(
+    source: str, end: str, frame: pd.DataFrame, is_item: npt.NDArray[np.bool_]
+) -> None:
+    """Notes relations some of whose ends are items and some are not."""
+    for relation, rows in frame.groupby("relation", observed=True).indices.items():
+        count = int(is_item[rows].sum())
+        if 0 < count < len(rows):
+            examples = map(repr, frame[end].iloc[rows][is_item[rows]].unique())
+            words = {"relation": str(relation), "end": end, "number": len(rows)}
+            note(source, "{relation} of two kinds", count, examples, **words)
+
+
 def _ruled(frame: pd.DataFrame, rules: Mapping[str, RelationRule], source: str) -> pd.DataFrame:
     """Renames, turns round and drops relations as the rules say."""
     codes, names = pd.factorize(frame["relation"])
@@ -203,8 +216,15 @@ class Link:
         """Tells items from entities: an id that names an item and is not linked is that item."""
         labels = {}
         for end in ("head", "tail"):
-            is_item = among(frame[end], items) & ~among(frame[end], self.entities)
+            is_linked = among(frame[end], self.entities)
+            is_item = among(frame[end], items) & ~is_linked
             labels[f"{end}_label"] = np.where(is_item, ITEM, ENTITY).astype(np.int8)
+            for source, rows in frame.groupby("source", observed=True).indices.items():
+                name, taken = str(source), frame[end].iloc[rows][is_item[rows]]
+                if len(self.pairs):
+                    note(name, "unlinked items", len(taken), map(repr, taken.unique()))
+                elif len(taken) < len(rows):
+                    _note_two_kinds(name, end, frame.iloc[rows], is_item[rows])
         return frame.assign(**labels)
 
     def redirected(

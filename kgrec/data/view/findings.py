@@ -65,6 +65,18 @@ RULES: Mapping[Effect, Mapping[str, str]] = {
         "renamed column": "columns are kept under another name",
     },
     "noted": {
+        "no interactions":
+            "{noun} have no interactions: 0 of {number:,} {noun} have interactions, as the ids of "
+            "the two do not meet; compare them, or say columns.id",
+        "also items":
+            "ids of entities are also ids of items, and facts about them are about these items; "
+            "prefix keeps them apart",
+        "unlinked items":
+            "ends of triples are in no link, but are ids of items, and are taken for these items; "
+            "prefix keeps them apart",
+        "{relation} of two kinds":
+            "of {number:,} {end}s of {relation!r} are ids of items, the others of entities; prefix "
+            "keeps apart what is numbered alike",
         "{name} disliked": "pairs {name!r} are rated below {least:g}, and so known dislikes",
         "{name} unrated":
             "pairs {name!r} have no rating to hold against {least:g}, and count as liked",

@@ -108,6 +108,7 @@ def derive_knowledge(
         for label, first_loads in ((NodeLabel.USER, users), (NodeLabel.ITEM, items))
     }
     node_ids = {label: pd.Index(load.index, dtype="str") for label, load in loads.items()}
+    _note_strangers(tables, {NodeLabel.USER: users.index, NodeLabel.ITEM: items.index}, identities)
     values = one_spelling(pd.concat([table.values for table in tables.values()]))
     texts = read_texts(rows, held_out.moment)
     stated_rows = {kind: rows.get(kind, ()) for kind in _STATED}
@@ -120,6 +121,9 @@ def derive_knowledge(
         entity_ids = _named_entities(rows, stated, tables, values, texts, node_ids)
         identities = identities.among(NodeLabel.ENTITY, entity_ids)
     link = Link.read(rows.get("link", ()), node_ids[NodeLabel.ITEM], identities)
+    for source, ids in tables[NodeLabel.ENTITY].ids.items():
+        also_items = ids.isin(node_ids[NodeLabel.ITEM]) & ~ids.isin(link.entities)
+        note(source, "also items", also_items, map(repr, ids[also_items]))
     texts = kept_texts(texts, node_ids, identities, held_out)
     facts = _facts(stated, values, texts, node_ids, link, config)
     same = same_as_tables(facts, link)
@@ -132,6 +136,21 @@ def derive_knowledge(
     nodes, fitted_scales = scaled_numbers(nodes, rules, train_items, identities, scales or {})
     relations = sorted((*relation_tables(facts), *same), key=lambda table: table.key)
     return KnowledgeView(nodes, tuple(relations), fitted_scales)
+
+
+def _note_strangers(
+    tables: Mapping[NodeLabel, NodeTable],
+    interacting: Mapping[NodeLabel, pd.Index],
+    identities: Identities,
+) -> None:
+    """Notes tables none of whose ids occurs in an interaction: as a rule the wrong column."""
+    for label, known_ids in interacting.items():
+        known_ids = known_ids.union(identities.ids(label))
+        for source, ids in tables[label].ids.items():
+            if len(known_ids) and not ids.isin(known_ids).any():
+                noun = f"{label.lower()}s"
+                examples = map(repr, ids)
+                note(source, "no interactions", len(ids), examples, noun=noun, number=len(ids))
 
 
 def _named_entities(
