@@ -287,8 +287,8 @@ class DataConfig(Settings):
         train: … split files, which are taken as they are.
         valid: See train.
         test: See train.
-        items: Table of items; its first column is the id, `title` is shown, the rest are
-            properties.
+        items: Table of items; `id`, `item_id` … or the first column is the id, `title` is shown,
+            the rest are properties.
         users: Table of users; likewise.
         triples: Columns head, relation, tail. An id that names an item is that item.
         link: Columns item, entity: the entity is that item.

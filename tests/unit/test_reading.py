@@ -444,17 +444,19 @@ def test_usual_names_are_found_and_the_settings_go_first() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(NODE_KINDS))
-def test_the_first_column_of_nodes_is_their_id(kind: str) -> None:
+def test_the_id_of_nodes_has_its_usual_name_or_is_the_first_column(kind: str) -> None:
     names = ["sku", "id", "date", "updated_at"]
     source = source_of(kind, path="x")
     assert resolve_columns(source, names, ["id", "time", "deleted"]) == {
-        "id": "sku",
+        "id": "id",
         "time": "updated_at",
     }
-    source = source_of(kind, path="x", columns={"id": "id"})
-    assert resolve_columns(source, names, ["id"]) == {"id": "id"}
+    source = source_of(kind, path="x", columns={"id": "sku"})
+    assert resolve_columns(source, names, ["id"]) == {"id": "sku"}
+    source = source_of(kind, path="x")
+    assert resolve_columns(source, ["", "sku", "date"], ["id"]) == {"id": "sku"}
     source = source_of(kind, path="x", columns={"time": "sku"})
-    assert resolve_columns(source, names, ["id", "time"]) == {"id": "id", "time": "sku"}
+    assert resolve_columns(source, ["sku", "code"], ["id", "time"]) == {"id": "code", "time": "sku"}
 
 
 def test_missing_columns_are_named_with_what_is_there() -> None:

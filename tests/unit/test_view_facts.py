@@ -42,7 +42,9 @@ def test_rules_and_links_by_hand() -> None:
         "(Item)-[SEQUEL]->(Item)",
     ]
     assert world.notes == [
-        "triples: 1 of 5 triples repeat another one (after relations were merged) and were left out"
+        "triples: 1 ends of triples are in no link, but are ids of items, and are taken for these "
+        "items; prefix keeps them apart ('2')",
+        "triples: 1 of 5 triples repeat another one (after relations were merged) and were left out",
     ]
 
 
@@ -60,6 +62,10 @@ def test_several_sources_of_triples_and_links_add_up() -> None:
     }
     assert world.notes == [
         "b: 1 links of unknown items were left out ('7')",
+        "kg: 1 ends of triples are in no link, but are ids of items, and are taken for these "
+        "items; prefix keeps them apart ('1')",
+        "more: 1 ends of triples are in no link, but are ids of items, and are taken for these "
+        "items; prefix keeps them apart ('2')",
         # Linked to two items, two rows are four, and 1 by x is said once more.
         "kg: 1 of 3 triples repeat another one (after relations were merged) and were left out",
     ]
@@ -121,6 +127,8 @@ def test_dropped_relations_connect_nothing_and_loops_go() -> None:
     assert world.edges() == {"r Item->Entity": {("1", "c")}}
     assert world.notes == [
         "triples: 1 rows are of relations that data.relations drops (near)",
+        "triples: 1 of 3 tails of 'r' are ids of items, the others of entities; prefix keeps apart "
+        "what is numbered alike ('1')",
         "triples: 1 triples join a node to itself and were left out ('1')",
         "triples: 1 of 2 triples are connected to no item and were left out",
     ]

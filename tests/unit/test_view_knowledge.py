@@ -78,6 +78,8 @@ def test_a_small_world_by_hand() -> None:
     assert world.column(ENTITY, "born") == {"m.mann": 1943, "m.coen": 1954}
     assert "m.ins" in world.ids(ENTITY)
     assert world.notes == [
+        "triples: 1 ends of triples are in no link, but are ids of items, and are taken for these "
+        "items; prefix keeps them apart ('2')",
         "triples: 1 of 5 triples repeat another one (after relations were merged) and were left "
         "out",
         "entities: 1 of 3 entities occur in no fact and were left out ('m.none')",

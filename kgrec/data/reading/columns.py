@@ -168,12 +168,15 @@ def guesses(
                 f"columns can be the {column}: {name!r} is taken, not {listed(others)}; "
                 f"columns.{column} of source {source.name!r} says another",
             )
-        if column == "id" and source.kind in NODE_KINDS and column not in mapped and not usual:
-            yield (
-                "first column",
-                f"column is taken for the id as it is the first, {name!r}; columns.id of source "
-                f"{source.name!r} says another",
-            )
+        if column == "id" and source.kind in NODE_KINDS and column not in mapped:
+            named = [x for x in names if not is_row_number(x)]
+            by = f"not the first, {named[0]!r}" if name in usual else "as it is the first"
+            if name != named[0] or not usual:
+                yield (
+                    "column of the id",
+                    f"column, {name!r}, is taken for the id, {by}; columns.id of source "
+                    f"{source.name!r} says another",
+                )
 
 
 def is_row_number(name: str) -> bool:

@@ -124,15 +124,13 @@ def between(frame: pd.DataFrame, label: NodeLabel, ids: pd.Index) -> pd.DataFram
     return frame[is_known].assign(head_label=position, tail_label=position)
 
 
-def _note_two_kinds(
-    source: str, end: str, frame: pd.DataFrame, is_item: npt.NDArray[np.bool_]
-) -> None:
-    """Notes relations some of whose ends are items and some are not."""
+def _note_two_kinds(source: str, frame: pd.DataFrame, is_item: npt.NDArray[np.bool_]) -> None:
+    """Notes relations some of whose tails are items and some are not."""
     for relation, rows in frame.groupby("relation", observed=True).indices.items():
         count = int(is_item[rows].sum())
         if 0 < count < len(rows):
-            examples = map(repr, frame[end].iloc[rows][is_item[rows]].unique())
-            words = {"relation": str(relation), "end": end, "number": len(rows)}
+            examples = map(repr, frame["tail"].iloc[rows][is_item[rows]].unique())
+            words = {"relation": str(relation), "number": len(rows)}
             note(source, "{relation} of two kinds", count, examples, **words)
 
 
@@ -223,8 +221,8 @@ class Link:
                 name, taken = str(source), frame[end].iloc[rows][is_item[rows]]
                 if len(self.pairs):
                     note(name, "unlinked items", len(taken), map(repr, taken.unique()))
-                elif len(taken) < len(rows):
-                    _note_two_kinds(name, end, frame.iloc[rows], is_item[rows])
+                elif end == "tail" and len(taken) < len(rows):
+                    _note_two_kinds(name, frame.iloc[rows], is_item[rows])
         return frame.assign(**labels)
 
     def redirected(

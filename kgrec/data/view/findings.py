@@ -75,7 +75,7 @@ RULES: Mapping[Effect, Mapping[str, str]] = {
             "ends of triples are in no link, but are ids of items, and are taken for these items; "
             "prefix keeps them apart",
         "{relation} of two kinds":
-            "of {number:,} {end}s of {relation!r} are ids of items, the others of entities; prefix "
+            "of {number:,} tails of {relation!r} are ids of items, the others of entities; prefix "
             "keeps apart what is numbered alike",
         "{name} disliked": "pairs {name!r} are rated below {least:g}, and so known dislikes",
         "{name} unrated":
