@@ -18,6 +18,16 @@ def without_secrets(text: str) -> str:
     return text
 
 
+def shown_address(text: str) -> str:
+    """Gives what was said to be an address, without secrets even where it is none."""
+    is_path = text.startswith("embedded:")
+    return text if is_path else without_secrets(text if "://" in text else _bare(text))
+
+
+def _bare(text: str) -> str:
+    return f"…@{text.rpartition('@')[2]}" if "@" in text else text
+
+
 def holds_secrets(uri: str) -> bool:
     """Whether an address names a user or a password, which a run or a journal would keep."""
     _, separator, location = uri.partition("://")

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kgrec.addresses import without_secrets
+from kgrec.addresses import shown_address
 from kgrec.cli.options import AsJson
 from kgrec.cli.output import Reporter, plain_table
 from kgrec.config import StoreConfig
@@ -85,10 +85,8 @@ def _open_adopted(uri: str, database: str) -> GraphStore:
     from kgrec.store.connect import NEO4J_SCHEMES, open_store
 
     if uri.partition("://")[0] not in NEO4J_SCHEMES:
-        # Without a scheme nobody knows where a password begins.
-        address = without_secrets(uri) if "://" in uri or "@" not in uri else "--store"
         raise ConfigError(
-            f"{address} is no Neo4j; expected bolt://HOST:PORT, neo4j://HOST or "
+            f"{shown_address(uri)} is no Neo4j; expected bolt://HOST:PORT, neo4j://HOST or "
             f"neo4j+s://HOST; what a store of kgrec's own holds is told by kgrec status"
         )
     reader = {name: os.environ.get(f"KGREC_SOURCE_{name.upper()}") for name in ("user", "password")}

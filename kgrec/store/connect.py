@@ -2,7 +2,7 @@
 
 import os
 
-from kgrec.addresses import holds_secrets, without_secrets
+from kgrec.addresses import holds_secrets, shown_address
 from kgrec.config import StoreConfig
 from kgrec.errors import ConfigError
 from kgrec.store.base import GraphStore
@@ -41,12 +41,12 @@ def open_store(
         return EmbeddedStore(location, read_only=read_only)
     if scheme not in NEO4J_SCHEMES or not location.startswith("//"):
         raise ConfigError(
-            f"store.uri {without_secrets(config.uri)!r} is no address kgrec knows; expected "
+            f"store.uri {shown_address(config.uri)!r} is no address kgrec knows; expected "
             f"embedded:PATH, bolt://HOST:PORT, neo4j://HOST or neo4j+s://HOST"
         )
     if holds_secrets(config.uri):
         raise ConfigError(
-            f"store.uri {without_secrets(config.uri)!r} holds credentials; take them out and "
+            f"store.uri {shown_address(config.uri)!r} holds credentials; take them out and "
             f"set KGREC_NEO4J_USER and KGREC_NEO4J_PASSWORD"
         )
     from kgrec.store.neo4j import Neo4jStore

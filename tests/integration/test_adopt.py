@@ -278,7 +278,7 @@ def test_publishing_asks_for_indexes_and_makes_none_of_others_labels(
         ("embedded:graph.kgl", "is no Neo4j"),
         ("http://localhost", "is no Neo4j"),
         ("bolt://anna:geheim@h", "holds credentials"),
-        ("anna:geheim@h", "--store is no Neo4j"),
+        ("anna:geheim@h", "…@h is no Neo4j"),
     ],
 )
 def test_inspect_refuses_other_addresses(

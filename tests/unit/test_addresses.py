@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kgrec.addresses import holds_secrets, without_secrets
+from kgrec.addresses import holds_secrets, shown_address, without_secrets
 from kgrec.cli import main
 from kgrec.config import Config
 from kgrec.errors import ConfigError
@@ -45,6 +45,8 @@ def test_masks_leave_the_rest() -> None:
     assert without_secrets("ndcg@20 of ann@example.org") == "ndcg@20 of ann@example.org"
     for uri in OPEN:
         assert not holds_secrets(uri)
+        assert shown_address(uri) == uri or "policy" in uri
+    assert shown_address("neo4j:s3cr3t@host") == "…@host"  # the scheme was forgotten
 
 
 @pytest.mark.parametrize("uri", SECRETIVE[1::2])

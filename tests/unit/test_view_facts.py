@@ -44,7 +44,8 @@ def test_rules_and_links_by_hand() -> None:
     assert world.notes == [
         "triples: 1 ends of triples are in no link, but are ids of items, and are taken for these "
         "items; prefix keeps them apart ('2')",
-        "triples: 1 of 5 triples repeat another one (after relations were merged) and were left out",
+        "triples: 1 of 5 triples repeat another one (after relations were merged) and were left "
+        "out",
     ]
 
 
