@@ -22,14 +22,10 @@ from kgrec.config.adopt import AdoptConfig
 from kgrec.config.adopted import with_adopted
 from kgrec.config.base import PartConfig, Settings, TimeFormat
 from kgrec.config.data import (
-    NODE_KINDS,
     Behaviour,
     CleaningConfig,
     DataConfig,
-    Kind,
-    PropertyRule,
     RelationRule,
-    Source,
     SplitConfig,
 )
 from kgrec.config.removals import refuse_removed
@@ -48,6 +44,7 @@ from kgrec.config.sections import (
     TextConfig,
     TrainingConfig,
 )
+from kgrec.config.source import NODE_KINDS, Kind, PropertyRule, Source
 from kgrec.errors import ConfigError
 
 __all__ = [

@@ -15,7 +15,8 @@ from kgrec.config.adopt import (
     AdoptedItems,
     AdoptedUsers,
 )
-from kgrec.config.data import Behaviour, PropertyRule, Source
+from kgrec.config.data import Behaviour
+from kgrec.config.source import PropertyRule, Source
 from kgrec.schema import OWN_TYPES, RESERVED_PROPERTIES, literal, quoted
 
 #: Begins the names of the sources that are made here.

@@ -122,18 +122,14 @@ def resolve_columns(
     aliases = ALIASES[source.kind]
     name_of = {}
     free = [name for name in names if name not in mapped.values()]
-    named = [name for name in free if not is_row_number(name)]
+    with_name = [name for name in free if not is_row_number(name)]
     for column in columns:
         if column in mapped:
             name_of[column] = mapped[column]
         elif usual := [name for name in aliases.get(column, ()) if name in free]:
             name_of[column] = usual[0]
-        elif (
-            column == "id"
-            and source.kind in NODE_KINDS
-            and (named := [x for x in free if not is_row_number(x)])
-        ):
-            name_of["id"] = named[0]
+        elif column == "id" and source.kind in NODE_KINDS and with_name:
+            name_of["id"] = with_name[0]
         elif column in required:
             expected = " or ".join(repr(alias) for alias in aliases.get(column, (column,)))
             raise DataError(
@@ -169,9 +165,9 @@ def guesses(
                 f"columns.{column} of source {source.name!r} says another",
             )
         if column == "id" and source.kind in NODE_KINDS and column not in mapped:
-            named = [x for x in names if not is_row_number(x)]
-            by = f"not the first, {named[0]!r}" if name in usual else "as it is the first"
-            if name != named[0] or not usual:
+            with_name = [x for x in names if not is_row_number(x)]
+            by = f"not the first, {with_name[0]!r}" if name in usual else "as it is the first"
+            if name != with_name[0] or not usual:
                 yield (
                     "column of the id",
                     f"column, {name!r}, is taken for the id, {by}; columns.id of source "

@@ -218,10 +218,10 @@ class Link:
             is_item = among(frame[end], items) & ~is_linked
             labels[f"{end}_label"] = np.where(is_item, ITEM, ENTITY).astype(np.int8)
             for source, rows in frame.groupby("source", observed=True).indices.items():
-                name, taken = str(source), frame[end].iloc[rows][is_item[rows]]
+                name, item_ids = str(source), frame[end].iloc[rows][is_item[rows]]
                 if len(self.pairs):
-                    note(name, "unlinked items", len(taken), map(repr, taken.unique()))
-                elif end == "tail" and len(taken) < len(rows):
+                    note(name, "unlinked items", len(item_ids), map(repr, item_ids.unique()))
+                elif end == "tail" and len(item_ids) < len(rows):
                     _note_two_kinds(name, frame.iloc[rows], is_item[rows])
         return frame.assign(**labels)
 
