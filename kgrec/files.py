@@ -6,6 +6,7 @@ its place. A file's hidden name is locked as long as its writer lives: what a ki
 known by that, and the next writer of the same file removes it.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -26,6 +27,8 @@ except ImportError:  # no locks: what a killed process left stays
 
 _SUFFIX = ".tmp"
 _DIGEST = "digest"
+#: Errors of a disk that takes no more.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: Why a file with a digest is refused.
 NOT_AS_WRITTEN = "its contents are not those that were written, as their digest says"
 #: Matches whatever killed writers left in a folder, to be used where nobody writes any more.
@@ -83,6 +86,34 @@ def write_text(path: Path | str, text: str, *, errors: str = "strict") -> None:
         temporary.write_text(text, encoding="utf-8", errors=errors)
 
 
+def read_text(path: Path, most: int = 256 << 20) -> str:
+    """Reads a text file of a size that can be; a device or a pipe might never end.
+
+    Raises:
+        OSError: If it is no file, too large, or cannot be read.
+        UnicodeDecodeError: If it is not UTF-8.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is a device or a pipe, expected a file", str(path))
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content.decode("utf-8")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe waits for its writer
+
+
+def parsed_json(text: str) -> Any:
+    """Parses JSON; raises ValueError, also where it is nested too deep to be anybody's."""
+    try:
+        return json.loads(text)
+    except RecursionError as exc:
+        raise ValueError("it is nested too deep") from exc
+
+
 def sealed(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Gives a JSON object with the digest of what it holds, which `unsealed` compares."""
     return {**tree, _DIGEST: _digest_of(tree)}
@@ -116,10 +147,10 @@ def os_errors_as(error: type[KgrecError], name: str, path: Path | str) -> Iterat
     try:
         yield
     except OSError as exc:
-        raise error(
-            f"cannot write the {name} to {path}: {exc.strerror or exc}; give it a file in a folder "
-            f"that exists and takes files"
-        ) from exc
+        step = "give it a file in a folder that exists and takes files"
+        if exc.errno in FULL:
+            step = "make room and run it again"
+        raise error(f"cannot write the {name} to {path}: {exc.strerror or exc}; {step}") from exc
 
 
 def is_temporary(path: Path, of: str) -> bool:

@@ -31,6 +31,7 @@ from kgrec.cli.recommend import explain, recommend, similar
 from kgrec.cli.train import evaluate, train
 from kgrec.cli.upkeep import forget, refresh
 from kgrec.errors import ConfigError, KgrecError
+from kgrec.files import FULL
 from kgrec.terminal import printable
 
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
@@ -164,6 +165,10 @@ def _tell(error: Exception) -> int:
     elif isinstance(error, KgrecError):
         message = str(error)
         code = BAD_USAGE if isinstance(error, ConfigError) else FAILED
+    elif isinstance(error, OSError) and error.errno in FULL:
+        message = f"{error.strerror}: {error.filename or 'a file'}; make room and run it again"
+    elif isinstance(error, RecursionError):
+        message = "what was read is nested too deep; expected plain values; mend the file"
     else:
         message = f"unexpected {type(error).__name__}: {error}; run again with --debug"
     print_line(sys.stderr, "error", " ".join(message.split()), "bold red")

@@ -21,6 +21,7 @@ from kgrec.cli.output import Reporter, plain_table
 from kgrec.cli.steps import completed_by
 from kgrec.config import Config, StoreConfig
 from kgrec.errors import ConfigError
+from kgrec.files import read_text
 
 if TYPE_CHECKING:
     from kgrec.adopt import Naming
@@ -178,7 +179,7 @@ def _ids(path: Path | None) -> list[str] | None:
     if path is None:
         return None
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(path) == "-" else read_text(path)
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"--users {path} cannot be read: {exc}; give a text file of ids") from exc
     ids = [line.strip() for line in text.splitlines() if line.strip()]

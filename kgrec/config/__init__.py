@@ -8,6 +8,7 @@ nowhere else.
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,7 @@ from kgrec.config.sections import (
 )
 from kgrec.config.source import NODE_KINDS, Kind, PropertyRule, Source
 from kgrec.errors import ConfigError
+from kgrec.files import read_text
 
 __all__ = [
     "NODE_KINDS",
@@ -237,6 +239,14 @@ for _part in registry.parts():
     if _part.section is not None:
         Config.add_section(_part.name, _part.section)
 
+#: More is no file of settings; parsers take minutes for some, and fail in others.
+_MOST_BYTES, _DEEPEST = 4 << 20, 32
+_DEEP_KEY = re.compile(
+    r"""(?:^|[\[{,])[ \t]*(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){33}""", re.MULTILINE
+)
+#: How many problems a message lists, and how much of a value it repeats.
+_SHOWN, _LONGEST = 20, 200
+
 #: Stands in where `[adopt]` is wrong, so that this alone is said.
 _NO_DATA = DataConfig(interactions=Path("none"))
 
@@ -262,7 +272,7 @@ def read_tree(
         ConfigError: If the file is missing or not TOML, or an override is no such string.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = _parsed(read_text(path, _MOST_BYTES))
     except OSError as exc:
         raise ConfigError(f"no {content} at {path}: {exc.strerror}; expected {expected}") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
@@ -272,6 +282,16 @@ def read_tree(
     return tree
 
 
+def _parsed(text: str) -> dict[str, Any]:
+    """Parses TOML; raises TOMLDecodeError, also where it is nested too deep to be settings."""
+    try:
+        if _DEEP_KEY.search(text):
+            raise RecursionError
+        return tomllib.loads(text)
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("it is nested too deep") from None
+
+
 def _apply(tree: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
@@ -279,10 +299,12 @@ def _apply(tree: dict[str, Any], override: str) -> None:
             f"--set {override!r} is not section.key=value, for example training.epochs=5"
         )
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        value = _parsed(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
     *sections, last = key.strip().split(".")
+    if len(sections) > _DEEPEST:
+        raise ConfigError(f"--set {key[:40]!r} …: no setting is nested so deep; expected key=value")
     node = tree
     for section in sections:
         node = node.setdefault(section, {})
@@ -301,6 +323,15 @@ def _explain(exc: ValidationError, source: str) -> str:
             lines.append(f"{where}: unknown key; check its spelling{hint if is_section else ''}")
         else:
             says_what = error["type"] in {"missing", "value_error"}
-            actual = "" if says_what else f", got {json.dumps(error['input'], default=str)}"
+            actual = "" if says_what else f", got {_shortened(error['input'])}"
             lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}{actual}")
-    return f"{source}: " + "; ".join(map(without_secrets, lines))
+    more = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
+    return f"{source}: " + "; ".join(map(without_secrets, [*lines[:_SHOWN], *more]))
+
+
+def _shortened(value: Any) -> str:
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:
+        text = "what is nested too deep"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

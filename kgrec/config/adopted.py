@@ -69,6 +69,17 @@ def sources(adopt: AdoptConfig) -> tuple[Source, ...]:
     )
 
 
+def key_query(nodes: AdoptedUsers) -> str:
+    """Gives a query for the number of nodes, of keys that are of `key_type`, and of their ids."""
+    value, text = _property("n", nodes.key), _text("n", nodes.key)
+    typed = text if nodes.key_type == "string" else f"toInteger({text})"
+    return (
+        f"MATCH (n:{quoted(nodes.label)})\nWHERE {value} IS NOT NULL\nRETURN count(n) AS nodes, "
+        f"sum(CASE WHEN {value} = {typed} THEN 1 ELSE 0 END) AS fitting, "
+        f"count(DISTINCT trim({text})) AS ids"
+    )
+
+
 def _source(
     adopt: AdoptConfig,
     name: str,

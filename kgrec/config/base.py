@@ -17,6 +17,7 @@ class Settings(BaseModel):
         frozen=True,
         validate_by_name=True,
         serialize_by_alias=True,
+        allow_inf_nan=False,
         hide_input_in_errors=True,  # a value may be a password in the wrong place
     )
 

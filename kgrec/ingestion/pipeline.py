@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kgrec.config import Config, Source
+from kgrec.config.adopted import key_query
 from kgrec.data.card.build import build_card
 from kgrec.data.card.card import Card
 from kgrec.data.card.statistics import EventStatistics
@@ -27,7 +28,7 @@ from kgrec.data.journal.journal import Journal
 from kgrec.data.journal.manifest import Load, Manifest, journal_folder
 from kgrec.data.load import Intake, read_dataset, take_in
 from kgrec.data.tables import Changes
-from kgrec.errors import DataError
+from kgrec.errors import ConfigError, DataError
 from kgrec.ingestion.work import StoreWork
 from kgrec.store.base import GraphStore
 
@@ -107,6 +108,7 @@ def ingest(
             if marks.undo or marks.redo:
                 journal.manifest = _apply_marks(journal, marks)
             else:
+                _refuse_unfit_keys(config, intake)
                 take_in(config.data, journal, staging, rejects, _with_query(intake))
                 journal.manifest = staging.place(journal.manifest)
                 if staging.loads and offline is None:
@@ -147,6 +149,7 @@ def check(
         DataError: If a source cannot be used as it is.
         ConfigError: If a setting does not fit the sources.
     """
+    _refuse_unfit_keys(config, intake)
     events = EventStatistics()
     dataset, report = read_dataset(
         config.data, config.seed, _with_query(intake), rejects=rejects, on_events=events.add
@@ -162,17 +165,45 @@ def _with_query(intake: Intake | None) -> Intake:
 
 def foreign_query(source: Source) -> Iterator[pa.Table]:
     """Runs the Cypher query of a source on its own Neo4j; as `Intake.query`."""
-    from kgrec.store.neo4j import stream_query
-
     assert source.uri is not None
     assert source.cypher is not None
+    return _rows_of(source.uri, source.database, source.cypher)
+
+
+def _rows_of(uri: str, database: str, cypher: str) -> Iterator[pa.Table]:
+    from kgrec.store.neo4j import stream_query
+
     return stream_query(
-        source.uri,
-        source.database,
-        source.cypher,
+        uri,
+        database,
+        cypher,
         user=os.environ.get("KGREC_SOURCE_USER") or "neo4j",
         password=os.environ.get("KGREC_SOURCE_PASSWORD") or "",
     )
+
+
+def _refuse_unfit_keys(config: Config, intake: Intake | None) -> None:
+    """Refuses keys of an adopted graph by which `kgrec publish` would not find its nodes again."""
+    adopt = config.adopt
+    if adopt is None or (intake is not None and intake.query is not None):
+        return
+    for role, nodes in (("user", adopt.user), ("item", adopt.item)):
+        for table in _rows_of(adopt.uri, adopt.database, key_query(nodes)):
+            num_nodes, num_fitting, num_ids = (table[at][0].as_py() for at in range(3))
+            place = f"{nodes.label}.{nodes.key} of {adopt.uri}"
+            other = "integer" if nodes.key_type == "string" else "string"
+            if num_nodes and not num_fitting:
+                raise ConfigError(
+                    f"adopt.{role}.key_type is {nodes.key_type!r}, but none of the {num_nodes:,} "
+                    f"values of {place} is one, and nothing would be published to them; set "
+                    f'key_type = "{other}", or take another key'
+                )
+            if num_ids < num_nodes:
+                raise DataError(
+                    f"{num_nodes - num_ids:,} of the {num_nodes:,} {nodes.label} nodes share their "
+                    f"key with another one (1 and '1', 'a' and ' a' are one id): {place}; expected "
+                    f"that no two share it; mend the nodes, or take another key"
+                )
 
 
 def _note_unnamed(journal: Journal, names: frozenset[str]) -> None:

@@ -308,14 +308,16 @@ def replace_rows(
 
 
 def recount(target: Target, counter: str) -> None:
-    """Notes on a publication how many edges it has.
+    """Notes on a publication how many edges the database has of it, and how many have any.
 
     Raises:
         StoreError: If the publication was retired meanwhile.
     """
     names, run = edge_names(target.naming, counter), target.publication.id
-    count = target.store.read("count_published", names=names, run=run)[0]["count"]
-    note(target.store, target.publication, {counter: count})
+    row = target.store.read("count_published", names=names, run=run)[0]
+    heads = {"users": row["heads"], "cold_users": row["cold"]}
+    heads = heads if counter == "recommended" else {"items": row["heads"]}
+    note(target.store, target.publication, {counter: row["count"], **heads})
 
 
 def _batches(rows_by_head: Mapping[str | int, Sequence[Row]], size: int) -> list[list[str | int]]:

@@ -113,6 +113,7 @@ def write_vectors(target: Target, run: Run, vectors: Mapping[NodeLabel, Tensor])
     dimensions = vectors[NodeLabel.USER].shape[1]
     make_indexes(target, dimensions)
     note(store, publication, {"dimensions": dimensions})
+    recount_vectors(target)
     store.checkpoint()
 
 
@@ -159,6 +160,14 @@ def replace_vectors(
         num_written += _write_rows(target, label, rows)
     note(store, publication, {})
     return num_written
+
+
+def recount_vectors(target: Target) -> None:
+    """Notes on a publication how many vectors the database has of it; raises StoreError."""
+    slot = target.publication.slot
+    names = [vector_names(target.naming, label, slot) for label in _LABELS]
+    counts = [target.store.read("count_placed", names=of_label)[0]["count"] for of_label in names]
+    note(target.store, target.publication, {"vectors": sum(counts)})
 
 
 def drop_vectors(target: Target, label: NodeLabel, ids: Sequence[str]) -> None:

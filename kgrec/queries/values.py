@@ -4,7 +4,6 @@ Every parameter of one name is of one kind in all queries. A kind checks a Pytho
 it in the form that the statements take, and it reads the text of a command line.
 """
 
-import json
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgrec.errors import ConfigError, VocabularyError
+from kgrec.files import parsed_json
 from kgrec.schema import INTERACTION_TYPES, NodeLabel, Split, relation_type
 from kgrec.vocabulary import NodeId, id_text
 
@@ -57,7 +57,7 @@ class Kind:
         if self.form == "text" or (self.form == "list" and not text.startswith("[")):
             return text
         try:
-            return json.loads(text)
+            return parsed_json(text)
         except ValueError:
             return text
 

@@ -1,11 +1,11 @@
 """Learned relation weights, from a run to a query."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kgrec.errors import RunError
+from kgrec.files import parsed_json, read_text
 from kgrec.training.record import RunRecord
 
 
@@ -38,7 +38,7 @@ def relation_weights(run: RunRecord | Mapping[str, Any] | Path | str) -> dict[st
 def _record(directory: Path) -> Mapping[str, Any]:
     path = directory / "record.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parsed_json(read_text(path))
     except (OSError, ValueError) as exc:
         raise RunError(
             f"no run in {directory} ({exc}); expected a directory that `kgrec train` made"

@@ -17,7 +17,7 @@ import pandas as pd
 
 from kgrec.data.cleaning.choices import LABELS
 from kgrec.errors import DataError
-from kgrec.files import atomic_file
+from kgrec.files import atomic_file, read_text
 
 COLUMNS = (
     "left", "right", "label", "score", "method", "accepted", "decided_by", "left_name",
@@ -54,7 +54,7 @@ def read_decisions(path: Path) -> pd.DataFrame:
         DataError: If it is no such file, or decides one pair both ways; the message names the line.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_text(path).removeprefix("\ufeff")
     except FileNotFoundError:
         return no_decisions()
     except OSError as exc:

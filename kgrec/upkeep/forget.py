@@ -49,6 +49,8 @@ from kgrec.upkeep.places import (
     drop_leftovers,
     in_run,
     in_store,
+    other_files,
+    without_names,
 )
 from kgrec.upkeep.republish import is_of, open_readers, republish
 from kgrec.vocabulary import NodeId
@@ -177,6 +179,7 @@ class _Forgetting:
             places.append(Place("journal", str(folder), num_removed, count_rows_left(folder, ids)))
             self._on_step("rejects")
             places.append(clean_rejects(folder, ids))
+            places += other_files(folder, ids)
             self._on_step("store")
             record, _ = work.write(store_target)
         places += self._store_places(intent, stored)
@@ -252,7 +255,7 @@ class _Forgetting:
                 num_removed = in_run(run, intent.ids)
                 if num_removed or run.record.graph_version != graph.version:
                     folding = fold_run(run, graph)
-                    new_run = folding.as_run(directory, names)
+                    new_run = without_names(folding.as_run(directory, names), intent.ids)
                     with open_readers(self._config, store) as readers:
                         if is_of(current_publication(readers.store), run):
                             republish(readers, folding, new_run)

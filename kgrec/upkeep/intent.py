@@ -3,7 +3,6 @@
 An intent is kept until it is done, so that a killed forgetting is completed.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from kgrec.data.journal.journal import Journal
 from kgrec.data.view.identities import read_identities
 from kgrec.data.view.rows import SourceRows, standing
 from kgrec.errors import ConfigError, DataError
-from kgrec.files import atomic_file, unsealed
+from kgrec.files import atomic_file, parsed_json, read_text, unsealed
 from kgrec.schema import NodeLabel
 from kgrec.vocabulary import NodeId, id_text
 
@@ -58,7 +57,7 @@ def read_intent(folder: Path) -> Intent | None:
     """Gives what was begun and not finished; raises DataError if its file is damaged."""
     path = folder / UNFINISHED
     try:
-        tree = unsealed(json.loads(path.read_text(encoding="utf-8")))
+        tree = unsealed(parsed_json(read_text(path)))
         return Intent(
             Target(NodeLabel(tree["label"]), tree["id"]),
             {NodeLabel(label): frozenset(ids) for label, ids in tree["gone"].items()},

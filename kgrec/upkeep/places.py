@@ -4,7 +4,7 @@ import csv
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from kgrec.config import Kind
 from kgrec.data.cleaning.report import AT
 from kgrec.data.journal.erasing import is_placeholder
-from kgrec.data.journal.forgotten import Forgotten, among, without
+from kgrec.data.journal.forgotten import UNFINISHED, Forgotten, among, without
 from kgrec.data.journal.manifest import read_manifest
 from kgrec.errors import DataError
 from kgrec.files import atomic_file
@@ -26,7 +26,7 @@ from kgrec.store.state import read_relations
 from kgrec.training.directory import Run
 from kgrec.training.partial import partial_of
 from kgrec.upkeep.fold import hidden_folders
-from kgrec.upkeep.intent import Target
+from kgrec.upkeep.intent import KEYS, Target
 
 IdsByLabel = Mapping[NodeLabel, frozenset[str]]
 
@@ -40,6 +40,9 @@ DERIVED_KEYS = (
 #: Properties that hold vectors: of a node's text, and those that are published.
 VECTORS = frozenset({"embedding", "vector_a", "vector_b"})
 
+#: Files of a journal that name nobody once a forgetting is done.
+_OWN = frozenset({"journal.json", "forgotten.json", UNFINISHED, KEYS, "journal.lock"})
+
 #: What no forgetting can reach, said in every receipt.
 NOT_COVERED = (
     "your own files and graphs, which the rows were read from: they are yours; what they bring "
@@ -49,6 +52,10 @@ NOT_COVERED = (
     "until it prunes them",
     "vectors in the text cache of texts that earlier versions of the graph told: they are kept "
     "under hashes and hold no id; remove the cache folder if they must go as well",
+    "pages, pictures, tables and texts that were made earlier, by kgrec check, report, explore, "
+    "explain, recommend and query, and what logs and terminals keep: remove them where they lie",
+    "your settings, such as defence.trusted in kgrec.toml; generators of kgrec gan fit, and the "
+    "work folders of kgrec bench, audit and demo: remove these, and make them anew",
     "what training learned from the rows: item weights, factors and other nodes' features stay; "
     "kgrec forget --retrain-exact measures it, kgrec train removes it",
 )
@@ -163,7 +170,14 @@ def clean_rejects(folder: Path, ids_by_label: IdsByLabel) -> Place:
     """Takes rows that name some nodes out of the files of refused rows."""
     forgotten = Forgotten().with_ids(ids_by_label)
     num_removed = num_left = 0
-    for path in sorted((folder / "rejects").glob("*/*.csv")):
+    for path in sorted((folder / "rejects").rglob(".*"), reverse=True):
+        # What a killed intake left; nobody else writes while the journal is locked.
+        num_removed += 1
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for path in sorted((folder / "rejects").rglob("*.csv")):
         remaining_rows, num_named = _unnamed_rows(path, forgotten)
         if num_named:
             num_removed += num_named
@@ -175,7 +189,7 @@ def clean_rejects(folder: Path, ids_by_label: IdsByLabel) -> Place:
 def _unnamed_rows(path: Path, forgotten: Forgotten) -> tuple[list[list[str]], int]:
     """A file's header and the rows that name nobody who was forgotten; how many others it has."""
     with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
+        header, *rows = list(csv.reader(file)) or [[]]
     id_columns = [place for place, name in enumerate(header) if name != AT]
     remaining_rows = [
         row for row in rows if not forgotten.named_in(row[place] for place in id_columns)
@@ -183,9 +197,52 @@ def _unnamed_rows(path: Path, forgotten: Forgotten) -> tuple[list[list[str]], in
     return [header, *remaining_rows], len(rows) - len(remaining_rows)
 
 
+def other_files(folder: Path, ids_by_label: IdsByLabel) -> list[Place]:
+    """Gives the files in a journal's folder that kgrec did not put there and that name a node.
+
+    They are not removed: somebody else has put them there.
+    """
+    forgotten, rejects = Forgotten().with_ids(ids_by_label), folder / "rejects"
+    places = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        is_own = path.parent == folder and (path.name in _OWN or path.suffix == ".parquet")
+        if is_own or (rejects in path.parents and path.suffix == ".csv"):
+            continue
+        if forgotten.named_in(path.read_bytes().decode(errors="replace").splitlines()):
+            places.append(Place("file of another origin", str(path), 0, 1))
+    return places
+
+
 def in_run(run: Run, ids_by_label: IdsByLabel) -> int:
-    """Counts which of some nodes a run knows."""
-    return sum(key in run.vocabularies[label] for label, ids in ids_by_label.items() for key in ids)
+    """Counts which of some nodes a run knows, or names in its settings and its record."""
+    defence, users = run.record.defence, ids_by_label.get(NodeLabel.USER, frozenset())
+    named = [*run.config.defence.trusted, *(() if defence is None else defence.users)]
+    items = ids_by_label.get(NodeLabel.ITEM, frozenset())
+    num_named = sum(name in users for name in named)
+    num_named += 0 if defence is None else sum(name in items for name in defence.targets)
+    return num_named + sum(
+        key in run.vocabularies[label] for label, ids in ids_by_label.items() for key in ids
+    )
+
+
+def without_names(run: Run, ids_by_label: IdsByLabel) -> Run:
+    """Gives a run whose settings and record do not name some nodes."""
+    users, items = (ids_by_label.get(x, frozenset()) for x in (NodeLabel.USER, NodeLabel.ITEM))
+    config, record = run.config, run.record
+    trusted = tuple(user for user in config.defence.trusted if user not in users)
+    config = config.model_copy(
+        update={"defence": config.defence.model_copy(update={"trusted": trusted})}
+    )
+    if record.defence is not None:
+        before = record.defence
+        stays = [place for place, user in enumerate(before.users) if user not in users]
+        lists = {
+            "users": [before.users[place] for place in stays],
+            "suspicion": [before.suspicion[place] for place in stays],
+            "targets": {key: x for key, x in before.targets.items() if key not in items},
+        }
+        record = record.model_copy(update={"defence": before.model_copy(update=lists)})
+    return replace(run, config=config, record=record)
 
 
 def drop_leftovers(directory: Path) -> int:

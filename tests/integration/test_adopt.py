@@ -206,6 +206,31 @@ def test_a_label_that_no_node_has_is_named(cypher: Run, neo4j_uri: str, tmp_path
         kgrec.ingest(settings(tmp_path, neo4j_uri, adopt), progress=False)
 
 
+@pytest.mark.parametrize("at", ["user", "item"])
+def test_a_key_type_that_fits_nothing_is_refused(
+    at: str, cypher: Run, neo4j_uri: str, tmp_path: Path
+) -> None:
+    shop(cypher)
+    turned = {"user": "integer", "item": "string"}[at]
+    config = settings(tmp_path, neo4j_uri, {**SHOP, at: {**SHOP[at], "key_type": turned}})
+    for read in (kgrec.check, lambda config: kgrec.ingest(config, progress=False)):
+        with pytest.raises(ConfigError, match=rf"adopt\.{at}\.key_type is '{turned}', but none of"):
+            read(config)
+    assert not (tmp_path / "graph.kgl").exists()
+
+
+@pytest.mark.parametrize("number", ["'c3'", "' c3'", "7", "'7 '"])
+def test_nodes_that_share_a_key_are_refused(
+    number: str, cypher: Run, neo4j_uri: str, tmp_path: Path
+) -> None:
+    shop(cypher)
+    cypher(f"CREATE (:Customer {{number: {number}}}) CREATE (:Customer {{number: '7'}})")
+    if "7" not in number:
+        cypher("MATCH (c:Customer {number: '7'}) DELETE c")
+    with pytest.raises(DataError, match=r"1 of the 1[34] Customer nodes share their key"):
+        kgrec.ingest(settings(tmp_path, neo4j_uri, SHOP), progress=False)
+
+
 def test_inspect_proposes_what_ingest_takes(
     cypher: Run, neo4j_uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -197,6 +197,25 @@ def test_vectors_of_its_texts_leave_the_cache(tmp_path: Path, engine_uri: str) -
     assert (place.removed, place.left) == (2 * len(stale), 0)
 
 
+def test_what_killed_intakes_and_others_left_beside_the_journal(tmp_path: Path) -> None:
+    config = shop(tmp_path, "embedded:")
+    rejects = journal_folder(config) / "rejects"
+    for name in (".00009.partial/events.csv", "00001/.events.csv.ab12cd34.tmp", "00001/deep/a.csv"):
+        path = rejects / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"user,item\n{USER},i1\nu1,i2\n")
+    (rejects / "00001" / "empty.csv").touch()
+    notes = rejects.parent / "notes.txt"
+    notes.write_text(f"ask {USER} about i1\n")
+    receipt = forget(config, user=USER)
+    assert not receipt.verified  # a file that is not kgrec's stays, and is named
+    assert [place.where for place in receipt.places if place.left] == [str(notes)]
+    notes.unlink()
+    assert forget(config).verified
+    assert_gone(config, USER)
+    assert (rejects / "00001" / "deep" / "a.csv").read_text().split() == ["user,item", "u1,i2"]
+
+
 def test_another_call_completes_it_first(tmp_path: Path) -> None:
     config = shop(tmp_path, "embedded:")
     with pytest.raises(Killed):

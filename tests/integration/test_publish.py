@@ -291,13 +291,40 @@ def test_a_graph_with_names_of_its_own(store: GraphStore, tmp_path: Path, run: R
             for user in run.vocabularies[USER].ids
         }
         edges = sum(len(items) for items in said.values())  # type: ignore[arg-type]
-        assert report.publication.counts["recommended"] == edges
+        counts = report.publication.counts
+        assert (counts["recommended"], counts["users"], counts["vectors"]) == (edges, 60, 99)
+        assert report.notes == ("1 nodes not found: no Movie has their code",)
     slot = report.publication.slot
     sizes = f"MATCH (n:Movie) RETURN DISTINCT size(n.kgrec_vector_{slot}) AS size"
     assert rows(store, sizes) == [{"size": 32}]
     retire(store, naming=naming, progress=False)
     left = "MATCH ()-[x]->() RETURN count(x) AS n"
     assert rows(store, left) == [{"n": 0}]
+
+
+def test_nodes_that_are_not_there_do_not_count(store: GraphStore, run: Run) -> None:
+    """Counts come from the database; keys of another type find nobody, and that is refused."""
+    naming = Naming.adopted(
+        user="Fan", user_key="nick", item="Movie", item_key="code", item_title=None,
+        interacted=["SAW"],
+    )  # fmt: skip
+    write = store._run  # type: ignore[attr-defined]
+    people, films = (list(run.vocabularies[label].ids) for label in (USER, ITEM))
+    film_nodes = "UNWIND $ids AS x CREATE (:Movie {id: 'm' + x, code: x})"
+    write(film_nodes, {"ids": films}, writes=True)
+    numbered = "UNWIND range(1, 9) AS x CREATE (:Fan {id: 'n' + toString(x), nick: x})"
+    write(numbered, {}, writes=True)
+    with pytest.raises(StoreError, match=r"none of the run's 60 keys .* Fan\.nick .*key_type"):
+        publish(run, store, naming=naming, progress=False)
+    assert publications(store) == []
+    fan_nodes = "UNWIND $ids AS x CREATE (:Fan {id: x, nick: x})"
+    write(fan_nodes, {"ids": people[:7]}, writes=True)
+    report = publish(run, store, top=4, similar=0, naming=naming, progress=False)
+    counts = report.publication.counts
+    edges = rows(store, "MATCH (:Fan)-[x:KGREC_RECOMMENDED]->() RETURN count(x) AS n")
+    assert edges == [{"n": counts["recommended"]}]
+    assert (counts["users"], counts["items"], counts["vectors"]) == (7, 0, 7 + len(films))
+    assert report.notes == ("53 nodes not found: no Fan has their nick",)
 
 
 def test_the_command(tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from forgetting import USER, add_derived, build_shop, deliver, found_in_files
+from forgetting import ITEM, USER, add_derived, build_shop, deliver, found_in_files
 from resealed import reseal
 
 from kgrec.config import Config
@@ -17,8 +17,9 @@ from kgrec.publication import current_publication, publish
 from kgrec.recommender import Recommender
 from kgrec.schema import NodeLabel
 from kgrec.store.connect import open_store
-from kgrec.training.directory import Run, load_run
+from kgrec.training.directory import Run, load_run, write_record
 from kgrec.training.fit import train
+from kgrec.training.record import DefenceRecord
 from kgrec.upkeep.fold import recovered_run
 from kgrec.upkeep.forget import forget
 from kgrec.upkeep.refresh import refresh
@@ -249,6 +250,25 @@ def test_a_forgotten_user_leaves_the_run(tmp_path: Path, engine_uri: str) -> Non
         mine = {run.vocabularies[NodeLabel.ITEM].ids[i] for i in run.scorer.history.row(old)}
         theirs = {after.vocabularies[NodeLabel.ITEM].ids[i] for i in after.scorer.history.row(new)}
         assert mine == theirs
+
+
+def test_settings_and_record_of_a_run_name_nobody_who_was_forgotten(tmp_path: Path) -> None:
+    config, run = trained(tmp_path, "embedded:", defence={"filter": True, "trusted": [USER, "u1"]})
+    defence = DefenceRecord(users=["u2", USER], suspicion=[2.0, 3.0], targets={ITEM: 4.0, "i1": 5})
+    write_record(run.directory, run.record.model_copy(update={"defence": defence}))
+    pages = tmp_path / "runs" / "first" / "explore.html"
+    pages.write_text(f"<p>{USER} and {ITEM}</p>")
+    for target, word in (({"user": USER}, USER), ({"item": ITEM}, ITEM)):
+        assert found_in_files([tmp_path / "runs"], word)
+        receipt = forget(config, **target, runs=[run.directory])
+        assert receipt.verified
+        assert "pages" in str(receipt.to_json()["not_covered"])
+        assert found_in_files([tmp_path / "runs"], word) == []
+    after = load_run(run.directory)
+    assert after.config.defence.trusted == ("u1",)
+    assert after.record.defence is not None
+    assert (after.record.defence.users, after.record.defence.suspicion) == (["u2"], [2.0])
+    assert after.record.defence.targets == {"i1": 5}
 
 
 def test_a_run_of_another_version_is_told_to_refresh(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from kgrec.config import Kind
 from kgrec.data.cleaning.report import current_report
 from kgrec.errors import DataError
-from kgrec.files import sealed, unsealed, write_text
+from kgrec.files import parsed_json, read_text, sealed, unsealed, write_text
 from kgrec.schema import NodeLabel
 
 NAME = "forgotten.json"
@@ -166,7 +166,7 @@ def read_forgotten(folder: Path) -> Forgotten:
     """Reads who was forgotten; raises DataError if the file is damaged."""
     path = folder / NAME
     try:
-        tree = unsealed(json.loads(path.read_text(encoding="utf-8")))
+        tree = unsealed(parsed_json(read_text(path)))
         if tree["layout"] != _LAYOUT:
             raise ValueError(f"it has layout {tree['layout']}, expected {_LAYOUT}")
         return Forgotten(str(tree["salt"]), frozenset(tree["hashes"]))

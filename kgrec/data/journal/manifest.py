@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 from kgrec.config import Config
 from kgrec.data.cache import user_data
 from kgrec.errors import DataError
-from kgrec.files import sealed, unsealed, write_text
+from kgrec.files import parsed_json, read_text, sealed, unsealed, write_text
 from kgrec.schema import EdgeKey, NodeLabel, Role
 
 LAYOUT = 1
@@ -197,7 +197,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = parsed_json(read_text(path))
         if isinstance(tree, dict):
             tree = unsealed(tree)
     except FileNotFoundError:

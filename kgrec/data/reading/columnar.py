@@ -168,11 +168,9 @@ def _chunks_of_parquet(path: Path, source: Source, opened: Any) -> Iterator[Chun
     # The types alone tell what is needed, and so what need not be read.
     empty = _with_column_names(str(path), source, file.schema_arrow.empty_table())
     needed = needed_columns(source, empty.column_names)
-    roots = [
-        name
-        for name in file.schema_arrow.names
-        if any(w == column_name(name) or w.startswith(f"{column_name(name)}.") for w in needed)
-    ]
+    # A column counts itself, or for a field of it, at whatever depth.
+    wanted = {name[:end] for name in needed for end in _ends(name)}
+    roots = [name for name in file.schema_arrow.names if column_name(name) in wanted]
     size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.num_row_groups))
     rows = _rows_at_once(size, file.metadata.num_rows)
     begin = 1
@@ -187,17 +185,25 @@ def _chunks_of_parquet(path: Path, source: Source, opened: Any) -> Iterator[Chun
         )
 
 
+def _ends(name: str) -> Iterator[int]:
+    """Where the names end that a dotted name may be the field of, and its own."""
+    yield len(name)
+    yield from (place for place, letter in enumerate(name) if letter == ".")
+
+
 def _with_column_names(origin: str, source: Source, table: pa.Table) -> pa.Table:
     """Gives the table under names as `Chunk.table` has them, with the asked fields of structs."""
     table = table.drop_columns([n for n in table.column_names if _PANDAS_INDEX.fullmatch(n)])
     names = [column_name(name) for name in table.column_names]
+    before: set[str] = set()
     for position, name in enumerate(names):
-        if not name or name in names[:position]:
+        if not name or name in before:
             problem = f"repeats {name!r}" if name else "has no name"
             raise DataError(
                 f"{origin}: column {position + 1} {problem}; found {listed(table.column_names)}; "
                 f"expected one name a column, whatever its case; rename it"
             )
+        before.add(name)
     table = table.rename_columns(names)
     for mapped in mapped_columns(source).values():
         if mapped not in names and (field := _reached(table, mapped.split("."))) is not None:
