@@ -165,14 +165,22 @@ def _tell(error: Exception) -> int:
     elif isinstance(error, KgrecError):
         message = str(error)
         code = BAD_USAGE if isinstance(error, ConfigError) else FAILED
-    elif isinstance(error, OSError) and error.errno in FULL:
-        message = f"{error.strerror}: {error.filename or 'a file'}; make room and run it again"
     elif isinstance(error, RecursionError):
         message = "what was read is nested too deep; expected plain values; mend the file"
+    elif _is_full(error):
+        message = f"cannot write: {error}"
     else:
         message = f"unexpected {type(error).__name__}: {error}; run again with --debug"
+    if _is_full(error) and "make room" not in message:
+        message += "; make room and run it again"
     print_line(sys.stderr, "error", " ".join(message.split()), "bold red")
     return code
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a disk takes no more; not all libraries keep the number of the system's error."""
+    texts = (os.strerror(number) for number in FULL)
+    return getattr(error, "errno", None) in FULL or any(text in str(error) for text in texts)
 
 
 class _Lines(logging.Handler):
