@@ -196,6 +196,10 @@ def mapped_columns(source: Source) -> dict[str, str]:
     return {column: column_name(name) for column, name in source.columns.items()}
 
 
+#: More properties than that are no properties, and take minutes.
+MOST_PROPERTIES = 2_000
+
+
 def needed_columns(source: Source, names: Sequence[str]) -> list[str]:
     """Gives the columns, in order, that rows of the source's kind can use.
 
@@ -209,9 +213,16 @@ def needed_columns(source: Source, names: Sequence[str]) -> list[str]:
         dropped = {column_name(n) for n, rule in source.properties.items() if rule.kind == "drop"}
         id_column = resolve_columns(source, names, ["id"]).values()
         always = {*id_column, *mapped_columns(source).values()}
-        return [
+        needed = [
             name for name in names if name in always or not (name in dropped or is_row_number(name))
         ]
+        if len(needed) > MOST_PROPERTIES:
+            raise ConfigError(
+                f"source {source.name!r} has {len(needed):,} columns, each of which would be a "
+                f"property of its nodes; expected at most {MOST_PROPERTIES:,}; leave the others "
+                f'out of the file, or drop them (properties.<column> = {{as = "drop"}})'
+            )
+        return needed
     name_of = resolve_columns(source, names, list(ALIASES[source.kind]))
     if not set(required_columns(source)) <= set(name_of):
         return list(names)
