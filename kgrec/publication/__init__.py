@@ -22,6 +22,7 @@ from kgrec.adopt import OWN, Naming
 from kgrec.errors import ConfigError, NotFittedError, StoreError
 from kgrec.progress import Advance, progress_bar
 from kgrec.publication.lists import edge_names, recount, write_lists
+from kgrec.publication.nodes import missing_nodes
 from kgrec.publication.vectors import SLOTS, clear_slot, run_vectors, write_vectors
 from kgrec.publication.versions import (
     HEADS,
@@ -120,7 +121,7 @@ def publish(
     recommender = Recommender(run, None if naming.foreign else store)
     plan = _plan(recommender, top, similar, users)
     prepare(store, naming)
-    notes = [*plan.notes, *_missing_nodes(store, naming, run)]
+    notes = [*plan.notes, *missing_nodes(store, naming, run)]
     with progress_bar("publish", None, enabled=progress) as advance:
         purged = purge(store, naming, advance)
         previous = current_publication(store)
@@ -291,33 +292,6 @@ def prepare(store: GraphStore, naming: Naming) -> None:
             )
     for kind in ("publication", "current"):
         store.write(f"constraint_{kind}")
-
-
-def _missing_nodes(store: GraphStore, naming: Naming, run: Run) -> list[str]:
-    """Says how many of a run's nodes are not in the graph that others made; refuses none at all."""
-    notes: list[str] = []
-    for node in HEADS.values() if naming.foreign else ():
-        label, key = naming.label_and_key(node)
-        keys = naming.values(node, run.vocabularies[node].ids)
-        names = {"node": quoted(label), "key": quoted(key)}
-        rows = [
-            store.read("count_keys", names=names, keys=keys[start : start + PURGE_ROWS])[0]
-            for start in range(0, len(keys), PURGE_ROWS)
-        ]
-        num_present, num_nodes = (sum(row[name] for row in rows) for name in ("keys", "nodes"))
-        if keys and not num_present:
-            raise StoreError(
-                f"none of the run's {len(keys):,} keys such as {keys[0]!r} is the {label}.{key} of "
-                f"a node in {store.uri}; expected those that it was ingested from; check the label "
-                f"and the key of [adopt], and that key_type is what the graph has"
-            )
-        if num_present < len(keys):
-            num_missing = len(keys) - num_present
-            notes.append(f"{num_missing:,} nodes not found: no {label} has their {key}")
-        if num_nodes > num_present:
-            num_sharing = num_nodes - num_present
-            notes.append(f"{num_sharing:,} nodes more: {label} nodes share their {key}")
-    return notes
 
 
 def wait_for_readers(store: GraphStore) -> None:
