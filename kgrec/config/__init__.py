@@ -245,7 +245,7 @@ _DEEP_KEY = re.compile(
     r"""(?:^|[\[{,])[ \t]*(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){33}""", re.MULTILINE
 )
 #: How many problems a message lists, and how much of a value it repeats.
-_SHOWN, _LONGEST = 20, 200
+_MOST_PROBLEMS, _LONGEST = 20, 200
 
 #: Stands in where `[adopt]` is wrong, so that this alone is said.
 _NO_DATA = DataConfig(interactions=Path("none"))
@@ -325,8 +325,8 @@ def _explain(exc: ValidationError, source: str) -> str:
             says_what = error["type"] in {"missing", "value_error"}
             actual = "" if says_what else f", got {_shortened(error['input'])}"
             lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}{actual}")
-    more = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
-    return f"{source}: " + "; ".join(map(without_secrets, [*lines[:_SHOWN], *more]))
+    more = [f"and {len(lines) - _MOST_PROBLEMS:,} more"] if len(lines) > _MOST_PROBLEMS else []
+    return f"{source}: " + "; ".join(map(without_secrets, [*lines[:_MOST_PROBLEMS], *more]))
 
 
 def _shortened(value: Any) -> str:

@@ -216,9 +216,9 @@ def other_files(folder: Path, ids_by_label: IdsByLabel) -> list[Place]:
 def in_run(run: Run, ids_by_label: IdsByLabel) -> int:
     """Counts which of some nodes a run knows, or names in its settings and its record."""
     defence, users = run.record.defence, ids_by_label.get(NodeLabel.USER, frozenset())
-    named = [*run.config.defence.trusted, *(() if defence is None else defence.users)]
+    names = [*run.config.defence.trusted, *(() if defence is None else defence.users)]
     items = ids_by_label.get(NodeLabel.ITEM, frozenset())
-    num_named = sum(name in users for name in named)
+    num_named = sum(name in users for name in names)
     num_named += 0 if defence is None else sum(name in items for name in defence.targets)
     return num_named + sum(
         key in run.vocabularies[label] for label, ids in ids_by_label.items() for key in ids

@@ -169,8 +169,8 @@ def _chunks_of_parquet(path: Path, source: Source, opened: Any) -> Iterator[Chun
     empty = _with_column_names(str(path), source, file.schema_arrow.empty_table())
     needed = needed_columns(source, empty.column_names)
     # A column counts itself, or for a field of it, at whatever depth.
-    wanted = {name[:end] for name in needed for end in _ends(name)}
-    roots = [name for name in file.schema_arrow.names if column_name(name) in wanted]
+    root_names = {name[:end] for name in needed for end in _ends(name)}
+    roots = [name for name in file.schema_arrow.names if column_name(name) in root_names]
     size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.num_row_groups))
     rows = _rows_at_once(size, file.metadata.num_rows)
     begin = 1
