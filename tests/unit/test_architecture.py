@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "schema": {"errors"},
     "vocabulary": {"errors"},
     "registry": set(),
-    "config": {"errors", "schema", "registry", "addresses"},
+    "config": {"errors", "files", "schema", "registry", "addresses"},
     "addresses": set(),
     "terminal": set(),
     "pages": set(),
