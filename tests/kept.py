@@ -13,6 +13,7 @@ from kgrec.config import Config
 from kgrec.data.journal.erasing import is_placeholder
 from kgrec.data.journal.forgotten import read_forgotten
 from kgrec.data.journal.manifest import journal_folder
+from kgrec.files import unsealed
 from kgrec.graph.snapshot import NAME
 from kgrec.publication import current_publication
 from kgrec.schema import NodeLabel
@@ -128,7 +129,9 @@ def _journal(config: Config, target: Target | None) -> dict[str, Any]:
 
 def _content(path: Path) -> Any:
     if path.suffix == ".json":
-        return json.loads(path.read_text(encoding="utf-8"))
+        tree = unsealed(json.loads(path.read_text(encoding="utf-8")))  # raises if a digest is wrong
+        # Files with drawn names, times or ids in them have other digests.
+        return {name: value for name, value in tree.items() if name != "digests"}
     if path.suffix == ".safetensors":
         return {
             name: f"{array.dtype} {array.shape} {array.tobytes().hex()}"
