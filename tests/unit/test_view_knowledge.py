@@ -83,6 +83,7 @@ def test_a_small_world_by_hand() -> None:
         "triples: 1 of 5 triples repeat another one (after relations were merged) and were left "
         "out",
         "entities: 1 of 3 entities occur in no fact and were left out ('m.none')",
+        "interactions: 1 of 3 items with interactions are in no table of items ('3')",
     ]
 
 

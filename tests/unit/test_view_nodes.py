@@ -168,7 +168,10 @@ def test_a_tombstone_without_a_time_takes_back_what_came_before_it() -> None:
     one = delivered("items", "id,a,deleted\n1,x,\n1,,yes\n1,z,\n2,y,\n2,,yes\n")
     world = derived(one)
     assert world.column(ITEM, "a") == {"1": "z"}
-    assert world.notes == ["items: 2 rows were taken back by later ones"]
+    assert world.notes == [
+        "items: 2 rows were taken back by later ones",
+        "interactions: 2 of 3 items with interactions are in no table of items ('2', '3')",
+    ]
 
 
 def test_an_item_that_only_a_table_knew_is_gone_with_its_row() -> None:

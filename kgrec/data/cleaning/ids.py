@@ -90,7 +90,8 @@ def clean_ids(
     if kind == "nested":
         cleaned = _all_refused(cells, name)
     else:
-        cleaned = _numbers(cells, name) if kind in ("float", "decimal") else Cleaned(as_text(cells))
+        is_number = kind in ("float", "decimal")
+        cleaned = _numbers(cells, name) if is_number else _without_points(as_text(cells), name)
     text = cleaned.values
     if not odd_values(text, longest=MAX_ID, lower=lower).any():
         mended = replace(cleaned, values=text.cast(pa.string()))
@@ -168,6 +169,22 @@ def _numbers(cells: pa.Array, name: Name) -> Cleaned:
         (Fault(f"{name.noun} with a fraction", refused, name.singular, bad),),
         (Mending(f"{name.noun} from a float", changed, present & fits),),
     )
+
+
+def _without_points(text: pa.Array, name: Name) -> Cleaned:
+    """Takes `.0` off where all ids are whole numbers; where only some are, it is said."""
+    if name != ID or not pa.types.is_string(text.type):
+        return Cleaned(text)
+    pointed = pc.fill_null(pc.match_substring_regex(text, r"^\s*-?\d+\.0+\s*$"), False)
+    if not pc.any(pointed).as_py():
+        return Cleaned(text)
+    rows = pointed.to_numpy(zero_copy_only=False)
+    if pc.all(pc.match_substring_regex(text, r"^\s*(-?\d+(\.0+)?)?\s*$")).as_py():
+        changed = "ids were written as 12.0 and became whole numbers"
+        short = pc.replace_substring_regex(text, r"\.0+(\s*)$", r"\1")
+        return Cleaned(short, mended=(Mending("id from a float", changed, rows),))
+    kept = "ids look like 12.0 among others that are no numbers, and stay as they are"
+    return Cleaned(text, mended=(Mending("id with a point", kept, rows, "noted"),))
 
 
 def _all_refused(cells: pa.Array, name: Name) -> Cleaned:

@@ -116,6 +116,8 @@ def _cleaned(
         parts = cleaner.clean(chunk.table, columns) if columns else []
         refused = _Refused(chunk, parts)
         current_report().read(source.name, len(chunk.table) + len(chunk.bad))
+        for text, count in chunk.mended.items():
+            current_report().add(source.name, text, "mended", count, text)
         refused.count(source.name)
         tolerance.add(len(chunk.table) + len(chunk.bad), len(refused), refused.first())
         refused.keep(source.name, rejects)

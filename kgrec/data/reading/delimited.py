@@ -36,6 +36,9 @@ from kgrec.errors import ConfigError, DataError
 ATOMIC_SUFFIXES = frozenset({".inter", ".item", ".user", ".kg", ".link"})
 
 _ATOMIC = re.compile(r"(?P<name>[^:]+):(token|token_seq|float|float_seq)")
+_QUOTED = r'^"(?:[^"]|"")*"$'
+_QUOTES = "cells of a file without quotes stood in quotes, which were taken off"
+_ESCAPED = "cells had quotes escaped by backslashes, which were read as quotes"
 _USUAL = {".tsv": "\t", ".csv": ","}
 
 
@@ -57,7 +60,7 @@ def dialect(path: Path, source: Source) -> Dialect:
 
     RecBole's files are split by tabs whatever their suffix. Else the suffix decides (`.tsv`,
     `.csv`), and the header where it does not fit or there is no such suffix. Files split by tabs
-    have no quotes, unless the settings call them CSV.
+    have no quotes, unless the settings call them CSV; a cell that stands in quotes loses them.
 
     Raises:
         DataError: If the file is missing, empty, damaged or no text.
@@ -144,6 +147,8 @@ def _names(path: Path, block: Block, position: int, form: Dialect) -> list[str]:
     for column, cell in enumerate(cells, start=1):
         atomic = _ATOMIC.fullmatch(cell.strip())
         name = (atomic["name"] if atomic else cell).strip().lower()
+        if not form.quoted and re.fullmatch(_QUOTED, name):
+            name = name[1:-1].strip()
         if not name and column == 1 and len(cells) > 1:
             name = ROW_NUMBERS
         if not name or name in unique:
@@ -188,6 +193,9 @@ def _chunks(
             problem = f"expected {len(names)} columns, got {widths[int(row)]}{hint}"
             reasons[position] = problem
     rows = block.first + np.delete(positions, wide)
+    mended = {_ESCAPED: block.escaped} if block.escaped else {}
+    if not form.quoted and b'"' in block.data:
+        table, mended = _without_quotes(table)
     filled = _filled(table)
     if filled is not None:
         table, rows = table.filter(pa.array(filled)), rows[filled]
@@ -198,9 +206,8 @@ def _chunks(
     line = block.line if form.quoted else None
     for start in range(0, max(len(table), 1), CHUNK_ROWS):
         part = slice(start, start + CHUNK_ROWS)
-        yield Chunk(
-            origin, table.slice(start, CHUNK_ROWS), rows[part], bad if start == 0 else (), line
-        )
+        of_block = (bad, line, mended) if start == 0 else ((), line)
+        yield Chunk(origin, table.slice(start, CHUNK_ROWS), rows[part], *of_block)
 
 
 def _parse(
@@ -241,6 +248,20 @@ def _parse(
         ),
     )
     return table, widths
+
+
+def _without_quotes(table: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    """Takes the quotes off cells that stand in quotes as a whole, and counts them."""
+    count = 0
+    for place, name in enumerate(table.column_names):
+        cells = pc.utf8_trim_whitespace(table[name])
+        is_quoted = pc.match_substring_regex(cells, _QUOTED)
+        if not (number := pc.sum(is_quoted).as_py()):
+            continue
+        count += number
+        inner = pc.replace_substring(pc.utf8_slice_codeunits(cells, 1, -1), '""', '"')
+        table = table.set_column(place, name, pc.if_else(is_quoted, inner, table[name]))
+    return table, {_QUOTES: count} if count else {}
 
 
 def _filled(table: pa.Table) -> npt.NDArray[np.bool_] | None:

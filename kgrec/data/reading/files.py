@@ -2,8 +2,8 @@
 
 import glob
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +47,7 @@ class Chunk:
             is 1), the line in JSON Lines, the row from 1 on elsewhere.
         bad: Rows that could not be read as rows; they are not in `table`.
         line: Gives the physical line of a record in a file whose quoted cells may span lines.
+        mended: What was set right in reading, by its words (they follow the count).
     """
 
     origin: str
@@ -54,6 +55,7 @@ class Chunk:
     rows: npt.NDArray[np.int64]
     bad: tuple[BadRow, ...] = ()
     line: Callable[[int], int] | None = None
+    mended: Mapping[str, int] = field(default_factory=dict)
 
     def where(self, row: int, column: str = "") -> str:
         """Names a cell as `origin:line:column`, by its row's number in `rows`."""

@@ -36,10 +36,10 @@ Row = dict[str, Any]
 def read_json_lines(path: Path, source: Source) -> Iterator[Chunk]:
     """Reads a file of JSON objects, one a line, in one pass.
 
-    Text stays as it is, `null` is missing, 1 becomes "1", 1.5 "1.5", true "true"; lists and objects
-    become JSON text. An empty object is as a blank line. A name in the settings' columns that holds
-    dots reaches into objects. A column that occurred once is in every later chunk; one that the
-    settings name is in every chunk.
+    Text stays as it is, `null` is missing, 1 and 1.0 become "1", 1.5 "1.5", true "true"; lists and
+    objects become JSON text. An empty object is as a blank line. A name in the settings' columns
+    that holds dots reaches into objects. A column that occurred once is in every later chunk; one
+    that the settings name is in every chunk.
 
     Args:
         path: The file, packed or not.
@@ -221,5 +221,5 @@ def _text(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, float):
-        return repr(value)
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     return json.dumps(value, ensure_ascii=False)

@@ -4,10 +4,13 @@ A record is a line, unless quoted cells span lines. Finding where records end is
 must be right before anything else can be, so it is done here, for whole blocks at once, and a block
 is parsed only once its ends are known. Quotes are read as RFC 4180 has them, and as the usual
 readers bend it: a quote opens a cell only at the cell's beginning, and text after a closing quote
-belongs to the cell. A cell that spans lines must be strictly right, since a stray quote would
-swallow rows up to the next one: else its first line alone is refused, and reading goes on below it.
+belongs to the cell. A quoted cell of one line may escape quotes by backslashes, as MySQL writes
+them, where it cannot be read otherwise. A cell that spans lines must be strictly right, since a
+stray quote would swallow rows up to the next one: else its first line alone is refused, and reading
+goes on below it.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,6 +77,7 @@ class Block:
         first: Number of the first record, from 1.
         unclosed: int64, positions of records in which a quote opens and never closes.
         line: Gives the line of a record's number.
+        escaped: How many cells of the block escaped quotes by backslashes; they are doubled now.
     """
 
     data: bytes
@@ -81,6 +85,7 @@ class Block:
     first: int
     unclosed: Positions
     line: Lines
+    escaped: int = 0
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -152,6 +157,9 @@ def read_blocks(
         new = stream.read(size)
         last = len(new) < size
         data = rest + new
+        escaped = 0
+        if quotes is not None and b'\\"' in data:
+            data, escaped = quotes.doubled(data, int(data.rfind(b"\n")) + 1 if not last else None)
         breaks = _line_breaks(data, last)
         toggles = stray = np.empty(0, dtype=np.int64)
         if quotes is not None and b'"' in data:
@@ -170,7 +178,7 @@ def read_blocks(
             # A stray quote whose line goes on in the next block is found again there.
             inner = stray[stray < bounds[-1]]
             unclosed = np.unique(np.searchsorted(bounds, inner, side="right") - 1)
-            yield Block(data, bounds, first, unclosed, line)
+            yield Block(data, bounds, first, unclosed, line, escaped)
         first, more = first + len(bounds) - 1, more + len(inside)
         rest = data[bounds[-1] :]
 
@@ -181,6 +189,22 @@ class _Quotes:
     def __init__(self, separator: str) -> None:
         self._between = np.zeros(256, dtype=bool)  # bytes that stand between cells
         self._between[[ord(separator), _LF, _CR]] = True
+        end = b"[%b\r\n]" % re.escape(separator.encode())
+        inner = rb'(?:[^"\\\r\n]|""|\\(?!"%b)[^\r\n])*' % end
+        self._cell = re.compile(rb'(?:(?<=%b)|\A)"%b\\"%b"(?=%b|\Z)' % (end, inner, inner, end))
+
+    def doubled(self, data: bytes, end: int | None) -> tuple[bytes, int]:
+        r"""Gives bytes that begin with a record with `\"` doubled in quoted cells of one line.
+
+        Args:
+            data: The bytes.
+            end: Where to stop, since a line may go on in the next bytes; None is their end.
+
+        Returns:
+            As many bytes, and how many cells were changed.
+        """
+        head, count = self._cell.subn(lambda cell: cell[0].replace(b'\\"', b'""'), data[:end])
+        return head + (b"" if end is None else data[end:]), count
 
     def find(self, data: bytes, breaks: Positions, last: bool) -> tuple[Positions, Positions]:
         """Gives the quotes at which quoting changes, and those that open and never close.

@@ -1,5 +1,7 @@
 """Columns of a table of nodes: properties of a type, or attributes whose values are entities."""
 
+import ast
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +20,8 @@ from kgrec.schema import DISPLAY_PROPERTY, RESERVED_PROPERTIES, NodeLabel, prope
 _INTEGER = r"-?(0|[1-9]\d{0,17})"
 _DECIMAL = r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?"
 _DISPLAY_NAMES = ("title", "name")
+#: Cells with bars of at most so many characters are lists if this share of a column are such.
+_LONGEST_LIST, _SHARE_OF_LISTS = 200, 0.1
 _OWN = frozenset({*NODES.names, "load"})
 
 
@@ -82,6 +86,7 @@ def columns_of(rows: SourceRows, label: NodeLabel) -> list[Column]:
     name_of |= _property_names(rows.source.name, properties, label)
     empty = [column for column in rules if not _is_filled(rows.frame[column]).any()]
     note(rows.source.name, "empty column", len(empty), map(repr, empty))
+    _say_lists(rows, {c: rule for c, rule in rules.items() if c not in empty})
     return [Column(rows, c, name_of[c], rule) for c, rule in rules.items() if c not in empty]
 
 
@@ -168,25 +173,74 @@ def list_values(values: pd.Series, separator: str | None = "auto") -> pd.Series:
     """Takes cells that hold lists apart.
 
     Args:
-        values: str (n,), not missing.
+        values: str (n,), not missing; one that is a list in JSON or Python (`["x", "y, z"]`), as
+            lists of other origins than delimited text come, is its elements, whatever separates.
         separator: Between the values of a cell. "auto" splits the whole column at `|` if any cell
             has one, else at `,` if any has one, else at spaces. None splits nothing.
 
     Returns:
         str (m,), one value a row, under the index of the cell it came from; no repeats in a cell.
     """
-    if separator is None:
-        single = values.str.strip()
-        return single[single != ""]
+    lists = {cell: written_list(cell) for cell in values[_like_lists(values)].unique()}
+    is_list = values.isin([cell for cell, elements in lists.items() if elements is not None])
+    plain = values[~is_list]
     if separator == "auto":
-        at = next((mark for mark in "|," if values.str.contains(mark, regex=False).any()), None)
-        cells = values.str.split(at)
-    else:
-        cells = values.str.split(separator, regex=False)
-    single = cells.explode().str.strip()
+        at = next((mark for mark in "|," if plain.str.contains(mark, regex=False).any()), None)
+        plain = plain.str.split(at).explode()
+    elif separator is not None:
+        plain = plain.str.split(separator, regex=False).explode()
+    if is_list.any():
+        elements = values[is_list].astype("object").map(lists).explode()
+        plain = pd.concat([plain, elements.dropna().astype("str")]).sort_index(kind="stable")
+    single = plain.str.strip()
     single = single[single.notna() & (single != "")]
     is_first = ~pd.DataFrame({"cell": single.index, "value": single.to_numpy()}).duplicated()
     return single[is_first.to_numpy()]
+
+
+def written_list(cell: str) -> list[str] | None:
+    """Gives the elements of a list in JSON or Python as text, None if the cell is no such list."""
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        try:
+            value = ast.literal_eval(cell)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    if not isinstance(value, list):
+        return None
+    return [_element(element) for element in value if element is not None]
+
+
+def _element(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _like_lists(values: pd.Series) -> pd.Series:
+    cells = values.str.strip()
+    return cells.str.startswith("[") & cells.str.endswith("]")
+
+
+def _say_lists(rows: SourceRows, rules: Mapping[str, PropertyRule]) -> None:
+    """Says which cells are lists and were taken apart, and which look like lists and were not."""
+    for column, rule in rules.items():
+        cells = rows.frame[column]
+        cells = cells[_is_filled(cells)].astype("str")
+        distinct = pd.Series(cells[_like_lists(cells)].unique(), dtype="str")
+        are = cells.isin([cell for cell in distinct if written_list(cell) is not None])
+        if rule.kind == "attribute":
+            note(rows.source.name, "{column} lists", are, map(repr, cells[are]), column=column)
+        if rule.kind in ("number", "text") or rule.split or column in _DISPLAY_NAMES:
+            continue
+        bars = cells.str.contains("|", regex=False) & (cells.str.len() <= _LONGEST_LIST)
+        bars &= bars.mean() >= _SHARE_OF_LISTS
+        left = bars & ~are if rule.kind == "attribute" else bars | are
+        examples = map(repr, cells[left])
+        note(rows.source.name, "{column} as text", left, examples, column=column)
 
 
 def attribute_values(column: Column, label: NodeLabel) -> pd.DataFrame:

@@ -62,6 +62,7 @@ RULES: Mapping[Effect, Mapping[str, str]] = {
             "attribute values are spelt unlike most of their kind and were joined with them",
         "{name} again":
             "events {name!r} were folded into others of their user and item ({policy})",
+        "{column} lists": "cells of {column!r} are lists and were taken apart",
         "renamed column": "columns are kept under another name",
     },
     "noted": {
@@ -88,6 +89,10 @@ RULES: Mapping[Effect, Mapping[str, str]] = {
         "{split}": "targets are in {split}",
         "conflicting {name}":
             "values of {name!r} differ from those of an earlier source, which count",
+        "{column} as text":
+            "cells of {column!r} look like lists and are kept as one text; to make entities of "
+            "their values give the column as = \"attribute\" and its split, or item_lists",
+        "not in a table": "of {number:,} items with interactions are in no table of items",
         "merged": "nodes gave their edges to the one they are",
         "{twin}": "{whom} {verb} {twin}: {scale}",
         "no session": "events have no time and belong to no session",

@@ -131,6 +131,7 @@ def derive_knowledge(
     for source, ids in tables[NodeLabel.ENTITY].ids.items():
         unused = ~ids.isin(loads[NodeLabel.ENTITY].index)
         note(source, "unused entity", unused, map(repr, ids[unused]), number=len(ids))
+    _say_undescribed(tables[NodeLabel.ITEM], items.index, identities)
     nodes = node_frames(tables, loads, text_nodes(texts), values, identities)
     rules = {label: table.scaled for label, table in tables.items()}
     nodes, fitted_scales = scaled_numbers(nodes, rules, train_items, identities, scales or {})
@@ -215,3 +216,13 @@ def _facts(
         parts.append(once(link.redirected(edges), "edges"))
     parts.append(occurring(pd.concat(parts), attributes[of_entities]))
     return without_hubs(merged(parts), config.cleaning.max_fan_out)
+
+
+def _say_undescribed(table: NodeTable, active: pd.Index, identities: Identities) -> None:
+    """Says how many items of the interactions no table describes, if there are tables."""
+    ids = [identities.canonical(NodeLabel.ITEM, ids.to_series()) for ids in table.ids.values()]
+    if not sum(map(len, ids)):
+        return
+    described = pd.Index(pd.concat(ids).unique())
+    lacking = active[~among(active.to_series(), described)]
+    note("interactions", "not in a table", len(lacking), map(repr, lacking), number=len(active))
