@@ -201,7 +201,9 @@ def test_a_rule_of_one_source_holds_for_the_property() -> None:
     other = delivered("items", "id,price\n1,7.0\n2,8\n", name="other")
     world = derived(one, other)
     assert world.column(ITEM, "price") == {"1": 7.0, "2": 8.0}
-    assert world.notes == []  # 7 and 7.0 are one number
+    assert world.notes == [
+        "interactions: 1 of 3 items with interactions are in no table of items ('3')"
+    ]  # 7 and 7.0 are one number
     text = delivered("items", "id,price\n2,8\n", name="text", properties={"price": {"as": "text"}})
     with pytest.raises(ConfigError, match="one and text say differently what 'price' is"):
         derived(one, text)
