@@ -46,6 +46,7 @@ def test_log_standardises_logarithms() -> None:
     assert_allclose(twins[:3], (logs - np.log(10)) / (np.log(10) * np.sqrt(2 / 3)))
     assert np.isnan(twins[3])
     assert world.notes == [
+        "interactions: 1 of 4 items with interactions are in no table of items ('4')",
         "items: 3 train items fitted price_scaled: log1p, then standardised",
     ]
 
@@ -113,7 +114,10 @@ def test_scales_that_are_given_are_used() -> None:
     world, twins = scaled("id,price\n1,50\n2,70\n3,\n", rule, scales=kept)
     assert_allclose(twins, [2, 4, 0, 0])
     assert world.view.scales == first.view.scales
-    assert world.notes == ["items: 2 train items fitted earlier price_scaled: standardised"]
+    assert world.notes == [
+        "interactions: 1 of 4 items with interactions are in no table of items ('4')",
+        "items: 2 train items fitted earlier price_scaled: standardised",
+    ]
     # Another rule needs another fit.
     other, _ = scaled("id,price\n1,50\n2,70\n3,\n", {"normalise": "minmax"}, scales=kept)
     assert other.view.scales["Item.price"] == Scale("minmax", "none", 50, 20, None, 2, 0)

@@ -183,8 +183,8 @@ def _without_points(text: pa.Array, name: Name) -> Cleaned:
         changed = "ids were written as 12.0 and became whole numbers"
         short = pc.replace_substring_regex(text, r"\.0+(\s*)$", r"\1")
         return Cleaned(short, mended=(Mending("id from a float", changed, rows),))
-    kept = "ids look like 12.0 among others that are no numbers, and stay as they are"
-    return Cleaned(text, mended=(Mending("id with a point", kept, rows, "noted"),))
+    unchanged_words = "ids look like 12.0 among others that are no numbers, and stay as they are"
+    return Cleaned(text, mended=(Mending("id with a point", unchanged_words, rows, "noted"),))
 
 
 def _all_refused(cells: pa.Array, name: Name) -> Cleaned:
