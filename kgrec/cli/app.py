@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command_arguments = [argument for argument in command_line if argument not in _ANYWHERE]
     debug = "--debug" in flags
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
             stream.reconfigure(errors="replace")  # what a terminal cannot show is no error
     with _quiet(debug=debug, verbose="--verbose" in flags):
         try:

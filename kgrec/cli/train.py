@@ -51,7 +51,7 @@ class Preset(StrEnum):
 _QUICK = (
     *(f"{part}.enabled=false" for part in ("user_side", "factors", "directed", "cold", "text")),
     "fusion.network=false", "closed_form.kernels=false", "closed_form.search_items=400",
-    "closed_form.search_steps=5", "closed_form.search_pairs=800", "search.minutes=0.4",
+    "closed_form.search_steps=5", "closed_form.search_pairs=800",
 )  # fmt: skip
 _QUICK_WORDS = (
     "--preset quick left out: networks, texts, factors, the user side, directed pairs, items and "

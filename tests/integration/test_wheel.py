@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from graph_oracle import random_dataset
 
@@ -64,15 +65,15 @@ def test_a_wheel_in_another_environment_answers_a_query(tmp_path: Path) -> None:
     dataset = random_dataset(0)
     with open_store(uri) as store:
         write_dataset(dataset, store)
-    train = dataset.pairs(Split.TRAIN)
-    user = train["head"].iloc[0]
-    own = set(train.loc[train["head"] == user, "tail"])
+    pairs = pd.concat([dataset.pairs(split) for split in Split])
+    user = pairs["head"].iloc[0]
+    own = set(pairs.loc[pairs["head"] == user, "tail"])
     code = (
         "import json, sys, kgrec\n"
         "assert 'site-packages' in kgrec.__file__, kgrec.__file__\n"
         "from kgrec.store.connect import open_store\n"
         "from kgrec.pages.render import render\n"
-        "assert '&lt;x&gt;' in render('explore.html.j2', title='<x>', trails=())\n"
+        "assert '&lt;x&gt;' in render('explore.html.j2', title='<x>', trails=(), names=())\n"
         "with open_store(sys.argv[1], read_only=True) as store:\n"
         "    rows = store.read('user_history', user=sys.argv[2], limit=1000)\n"
         "print(json.dumps([row['id'] for row in rows]))\n"
