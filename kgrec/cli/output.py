@@ -97,7 +97,10 @@ class Reporter(ExitStack):
         else:
             console = console_on(self._stdout)
             for block in blocks:
-                console.print(block)
+                # Rich joins texts before it prints them, and forgets how each is to be wrapped.
+                one_line = isinstance(block, Text) and bool(block.no_wrap)
+                overflow = "ellipsis" if one_line else None
+                console.print(block, no_wrap=one_line or None, overflow=overflow)
         self._stdout.flush()
 
 

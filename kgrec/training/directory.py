@@ -175,7 +175,8 @@ def write_record_file(
     path: Path, tree: Mapping[str, Any], layout: int, names: Sequence[str]
 ) -> None:
     """Writes a record, with the digests of files beside it that have none of their own."""
-    digests = {name: digest_of_file(path.with_name(name)) for name in names}
+    beside = [path.with_name(name) for name in names]
+    digests = {file.name: digest_of_file(file) for file in beside if file.is_file()}
     write_json(path, {"layout": layout, **tree, "digests": digests})
 
 

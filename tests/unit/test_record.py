@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kgrec.errors import RunError
+from kgrec.files import unsealed
 from kgrec.training.checkpoint import write_json
 from kgrec.training.directory import LAYOUT, read_record, write_record
 from kgrec.training.record import (
@@ -45,9 +46,10 @@ def test_what_is_noted_is_written_and_read(tmp_path: Path) -> None:
     fit.cold_users = ColdUsersRecord(users=2, is_used=True)
     record = RunRecord.of(fit, **OF_A_RUN)
     write_record(tmp_path, record)
-    tree = json.loads((tmp_path / "record.json").read_text())
+    tree = unsealed(json.loads((tmp_path / "record.json").read_text()))
     assert tree == {
         "layout": LAYOUT,
+        "digests": {},
         "folder": str(tmp_path.resolve().parent),
         "seed": 3,
         "device": "cpu",
