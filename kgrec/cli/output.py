@@ -98,9 +98,10 @@ class Reporter(ExitStack):
             console = console_on(self._stdout)
             for block in blocks:
                 # Rich joins texts before it prints them, and forgets how each is to be wrapped.
-                one_line = isinstance(block, Text) and bool(block.no_wrap)
-                overflow = "ellipsis" if one_line else None
-                console.print(block, no_wrap=one_line or None, overflow=overflow)
+                if isinstance(block, Text) and block.no_wrap:
+                    console.print(block, no_wrap=True, overflow="ellipsis")
+                else:
+                    console.print(block)
         self._stdout.flush()
 
 
